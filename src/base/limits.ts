@@ -1,0 +1,27 @@
+/**
+ * Every bound of the product that a user can meet, in one place. An error that refuses something
+ * names the limit from here. The relations between bounds are asserted below.
+ */
+import { assert } from "./assert.js";
+
+/** Largest user key. */
+export const KEY_SIZE_BYTES_MAX: number = 64 * 1024;
+/** Default of the configurable limit on one request (keys, values and framing). */
+export const REQUEST_SIZE_BYTES_MAX: number = 1536 * 1024;
+/** Largest value that passes with the default request limit and any key. */
+export const VALUE_SIZE_BYTES_GUARANTEED: number = 1024 * 1024;
+/** A frame beyond this is no message of ours: the connection is closed. */
+export const FRAME_SIZE_BYTES_MAX: number = 16 * 1024 * 1024;
+/** Operations in one transaction, as in etcd. */
+export const TRANSACTION_OPERATIONS_MAX = 128;
+/** Nesting of transactions. */
+export const TRANSACTION_DEPTH_MAX = 8;
+/** One answer to a range carries about this much; the rest is asked for again. */
+export const RANGE_RESPONSE_SIZE_BYTES: number = 1024 * 1024;
+/** Chunks of a Raft snapshot on the bulk connection. */
+export const SNAPSHOT_CHUNK_SIZE_BYTES: number = 256 * 1024;
+/** Shards of one keyspace. */
+export const KEYSPACE_SHARDS_MAX = 1024;
+
+assert(KEY_SIZE_BYTES_MAX + VALUE_SIZE_BYTES_GUARANTEED < REQUEST_SIZE_BYTES_MAX);
+assert(REQUEST_SIZE_BYTES_MAX * 2 < FRAME_SIZE_BYTES_MAX);
