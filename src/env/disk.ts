@@ -1,0 +1,77 @@
+/**
+ * The disk port. Metadata operations and reads are synchronous: they are used at open, in worker
+ * jobs and for blocks that the page cache holds. `write` is the one asynchronous data path: one
+ * hop through the thread pool, for the shared log.
+ *
+ * Errors are thrown (or handed to `done`) as DiskError. After a failed write or sync the content
+ * of the file is unknown, and the owner must stop: nothing here retries.
+ */
+export type DiskErrorCode = "noSpace" | "notFound" | "exists" | "io";
+
+export class DiskError extends Error {
+  override readonly name = "DiskError";
+  readonly code: DiskErrorCode;
+  readonly path: string;
+
+  constructor(code: DiskErrorCode, path: string, cause?: unknown) {
+    super(`${code} at ${path}${cause instanceof Error ? `: ${cause.message}` : ""}`, { cause });
+    this.code = code;
+    this.path = path;
+  }
+}
+
+export interface OpenOptions {
+  /** Create the file if it is absent. */
+  readonly create?: boolean | undefined;
+  /** Every write is durable when it completes (O_DSYNC). */
+  readonly dataSync?: boolean | undefined;
+  readonly readOnly?: boolean | undefined;
+}
+
+export interface DiskFile {
+  readonly path: string;
+  sizeBytes(): number;
+  /** Reads up to `length` bytes into `target` at `offset`; returns how many there were. */
+  readSync(target: Uint8Array, offset: number, length: number, position: number): number;
+  /** Writes all of source[offset, offset + length) at `position`. */
+  writeSync(source: Uint8Array, offset: number, length: number, position: number): void;
+  /**
+   * As writeSync, off the event loop. `source` must not change until `done`, which is called
+   * exactly once, in a later turn. Writes to one file may be in flight together.
+   */
+  write(
+    source: Uint8Array,
+    length: number,
+    position: number,
+    done: (error: DiskError | undefined) => void,
+  ): void;
+  /** Makes all completed writes durable (fdatasync). */
+  syncSync(): void;
+  truncateSync(sizeBytes: number): void;
+  close(): void;
+}
+
+export interface Disk {
+  open(path: string, options: OpenOptions): DiskFile;
+  /** Creates a directory and its parents; makes each created one durable in its parent. */
+  makeDirectory(path: string): void;
+  /** Names in a directory, sorted. */
+  list(path: string): readonly string[];
+  exists(path: string): boolean;
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+  link(from: string, to: string): void;
+  /** Makes creations, renames and removals in a directory durable. */
+  syncDirectory(path: string): void;
+  /** Bytes that can still be written to the file system that holds `path`. */
+  freeBytes(path: string): number;
+  /**
+   * Claims a directory for this process until it ends, however it ends; throws DiskError "exists"
+   * where another process holds it. The claim is named by the directory's store id.
+   */
+  lock(directory: string, storeId: string): Promise<DirectoryLock>;
+}
+
+export interface DirectoryLock {
+  release(): void;
+}
