@@ -8,3 +8,14 @@ export interface JobRunner {
   run(job: unknown): Promise<unknown>;
   close(): Promise<void>;
 }
+
+/**
+ * Runs each job inside the call, on a copy as a worker would get it: for tests and the simulator.
+ * Nothing is left to wait for at `close`.
+ */
+export function inlineJobs(handler: (job: unknown) => unknown): JobRunner {
+  return {
+    run: async (job) => structuredClone(await handler(structuredClone(job))),
+    close: () => Promise.resolve(),
+  };
+}

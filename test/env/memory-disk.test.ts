@@ -1,0 +1,137 @@
+/** The in-memory disk keeps exactly the promises that were asked for. */
+import { describe, expect, test } from "vitest";
+import { Prng } from "../../src/base/prng.js";
+import { DiskError } from "../../src/env/disk.js";
+import { MemoryDisk } from "../support/memory-disk.js";
+import { turnsUntil } from "../support/test-env.js";
+
+function bytes(length: number, value: number): Uint8Array {
+  return new Uint8Array(length).fill(value);
+}
+
+function prepared(): MemoryDisk {
+  const disk = new MemoryDisk();
+  disk.makeDirectory("/d");
+  const file = disk.open("/d/a", { create: true });
+  file.writeSync(bytes(8192, 1), 0, 8192, 0);
+  file.syncSync();
+  disk.syncDirectory("/d");
+  file.writeSync(bytes(8192, 2), 0, 8192, 4096);
+  return disk;
+}
+
+describe("crash", () => {
+  test("loses what was not synced, keeps what was", () => {
+    const after = prepared().crash(new Prng(1), "loseAll");
+    expect(after.content("/d/a")).toEqual(bytes(8192, 1));
+  });
+
+  test("may keep everything", () => {
+    const after = prepared().crash(new Prng(1), "keepAll");
+    expect(after.content("/d/a").length).toBe(12288);
+    expect(after.content("/d/a").subarray(4096)).toEqual(bytes(8192, 2));
+  });
+
+  test("tears pages at sectors and never touches synced bytes of other pages", () => {
+    const disk = prepared();
+    const seen = new Set<string>();
+    for (let seed = 0; seed < 40; seed++) {
+      const content = disk.crash(new Prng(seed)).content("/d/a");
+      expect(content.subarray(0, 4096).every((byte) => byte === 1)).toBe(true);
+      for (let at = 4096; at < 8192; at += 512) {
+        const sector = content.subarray(at, at + 512);
+        expect(sector.every((byte) => byte === sector[0])).toBe(true);
+      }
+      seen.add([...content.filter((_, at) => at % 512 === 0)].join());
+    }
+    expect(seen.size).toBeGreaterThan(10);
+  });
+
+  test("loses entries of a directory that was not synced", () => {
+    const disk = new MemoryDisk();
+    disk.makeDirectory("/d");
+    const file = disk.open("/d/a", { create: true });
+    file.writeSync(bytes(10, 1), 0, 10, 0);
+    file.syncSync();
+    expect(disk.crash(new Prng(1), "loseAll").exists("/d/a")).toBe(false);
+    disk.syncDirectory("/d");
+    disk.rename("/d/a", "/d/b");
+    const outcomes = new Set<string>();
+    for (let seed = 0; seed < 50; seed++) {
+      outcomes.add(disk.crash(new Prng(seed)).list("/d").join());
+    }
+    expect([...outcomes].sort()).toEqual(["a", "b"]);
+  });
+
+  test("a failed sync forgets its pages, so that a later one saves nothing", () => {
+    const disk = prepared();
+    disk.inject({ operation: "sync", code: "io" });
+    const file = disk.open("/d/a", {});
+    expect(() => file.syncSync()).toThrow(DiskError);
+    const lost = disk.crash(new Prng(3), "keepAll").content("/d/a");
+    expect(lost.subarray(4096, 8192)).toEqual(bytes(4096, 1));
+  });
+});
+
+describe("asynchronous writes", () => {
+  test("complete in a later turn, or when pumped", async () => {
+    const disk = new MemoryDisk();
+    let done = 0;
+    disk.open("/a", { create: true }).write(bytes(10, 1), 10, 0, () => done++);
+    expect(done).toBe(0);
+    await turnsUntil(() => done === 1);
+    const manual = new MemoryDisk({ completion: "manual" });
+    const order: number[] = [];
+    const file = manual.open("/a", { create: true });
+    for (let i = 0; i < 3; i++) file.write(bytes(10, i), 10, i * 10, () => order.push(i));
+    manual.pumpOne(1);
+    manual.pump();
+    expect(order).toEqual([1, 0, 2]);
+  });
+
+  test("in flight at a crash may be torn even with dataSync; completed may not", () => {
+    const disk = new MemoryDisk({ completion: "manual" });
+    const file = disk.open("/a", { create: true, dataSync: true });
+    disk.syncDirectory("/");
+    file.writeSync(bytes(4096, 1), 0, 4096, 0);
+    file.write(bytes(4096, 2), 4096, 0, () => undefined);
+    const outcomes = new Set<number>();
+    for (let seed = 0; seed < 50; seed++) {
+      const content = disk.crash(new Prng(seed)).content("/a");
+      outcomes.add(content.reduce((sum, byte) => sum + byte, 0));
+    }
+    expect(outcomes.size).toBeGreaterThan(3);
+    disk.pump();
+    expect(disk.crash(new Prng(1), "loseAll").content("/a")).toEqual(bytes(4096, 2));
+  });
+});
+
+describe("faults", () => {
+  test("strike the operation they are meant for", () => {
+    const disk = prepared();
+    disk.inject({ operation: "write", code: "io", skip: 1 });
+    const file = disk.open("/d/a", {});
+    file.writeSync(bytes(10, 1), 0, 10, 0);
+    expect(() => file.writeSync(bytes(10, 1), 0, 10, 0)).toThrow("io at /d/a");
+    file.writeSync(bytes(10, 1), 0, 10, 0);
+  });
+
+  test("a quota refuses growth only", () => {
+    const disk = prepared();
+    disk.quotaBytes = disk.usedBytes() + 5;
+    const file = disk.open("/d/a", {});
+    file.writeSync(bytes(10, 1), 0, 10, 0);
+    expect(disk.freeBytes("/d")).toBe(5);
+    expect(() => file.writeSync(bytes(10, 1), 0, 10, 12288)).toThrow("noSpace");
+    file.writeSync(bytes(5, 1), 0, 5, 12288);
+  });
+
+  test("a halted machine does nothing more", () => {
+    const disk = prepared();
+    disk.haltAt(disk.operations + 1);
+    const file = disk.open("/d/a", {});
+    file.writeSync(bytes(10, 9), 0, 10, 0);
+    expect(() => file.syncSync()).toThrow("stopped");
+    expect(disk.halted).toBe(true);
+  });
+});

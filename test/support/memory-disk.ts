@@ -1,0 +1,465 @@
+/**
+ * A disk in memory that behaves as badly as a real one may: what was not synced is lost, kept or
+ * torn by `crash`, operations can be made to fail, space can run out, bits can flip. Two views of
+ * everything: live (what programs see) and durable (what is promised to survive).
+ *
+ * An operation, for counting and for faults, is whatever changes the disk: create, write, sync,
+ * truncate, rename, remove, link, syncDirectory. Reads and listings are not counted.
+ *
+ * It never keeps a promise that was not asked for: a synced file whose directory was not synced
+ * may be gone.
+ */
+import { assert } from "../../src/base/assert.js";
+import { equalBytes } from "../../src/base/bytes.js";
+import type { Prng } from "../../src/base/prng.js";
+import { DiskError } from "../../src/env/disk.js";
+import type {
+  DirectoryLock,
+  Disk,
+  DiskErrorCode,
+  DiskFile,
+  OpenOptions,
+} from "../../src/env/disk.js";
+import { keeps, MemoryInode, SECTOR_SIZE_BYTES } from "./memory-inode.js";
+import type { CrashStyle } from "./memory-inode.js";
+
+export type { CrashStyle } from "./memory-inode.js";
+
+export type DiskOperation =
+  | "create"
+  | "write"
+  | "sync"
+  | "truncate"
+  | "rename"
+  | "remove"
+  | "link"
+  | "syncDirectory";
+
+export interface DiskFault {
+  readonly code: DiskErrorCode;
+  /** Only operations of this kind; all kinds without it. */
+  readonly operation?: DiskOperation | undefined;
+  /** Only paths that contain this text. */
+  readonly pathPart?: string | undefined;
+  /** How many matching operations still succeed; 0 without it. */
+  readonly skip?: number | undefined;
+  /** How often it strikes; 1 without it, Infinity for a disk that stays broken. */
+  readonly times?: number | undefined;
+}
+
+export interface MemoryDiskOptions {
+  /** Total size of all files; a write beyond it fails with "noSpace". */
+  readonly quotaBytes?: number | undefined;
+  /**
+   * When asynchronous writes complete. "immediate": each in a later turn (the default).
+   * "manual": when `pump` is called. A function: it is handed each completion to run later.
+   */
+  readonly completion?: "immediate" | "manual" | ((complete: () => void) => void) | undefined;
+}
+
+interface PendingWrite {
+  readonly inode: MemoryInode;
+  readonly source: Uint8Array;
+  readonly data: Uint8Array;
+  readonly position: number;
+  readonly complete: () => void;
+}
+
+/** A change of a directory: `name` now means `inode`, or nothing; a rename clears `from` too. */
+interface EntryChange {
+  readonly name: string;
+  readonly inode: MemoryInode | undefined;
+  readonly from?: string;
+}
+
+interface Directory {
+  live: Map<string, MemoryInode>;
+  durable: Map<string, MemoryInode>;
+  unsynced: EntryChange[];
+}
+
+interface ActiveFault {
+  readonly fault: DiskFault;
+  skip: number;
+  times: number;
+}
+
+export class MemoryDisk implements Disk {
+  /** May be changed at any time. */
+  quotaBytes: number;
+  readonly #completion: "immediate" | "manual" | ((complete: () => void) => void);
+  readonly #directories = new Map<string, Directory>();
+  readonly #locks = new Set<string>();
+  #pending: PendingWrite[] = [];
+  #faults: ActiveFault[] = [];
+  #operations = 0;
+  #haltAt = Infinity;
+
+  constructor(options: MemoryDiskOptions = {}) {
+    this.quotaBytes = options.quotaBytes ?? Infinity;
+    this.#completion = options.completion ?? "immediate";
+    this.#directories.set("/", emptyDirectory());
+  }
+
+  // What tests steer.
+
+  /** Operations so far. */
+  get operations(): number {
+    return this.#operations;
+  }
+
+  /** Asynchronous writes not yet completed. */
+  get pendingWrites(): number {
+    return this.#pending.length;
+  }
+
+  /** Completes up to `count` asynchronous writes, oldest first. */
+  pump(count: number = Infinity): void {
+    for (let i = 0; i < count && this.#pending.length > 0; i++) this.#pending[0]!.complete();
+  }
+
+  /** Completes the asynchronous write that is the `index`-th of those pending. */
+  pumpOne(index: number): void {
+    this.#pending[index]!.complete();
+  }
+
+  inject(fault: DiskFault): void {
+    this.#faults.push({ fault, skip: fault.skip ?? 0, times: fault.times ?? 1 });
+  }
+
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
+  /**
+   * The machine stops when `operations` have been done in all: later ones have no effect, throw
+   * "io" where they are synchronous and never complete where they are not. Then call `crash`.
+   */
+  haltAt(operations: number): void {
+    this.#haltAt = operations;
+  }
+
+  get halted(): boolean {
+    return this.#operations >= this.#haltAt;
+  }
+
+  /**
+   * The disk after a power cut at this moment, drawn from `prng`. This disk is left as it is, so
+   * that many outcomes of one moment can be tried.
+   */
+  crash(prng: Prng, style: CrashStyle = "mixed", options: MemoryDiskOptions = {}): MemoryDisk {
+    const after = new MemoryDisk({
+      quotaBytes: this.quotaBytes,
+      completion: this.#completion,
+      ...options,
+    });
+    const torn = new Map<MemoryInode, MemoryInode>();
+    for (const write of this.#pending) {
+      const copy = torn.get(write.inode) ?? write.inode.clone();
+      copy.write(write.data, write.position);
+      torn.set(write.inode, copy);
+    }
+    const survivors = new Map<MemoryInode, MemoryInode>();
+    for (const [path, directory] of this.#directories) {
+      const entries = emptyDirectory();
+      after.#directories.set(path, entries);
+      for (const [name, inode] of survivingEntries(directory, prng, style)) {
+        let survivor = survivors.get(inode);
+        survivor ??= (torn.get(inode) ?? inode).survivor(prng, style);
+        survivors.set(inode, survivor);
+        entries.live.set(name, survivor);
+        entries.durable.set(name, survivor);
+      }
+    }
+    return after;
+  }
+
+  /** The bytes of a file as programs see them. */
+  content(path: string): Uint8Array {
+    return this.#inode(path).content();
+  }
+
+  /** Replaces a file's bytes, durably and without counting: for preparing a scene. */
+  setContent(path: string, bytes: Uint8Array): void {
+    const { directory, name } = this.#locate(path);
+    const inode = new MemoryInode();
+    inode.write(bytes, 0);
+    inode.sync();
+    directory.live.set(name, inode);
+    directory.durable.set(name, inode);
+  }
+
+  flipBit(path: string, bit: number): void {
+    this.#inode(path).flipBit(bit);
+  }
+
+  usedBytes(): number {
+    const inodes = new Set<MemoryInode>();
+    for (const directory of this.#directories.values()) {
+      for (const inode of directory.live.values()) inodes.add(inode);
+    }
+    let used = 0;
+    for (const inode of inodes) used += inode.sizeBytes;
+    return used;
+  }
+
+  // The port.
+
+  open(path: string, options: OpenOptions): DiskFile {
+    const { directory, name } = this.#locate(path);
+    let inode = directory.live.get(name);
+    if (inode === undefined) {
+      if (options.create !== true) throw new DiskError("notFound", path);
+      this.#operation("create", path);
+      inode = new MemoryInode();
+      change(directory, { name, inode });
+    }
+    return this.#handle(path, inode, options);
+  }
+
+  makeDirectory(path: string): void {
+    let walked = "";
+    for (const part of parts(path)) {
+      walked += `/${part}`;
+      if (!this.#directories.has(walked)) this.#directories.set(walked, emptyDirectory());
+    }
+  }
+
+  list(path: string): readonly string[] {
+    const base = normal(path);
+    const names = [...this.#directory(path).live.keys()];
+    const prefix = base === "/" ? "/" : `${base}/`;
+    for (const other of this.#directories.keys()) {
+      const rest = other.startsWith(prefix) ? other.slice(prefix.length) : "";
+      if (rest !== "" && !rest.includes("/")) names.push(rest);
+    }
+    return names.sort();
+  }
+
+  exists(path: string): boolean {
+    if (this.#directories.has(normal(path))) return true;
+    const parent = this.#directories.get(parentOf(path));
+    return parent !== undefined && parent.live.has(nameOf(path));
+  }
+
+  rename(from: string, to: string): void {
+    const inode = this.#inode(from);
+    this.#operation("rename", to);
+    const source = this.#locate(from);
+    const target = this.#locate(to);
+    if (source.directory === target.directory) {
+      change(target.directory, { name: target.name, inode, from: source.name });
+      return;
+    }
+    change(target.directory, { name: target.name, inode });
+    change(source.directory, { name: source.name, inode: undefined });
+  }
+
+  remove(path: string): void {
+    this.#inode(path);
+    this.#operation("remove", path);
+    const { directory, name } = this.#locate(path);
+    change(directory, { name, inode: undefined });
+  }
+
+  link(from: string, to: string): void {
+    const inode = this.#inode(from);
+    if (this.exists(to)) throw new DiskError("exists", to);
+    this.#operation("link", to);
+    const { directory, name } = this.#locate(to);
+    change(directory, { name, inode });
+  }
+
+  syncDirectory(path: string): void {
+    const directory = this.#directory(path);
+    this.#operation("syncDirectory", path);
+    directory.durable = new Map(directory.live);
+    directory.unsynced = [];
+  }
+
+  freeBytes(path: string): number {
+    this.#directory(path);
+    const ample = Number.MAX_SAFE_INTEGER;
+    return Math.max(0, Math.min(ample, this.quotaBytes - this.usedBytes()));
+  }
+
+  lock(directory: string, storeId: string): Promise<DirectoryLock> {
+    if (this.#locks.has(storeId)) return Promise.reject(new DiskError("exists", directory));
+    this.#locks.add(storeId);
+    return Promise.resolve({ release: () => this.#locks.delete(storeId) });
+  }
+
+  // Files.
+
+  #handle(path: string, inode: MemoryInode, options: OpenOptions): DiskFile {
+    let open = true;
+    const check = (): void => assert(open, () => `${path} is closed`);
+    const checkWritable = (): void => {
+      check();
+      assert(options.readOnly !== true, () => `${path} is open for reading`);
+    };
+    const dataSync = options.dataSync === true;
+    return {
+      path,
+      sizeBytes: () => (check(), inode.sizeBytes),
+      readSync: (target, offset, length, position) => {
+        check();
+        return inode.read(target, offset, length, position);
+      },
+      writeSync: (source, offset, length, position) => {
+        checkWritable();
+        this.#write(path, inode, source.slice(offset, offset + length), position, dataSync);
+      },
+      write: (source, length, position, done) => {
+        checkWritable();
+        const view = source.subarray(0, length);
+        this.#writeLater(path, inode, view, position, dataSync, done);
+      },
+      syncSync: () => {
+        checkWritable();
+        this.#operation("sync", path, () => inode.forgetDirty());
+        inode.sync();
+      },
+      truncateSync: (sizeBytes) => {
+        checkWritable();
+        this.#operation("truncate", path);
+        inode.truncate(sizeBytes);
+      },
+      close: () => {
+        check();
+        open = false;
+      },
+    };
+  }
+
+  #write(
+    path: string,
+    inode: MemoryInode,
+    data: Uint8Array,
+    position: number,
+    dataSync: boolean,
+  ): void {
+    // A failed write has still written some of its sectors.
+    const half = Math.floor(data.length / 2 / SECTOR_SIZE_BYTES) * SECTOR_SIZE_BYTES;
+    this.#operation("write", path, () => inode.write(data.subarray(0, half), position));
+    const growth = Math.max(0, position + data.length - inode.sizeBytes);
+    if (growth > 0 && this.usedBytes() + growth > this.quotaBytes) {
+      throw new DiskError("noSpace", path);
+    }
+    inode.write(data, position);
+    if (dataSync) inode.syncRange(position, position + data.length);
+  }
+
+  #writeLater(
+    path: string,
+    inode: MemoryInode,
+    source: Uint8Array,
+    position: number,
+    dataSync: boolean,
+    done: (error: DiskError | undefined) => void,
+  ): void {
+    const data = source.slice();
+    const complete = (): void => {
+      if (this.halted) return;
+      const at = this.#pending.indexOf(pending);
+      assert(at >= 0, "an asynchronous write completes once");
+      assert(equalBytes(source, data), () => `${path}: a buffer changed while it was written`);
+      this.#pending.splice(at, 1);
+      let failure: DiskError | undefined;
+      try {
+        this.#write(path, inode, data, position, dataSync);
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        failure = error;
+      }
+      done(failure);
+    };
+    const pending: PendingWrite = { inode, source, data, position, complete };
+    this.#pending.push(pending);
+    if (this.#completion === "manual") return;
+    if (this.#completion === "immediate") setImmediate(complete);
+    else this.#completion(complete);
+  }
+
+  /** Counts an operation, and fails it where a fault or a halt says so. */
+  #operation(operation: DiskOperation, path: string, onFailure?: () => void): void {
+    if (this.halted) throw new DiskError("io", path, new Error("the machine has stopped"));
+    this.#operations++;
+    for (const active of this.#faults) {
+      const { fault } = active;
+      if (fault.operation !== undefined && fault.operation !== operation) continue;
+      if (fault.pathPart !== undefined && !path.includes(fault.pathPart)) continue;
+      if (active.skip > 0) {
+        active.skip--;
+        continue;
+      }
+      if (active.times <= 0) continue;
+      active.times--;
+      if (fault.code !== "noSpace") onFailure?.();
+      throw new DiskError(fault.code, path, new Error("injected"));
+    }
+  }
+
+  // Names.
+
+  #directory(path: string): Directory {
+    const directory = this.#directories.get(normal(path));
+    if (directory === undefined) throw new DiskError("notFound", path);
+    return directory;
+  }
+
+  #locate(path: string): { directory: Directory; name: string } {
+    const directory = this.#directories.get(parentOf(path));
+    if (directory === undefined) throw new DiskError("notFound", path);
+    return { directory, name: nameOf(path) };
+  }
+
+  #inode(path: string): MemoryInode {
+    const { directory, name } = this.#locate(path);
+    const inode = directory.live.get(name);
+    if (inode === undefined) throw new DiskError("notFound", path);
+    return inode;
+  }
+}
+
+function emptyDirectory(): Directory {
+  return { live: new Map(), durable: new Map(), unsynced: [] };
+}
+
+function change(directory: Directory, entry: EntryChange): void {
+  applyChange(directory.live, entry);
+  directory.unsynced.push(entry);
+}
+
+function applyChange(entries: Map<string, MemoryInode>, entry: EntryChange): void {
+  if (entry.from !== undefined) entries.delete(entry.from);
+  if (entry.inode === undefined) entries.delete(entry.name);
+  else entries.set(entry.name, entry.inode);
+}
+
+/** Each unsynced change is kept or lost on its own; a rename within a directory is one change. */
+function survivingEntries(
+  directory: Directory,
+  prng: Prng,
+  style: CrashStyle,
+): ReadonlyMap<string, MemoryInode> {
+  const entries = new Map(directory.durable);
+  for (const entry of directory.unsynced) if (keeps(prng, style)) applyChange(entries, entry);
+  return entries;
+}
+
+function parts(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}
+
+function normal(path: string): string {
+  return `/${parts(path).join("/")}`;
+}
+
+function parentOf(path: string): string {
+  return `/${parts(path).slice(0, -1).join("/")}`;
+}
+
+function nameOf(path: string): string {
+  return parts(path).at(-1) ?? "";
+}
