@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Checks everything, from a fresh clone if need be: install, format, types, lint, tidy, tests.
+# Prints a line a step, what a failed step said, and as its last line "N passed, N failed", where
+# a failed step that is not the tests counts as one. The exit code is 0 only if nothing failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly NODE_NEEDED="20.19.0"
+passed=0
+failed=0
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
+
+finish() {
+  echo "$passed passed, $failed failed"
+  [ "$failed" -eq 0 ] || exit 1
+  exit 0
+}
+
+# step NAME COMMAND…: quiet while it goes well, all of its output when it does not.
+step() {
+  local name="$1" start="$SECONDS" outcome="ok"
+  shift
+  "$@" >"$scratch/output" 2>&1 || outcome="FAILED"
+  printf '%-8s %-6s %4d s\n' "$name" "$outcome" "$((SECONDS - start))"
+  [ "$outcome" = "ok" ] && return 0
+  cat "$scratch/output"
+  echo "step failed: $name"
+  return 1
+}
+
+require_node() {
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    echo "Node.js $NODE_NEEDED or newer and npm are needed; one of them is not on the PATH."
+    return 1
+  fi
+  local found
+  found="$(node --version)"
+  if [ "$(printf '%s\n' "$NODE_NEEDED" "${found#v}" | sort -V | head -n 1)" != "$NODE_NEEDED" ]; then
+    echo "Node.js $NODE_NEEDED or newer is needed; this is $found."
+    return 1
+  fi
+}
+
+# Installs what the lock file names, unless that has been done since it last changed.
+install() {
+  if [ ! -f package-lock.json ]; then
+    npm install --no-audit --no-fund
+  elif [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
+    npm ci --no-audit --no-fund
+    touch node_modules/.package-lock.json
+  fi
+}
+
+run_tests() {
+  npm run -s test -- --reporter=dot --reporter=json --outputFile.json="$scratch/tests.json"
+}
+
+# Prints "PASSED FAILED"; a file that fails before its first test counts as one failed.
+count_tests() {
+  node -e '
+    const { readFileSync } = require("node:fs");
+    const report = JSON.parse(readFileSync(process.argv[1], "utf8"));
+    const broken = report.testResults.filter(
+      (file) => file.status === "failed" && !file.assertionResults.some((one) => one.status === "failed"),
+    );
+    const failed = report.numFailedTests + broken.length;
+    console.log(report.numPassedTests, failed === 0 && !report.success ? 1 : failed);
+  ' "$scratch/tests.json"
+}
+
+if ! require_node; then
+  failed=1
+  finish
+fi
+if ! step install install; then
+  failed=1
+  finish
+fi
+for name in format:check build lint tidy; do
+  step "${name%:check}" npm run -s "$name" || failed=$((failed + 1))
+done
+tests_passed=0
+tests_failed=0
+outcome=0
+step tests run_tests || outcome=1
+if [ -s "$scratch/tests.json" ]; then
+  read -r tests_passed tests_failed < <(count_tests)
+fi
+[ "$outcome" -eq 0 ] || [ "$tests_failed" -gt 0 ] || tests_failed=1
+passed=$((passed + tests_passed))
+failed=$((failed + tests_failed))
+finish
