@@ -47,8 +47,7 @@ install() {
   if [ ! -f package-lock.json ]; then
     npm install --no-audit --no-fund
   elif [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
-    npm ci --no-audit --no-fund
-    touch node_modules/.package-lock.json
+    npm ci --no-audit --no-fund && touch node_modules/.package-lock.json
   fi
 }
 
