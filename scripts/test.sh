@@ -4,8 +4,8 @@
 # a failed step that is not the tests counts as one. The exit code is 0 only if nothing failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source scripts/setup.sh
 
-readonly NODE_NEEDED="20.19.0"
 passed=0
 failed=0
 scratch="$(mktemp -d)"
@@ -29,28 +29,6 @@ step() {
   return 1
 }
 
-require_node() {
-  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-    echo "Node.js $NODE_NEEDED or newer and npm are needed; one of them is not on the PATH."
-    return 1
-  fi
-  local found
-  found="$(node --version)"
-  if [ "$(printf '%s\n' "$NODE_NEEDED" "${found#v}" | sort -V | head -n 1)" != "$NODE_NEEDED" ]; then
-    echo "Node.js $NODE_NEEDED or newer is needed; this is $found."
-    return 1
-  fi
-}
-
-# Installs what the lock file names, unless that has been done since it last changed.
-install() {
-  if [ ! -f package-lock.json ]; then
-    npm install --no-audit --no-fund
-  elif [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
-    npm ci --no-audit --no-fund && touch node_modules/.package-lock.json
-  fi
-}
-
 run_tests() {
   npm run -s test -- --reporter=dot --reporter=json --outputFile.json="$scratch/tests.json"
 }
@@ -72,7 +50,7 @@ if ! require_node; then
   failed=1
   finish
 fi
-if ! step install install; then
+if ! step install install_packages; then
   failed=1
   finish
 fi

@@ -228,7 +228,7 @@ const headers: Rule = (files) =>
   files
     .filter(({ path, text }) => {
       if (typeScript(path)) return !/^(#!.*\n)?\/\*\*[\s\S]*?\w/.test(text);
-      return path.endsWith(".sh") && !/^#!.*\n# \w/.test(text);
+      return path.endsWith(".sh") && !/^#.*\n# \w/.test(text);
     })
     .map(({ path }) => fault(path, 1, "headers", "starts without a comment that says what it is"));
 
