@@ -1,0 +1,427 @@
+/**
+ * A B+ tree over the entries of one family in an arena. Its nodes are plain integers in shared
+ * memory; entries are only added. Order: key ascending, then version descending.
+ *
+ * leaf   count | next leaf or -1 | prefix × 64 | pointer × 64     (leaf 0 is the leftmost)
+ * inner  count | prefix × 64 | pointer × 64 | child × 64          (slot 0 stands for "all before")
+ *
+ * A prefix is four bytes of the key as a signed integer that sorts like them, taken after `#skip`
+ * bytes which all keys of the tree share; most steps of a search compare only these. A key that
+ * does not share them shortens `#skip` and rewrites the prefixes: that happens a few times in the
+ * life of a tree. A separator points to the entry that was first in its child when it was split;
+ * entries never go away, so it stays valid.
+ */
+import type { Arena, SlabPool } from "./arena.js";
+import { keyLengthWord, keyOffsetOf, slabOf } from "./arena.js";
+import { commonPrefixLength, prefixAt } from "./key-prefix.js";
+
+const FANOUT = 64;
+export const LEAF_COUNT = 0;
+export const LEAF_NEXT = 1;
+const LEAF_PREFIX = 2;
+export const LEAF_POINTER: number = LEAF_PREFIX + FANOUT;
+export const LEAF_WORDS: number = LEAF_POINTER + FANOUT;
+const INNER_PREFIX = 1;
+const INNER_POINTER = INNER_PREFIX + FANOUT;
+const INNER_CHILD = INNER_POINTER + FANOUT;
+const INNER_WORDS = INNER_CHILD + FANOUT;
+const NODES_SIZE_BYTES_MIN = 2048;
+const HEIGHT_MAX = 16;
+
+export class MemtableTree {
+  readonly arena: Arena;
+  /** All leaves; replaced by a larger array when it is full. */
+  leaves: Int32Array;
+  entryCount = 0;
+  tombstoneCount = 0;
+  minVersion: number = Infinity;
+  maxVersion = -1;
+  /** Where the last find() ended. */
+  foundLeaf = 0;
+  foundSlot = 0;
+  readonly #pool: SlabPool;
+  #inners: Int32Array | undefined = undefined;
+  #leafCount = 1;
+  #innerCount = 0;
+  /** Inner levels above the leaves. */
+  #height = 0;
+  #root = 0;
+  #skip = 0;
+  #lastLeaf = 0;
+  #firstPointer = 0;
+  readonly #path: Int32Array = new Int32Array(HEIGHT_MAX);
+  readonly #pathSlot: Int32Array = new Int32Array(HEIGHT_MAX);
+
+  constructor(arena: Arena, pool: SlabPool) {
+    this.arena = arena;
+    this.#pool = pool;
+    this.leaves = new Int32Array(pool.take(NODES_SIZE_BYTES_MIN));
+    this.leaves[LEAF_COUNT] = 0;
+    this.leaves[LEAF_NEXT] = -1;
+  }
+
+  get nodeBytes(): number {
+    return this.leaves.byteLength + (this.#inners === undefined ? 0 : this.#inners.byteLength);
+  }
+
+  /**
+   * Finds where (key, version) belongs: foundLeaf and foundSlot then name the first entry at or
+   * after it, foundSlot being the leaf's count where that is in a later leaf or nowhere. Returns
+   * whether the entry there has this very key and version.
+   */
+  find(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
+    if (this.entryCount === 0) return this.#foundEnd(0, 0);
+    const side = this.#skip === 0 ? 0 : this.#sideOfShared(key, keyOffset, keyLength);
+    if (side < 0) return this.#foundEnd(0, 0);
+    if (side > 0) return this.#foundEnd(this.#lastLeaf, this.leaves[this.#lastLeaf * LEAF_WORDS]!);
+    const prefix = prefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
+    let node = this.#root;
+    for (let level = this.#height; level > 0; level--) {
+      const slot = this.#childSlot(node, prefix, key, keyOffset, keyLength, version);
+      this.#path[level] = node;
+      this.#pathSlot[level] = slot;
+      node = this.#inners![node * INNER_WORDS + INNER_CHILD + slot]!;
+    }
+    return this.#findInLeaf(node, prefix, key, keyOffset, keyLength, version);
+  }
+
+  /**
+   * Adds an entry; false, and nothing changes, where it is already there. Its value is the header
+   * followed by the value.
+   */
+  insert(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+    tombstone: boolean,
+    header: Uint8Array,
+    headerLength: number,
+    value: Uint8Array,
+    valueOffset: number,
+    valueLength: number,
+  ): boolean {
+    if (this.entryCount === 0) this.#skip = keyLength;
+    else if (this.#skip > 0) this.#keepShared(key, keyOffset, keyLength);
+    const prefix = prefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
+    if (this.#isAfterLast(prefix, key, keyOffset, keyLength, version)) {
+      this.foundLeaf = this.#lastLeaf;
+      this.foundSlot = this.leaves[this.#lastLeaf * LEAF_WORDS]!;
+      if (this.foundSlot === FANOUT) this.#findRightEdge();
+    } else if (this.find(key, keyOffset, keyLength, version)) {
+      return false;
+    }
+    const arena = this.arena;
+    const pointer = arena.allocate(keyLength, headerLength + valueLength, version, tombstone);
+    arena.fill(pointer, 0, key, keyOffset, keyLength);
+    if (headerLength > 0) arena.fill(pointer, keyLength, header, 0, headerLength);
+    arena.fill(pointer, keyLength + headerLength, value, valueOffset, valueLength);
+    this.#insertFound(prefix, pointer);
+    if (this.entryCount === 0) this.#firstPointer = pointer;
+    this.entryCount++;
+    if (tombstone) this.tombstoneCount++;
+    if (version < this.minVersion) this.minVersion = version;
+    if (version > this.maxVersion) this.maxVersion = version;
+    return true;
+  }
+
+  recycle(): void {
+    this.#pool.give(this.leaves.buffer as SharedArrayBuffer);
+    if (this.#inners !== undefined) this.#pool.give(this.#inners.buffer as SharedArrayBuffer);
+    this.#inners = undefined;
+    this.entryCount = 0;
+  }
+
+  #foundEnd(leaf: number, slot: number): boolean {
+    this.foundLeaf = leaf;
+    this.foundSlot = slot;
+    return false;
+  }
+
+  /** -1, 0, 1: before all keys, sharing the first `#skip` bytes with them, after all keys. */
+  #sideOfShared(key: Uint8Array, keyOffset: number, keyLength: number): number {
+    const shared = this.arena.bytes[slabOf(this.#firstPointer)]!;
+    const start = keyOffsetOf(this.#firstPointer);
+    const skip = this.#skip;
+    for (let i = 0; i < skip; i++) {
+      if (i === keyLength) return -1;
+      const difference = key[keyOffset + i]! - shared[start + i]!;
+      if (difference !== 0) return difference < 0 ? -1 : 1;
+    }
+    return 0;
+  }
+
+  /** Shortens `#skip` where `key` does not share it, and rewrites all prefixes then. */
+  #keepShared(key: Uint8Array, keyOffset: number, keyLength: number): void {
+    const shared = this.arena.bytes[slabOf(this.#firstPointer)]!;
+    const start = keyOffsetOf(this.#firstPointer);
+    const length = Math.min(this.#skip, keyLength);
+    const common = commonPrefixLength(key, keyOffset, shared, start, length);
+    if (common === this.#skip) return;
+    this.#skip = common;
+    for (let leaf = 0; leaf < this.#leafCount; leaf++) {
+      const base = leaf * LEAF_WORDS;
+      this.#rewritePrefixes(this.leaves, base + LEAF_PREFIX, this.leaves[base]!);
+    }
+    for (let inner = 0; inner < this.#innerCount; inner++) {
+      const base = inner * INNER_WORDS;
+      this.#rewritePrefixes(this.#inners!, base + INNER_PREFIX, this.#inners![base]!);
+    }
+  }
+
+  #rewritePrefixes(nodes: Int32Array, at: number, count: number): void {
+    for (let i = at; i < at + count; i++) {
+      const pointer = nodes[i + FANOUT]!;
+      const start = keyOffsetOf(pointer);
+      const end = start + this.arena.words[slabOf(pointer)]![keyLengthWord(pointer)]!;
+      nodes[i] = prefixAt(this.arena.bytes[slabOf(pointer)]!, start + this.#skip, end);
+    }
+  }
+
+  /** Negative, 0, positive: (key, version) sorts before, is, sorts after the entry. */
+  #compare(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+    pointer: number,
+  ): number {
+    const slab = slabOf(pointer);
+    const bytes = this.arena.bytes[slab]!;
+    const start = keyOffsetOf(pointer);
+    const entryKeyLength = this.arena.words[slab]![keyLengthWord(pointer)]!;
+    const shared = keyLength < entryKeyLength ? keyLength : entryKeyLength;
+    for (let i = this.#skip; i < shared; i++) {
+      const difference = key[keyOffset + i]! - bytes[start + i]!;
+      if (difference !== 0) return difference;
+    }
+    if (keyLength !== entryKeyLength) return keyLength - entryKeyLength;
+    return this.arena.version(pointer) - version;
+  }
+
+  #isAfterLast(
+    prefix: number,
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+  ): boolean {
+    if (this.entryCount === 0) return true;
+    const base = this.#lastLeaf * LEAF_WORDS;
+    const last = base + LEAF_PREFIX + this.leaves[base]! - 1;
+    const lastPrefix = this.leaves[last]!;
+    if (prefix !== lastPrefix) return prefix > lastPrefix;
+    return this.#compare(key, keyOffset, keyLength, version, this.leaves[last + FANOUT]!) > 0;
+  }
+
+  /** The last slot of an inner node whose separator is at or before (key, version). */
+  #childSlot(
+    node: number,
+    prefix: number,
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+  ): number {
+    const inners = this.#inners!;
+    const prefixes = node * INNER_WORDS + INNER_PREFIX;
+    let low = 1;
+    let high = inners[node * INNER_WORDS]!;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = inners[prefixes + middle]!;
+      const isAfter =
+        other === prefix
+          ? this.#compare(key, keyOffset, keyLength, version, inners[prefixes + middle + FANOUT]!) <
+            0
+          : prefix < other;
+      if (isAfter) high = middle;
+      else low = middle + 1;
+    }
+    return low - 1;
+  }
+
+  #findInLeaf(
+    leaf: number,
+    prefix: number,
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+  ): boolean {
+    const leaves = this.leaves;
+    const prefixes = leaf * LEAF_WORDS + LEAF_PREFIX;
+    let low = 0;
+    let high = leaves[leaf * LEAF_WORDS]!;
+    let isFound = false;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = leaves[prefixes + middle]!;
+      if (other === prefix) {
+        const pointer = leaves[prefixes + middle + FANOUT]!;
+        const order = this.#compare(key, keyOffset, keyLength, version, pointer);
+        if (order > 0) low = middle + 1;
+        else high = middle;
+        if (order === 0) isFound = true;
+      } else if (other < prefix) low = middle + 1;
+      else high = middle;
+    }
+    this.foundLeaf = leaf;
+    this.foundSlot = low;
+    return isFound;
+  }
+
+  /** Sets the path to the rightmost leaf, for a split there. */
+  #findRightEdge(): void {
+    let node = this.#root;
+    for (let level = this.#height; level > 0; level--) {
+      const slot = this.#inners![node * INNER_WORDS]! - 1;
+      this.#path[level] = node;
+      this.#pathSlot[level] = slot;
+      node = this.#inners![node * INNER_WORDS + INNER_CHILD + slot]!;
+    }
+  }
+
+  #insertFound(prefix: number, pointer: number): void {
+    let leaf = this.foundLeaf;
+    let slot = this.foundSlot;
+    if (this.leaves[leaf * LEAF_WORDS] === FANOUT) {
+      // At the right edge the full leaf stays full: keys that arrive in order then pack the tree.
+      const isAppend = leaf === this.#lastLeaf && slot === FANOUT;
+      const kept = isAppend ? FANOUT : FANOUT / 2;
+      const right = this.#splitLeaf(leaf, kept);
+      if (slot >= kept && (isAppend || slot > kept)) {
+        leaf = right;
+        slot -= kept;
+      }
+      const base = leaf * LEAF_WORDS;
+      this.#openGap(this.leaves, base, LEAF_PREFIX, slot, prefix, pointer);
+      const first = right * LEAF_WORDS + LEAF_PREFIX;
+      this.#addSeparator(this.leaves[first]!, this.leaves[first + FANOUT]!, right);
+      return;
+    }
+    this.#openGap(this.leaves, leaf * LEAF_WORDS, LEAF_PREFIX, slot, prefix, pointer);
+  }
+
+  /** Makes slot `slot` of the node free and writes prefix and pointer there. */
+  #openGap(
+    nodes: Int32Array,
+    base: number,
+    prefixes: number,
+    slot: number,
+    prefix: number,
+    pointer: number,
+  ): void {
+    const count = nodes[base]!;
+    const at = base + prefixes + slot;
+    for (let i = base + prefixes + count; i > at; i--) {
+      nodes[i] = nodes[i - 1]!;
+      nodes[i + FANOUT] = nodes[i - 1 + FANOUT]!;
+    }
+    nodes[at] = prefix;
+    nodes[at + FANOUT] = pointer;
+    nodes[base] = count + 1;
+  }
+
+  /** Moves the entries from `kept` on to a new right neighbour; returns it. */
+  #splitLeaf(leaf: number, kept: number): number {
+    const right = this.#leafCount++;
+    if (this.#leafCount * LEAF_WORDS > this.leaves.length) this.leaves = this.#grow(this.leaves);
+    const leaves = this.leaves;
+    const from = leaf * LEAF_WORDS;
+    const to = right * LEAF_WORDS;
+    for (let i = kept; i < FANOUT; i++) {
+      leaves[to + LEAF_PREFIX + i - kept] = leaves[from + LEAF_PREFIX + i]!;
+      leaves[to + LEAF_POINTER + i - kept] = leaves[from + LEAF_POINTER + i]!;
+    }
+    leaves[to] = FANOUT - kept;
+    leaves[from] = kept;
+    leaves[to + LEAF_NEXT] = leaves[from + LEAF_NEXT]!;
+    leaves[from + LEAF_NEXT] = right;
+    if (leaf === this.#lastLeaf) this.#lastLeaf = right;
+    return right;
+  }
+
+  /** Adds a child to the right of the path that led to the node which was split. */
+  #addSeparator(prefix: number, pointer: number, child: number): void {
+    let separator = pointer;
+    let separatorPrefix = prefix;
+    let added = child;
+    for (let level = 1; level <= this.#height; level++) {
+      const node = this.#path[level]!;
+      const slot = this.#pathSlot[level]! + 1;
+      const base = node * INNER_WORDS;
+      if (this.#inners![base]! < FANOUT) {
+        this.#openChildGap(base, slot, separatorPrefix, separator, added);
+        return;
+      }
+      const right = this.#splitInner(node);
+      const kept = FANOUT / 2;
+      const isLeft = slot <= kept;
+      const target = (isLeft ? node : right) * INNER_WORDS;
+      this.#openChildGap(target, isLeft ? slot : slot - kept, separatorPrefix, separator, added);
+      separatorPrefix = this.#inners![right * INNER_WORDS + INNER_PREFIX]!;
+      separator = this.#inners![right * INNER_WORDS + INNER_POINTER]!;
+      added = right;
+    }
+    this.#addRoot(separatorPrefix, separator, added);
+  }
+
+  #openChildGap(base: number, slot: number, prefix: number, pointer: number, child: number): void {
+    const inners = this.#inners!;
+    const children = base + INNER_CHILD;
+    for (let i = children + inners[base]!; i > children + slot; i--) inners[i] = inners[i - 1]!;
+    inners[children + slot] = child;
+    this.#openGap(inners, base, INNER_PREFIX, slot, prefix, pointer);
+  }
+
+  #splitInner(node: number): number {
+    const right = this.#newInner();
+    const inners = this.#inners!;
+    const from = node * INNER_WORDS;
+    const to = right * INNER_WORDS;
+    const kept = FANOUT / 2;
+    for (let i = kept; i < FANOUT; i++) {
+      inners[to + INNER_PREFIX + i - kept] = inners[from + INNER_PREFIX + i]!;
+      inners[to + INNER_POINTER + i - kept] = inners[from + INNER_POINTER + i]!;
+      inners[to + INNER_CHILD + i - kept] = inners[from + INNER_CHILD + i]!;
+    }
+    inners[to] = FANOUT - kept;
+    inners[from] = kept;
+    return right;
+  }
+
+  #addRoot(prefix: number, pointer: number, right: number): void {
+    const root = this.#newInner();
+    const inners = this.#inners!;
+    const base = root * INNER_WORDS;
+    inners[base] = 2;
+    // Slot 0 is never compared; a true pointer there lets prefixes be rewritten without a case.
+    inners[base + INNER_PREFIX] = prefix;
+    inners[base + INNER_POINTER] = pointer;
+    inners[base + INNER_CHILD] = this.#root;
+    inners[base + INNER_PREFIX + 1] = prefix;
+    inners[base + INNER_POINTER + 1] = pointer;
+    inners[base + INNER_CHILD + 1] = right;
+    this.#root = root;
+    this.#height++;
+  }
+
+  #newInner(): number {
+    const inner = this.#innerCount++;
+    if (this.#inners === undefined) {
+      this.#inners = new Int32Array(this.#pool.take(NODES_SIZE_BYTES_MIN));
+    }
+    if (this.#innerCount * INNER_WORDS > this.#inners.length) {
+      this.#inners = this.#grow(this.#inners);
+    }
+    return inner;
+  }
+
+  #grow(nodes: Int32Array): Int32Array {
+    const grown = new Int32Array(this.#pool.take(nodes.byteLength * 2));
+    grown.set(nodes);
+    this.#pool.give(nodes.buffer as SharedArrayBuffer);
+    return grown;
+  }
+}
