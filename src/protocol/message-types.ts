@@ -1,0 +1,50 @@
+/**
+ * What a frame can be. The numbers are the wire format: DO NOT CHANGE; new types take new numbers.
+ * A response carries the type of its request.
+ */
+export const MESSAGE_TYPES = {
+  /** First on every connection, each way; see hello-codec. */
+  hello: 1,
+
+  // From clients.
+  put: 16,
+  get: 17,
+  txn: 18,
+  compact: 19,
+  /** A stream: parts flow until one of the two sides ends it. */
+  watch: 20,
+  /** The current revision of a keyspace. */
+  sequence: 21,
+  map: 32,
+  status: 33,
+  moveLeader: 34,
+  keyspaceCreate: 35,
+  health: 36,
+
+  // Between nodes.
+  /** A batch of Raft messages. */
+  raft: 64,
+  sequencerAllocate: 65,
+  nodeHeartbeat: 66,
+  snapshotBegin: 67,
+  snapshotChunk: 68,
+  snapshotEnd: 69,
+  /** A command for the placement group, handed on to its leader. */
+  placement: 70,
+} as const;
+
+export type MessageType = keyof typeof MESSAGE_TYPES;
+
+/** Bits of a frame's flags. */
+export const FRAME_FLAGS = {
+  response: 1,
+  /** The body is an encoded error; it is the last frame of its request. */
+  error: 2,
+  /** Further frames of the same request follow. */
+  more: 4,
+  /** From a server: the stream is over. From a client: cancel it. */
+  end: 8,
+} as const;
+
+/** Body of a further client frame on a watch: close as far as you can. */
+export const WATCH_NUDGE = 1;
