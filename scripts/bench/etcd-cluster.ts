@@ -1,0 +1,108 @@
+/**
+ * Three etcd servers on loopback with their default settings, as the yardstick. The quota alone is
+ * raised, since a benchmark writes more than the default allows.
+ */
+import { execFileSync } from "node:child_process";
+import type { BenchCluster, ConnectOptions } from "./bench-cluster.js";
+import { connectEtcd } from "./etcd-load.js";
+import type { LoadTarget } from "./load.js";
+import { cpuMicros, freePorts, waitFor } from "./processes.js";
+import type { Processes, Started } from "./processes.js";
+
+const NODES = 3;
+const QUOTA_BYTES = 8 * 1024 ** 3;
+const STATUS_TIMEOUT_MS = 2_000;
+
+export interface EtcdOptions {
+  readonly command: string;
+  readonly directory: string;
+  /** Whether clients connect to the leader alone, as ours do, or to all members in turn. */
+  readonly members: "leader" | "all";
+}
+
+interface Status {
+  readonly header: { readonly member_id: string };
+  readonly leader?: string;
+}
+
+export class EtcdCluster implements BenchCluster {
+  readonly #servers: readonly Started[];
+  readonly #addresses: readonly string[];
+  readonly #members: "leader" | "all";
+
+  constructor(servers: readonly Started[], addresses: readonly string[], options: EtcdOptions) {
+    this.#servers = servers;
+    this.#addresses = addresses;
+    this.#members = options.members;
+  }
+
+  async connect({ connections, level, valueBytes }: ConnectOptions): Promise<LoadTarget> {
+    const leader = await leaderAddress(this.#addresses);
+    if (leader === undefined) throw new Error("etcd has no leader");
+    const targets = this.#members === "all" ? this.#addresses : [leader];
+    const addresses = Array.from({ length: connections }, (_, i) => targets[i % targets.length]!);
+    return connectEtcd({ addresses, valueBytes, serializable: level === "stale" });
+  }
+
+  cpuMicros(): number | undefined {
+    return cpuMicros(this.#servers);
+  }
+
+  /** For other clients, such as etcdctl. */
+  get addresses(): readonly string[] {
+    return this.#addresses;
+  }
+}
+
+export function etcdVersion(command: string): string {
+  const output = execFileSync(command, ["--version"], { encoding: "utf8" });
+  return /etcd Version: (\S+)/.exec(output)?.[1] ?? "unknown";
+}
+
+export async function startEtcd(processes: Processes, options: EtcdOptions): Promise<EtcdCluster> {
+  const ports = await freePorts(2 * NODES);
+  const clientAddresses = ports.slice(0, NODES).map((port) => `127.0.0.1:${port}`);
+  const peerUrls = ports.slice(NODES).map((port) => `http://127.0.0.1:${port}`);
+  const members = peerUrls.map((url, i) => `bench${i + 1}=${url}`).join(",");
+  const servers = clientAddresses.map((address, i) =>
+    processes.start({
+      name: `etcd ${i + 1}`,
+      command: options.command,
+      outputPath: `${options.directory}/etcd-${i + 1}.log`,
+      env: { ETCD_UNSUPPORTED_ARCH: process.arch },
+      args: [
+        ["--name", `bench${i + 1}`],
+        ["--data-dir", `${options.directory}/etcd-${i + 1}`],
+        ["--listen-client-urls", `http://${address}`],
+        ["--advertise-client-urls", `http://${address}`],
+        ["--listen-peer-urls", peerUrls[i]!],
+        ["--initial-advertise-peer-urls", peerUrls[i]!],
+        ["--initial-cluster", members],
+        ["--initial-cluster-state", "new"],
+        ["--quota-backend-bytes", String(QUOTA_BYTES)],
+        ["--logger", "zap"],
+        ["--log-level", "error"],
+      ].flat(),
+    }),
+  );
+  await waitFor("starting etcd", processes, () => leaderAddress(clientAddresses));
+  return new EtcdCluster(servers, clientAddresses, options);
+}
+
+/** The client address of the leader, once every member answers and all agree on it. */
+async function leaderAddress(addresses: readonly string[]): Promise<string | undefined> {
+  const statuses = await Promise.all(addresses.map(status));
+  const leader = statuses[0]?.leader;
+  if (statuses.some((one) => one.leader !== leader)) return undefined;
+  const at = statuses.findIndex((one) => one.header.member_id === leader);
+  return addresses[at];
+}
+
+async function status(address: string): Promise<Status> {
+  const response = await fetch(`http://${address}/v3/maintenance/status`, {
+    method: "POST",
+    body: "{}",
+    signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
+  });
+  return (await response.json()) as Status;
+}

@@ -1,0 +1,34 @@
+/** The benchmarks, by name: `npm run -s bench -- NAME [options]`. */
+import { clusterBench } from "./cluster-bench.js";
+
+interface Benchmark {
+  readonly about: string;
+  readonly run: (args: readonly string[]) => Promise<number>;
+}
+
+const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
+  ["cluster", { about: "a cluster of three nodes, if wanted beside etcd", run: clusterBench }],
+]);
+
+function help(): string {
+  const names = [...BENCHMARKS].map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`);
+  return `Usage: npm run -s bench -- NAME [options]\n\n${names.join("\n")}\n
+"NAME --help" says more. Build first: npm run build.`;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name = "", ...rest] = args;
+  const benchmark = BENCHMARKS.get(name);
+  if (benchmark === undefined) {
+    console.log(help());
+    return name === "" || name === "--help" || name === "help" ? 0 : 2;
+  }
+  return benchmark.run(rest);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}

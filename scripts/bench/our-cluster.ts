@@ -1,0 +1,67 @@
+/** Three Flotilla nodes on loopback, with their default settings, started by the built CLI. */
+import { existsSync } from "node:fs";
+import type { BenchCluster, ConnectOptions } from "./bench-cluster.js";
+import type { LoadTarget } from "./load.js";
+import { connectOurs } from "./our-target.js";
+import { cpuMicros, freePorts, waitFor } from "./processes.js";
+import type { Processes, Started } from "./processes.js";
+
+const NODES = 3;
+export const CLI_PATH = "dist/src/cli/flotilla.js";
+
+export class OurCluster implements BenchCluster {
+  readonly #servers: readonly Started[];
+  readonly #addresses: readonly string[];
+
+  constructor(servers: readonly Started[], addresses: readonly string[]) {
+    this.#servers = servers;
+    this.#addresses = addresses;
+  }
+
+  connect(options: ConnectOptions): Promise<LoadTarget> {
+    return connectOurs(this.#addresses, options);
+  }
+
+  cpuMicros(): number | undefined {
+    return cpuMicros(this.#servers);
+  }
+}
+
+/** The command line of one node: the one place that knows it. */
+function startArguments(id: number, addresses: readonly string[], directory: string): string[] {
+  const peers = addresses.map((address, i) => `${i + 1}=${address}`).join(",");
+  return [
+    [CLI_PATH, "start"],
+    ["--id", String(id)],
+    ["--data", `${directory}/flotilla-${id}`],
+    ["--listen", addresses[id - 1]!],
+    ["--peers", peers],
+  ].flat();
+}
+
+export async function startOurs(processes: Processes, directory: string): Promise<OurCluster> {
+  if (!existsSync(CLI_PATH)) throw new Error(`${CLI_PATH} is missing: run "npm run build" first`);
+  const ports = await freePorts(NODES);
+  const addresses = ports.map((port) => `127.0.0.1:${port}`);
+  const servers = addresses.map((_, i) =>
+    processes.start({
+      name: `flotilla ${i + 1}`,
+      command: process.execPath,
+      outputPath: `${directory}/flotilla-${i + 1}.log`,
+      args: startArguments(i + 1, addresses, directory),
+    }),
+  );
+  const cluster = new OurCluster(servers, addresses);
+  await waitFor("starting flotilla", processes, () => answers(cluster));
+  return cluster;
+}
+
+/** True once the cluster has taken a write. */
+async function answers(cluster: OurCluster): Promise<true | undefined> {
+  const target = await cluster.connect({ connections: 1, level: "linearizable", valueBytes: 1 });
+  const error = await new Promise<string | undefined>((resolve) => {
+    target.put(0, Uint8Array.of(0), Uint8Array.of(0), resolve);
+  });
+  await target.close();
+  return error === undefined ? true : undefined;
+}
