@@ -1,6 +1,6 @@
 /**
  * What a frame can be. The numbers are the wire format: DO NOT CHANGE; new types take new numbers.
- * A response carries the type of its request.
+ * A response is known by its request id; its type says nothing.
  */
 export const MESSAGE_TYPES = {
   /** First on every connection, each way; see hello-codec. */
@@ -31,6 +31,8 @@ export const MESSAGE_TYPES = {
   snapshotEnd: 69,
   /** A command for the placement group, handed on to its leader. */
   placement: 70,
+  /** To a shard's leader: close your revision as far as you can. */
+  nudge: 71,
 } as const;
 
 export type MessageType = keyof typeof MESSAGE_TYPES;
@@ -45,6 +47,3 @@ export const FRAME_FLAGS = {
   /** From a server: the stream is over. From a client: cancel it. */
   end: 8,
 } as const;
-
-/** Body of a further client frame on a watch: close as far as you can. */
-export const WATCH_NUDGE = 1;
