@@ -1,0 +1,77 @@
+/**
+ * Arguments as the parser hands them over, read with their meaning: every value arrives as text or
+ * as a switch, and is checked here. A flag that was given twice counts as it was given last.
+ */
+import { badArguments, type CliError } from "./failure.js";
+import { parseCount, parseDuration, parseSize } from "./quantities.js";
+
+export type Arguments = Readonly<Record<string, unknown>>;
+
+export function textOf(argv: Arguments, name: string): string | undefined {
+  const value = argv[name];
+  const last: unknown = Array.isArray(value) ? value.at(-1) : value;
+  if (typeof last === "string") return last;
+  return typeof last === "number" ? String(last) : undefined;
+}
+
+export function textsOf(argv: Arguments, name: string): readonly string[] {
+  const value = argv[name];
+  if (Array.isArray(value)) return value.map(String);
+  return value === undefined ? [] : [String(value)];
+}
+
+export function switchOf(argv: Arguments, name: string): boolean {
+  const value = argv[name];
+  return (Array.isArray(value) ? value.at(-1) : value) === true;
+}
+
+/** A positional argument that must be there. */
+export function requiredOf(argv: Arguments, name: string): string {
+  const text = textOf(argv, name);
+  if (text === undefined) throw badArguments(`${name} is missing`);
+  return text;
+}
+
+/** A whole number of at least 0; 0 where the flag is absent. */
+export function countOf(argv: Arguments, name: string): number {
+  return parsedOf(argv, name, parseCount, "a whole number, such as 10") ?? 0;
+}
+
+export function durationOf(argv: Arguments, name: string): number | undefined {
+  return parsedOf(argv, name, parseDuration, "a duration, such as 500ms or 1m30s");
+}
+
+export function sizeOf(argv: Arguments, name: string): number | undefined {
+  return parsedOf(argv, name, parseSize, "a size, such as 4096 or 1.5MiB");
+}
+
+function parsedOf(
+  argv: Arguments,
+  name: string,
+  parse: (text: string) => number | undefined,
+  wanted: string,
+): number | undefined {
+  const text = textOf(argv, name);
+  if (text === undefined) return undefined;
+  const value = parse(text);
+  if (value === undefined) throw notA(`--${name}`, text, wanted);
+  return value;
+}
+
+/** One of a few words; undefined where the flag is absent. */
+export function choiceOf<T extends string>(
+  argv: Arguments,
+  name: string,
+  choices: Readonly<Record<string, T>>,
+): T | undefined {
+  const text = textOf(argv, name);
+  if (text === undefined) return undefined;
+  const choice = choices[text.toLowerCase()];
+  const wanted = `one of ${[...new Set(Object.values(choices))].join(", ")}`;
+  if (choice === undefined) throw notA(`--${name}`, text, wanted);
+  return choice;
+}
+
+export function notA(flag: string, text: string, wanted: string): CliError {
+  return badArguments(`${flag} is ${JSON.stringify(text)}, but must be ${wanted}`);
+}

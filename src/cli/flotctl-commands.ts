@@ -1,0 +1,148 @@
+/** The commands of flotctl. Only this table is loaded at the start. */
+import type { CommandEntry, CommandGroup, CommandTable } from "./command-table.js";
+import type { Context } from "./context.js";
+
+type Entry = CommandEntry<Context>;
+
+const endpoint: CommandGroup<Context> = {
+  name: "endpoint",
+  describe: "ask endpoints about themselves",
+  commands: [
+    {
+      usage: "status",
+      describe: "what each endpoint says of itself",
+      load: async () => (await import("./commands/endpoint-status.js")).endpointStatus,
+    },
+    {
+      usage: "health",
+      describe: "whether each endpoint can serve",
+      load: async () => (await import("./commands/endpoint-health.js")).endpointHealth,
+    },
+  ],
+};
+
+const member: CommandGroup<Context> = {
+  name: "member",
+  describe: "the nodes of the cluster",
+  commands: [
+    {
+      usage: "list",
+      describe: "list the nodes",
+      load: async () => (await import("./commands/member-list.js")).memberList,
+    },
+  ],
+};
+
+const shard: CommandGroup<Context> = {
+  name: "shard",
+  describe: "the shards and where they lie",
+  commands: [
+    {
+      usage: "list",
+      describe: "list the shards",
+      load: async () => (await import("./commands/shard-list.js")).shardList,
+    },
+    {
+      usage: "locate <key>",
+      describe: "the shard that holds a key",
+      load: async () => (await import("./commands/shard-locate.js")).shardLocate,
+    },
+  ],
+};
+
+const keyspace: CommandGroup<Context> = {
+  name: "keyspace",
+  describe: "the keyspaces of the cluster",
+  commands: [
+    {
+      usage: "create <name>",
+      describe: "create a keyspace",
+      load: async () => (await import("./commands/keyspace-create.js")).keyspaceCreate,
+    },
+    {
+      usage: "list",
+      describe: "list the keyspaces",
+      load: async () => (await import("./commands/keyspace-list.js")).keyspaceList,
+    },
+    {
+      usage: "show <name>",
+      describe: "a keyspace and its shards",
+      load: async () => (await import("./commands/keyspace-show.js")).keyspaceShow,
+    },
+  ],
+};
+
+const keyValueCommands: readonly Entry[] = [
+  {
+    usage: "put <key> [value]",
+    describe: "store a value under a key; without a value it is read from the input",
+    load: async () => (await import("./commands/put.js")).put,
+  },
+  {
+    usage: "get <key> [range-end]",
+    describe: "read a key, or the keys from key up to range-end",
+    load: async () => (await import("./commands/get.js")).get,
+  },
+  {
+    usage: "del <key> [range-end]",
+    describe: "delete a key, or the keys from key up to range-end",
+    load: async () => (await import("./commands/del.js")).del,
+  },
+  {
+    usage: "txn",
+    describe: "run a transaction read from the input",
+    load: async () => (await import("./commands/txn.js")).txn,
+  },
+  {
+    usage: "watch [key] [range-end]",
+    describe: "print changes as they happen, or run a program for each (after --)",
+    load: async () => (await import("./commands/watch.js")).watch,
+  },
+  {
+    usage: "compaction <revision>",
+    describe: "drop the history before a revision",
+    load: async () => (await import("./commands/compaction.js")).compaction,
+  },
+];
+
+const fileCommands: readonly Entry[] = [
+  {
+    usage: "import",
+    describe: "store the files of a directory, each under its relative path",
+    load: async () => (await import("./commands/import.js")).importFiles,
+  },
+  {
+    usage: "verify",
+    describe: "compare what is stored with the files of a directory",
+    load: async () => (await import("./commands/verify.js")).verify,
+  },
+  {
+    usage: "export",
+    describe: "write the keys of a keyspace as files of a directory",
+    load: async () => (await import("./commands/export.js")).exportFiles,
+  },
+];
+
+export const FLOTCTL_COMMANDS: CommandTable<Context> = [
+  ...keyValueCommands,
+  endpoint,
+  member,
+  shard,
+  {
+    usage: "move-leader",
+    describe: "hand the leadership of a shard to another node",
+    load: async () => (await import("./commands/move-leader.js")).moveLeader,
+  },
+  keyspace,
+  ...fileCommands,
+  {
+    usage: "completion <shell>",
+    describe: "print the completion script for bash, zsh or fish",
+    load: async () => (await import("./commands/completion.js")).completion,
+  },
+  {
+    usage: "version",
+    describe: "print the version",
+    load: async () => (await import("./commands/version.js")).version,
+  },
+];

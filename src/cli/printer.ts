@@ -1,0 +1,76 @@
+/**
+ * How answers become text. One printer a format, loaded when it is asked for; the simple one prints
+ * what etcdctl prints where a command exists there. A printer only writes data.
+ */
+import type {
+  DeleteResponse,
+  Headed,
+  PutResponse,
+  RangeResponse,
+  TransactionResponse,
+  WatchPart,
+} from "./client-port.js";
+import { EXIT } from "./exit-codes.js";
+import { CliError } from "./failure.js";
+import type { Format } from "./global-options.js";
+import type { Output } from "./terminal.js";
+
+export interface PrintSettings {
+  readonly hex: boolean;
+  readonly valueOnly: boolean;
+  readonly countOnly: boolean;
+  /** As etcd shows it, a number; asked for only where the format shows it. */
+  readonly clusterId: bigint;
+}
+
+export type Cell = string | number | boolean;
+
+/** Rows of like things: one line each, whatever the format. */
+export interface Sheet {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly Cell[])[];
+  /** The same for programs. */
+  readonly json: unknown;
+}
+
+export interface Printer {
+  put(response: PutResponse): void;
+  range(response: RangeResponse): void;
+  delete(response: DeleteResponse): void;
+  txn(response: TransactionResponse): void;
+  watch(part: WatchPart): void;
+  compacted(revision: number, response: Headed): void;
+  sheet(sheet: Sheet): void;
+  /** One sentence about what was done, with the same as properties. */
+  done(sentence: string, properties: Readonly<Record<string, Cell>>): void;
+}
+
+export async function printerFor(
+  format: Format,
+  output: Output,
+  settings: PrintSettings,
+): Promise<Printer> {
+  switch (format) {
+    case "simple":
+      return new (await import("./printer-simple.js")).SimplePrinter(output, settings);
+    case "json":
+      return new (await import("./printer-json.js")).JsonPrinter(output, settings);
+    case "fields":
+      return new (await import("./printer-fields.js")).FieldsPrinter(output, settings);
+    case "table":
+      return new (await import("./printer-table.js")).TablePrinter(output, settings);
+  }
+}
+
+/** For what a format cannot show. */
+export function unsupported(what: string, format: Format): CliError {
+  return new CliError(EXIT.unsupportedFormat, `${what} has no ${format} output`, {
+    next: "use -w simple, fields or json",
+  });
+}
+
+/** The cluster's id as the number that etcd's clients expect: its last 64 bits. */
+export function clusterNumber(clusterId: string): bigint {
+  const digits = clusterId.slice(-16);
+  return /^[0-9a-f]+$/i.test(digits) ? BigInt(`0x${digits}`) : 0n;
+}

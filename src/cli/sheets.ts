@@ -1,0 +1,201 @@
+/** The sheets that commands show: nodes, shards, keyspaces, endpoints. From answers to cells. */
+import type { ReplicaStatus, StatusResponse } from "../protocol/admin-messages.js";
+import type { KeyRange } from "../base/key-range.js";
+import type {
+  ClusterMap,
+  KeyspaceDescriptor,
+  LeaderHint,
+  NodeDescriptor,
+  ShardDescriptor,
+} from "../protocol/cluster.js";
+import type { Sheet } from "./printer.js";
+import { formatBytes, formatDuration } from "./quantities.js";
+import { quote } from "./quoting.js";
+
+export interface EndpointHealth {
+  readonly endpoint: string;
+  readonly healthy: boolean;
+  readonly tookMs: number;
+  readonly reasons: readonly string[];
+}
+
+export interface EndpointStatus {
+  readonly endpoint: string;
+  readonly status: StatusResponse;
+}
+
+export function memberSheet(nodes: readonly NodeDescriptor[]): Sheet {
+  return {
+    columns: ["ID", "Name", "Peer address", "Client address", "Labels"],
+    rows: nodes.map((node) => [
+      node.nodeId,
+      node.name,
+      node.peerAddress,
+      node.clientAddress,
+      labelText(node.labels),
+    ]),
+    json: {
+      members: nodes.map((node) => ({
+        ID: node.nodeId,
+        name: node.name,
+        peerURLs: [node.peerAddress],
+        clientURLs: [node.clientAddress],
+        labels: node.labels,
+      })),
+    },
+  };
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+}
+
+export function endpointStatusSheet(list: readonly EndpointStatus[]): Sheet {
+  return {
+    columns: [
+      "Endpoint",
+      "ID",
+      "Name",
+      "Version",
+      "DB size",
+      "Leads",
+      "Replicas",
+      "Raft term",
+      "Revision",
+      "Applied index",
+      "Uptime",
+    ],
+    rows: list.map(({ endpoint, status }) => [
+      endpoint,
+      status.nodeId,
+      status.name,
+      status.version,
+      formatBytes(status.storedBytes),
+      leadsOf(status),
+      status.replicas.length,
+      greatest(status, "term"),
+      greatest(status, "revision"),
+      sum(status, "appliedIndex"),
+      formatDuration(status.uptimeMs),
+    ]),
+    json: list.map(({ endpoint, status }) => ({ Endpoint: endpoint, Status: status })),
+  };
+}
+
+export function leadsOf(status: StatusResponse): number {
+  return status.replicas.filter(({ role }) => role === "leader").length;
+}
+
+type NumberOf = "term" | "revision" | "appliedIndex";
+
+export function greatest(status: StatusResponse, name: NumberOf): number {
+  return status.replicas.reduce((most, replica) => Math.max(most, valueOf(replica, name)), 0);
+}
+
+export function sum(status: StatusResponse, name: NumberOf): number {
+  return status.replicas.reduce((total, replica) => total + valueOf(replica, name), 0);
+}
+
+function valueOf(replica: ReplicaStatus, name: NumberOf): number {
+  return replica[name];
+}
+
+export function endpointHealthSheet(list: readonly EndpointHealth[]): Sheet {
+  return {
+    columns: ["Endpoint", "Health", "Took", "Error"],
+    rows: list.map(({ endpoint, healthy, tookMs, reasons }) => [
+      endpoint,
+      healthy,
+      formatDuration(tookMs),
+      reasons.join("; "),
+    ]),
+    json: list.map(({ endpoint, healthy, tookMs, reasons }) => ({
+      endpoint,
+      health: healthy,
+      took: formatDuration(tookMs),
+      error: reasons.length === 0 ? undefined : reasons.join("; "),
+    })),
+  };
+}
+
+export function shardSheet(
+  map: ClusterMap,
+  leaders: readonly LeaderHint[],
+  shards: readonly ShardDescriptor[],
+): Sheet {
+  const nameOf = (nodeId: number): string =>
+    map.nodes.find((node) => node.nodeId === nodeId)?.name ?? String(nodeId);
+  const json = shards.map((shard) => {
+    const keyspace = map.keyspaces.find(({ keyspaceId }) => keyspaceId === shard.keyspaceId);
+    const leader = leaders.find(({ shardId }) => shardId === shard.shardId);
+    return {
+      shard: shard.shardId,
+      keyspace: keyspace?.name ?? "system",
+      start: boundText(shard.range.start, keyspace),
+      end: boundText(endOf(shard.range, keyspace), keyspace),
+      leader: leader === undefined ? "none" : nameOf(leader.nodeId),
+      term: leader?.term ?? 0,
+      replicas: shard.replicas.map(({ nodeId, role }) =>
+        role === "learner" ? `${nameOf(nodeId)} (learner)` : nameOf(nodeId),
+      ),
+      epoch: `${shard.epoch.configuration}.${shard.epoch.range}`,
+    };
+  });
+  return {
+    columns: ["Shard", "Keyspace", "Start", "End", "Leader", "Term", "Replicas", "Epoch"],
+    rows: json.map((row) => [
+      row.shard,
+      row.keyspace,
+      row.start,
+      row.end,
+      row.leader,
+      row.term,
+      row.replicas.join(" "),
+      row.epoch,
+    ]),
+    json,
+  };
+}
+
+const KEYSPACE_BYTES = 4;
+const BUCKET_BYTES = 2;
+
+/** An end in the next keyspace is the end of this one. */
+function endOf(range: KeyRange, keyspace: KeyspaceDescriptor | undefined): Uint8Array | undefined {
+  const { end } = range;
+  if (end === undefined || keyspace === undefined || end.length < KEYSPACE_BYTES) return undefined;
+  return keyspaceOf(end) === keyspace.keyspaceId ? end : undefined;
+}
+
+function keyspaceOf(stored: Uint8Array): number {
+  return new DataView(stored.buffer, stored.byteOffset).getUint32(0);
+}
+
+/** A bound in stored keys as a user knows it: a key, or the bucket of a hash keyspace. */
+function boundText(
+  bound: Uint8Array | undefined,
+  keyspace: KeyspaceDescriptor | undefined,
+): string {
+  if (bound === undefined || bound.length <= KEYSPACE_BYTES) return "-";
+  if (keyspace?.kind !== "hash") return quote(bound.subarray(KEYSPACE_BYTES));
+  const bucket = bound.subarray(KEYSPACE_BYTES, KEYSPACE_BYTES + BUCKET_BYTES);
+  return `bucket ${(bucket[0] ?? 0) * 256 + (bucket[1] ?? 0)}`;
+}
+
+export function keyspaceSheet(map: ClusterMap, keyspaces: readonly KeyspaceDescriptor[]): Sheet {
+  const shardsOf = ({ keyspaceId }: KeyspaceDescriptor): readonly number[] =>
+    map.shards.filter((shard) => shard.keyspaceId === keyspaceId).map(({ shardId }) => shardId);
+  return {
+    columns: ["ID", "Name", "Kind", "Shards", "Replication factor"],
+    rows: keyspaces.map((keyspace) => [
+      keyspace.keyspaceId,
+      keyspace.name,
+      keyspace.kind,
+      shardsOf(keyspace).length,
+      keyspace.replicationFactor,
+    ]),
+    json: keyspaces.map((keyspace) => ({ ...keyspace, shards: shardsOf(keyspace) })),
+  };
+}
