@@ -69,7 +69,7 @@ export async function startEtcd(processes: Processes, options: EtcdOptions): Pro
       name: `etcd ${i + 1}`,
       command: options.command,
       outputPath: `${options.directory}/etcd-${i + 1}.log`,
-      env: { ETCD_UNSUPPORTED_ARCH: process.arch },
+      env: process.arch === "arm64" ? { ETCD_UNSUPPORTED_ARCH: "arm64" } : {},
       args: [
         ["--name", `bench${i + 1}`],
         ["--data-dir", `${options.directory}/etcd-${i + 1}`],

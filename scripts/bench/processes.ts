@@ -36,7 +36,11 @@ export class Processes {
     for (const { child } of this.#running()) child.kill("SIGKILL");
   };
 
-  constructor() {
+  readonly #termPatienceMs: number;
+
+  /** `termPatienceMs` is how long a process may take to end by itself when asked to. */
+  constructor(termPatienceMs: number = TERM_PATIENCE_MS) {
+    this.#termPatienceMs = termPatienceMs;
     // The last resort, for an exit that did not come by way of stopAll.
     process.on("exit", this.#killAll);
   }
@@ -69,7 +73,7 @@ export class Processes {
 
   async stopAll(): Promise<void> {
     for (const [signal, patienceMs] of [
-      ["SIGTERM", TERM_PATIENCE_MS],
+      ["SIGTERM", this.#termPatienceMs],
       ["SIGKILL", KILL_PATIENCE_MS],
     ] as const) {
       const running = this.#running();
@@ -100,6 +104,7 @@ function ended(child: ChildProcess, patienceMs: number): Promise<void> {
 }
 
 function outputTail({ outputPath }: Started): string {
+  if (!existsSync(outputPath)) return "";
   return readFileSync(outputPath, "utf8").slice(-OUTPUT_TAIL_BYTES);
 }
 
