@@ -13,6 +13,7 @@
  */
 import type { Arena, SlabPool } from "./arena.js";
 import { keyLengthWord, keyOffsetOf, slabOf } from "./arena.js";
+import type { EntrySlot } from "./entry-slot.js";
 import { commonPrefixLength, prefixAt } from "./key-prefix.js";
 
 const FANOUT = 64;
@@ -125,6 +126,29 @@ export class MemtableTree {
     return true;
   }
 
+  /** Shows the newest version of the key that is at most `maxVersion`; false if there is none. */
+  get(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    maxVersion: number,
+    slot: EntrySlot,
+  ): boolean {
+    this.find(key, keyOffset, keyLength, maxVersion);
+    let base = this.foundLeaf * LEAF_WORDS;
+    let index = this.foundSlot;
+    if (index >= this.leaves[base]!) {
+      const next = this.leaves[base + LEAF_NEXT]!;
+      if (next < 0) return false;
+      base = next * LEAF_WORDS;
+      index = 0;
+    }
+    const pointer = this.leaves[base + LEAF_POINTER + index]!;
+    if (!this.#keyIs(pointer, key, keyOffset, keyLength)) return false;
+    this.arena.show(pointer, slot);
+    return true;
+  }
+
   recycle(): void {
     this.#pool.give(this.leaves.buffer as SharedArrayBuffer);
     if (this.#inners !== undefined) this.#pool.give(this.#inners.buffer as SharedArrayBuffer);
@@ -197,6 +221,17 @@ export class MemtableTree {
     }
     if (keyLength !== entryKeyLength) return keyLength - entryKeyLength;
     return this.arena.version(pointer) - version;
+  }
+
+  #keyIs(pointer: number, key: Uint8Array, keyOffset: number, keyLength: number): boolean {
+    const slab = slabOf(pointer);
+    if (this.arena.words[slab]![keyLengthWord(pointer)] !== keyLength) return false;
+    const bytes = this.arena.bytes[slab]!;
+    const start = keyOffsetOf(pointer);
+    for (let i = keyLength - 1; i >= 0; i--) {
+      if (bytes[start + i] !== key[keyOffset + i]) return false;
+    }
+    return true;
   }
 
   #isAfterLast(

@@ -1,27 +1,85 @@
 /**
- * One shard's tree. (Signatures; the body follows.)
+ * One shard's tree: an active memtable, frozen ones that wait for their flush, and the version,
+ * which is what lies on disk. Reading asks them in this order and stops as soon as nothing older
+ * can hold a newer version; it never waits.
+ *
+ * The tree never writes to disk itself: whoever flushes or compacts it installs the outcome here
+ * when the manifest has it.
  */
+import { assert, must } from "../base/assert.js";
+import { EMPTY_BYTES, compareBytes } from "../base/bytes.js";
+import { hash32 } from "../base/hash.js";
 import type { KeyRange } from "../base/key-range.js";
+import { intersectRanges } from "../base/key-range.js";
+import type { SlabPool } from "./arena.js";
 import type { Cursor, CursorMode, EntryView, FlushedState } from "./entry.js";
+import type { RunCursor } from "./entry-slot.js";
+import { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
+import { Memtable } from "./memtable.js";
+import { MemtableCursor } from "./memtable-cursor.js";
+import { MergingCursor } from "./merging-cursor.js";
+import type { Slice } from "./slice.js";
+import { SstableCursor } from "./sstable-cursor.js";
+import type { TableSet } from "./table-set.js";
+import type { Run } from "./version.js";
+import { Version } from "./version.js";
 
 export interface TreeStats {
   readonly memtableBytes: number;
   readonly frozenCount: number;
   readonly sliceCount: number;
+  /** Most runs that any family has: what a read may have to look at. */
+  readonly runsMax: number;
   readonly sizeBytes: number;
   readonly entryCount: number;
 }
 
+/** What a tree is opened with. */
+export interface TreeParts {
+  readonly range: KeyRange;
+  readonly flushed: FlushedState;
+  readonly slices: readonly Slice[];
+  readonly tables: TableSet;
+  readonly pool: SlabPool;
+}
+
 export class Tree {
   readonly shardId: number;
-  range: KeyRange;
-  flushed: FlushedState;
+  readonly #tables: TableSet;
+  readonly #pool: SlabPool;
+  #range: KeyRange;
+  #flushed: FlushedState;
+  #active: Memtable;
+  /** Oldest first. */
+  #frozen: Memtable[] = [];
+  #version: Version;
+  /** What get() shows; two, so that a candidate survives the look for a newer one. */
+  #slot: EntrySlot = new EntrySlot();
+  #spare: EntrySlot = new EntrySlot();
 
-  constructor(shardId: number, range: KeyRange, flushed: FlushedState) {
+  constructor(shardId: number, parts: TreeParts) {
     this.shardId = shardId;
-    this.range = range;
-    this.flushed = flushed;
+    this.#tables = parts.tables;
+    this.#pool = parts.pool;
+    this.#range = parts.range;
+    this.#flushed = parts.flushed;
+    this.#active = new Memtable(parts.pool);
+    this.#version = new Version(parts.slices, parts.tables);
+  }
+
+  get range(): KeyRange {
+    return this.#range;
+  }
+
+  /** The state that is durable in the manifest together with the slices. */
+  get flushed(): FlushedState {
+    return this.#flushed;
+  }
+
+  /** The slices as of now. Retain it to read from it later. */
+  get version(): Version {
+    return this.#version;
   }
 
   /**
@@ -29,62 +87,260 @@ export class Tree {
    * An entry that is already in the memtable is left alone, so that replay is idempotent.
    */
   insert2(
-    _family: FamilyId,
-    _key: Uint8Array,
-    _keyOffset: number,
-    _keyLength: number,
-    _version: number,
-    _tombstone: boolean,
-    _header: Uint8Array,
-    _headerLength: number,
-    _value: Uint8Array,
-    _valueOffset: number,
-    _valueLength: number,
+    family: FamilyId,
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+    tombstone: boolean,
+    header: Uint8Array,
+    headerLength: number,
+    value: Uint8Array,
+    valueOffset: number,
+    valueLength: number,
   ): void {
-    throw new Error("not yet");
+    this.#active
+      .familyForWrite(family)
+      .insert(
+        key,
+        keyOffset,
+        keyLength,
+        version,
+        tombstone,
+        header,
+        headerLength,
+        value,
+        valueOffset,
+        valueLength,
+      );
   }
 
   /** As insert2, without a header. */
   insert(
-    _family: FamilyId,
-    _key: Uint8Array,
-    _keyOffset: number,
-    _keyLength: number,
-    _version: number,
-    _tombstone: boolean,
-    _value: Uint8Array,
-    _valueOffset: number,
-    _valueLength: number,
+    family: FamilyId,
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+    tombstone: boolean,
+    value: Uint8Array,
+    valueOffset: number,
+    valueLength: number,
   ): void {
-    throw new Error("not yet");
+    const tree = this.#active.familyForWrite(family);
+    tree.insert(
+      key,
+      keyOffset,
+      keyLength,
+      version,
+      tombstone,
+      EMPTY_BYTES,
+      0,
+      value,
+      valueOffset,
+      valueLength,
+    );
   }
 
-  /** The newest version of a key that is at most `maxVersion`; a tombstone is given as such. */
+  /**
+   * The newest version of a key that is at most `maxVersion`; a tombstone is given as such. The
+   * view holds until the next call on this tree. Throws CorruptionError on a damaged file.
+   */
   get(
-    _family: FamilyId,
-    _key: Uint8Array,
-    _keyOffset: number,
-    _keyLength: number,
-    _maxVersion: number,
+    family: FamilyId,
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    maxVersion: number,
   ): EntryView | undefined {
-    throw new Error("not yet");
+    let found = this.#getFrom(this.#active, family, key, keyOffset, keyLength, maxVersion, -1);
+    for (let i = this.#frozen.length - 1; i >= 0; i--) {
+      const memtable = this.#frozen[i]!;
+      found = this.#getFrom(memtable, family, key, keyOffset, keyLength, maxVersion, found);
+    }
+    const runs = this.#version.runs[family]!;
+    if (runs.length > 0 && runs[0]!.slice.maxVersion > found) {
+      found = this.#getFromRuns(runs, key, keyOffset, keyLength, maxVersion, found);
+    }
+    return found < 0 ? undefined : this.#slot;
   }
 
-  cursor(_family: FamilyId, _range: KeyRange, _maxVersion: number, _mode: CursorMode): Cursor {
-    throw new Error("not yet");
+  /** Entries of a family in a range; see Cursor. It must be closed. */
+  cursor(family: FamilyId, range: KeyRange, maxVersion: number, mode: CursorMode): Cursor {
+    const runs: RunCursor[] = [];
+    const memtables: Memtable[] = [];
+    for (const memtable of [this.#active, ...this.#frozen]) {
+      const tree = memtable.families[family];
+      if (tree === undefined) continue;
+      memtable.retain();
+      memtables.push(memtable);
+      runs.push(new MemtableCursor(tree));
+    }
+    const version = this.#version;
+    version.retain();
+    for (const run of version.runs[family]!) {
+      if (run.slice.minVersion > maxVersion) continue;
+      if (intersectRanges(run.slice.range, range) === undefined) continue;
+      runs.push(new SstableCursor(run.section, maxVersion));
+    }
+    return new MergingCursor(runs, range, maxVersion, mode, () => {
+      version.release();
+      for (const memtable of memtables) memtable.release();
+    });
   }
 
   /** Bytes of all memtables, the frozen ones included. */
   memtableBytes(): number {
-    throw new Error("not yet");
+    let bytes = this.#active.sizeBytes;
+    for (const memtable of this.#frozen) bytes += memtable.sizeBytes;
+    return bytes;
+  }
+
+  activeBytes(): number {
+    return this.#active.sizeBytes;
   }
 
   /** Between two entries of the log: what was inserted so far belongs to `state`. */
-  freeze(_state: FlushedState): void {
-    throw new Error("not yet");
+  freeze(state: FlushedState): void {
+    assert(state.index >= this.#frozenState().index, "a tree is frozen at rising indexes");
+    this.#active.state = state;
+    this.#frozen.push(this.#active);
+    this.#active = new Memtable(this.#pool);
+  }
+
+  /** The memtables that wait for their flush, oldest first. */
+  get frozen(): readonly Memtable[] {
+    return this.#frozen;
+  }
+
+  /** The oldest frozen memtable was flushed: the manifest has these slices and its state. */
+  installFlush(added: readonly Slice[]): void {
+    const memtable = must(this.#frozen.shift(), "frozen memtable");
+    this.#flushed = must(memtable.state, "state of a frozen memtable");
+    if (added.length > 0) this.#replaceVersion([...this.#version.slices, ...added]);
+    memtable.release();
+  }
+
+  /** The manifest has `added` in place of `removed`. */
+  installCompaction(removed: readonly Slice[], added: readonly Slice[]): void {
+    const gone = new Set(removed);
+    const kept = this.#version.slices.filter((slice) => !gone.has(slice));
+    assert(kept.length + removed.length === this.#version.slices.length, "inputs are in the tree");
+    this.#replaceVersion([...kept, ...added]);
+  }
+
+  /** The manifest has the tree replaced as a whole; what was in memory is void. */
+  installSnapshot(range: KeyRange, flushed: FlushedState, slices: readonly Slice[]): void {
+    for (const memtable of this.#frozen) memtable.release();
+    this.#frozen = [];
+    this.#active.release();
+    this.#active = new Memtable(this.#pool);
+    this.#range = range;
+    this.#flushed = flushed;
+    this.#replaceVersion(slices);
+  }
+
+  /** The manifest no longer has the tree: lets go of memory and files. */
+  drop(): void {
+    for (const memtable of this.#frozen) memtable.release();
+    this.#frozen = [];
+    this.#active.release();
+    this.#active = new Memtable(this.#pool);
+    this.#replaceVersion([]);
   }
 
   stats(): TreeStats {
-    throw new Error("not yet");
+    let sizeBytes = 0;
+    let entryCount = this.#active.entryCount;
+    for (const memtable of this.#frozen) entryCount += memtable.entryCount;
+    for (const slice of this.#version.slices) {
+      sizeBytes += slice.sizeBytes;
+      entryCount += slice.entryCount;
+    }
+    return {
+      memtableBytes: this.memtableBytes(),
+      frozenCount: this.#frozen.length,
+      sliceCount: this.#version.slices.length,
+      runsMax: Math.max(...this.#version.runs.map((runs) => runs.length)),
+      sizeBytes,
+      entryCount,
+    };
   }
+
+  /** One line for people. */
+  describe(): string {
+    const { memtableBytes, frozenCount, sliceCount } = this.stats();
+    return (
+      `tree ${this.shardId} flushed=${this.#flushed.index} memtables=${memtableBytes} ` +
+      `frozen=${frozenCount} slices=${sliceCount}`
+    );
+  }
+
+  #frozenState(): FlushedState {
+    return this.#frozen.at(-1)?.state ?? this.#flushed;
+  }
+
+  #replaceVersion(slices: readonly Slice[]): void {
+    const replaced = this.#version;
+    this.#version = new Version(slices, this.#tables);
+    replaced.release();
+  }
+
+  /** Looks for a version above `found`; shows it in #slot and returns it, or returns `found`. */
+  #getFrom(
+    memtable: Memtable,
+    family: FamilyId,
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    maxVersion: number,
+    found: number,
+  ): number {
+    const tree = memtable.families[family];
+    if (tree === undefined || tree.maxVersion <= found) return found;
+    if (!tree.get(key, keyOffset, keyLength, maxVersion, this.#spare)) return found;
+    return this.#take(found);
+  }
+
+  #getFromRuns(
+    runs: readonly Run[],
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    maxVersion: number,
+    foundBefore: number,
+  ): number {
+    const hash = hash32(key, keyOffset, keyLength);
+    let found = foundBefore;
+    for (let i = 0; i < runs.length; i++) {
+      const run = runs[i]!;
+      // Runs stand by their largest version, so no later one can have a newer entry either.
+      if (run.slice.maxVersion <= found) break;
+      if (run.slice.minVersion > maxVersion) continue;
+      if (!run.section.get(key, keyOffset, keyLength, hash, maxVersion, this.#spare)) continue;
+      found = this.#take(found);
+    }
+    return found;
+  }
+
+  #take(found: number): number {
+    const spare = this.#spare;
+    if (spare.version <= found) return found;
+    this.#spare = this.#slot;
+    this.#slot = spare;
+    return spare.version;
+  }
+}
+
+/** Whether two flushed states are the same. */
+export function equalStates(a: FlushedState, b: FlushedState): boolean {
+  return (
+    a.index === b.index &&
+    a.term === b.term &&
+    a.revision === b.revision &&
+    a.compactedRevision === b.compactedRevision &&
+    a.closedRevision === b.closedRevision &&
+    a.logicalClock === b.logicalClock &&
+    compareBytes(a.configuration, b.configuration) === 0
+  );
 }

@@ -1,31 +1,80 @@
-/**
- * What a tree consists of on disk: slices of table files. A slice is one family's part of a file,
- * seen through an interval of keys; today it always covers all of that part.
- */
-import type { KeyRange } from "../base/key-range.js";
-import type { FamilyId } from "./families.js";
+/** The slices of a tree at one moment, ready to be read and pinned by whoever reads them. */
+import { assert } from "../base/assert.js";
+import { keyAfter } from "../base/bytes.js";
+import { FAMILY_COUNT } from "./families.js";
+import type { Slice } from "./slice.js";
+import type { SectionInfo } from "./sstable-format.js";
+import type { Section, Sstable } from "./sstable-reader.js";
+import type { TableSet } from "./table-set.js";
 
-export interface TableFile {
-  readonly fileNumber: number;
-  readonly sizeBytes: number;
-  /** CRC-32 of the whole file. */
-  readonly checksum: number;
-  /** What the checksums of its blocks are bound to; it stays when the file goes to another node. */
-  readonly salt: number;
+/** One slice, ready to be read. */
+export class Run {
+  readonly slice: Slice;
+  readonly table: Sstable;
+  #section: Section | undefined = undefined;
+
+  constructor(slice: Slice, table: Sstable) {
+    this.slice = slice;
+    this.table = table;
+  }
+
+  /** The part of the file; opened at the first call. */
+  get section(): Section {
+    this.#section ??= this.table.section(this.slice.family);
+    return this.#section;
+  }
 }
 
-export interface Slice {
-  readonly fileNumber: number;
-  readonly family: FamilyId;
-  /** 0 for the output of a flush, one more than its inputs for the output of a compaction. */
-  readonly level: number;
-  /** Keys outside are not seen through this slice. */
-  readonly range: KeyRange;
-  /** Keys for which the filter of the file was built. */
-  readonly filterRange: KeyRange;
-  readonly minVersion: number;
-  readonly maxVersion: number;
-  readonly entryCount: number;
-  readonly tombstoneCount: number;
-  readonly sizeBytes: number;
+/** The slices of a tree at one moment. It holds on to their files until nobody holds on to it. */
+export class Version {
+  readonly slices: readonly Slice[];
+  /** By family; in each the runs with the newest entries first. */
+  readonly runs: readonly (readonly Run[])[];
+  readonly #tables: TableSet;
+  #references = 1;
+
+  constructor(slices: readonly Slice[], tables: TableSet) {
+    this.slices = slices;
+    this.#tables = tables;
+    const runs: Run[][] = [];
+    for (let i = 0; i < FAMILY_COUNT; i++) runs.push([]);
+    for (const slice of slices) {
+      runs[slice.family]!.push(new Run(slice, tables.retain(slice.fileNumber)));
+    }
+    for (const family of runs) family.sort(newestFirst);
+    this.runs = runs;
+  }
+
+  retain(): void {
+    this.#references++;
+  }
+
+  /** Gives up one reference; with the last one, files that no other version holds are deleted. */
+  release(): void {
+    this.#references--;
+    assert(this.#references >= 0, "a version was released too often");
+    if (this.#references > 0) return;
+    for (const slice of this.slices) this.#tables.release(slice.fileNumber);
+  }
+}
+
+function newestFirst(a: Run, b: Run): number {
+  return b.slice.maxVersion - a.slice.maxVersion || b.slice.fileNumber - a.slice.fileNumber;
+}
+
+/** The slice of a section that was just written: all of it. */
+export function sliceOf(fileNumber: number, info: SectionInfo, level: number): Slice {
+  const range = { start: info.smallestKey, end: keyAfter(info.largestKey) };
+  return {
+    fileNumber,
+    family: info.family,
+    level,
+    range,
+    filterRange: range,
+    minVersion: info.minVersion,
+    maxVersion: info.maxVersion,
+    entryCount: info.entryCount,
+    tombstoneCount: info.tombstoneCount,
+    sizeBytes: info.sizeBytes,
+  };
 }

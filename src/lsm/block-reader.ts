@@ -1,0 +1,155 @@
+/** A block in memory (block-format.ts): searches it and shows its rows. */
+import { DecodeError, readU32 } from "../base/coding.js";
+import {
+  APART_FLAG,
+  HEADER_WORDS,
+  REFERENCE_SIZE_BYTES,
+  TOMBSTONE_FLAG,
+  TWO_32,
+  VERSION_HIGH_MASK,
+} from "./block-format.js";
+import type { EntrySlot, ValueSource } from "./entry-slot.js";
+import { INLINE } from "./entry-slot.js";
+import { prefixAt } from "./key-prefix.js";
+
+export class Block {
+  readonly bytes: Uint8Array;
+  readonly rowCount: number;
+  /** Set at each use, cleared by the cache as it looks for a block to let go. */
+  referenced = false;
+  readonly #words: Int32Array;
+  readonly #skip: number;
+  readonly #keyStarts: number;
+  readonly #versions: number;
+  readonly #valueStarts: number;
+
+  /** `bytes` starts at an offset that is a multiple of 4 and has passed its checksum. */
+  constructor(bytes: Uint8Array) {
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+    const count = words[0]!;
+    this.bytes = bytes;
+    this.rowCount = count;
+    this.#words = words;
+    this.#skip = words[1]!;
+    this.#keyStarts = HEADER_WORDS + count;
+    this.#versions = this.#keyStarts + count + 1;
+    this.#valueStarts = this.#versions + 2 * count;
+    if ((this.#valueStarts + count + 1) * 4 > bytes.length) {
+      throw new DecodeError("a block is shorter than its columns");
+    }
+  }
+
+  version(row: number): number {
+    const words = this.#words;
+    const low = words[this.#versions + row]! >>> 0;
+    return (words[this.#versions + this.rowCount + row]! & VERSION_HIGH_MASK) * TWO_32 + low;
+  }
+
+  /** A copy of a row's key. */
+  key(row: number): Uint8Array {
+    const at = this.#keyStarts + row;
+    return this.bytes.slice(this.#words[at]!, this.#words[at + 1]!);
+  }
+
+  valueStart(row: number): number {
+    return this.#words[this.#valueStarts + row]!;
+  }
+
+  /** The first row at or after (key, version); the number of rows where there is none. */
+  lowerBound(key: Uint8Array, keyOffset: number, keyLength: number, version: number): number {
+    const count = this.rowCount;
+    if (count === 0) return 0;
+    const side = this.#sideOfShared(key, keyOffset, keyLength);
+    if (side !== 0) return side < 0 ? 0 : count;
+    const prefix = prefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
+    const words = this.#words;
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = words[HEADER_WORDS + middle]!;
+      const isBefore =
+        other === prefix
+          ? this.#compare(key, keyOffset, keyLength, version, middle) > 0
+          : other < prefix;
+      if (isBefore) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Whether a row has this key. */
+  keyIs(row: number, key: Uint8Array, keyOffset: number, keyLength: number): boolean {
+    const start = this.#words[this.#keyStarts + row]!;
+    if (this.#words[this.#keyStarts + row + 1]! - start !== keyLength) return false;
+    const bytes = this.bytes;
+    for (let i = keyLength - 1; i >= 0; i--) {
+      if (bytes[start + i] !== key[keyOffset + i]) return false;
+    }
+    return true;
+  }
+
+  show(row: number, slot: EntrySlot, values: ValueSource): void {
+    const words = this.#words;
+    const keyAt = this.#keyStarts + row;
+    const start = words[keyAt]!;
+    const versionAt = this.#versions + row;
+    const high = words[versionAt + this.rowCount]!;
+    const valueAt = this.#valueStarts + row;
+    slot.bytes = this.bytes;
+    slot.keyOffset = start;
+    slot.keyLength = words[keyAt + 1]! - start;
+    slot.version = (high & VERSION_HIGH_MASK) * TWO_32 + (words[versionAt]! >>> 0);
+    slot.tombstone = (high & TOMBSTONE_FLAG) !== 0;
+    if ((high & APART_FLAG) !== 0) {
+      this.#showReference(words[valueAt]!, slot, values);
+      return;
+    }
+    slot.inlineBytes = this.bytes;
+    slot.valueOffset = words[valueAt]!;
+    slot.valueLength = words[valueAt + 1]! - slot.valueOffset;
+    slot.valueOrdinal = INLINE;
+  }
+
+  #showReference(at: number, slot: EntrySlot, values: ValueSource): void {
+    if (at + REFERENCE_SIZE_BYTES > this.bytes.length) {
+      throw new DecodeError("a reference to a value passes the end of its block");
+    }
+    slot.values = values;
+    slot.valueOrdinal = readU32(this.bytes, at);
+    slot.valueOffset = readU32(this.bytes, at + 4);
+    slot.valueLength = readU32(this.bytes, at + 8);
+  }
+
+  /** As in the memtable's tree: before all keys, sharing their first bytes, after all keys. */
+  #sideOfShared(key: Uint8Array, keyOffset: number, keyLength: number): number {
+    const start = this.#words[this.#keyStarts]!;
+    const bytes = this.bytes;
+    const skip = this.#skip;
+    for (let i = 0; i < skip; i++) {
+      if (i === keyLength) return -1;
+      const difference = key[keyOffset + i]! - bytes[start + i]!;
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  }
+
+  #compare(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    version: number,
+    row: number,
+  ): number {
+    const start = this.#words[this.#keyStarts + row]!;
+    const rowKeyLength = this.#words[this.#keyStarts + row + 1]! - start;
+    const shared = keyLength < rowKeyLength ? keyLength : rowKeyLength;
+    const bytes = this.bytes;
+    for (let i = this.#skip; i < shared; i++) {
+      const difference = key[keyOffset + i]! - bytes[start + i]!;
+      if (difference !== 0) return difference;
+    }
+    if (keyLength !== rowKeyLength) return keyLength - rowKeyLength;
+    return this.version(row) - version;
+  }
+}

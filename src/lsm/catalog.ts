@@ -1,0 +1,142 @@
+/**
+ * What the manifest describes, in memory: the trees of a store, their slices and files. Every edit
+ * is checked as it is applied; one that makes no sense throws InvalidEditError, which on reading
+ * means a damaged manifest and on writing a bug.
+ */
+import { compareBytes } from "../base/bytes.js";
+import type { KeyRange } from "../base/key-range.js";
+import type { FlushedState } from "./entry.js";
+import type { Slice, TableFile } from "./slice.js";
+import type { EditOperation, SliceName, VersionEdit } from "./version-edit.js";
+
+export interface CatalogTree {
+  range: KeyRange;
+  flushed: FlushedState;
+  slices: readonly Slice[];
+}
+
+export class InvalidEditError extends Error {
+  override readonly name = "InvalidEditError";
+}
+
+export class Catalog {
+  run = 0;
+  nextFileNumber = 1;
+  readonly trees: Map<number, CatalogTree> = new Map();
+  readonly files: Map<number, TableFile> = new Map();
+  /** Slices per file; a file leaves the catalog with its last one. */
+  readonly #sliceCounts: Map<number, number> = new Map();
+
+  apply(edit: VersionEdit): void {
+    const touched = new Set<number>();
+    for (const operation of edit) this.#applyOperation(operation, touched);
+    for (const fileNumber of touched) {
+      if ((this.#sliceCounts.get(fileNumber) ?? 0) > 0) continue;
+      this.files.delete(fileNumber);
+      this.#sliceCounts.delete(fileNumber);
+    }
+  }
+
+  /** The edit that makes an empty catalog equal to this one. */
+  snapshot(): VersionEdit {
+    const edit: EditOperation[] = [
+      { kind: "startRun", run: this.run },
+      { kind: "nextFileNumber", fileNumber: this.nextFileNumber },
+    ];
+    for (const file of this.files.values()) edit.push({ kind: "addFile", file });
+    for (const [shardId, { range, flushed, slices }] of this.trees) {
+      edit.push({ kind: "createTree", shardId, range, flushed });
+      for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
+    }
+    return edit;
+  }
+
+  #applyOperation(operation: EditOperation, touched: Set<number>): void {
+    switch (operation.kind) {
+      case "createTree": {
+        const { shardId, range, flushed } = operation;
+        if (this.trees.has(shardId)) throw new InvalidEditError(`tree ${shardId} exists`);
+        this.trees.set(shardId, { range, flushed, slices: [] });
+        return;
+      }
+      case "dropTree":
+        for (const slice of this.#tree(operation.shardId).slices)
+          this.#countSlice(slice, -1, touched);
+        this.trees.delete(operation.shardId);
+        return;
+      case "setRange":
+        this.#tree(operation.shardId).range = operation.range;
+        return;
+      case "setFlushed":
+        this.#setFlushed(this.#tree(operation.shardId), operation.flushed);
+        return;
+      case "addFile":
+        this.#addFile(operation.file, touched);
+        return;
+      case "addSlice":
+        this.#addSlice(this.#tree(operation.shardId), operation.slice, touched);
+        return;
+      case "removeSlice":
+        this.#removeSlice(this.#tree(operation.shardId), operation.slice, touched);
+        return;
+      case "nextFileNumber":
+        this.nextFileNumber = Math.max(this.nextFileNumber, operation.fileNumber);
+        return;
+      case "startRun":
+        if (operation.run < this.run) throw new InvalidEditError("the run fell");
+        this.run = operation.run;
+        return;
+    }
+  }
+
+  #tree(shardId: number): CatalogTree {
+    const tree = this.trees.get(shardId);
+    if (tree === undefined) throw new InvalidEditError(`there is no tree ${shardId}`);
+    return tree;
+  }
+
+  #setFlushed(tree: CatalogTree, flushed: FlushedState): void {
+    if (flushed.index < tree.flushed.index) throw new InvalidEditError("the flushed index fell");
+    tree.flushed = flushed;
+  }
+
+  #addFile(file: TableFile, touched: Set<number>): void {
+    const { fileNumber } = file;
+    if (this.files.has(fileNumber)) throw new InvalidEditError(`file ${fileNumber} exists`);
+    this.files.set(fileNumber, file);
+    this.nextFileNumber = Math.max(this.nextFileNumber, fileNumber + 1);
+    touched.add(fileNumber);
+  }
+
+  #addSlice(tree: CatalogTree, slice: Slice, touched: Set<number>): void {
+    const file = this.files.get(slice.fileNumber);
+    if (file === undefined) throw new InvalidEditError(`there is no file ${slice.fileNumber}`);
+    if (findSlice(tree, slice) !== undefined) throw new InvalidEditError("a slice exists");
+    const { range } = slice;
+    const isEmpty = range.end !== undefined && compareBytes(range.start, range.end) >= 0;
+    if (isEmpty || slice.minVersion > slice.maxVersion || slice.sizeBytes > file.sizeBytes) {
+      throw new InvalidEditError(`the bounds of a slice of file ${slice.fileNumber} are wrong`);
+    }
+    tree.slices = [...tree.slices, slice];
+    this.#countSlice(slice, 1, touched);
+  }
+
+  #removeSlice(tree: CatalogTree, name: SliceName, touched: Set<number>): void {
+    const slice = findSlice(tree, name);
+    if (slice === undefined) throw new InvalidEditError("a slice to be removed is not there");
+    tree.slices = tree.slices.filter((other) => other !== slice);
+    this.#countSlice(slice, -1, touched);
+  }
+
+  #countSlice(slice: Slice, change: number, touched: Set<number>): void {
+    const { fileNumber } = slice;
+    this.#sliceCounts.set(fileNumber, (this.#sliceCounts.get(fileNumber) ?? 0) + change);
+    touched.add(fileNumber);
+  }
+}
+
+function findSlice(tree: CatalogTree, name: SliceName): Slice | undefined {
+  return tree.slices.find(
+    (slice) => slice.fileNumber === name.fileNumber && slice.family === name.family,
+  );
+}

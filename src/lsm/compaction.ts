@@ -1,0 +1,143 @@
+/**
+ * The two ways in which sstables come about, as functions that a worker runs: a flush writes a
+ * frozen memtable, a compaction merges slices of one family and leaves out what the filter drops.
+ * Both leave a durable file under a durable name, or none.
+ */
+import { assert } from "../base/assert.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
+import type { Disk } from "../env/disk.js";
+import { DiskError } from "../env/disk.js";
+import { Arena, SlabPool } from "./arena.js";
+import { BlockCache } from "./block-cache.js";
+import { EntrySlot } from "./entry-slot.js";
+import type { FamilyId } from "./families.js";
+import { gcPolicyOf } from "./families.js";
+import { GcFilter } from "./gc-filter.js";
+import type { MemtableImage } from "./memtable.js";
+import { visitLeaves } from "./memtable-cursor.js";
+import { MergingCursor } from "./merging-cursor.js";
+import type { TableFile } from "./slice.js";
+import { SstableCursor } from "./sstable-cursor.js";
+import { Sstable } from "./sstable-reader.js";
+import type { WrittenTable } from "./sstable-writer.js";
+import { SstableWriter } from "./sstable-writer.js";
+import { tablePath } from "./table-set.js";
+
+/** Where a new sstable goes. */
+export interface TableTarget {
+  readonly directory: string;
+  readonly fileNumber: number;
+  readonly salt: number;
+}
+
+export interface CompactionPlan {
+  readonly family: FamilyId;
+  readonly inputs: readonly TableFile[];
+  /** The durable compacted revision of the tree. */
+  readonly horizon: number;
+  readonly isBottom: boolean;
+}
+
+const INPUT_CACHE_SIZE_BYTES = 4 * 1024 * 1024;
+
+export function flushMemtable(disk: Disk, target: TableTarget, image: MemtableImage): WrittenTable {
+  const arena = new Arena(new SlabPool(0));
+  for (const slab of image.slabs) arena.adopt(slab);
+  const written = writeTable(disk, target, (writer) => {
+    const slot = new EntrySlot();
+    const add = (entry: EntrySlot): void => writer.add(entry);
+    for (const { family, leaves } of image.families) {
+      writer.beginFamily(family);
+      visitLeaves(arena, new Int32Array(leaves), slot, add);
+      writer.endFamily();
+    }
+    return image.families.length;
+  });
+  assert(written !== undefined, "an empty memtable is not flushed to a file");
+  return written;
+}
+
+/** Undefined where nothing is left of the inputs; there is no file then. */
+export function compactTables(
+  disk: Disk,
+  target: TableTarget,
+  plan: CompactionPlan,
+): WrittenTable | undefined {
+  const cache = new BlockCache(INPUT_CACHE_SIZE_BYTES);
+  const tables = plan.inputs.map(
+    (file) => new Sstable(disk, tablePath(target.directory, file.fileNumber), file, cache),
+  );
+  try {
+    return writeTable(disk, target, (writer) => mergeInto(writer, tables, plan));
+  } finally {
+    for (const table of tables) table.close();
+  }
+}
+
+/** Writes what the filter keeps; returns how many entries that were. */
+function mergeInto(
+  writer: SstableWriter,
+  tables: readonly Sstable[],
+  plan: CompactionPlan,
+): number {
+  const runs = tables.map((table) => new SstableCursor(table.section(plan.family), Infinity));
+  const range = { start: EMPTY_BYTES, end: undefined };
+  const cursor = new MergingCursor(runs, range, Infinity, "all", undefined);
+  const filter = new GcFilter(gcPolicyOf(plan.family), plan.horizon, plan.isBottom);
+  let lastBytes = EMPTY_BYTES;
+  let lastOffset = 0;
+  let lastLength = -1;
+  let count = 0;
+  while (cursor.next()) {
+    const slot = cursor.entry;
+    const isNewKey = !isKeyOf(slot, lastBytes, lastOffset, lastLength);
+    lastBytes = slot.bytes;
+    lastOffset = slot.keyOffset;
+    lastLength = slot.keyLength;
+    if (!filter.keeps(isNewKey, slot.version, slot.tombstone)) continue;
+    if (count === 0) writer.beginFamily(plan.family);
+    writer.add(slot);
+    count++;
+  }
+  if (count > 0) writer.endFamily();
+  return count;
+}
+
+/** Runs `fill` on a new file; without content, or after an error, no file is left. */
+function writeTable(
+  disk: Disk,
+  target: TableTarget,
+  fill: (writer: SstableWriter) => number,
+): WrittenTable | undefined {
+  const path = tablePath(target.directory, target.fileNumber);
+  const file = disk.open(path, { create: true });
+  let written: WrittenTable | undefined = undefined;
+  try {
+    const writer = new SstableWriter(file, target.fileNumber, target.salt);
+    if (fill(writer) > 0) {
+      written = writer.finish();
+      disk.syncDirectory(target.directory);
+    }
+    return written;
+  } finally {
+    file.close();
+    if (written === undefined) removeQuietly(disk, path);
+  }
+}
+
+/** An error is already on its way; a file that stays is removed at the next start. */
+function removeQuietly(disk: Disk, path: string): void {
+  try {
+    disk.remove(path);
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+  }
+}
+
+function isKeyOf(slot: EntrySlot, bytes: Uint8Array, offset: number, length: number): boolean {
+  if (slot.keyLength !== length) return false;
+  for (let i = length - 1; i >= 0; i--) {
+    if (slot.bytes[slot.keyOffset + i] !== bytes[offset + i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,239 @@
+/**
+ * The manifest: the one place that says which files make up which trees. An edit is durable when
+ * append returns. The active file is named by a marker, an empty file `current-<number>`: there is
+ * no content in it that could tear. Room for records is made ahead with zeros, so that a full disk
+ * is noticed before anything of a record was written.
+ *
+ * Rotation: write the new file with the whole catalog, sync it and the directory, create its
+ * marker, sync the directory, and only then delete the old marker and file. Each start rotates, so
+ * nothing is ever appended behind a torn tail.
+ */
+import { assert } from "../base/assert.js";
+import { ByteWriter } from "../base/coding.js";
+import type { Disk, DiskFile } from "../env/disk.js";
+import { DiskError } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import { Catalog, InvalidEditError } from "./catalog.js";
+import {
+  MANIFEST_HEADER_SIZE_BYTES,
+  decodeManifest,
+  encodeManifestHeader,
+  writeRecord,
+} from "./manifest-format.js";
+import type { VersionEdit } from "./version-edit.js";
+
+const MARKER = /^current-(\d+)$/;
+const MANIFEST = /^manifest-(\d+)$/;
+const RESERVE_SIZE_BYTES = 64 * 1024;
+const ROTATE_SIZE_BYTES = 4 * 1024 * 1024;
+
+export class Manifest {
+  readonly storeId: string;
+  readonly catalog: Catalog;
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #writer: ByteWriter = new ByteWriter(4096);
+  #file: DiskFile;
+  #number: number;
+  #endOffset: number;
+  #reservedOffset: number;
+  /** Size of the file right after its rotation. */
+  #baseSizeBytes: number;
+  #isBroken = false;
+
+  private constructor(
+    disk: Disk,
+    directory: string,
+    storeId: string,
+    catalog: Catalog,
+    started: StartedFile,
+  ) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.storeId = storeId;
+    this.catalog = catalog;
+    this.#file = started.file;
+    this.#number = started.number;
+    this.#endOffset = started.endOffset;
+    this.#reservedOffset = started.endOffset;
+    this.#baseSizeBytes = started.endOffset;
+  }
+
+  /** Whether a directory has a manifest that is in force. */
+  static exists(disk: Disk, directory: string): boolean {
+    return newestNumber(disk.list(directory), MARKER) !== undefined;
+  }
+
+  /** Starts the manifest of an empty store. */
+  static create(disk: Disk, directory: string, storeId: string): void {
+    const started = startFile(disk, directory, storeId, 1, new Catalog());
+    started.file.close();
+    placeMarker(disk, directory, 1);
+  }
+
+  /** Reads the manifest in force, counts up the run and goes on in a new file. */
+  static open(disk: Disk, directory: string): Manifest {
+    const number = newestNumber(disk.list(directory), MARKER);
+    if (number === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
+    const path = manifestPath(directory, number);
+    const bytes = readWhole(disk, path);
+    const { storeId, edits } = decodeManifest(bytes, number, path);
+    if (edits.length === 0) throw new CorruptionError(path, 0, "the manifest has no records");
+    const catalog = new Catalog();
+    for (const edit of edits) replay(catalog, edit, path);
+    catalog.apply([{ kind: "startRun", run: catalog.run + 1 }]);
+    const next = 1 + (newestNumber(disk.list(directory), MANIFEST) ?? number);
+    const started = startFile(disk, directory, storeId, next, catalog);
+    placeMarker(disk, directory, next);
+    removeOlder(disk, directory, next);
+    return new Manifest(disk, directory, storeId, catalog, started);
+  }
+
+  get sizeBytes(): number {
+    return this.#endOffset;
+  }
+
+  /**
+   * Makes an edit durable and applies it to the catalog. Throws DiskError "noSpace" where there is
+   * no room, and nothing has changed then; after any other error the manifest takes no edits.
+   */
+  append(edit: VersionEdit): void {
+    assert(!this.#isBroken, "the manifest failed before");
+    if (this.#endOffset > Math.max(ROTATE_SIZE_BYTES, this.#baseSizeBytes * 2)) this.#rotate();
+    const writer = this.#writer;
+    writer.reset();
+    writeRecord(writer, edit, this.#number, this.#endOffset);
+    this.#reserve(writer.length);
+    this.catalog.apply(edit);
+    this.#isBroken = true;
+    this.#file.writeSync(writer.bytes, 0, writer.length, this.#endOffset);
+    this.#isBroken = false;
+    this.#endOffset += writer.length;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #reserve(length: number): void {
+    const needed = this.#endOffset + length;
+    if (needed <= this.#reservedOffset) return;
+    const zeros = new Uint8Array(Math.max(RESERVE_SIZE_BYTES, needed - this.#reservedOffset));
+    try {
+      this.#file.writeSync(zeros, 0, zeros.length, this.#reservedOffset);
+    } catch (error) {
+      // What the failed write left are zeros: the next attempt writes over them.
+      if (!isNoSpace(error)) this.#isBroken = true;
+      throw error;
+    }
+    this.#reservedOffset += zeros.length;
+  }
+
+  /** Goes on in a new file; on a full disk it goes on in the old one. */
+  #rotate(): void {
+    const number = this.#number + 1;
+    let started: StartedFile;
+    try {
+      started = startFile(this.#disk, this.#directory, this.storeId, number, this.catalog);
+      placeMarker(this.#disk, this.#directory, number);
+    } catch (error) {
+      if (isNoSpace(error)) {
+        this.#baseSizeBytes = this.#endOffset;
+        return;
+      }
+      this.#isBroken = true;
+      throw error;
+    }
+    this.#file.close();
+    removeOlder(this.#disk, this.#directory, number);
+    this.#file = started.file;
+    this.#number = number;
+    this.#endOffset = started.endOffset;
+    this.#reservedOffset = started.endOffset;
+    this.#baseSizeBytes = started.endOffset;
+  }
+}
+
+interface StartedFile {
+  readonly file: DiskFile;
+  readonly number: number;
+  readonly endOffset: number;
+}
+
+/** Writes a manifest file that holds the catalog and makes it durable; no marker names it yet. */
+function startFile(
+  disk: Disk,
+  directory: string,
+  storeId: string,
+  number: number,
+  catalog: Catalog,
+): StartedFile {
+  const writer = new ByteWriter(4096);
+  writer.raw(encodeManifestHeader(number, storeId));
+  writeRecord(writer, catalog.snapshot(), number, MANIFEST_HEADER_SIZE_BYTES);
+  const file = disk.open(manifestPath(directory, number), { create: true, dataSync: true });
+  file.truncateSync(0);
+  file.writeSync(writer.bytes, 0, writer.length, 0);
+  file.syncSync();
+  disk.syncDirectory(directory);
+  return { file, number, endOffset: writer.length };
+}
+
+function placeMarker(disk: Disk, directory: string, number: number): void {
+  disk.open(`${directory}/current-${number}`, { create: true }).close();
+  disk.syncDirectory(directory);
+}
+
+/** Deletes the markers and manifests before `number`; markers first. */
+function removeOlder(disk: Disk, directory: string, number: number): void {
+  for (const pattern of [MARKER, MANIFEST]) {
+    for (const name of disk.list(directory)) {
+      const digits = pattern.exec(name)?.[1];
+      if (digits !== undefined && Number(digits) < number) disk.remove(`${directory}/${name}`);
+    }
+  }
+}
+
+function newestNumber(names: readonly string[], pattern: RegExp): number | undefined {
+  let newest: number | undefined = undefined;
+  for (const name of names) {
+    const digits = pattern.exec(name)?.[1];
+    if (digits !== undefined && (newest === undefined || Number(digits) > newest)) {
+      newest = Number(digits);
+    }
+  }
+  return newest;
+}
+
+function manifestPath(directory: string, number: number): string {
+  return `${directory}/manifest-${number}`;
+}
+
+function readWhole(disk: Disk, path: string): Uint8Array {
+  let file: DiskFile;
+  try {
+    file = disk.open(path, { readOnly: true });
+  } catch (error) {
+    if (error instanceof DiskError && error.code === "notFound") {
+      throw new CorruptionError(path, 0, "the manifest that the marker names is not there");
+    }
+    throw error;
+  }
+  const bytes = new Uint8Array(file.sizeBytes());
+  const count = file.readSync(bytes, 0, bytes.length, 0);
+  file.close();
+  return bytes.subarray(0, count);
+}
+
+function replay(catalog: Catalog, edit: VersionEdit, path: string): void {
+  try {
+    catalog.apply(edit);
+  } catch (error) {
+    if (error instanceof InvalidEditError) throw new CorruptionError(path, 0, error.message);
+    throw error;
+  }
+}
+
+function isNoSpace(error: unknown): boolean {
+  return error instanceof DiskError && error.code === "noSpace";
+}

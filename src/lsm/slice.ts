@@ -1,0 +1,32 @@
+/**
+ * What a tree consists of on disk, as the manifest says it: slices of table files. A slice is one
+ * family's part of a file, seen through an interval of keys; today it always covers all of that
+ * part, so that files which trees share can come without a new format.
+ */
+import type { KeyRange } from "../base/key-range.js";
+import type { FamilyId } from "./families.js";
+
+export interface TableFile {
+  readonly fileNumber: number;
+  readonly sizeBytes: number;
+  /** CRC-32 of the whole file. */
+  readonly checksum: number;
+  /** What the checksums of its blocks are bound to; it stays when the file goes to another node. */
+  readonly salt: number;
+}
+
+export interface Slice {
+  readonly fileNumber: number;
+  readonly family: FamilyId;
+  /** 0 for the output of a flush, one more than its inputs for the output of a compaction. */
+  readonly level: number;
+  /** Keys outside are not seen through this slice. */
+  readonly range: KeyRange;
+  /** Keys for which the filter of the file was built. */
+  readonly filterRange: KeyRange;
+  readonly minVersion: number;
+  readonly maxVersion: number;
+  readonly entryCount: number;
+  readonly tombstoneCount: number;
+  readonly sizeBytes: number;
+}

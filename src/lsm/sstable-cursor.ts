@@ -1,0 +1,55 @@
+/**
+ * Walks one section of an sstable. It starts before the first entry. Blocks that hold only
+ * versions above `maxVersion` are passed over unread.
+ */
+import type { Block } from "./block-reader.js";
+import type { RunCursor } from "./entry-slot.js";
+import { EntrySlot } from "./entry-slot.js";
+import type { Section } from "./sstable-reader.js";
+
+export class SstableCursor implements RunCursor {
+  readonly slot: EntrySlot = new EntrySlot();
+  readonly #section: Section;
+  readonly #maxVersion: number;
+  /** Kept here, so that the cache may let go of it while the cursor stands in it. */
+  #block: Block | undefined = undefined;
+  #ordinal = -1;
+  #row = 0;
+
+  constructor(section: Section, maxVersion: number) {
+    this.#section = section;
+    this.#maxVersion = maxVersion;
+  }
+
+  seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
+    this.#ordinal = this.#section.ordinalFor(key, keyOffset, keyLength, version);
+    this.#block = this.#section.block(this.#ordinal);
+    this.#row = this.#block.lowerBound(key, keyOffset, keyLength, version);
+    if (this.#row === this.#block.rowCount && !this.#nextBlock()) return false;
+    this.#block.show(this.#row, this.slot, this.#section);
+    return true;
+  }
+
+  next(): boolean {
+    this.#row++;
+    if (this.#block === undefined || this.#row >= this.#block.rowCount) {
+      if (!this.#nextBlock()) return false;
+    }
+    this.#block!.show(this.#row, this.slot, this.#section);
+    return true;
+  }
+
+  #nextBlock(): boolean {
+    const section = this.#section;
+    for (;;) {
+      if (++this.#ordinal >= section.blockCount) {
+        this.#ordinal = section.blockCount;
+        return false;
+      }
+      if (section.blockMinVersion(this.#ordinal) <= this.#maxVersion) break;
+    }
+    this.#block = section.block(this.#ordinal);
+    this.#row = 0;
+    return true;
+  }
+}

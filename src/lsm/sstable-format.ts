@@ -1,0 +1,125 @@
+/**
+ * An sstable: the sorted entries of one or more families of a tree, immutable once written.
+ *
+ *   for each family, ascending by id, one section:
+ *     key blocks and value blocks as they fill, then value index, filter, key index
+ *   directory
+ *   footer, 48 bytes at the end
+ *
+ * A key block holds rows as block-format.ts says. A value block is values one after another; a
+ * value of 256 bytes or more lies in one, apart from its key. The key index is a block whose rows
+ * are the first (key, version) of each key block, with this value:
+ *   u53 offset | u32 size | u53 smallest version | u53 largest version
+ * The value index is a list of: u53 offset | u32 size. The filter is described in filter.ts.
+ * Offsets are from the start of the file; a size leaves out the checksum behind the block.
+ *
+ * Every block, index, filter and the directory is followed by its u32 checksum, which is bound to
+ * the file's salt and the offset (placedChecksum), so that a block found at a wrong place fails.
+ *
+ * Footer: u32 magic | u32 format version | u32 salt | u32 zero | u53 directory offset |
+ *   u32 directory size | u32 × 4 zero | u32 checksum of the 44 bytes before
+ */
+import { crc32 } from "../base/checksum.js";
+import type { ByteReader, ByteWriter } from "../base/coding.js";
+import { readU32, readU53, writeU32, writeU53 } from "../base/coding.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import type { FamilyId } from "./families.js";
+import { isFamilyId } from "./families.js";
+
+export const SSTABLE_MAGIC = 0x3173_7466;
+export const SSTABLE_FORMAT_VERSION = 1;
+export const FOOTER_SIZE_BYTES = 48;
+export const KEY_BLOCK_SIZE_BYTES: number = 16 * 1024;
+export const VALUE_BLOCK_SIZE_BYTES: number = 32 * 1024;
+export const APART_VALUE_SIZE_BYTES_MIN = 256;
+export const VALUE_HANDLE_SIZE_BYTES = 12;
+
+export interface BlockHandle {
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
+
+/** What the directory says about one family's section. */
+export interface SectionInfo {
+  readonly family: FamilyId;
+  readonly entryCount: number;
+  readonly tombstoneCount: number;
+  readonly minVersion: number;
+  readonly maxVersion: number;
+  /** Bytes of the section in the file. */
+  readonly sizeBytes: number;
+  readonly smallestKey: Uint8Array;
+  readonly largestKey: Uint8Array;
+  readonly keyIndex: BlockHandle;
+  readonly valueIndex: BlockHandle;
+  readonly filter: BlockHandle;
+}
+
+export interface Footer {
+  readonly salt: number;
+  readonly directory: BlockHandle;
+}
+
+export function encodeFooter(footer: Footer): Uint8Array {
+  const bytes = new Uint8Array(FOOTER_SIZE_BYTES);
+  writeU32(bytes, 0, SSTABLE_MAGIC);
+  writeU32(bytes, 4, SSTABLE_FORMAT_VERSION);
+  writeU32(bytes, 8, footer.salt);
+  writeU53(bytes, 16, footer.directory.offset);
+  writeU32(bytes, 24, footer.directory.sizeBytes);
+  writeU32(bytes, FOOTER_SIZE_BYTES - 4, crc32(bytes.subarray(0, FOOTER_SIZE_BYTES - 4)));
+  return bytes;
+}
+
+export function decodeFooter(bytes: Uint8Array, path: string, offset: number): Footer {
+  const expected = crc32(bytes.subarray(0, FOOTER_SIZE_BYTES - 4));
+  if (readU32(bytes, FOOTER_SIZE_BYTES - 4) !== expected) {
+    throw new CorruptionError(path, offset, "the footer fails its checksum");
+  }
+  if (readU32(bytes, 0) !== SSTABLE_MAGIC) {
+    throw new CorruptionError(path, offset, "this is no sstable");
+  }
+  const formatVersion = readU32(bytes, 4);
+  if (formatVersion !== SSTABLE_FORMAT_VERSION) {
+    throw new CorruptionError(path, offset, `unknown sstable format ${formatVersion}`);
+  }
+  const directory = { offset: readU53(bytes, 16), sizeBytes: readU32(bytes, 24) };
+  return { salt: readU32(bytes, 8), directory };
+}
+
+export function writeSection(writer: ByteWriter, info: SectionInfo): void {
+  writer.u8(info.family);
+  writer.u53(info.entryCount);
+  writer.u53(info.tombstoneCount);
+  writer.u53(info.minVersion);
+  writer.u53(info.maxVersion);
+  writer.u53(info.sizeBytes);
+  writer.blob(info.smallestKey);
+  writer.blob(info.largestKey);
+  for (const handle of [info.keyIndex, info.valueIndex, info.filter]) {
+    writer.u53(handle.offset);
+    writer.u32(handle.sizeBytes);
+  }
+}
+
+export function readSection(reader: ByteReader, path: string): SectionInfo {
+  const family = reader.u8();
+  if (!isFamilyId(family)) throw new CorruptionError(path, 0, `unknown family ${family}`);
+  return {
+    family,
+    entryCount: reader.u53(),
+    tombstoneCount: reader.u53(),
+    minVersion: reader.u53(),
+    maxVersion: reader.u53(),
+    sizeBytes: reader.u53(),
+    smallestKey: reader.blobCopy(),
+    largestKey: reader.blobCopy(),
+    keyIndex: readHandle(reader),
+    valueIndex: readHandle(reader),
+    filter: readHandle(reader),
+  };
+}
+
+function readHandle(reader: ByteReader): BlockHandle {
+  return { offset: reader.u53(), sizeBytes: reader.u32() };
+}

@@ -1,0 +1,268 @@
+/**
+ * Reads an sstable. A file is opened at its first use; a section's index, filter and value index
+ * are read at the first use of the section and then stay, its blocks come and go with the cache.
+ * Everything is checked before it is used: a bad byte is a CorruptionError with file and offset.
+ */
+import { assert } from "../base/assert.js";
+import { crc32, placedChecksum } from "../base/checksum.js";
+import { ByteReader, DecodeError, readU32, readU53 } from "../base/coding.js";
+import type { Disk, DiskFile } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import type { BlockCache, CachedBlock } from "./block-cache.js";
+import { CHECKSUM_SIZE_BYTES } from "./block-format.js";
+import { Block } from "./block-reader.js";
+import type { EntrySlot, ValueSource } from "./entry-slot.js";
+import type { FamilyId } from "./families.js";
+import { isFilterLength, mayContain } from "./filter.js";
+import type { BlockHandle, SectionInfo } from "./sstable-format.js";
+import {
+  FOOTER_SIZE_BYTES,
+  VALUE_HANDLE_SIZE_BYTES,
+  decodeFooter,
+  readSection,
+} from "./sstable-format.js";
+import type { TableFile } from "./slice.js";
+
+const VERIFY_CHUNK_SIZE_BYTES = 1024 * 1024;
+
+export class Sstable {
+  readonly path: string;
+  readonly file: TableFile;
+  readonly cache: BlockCache;
+  readonly #disk: Disk;
+  #handle: DiskFile | undefined = undefined;
+  #sections: Section[] | undefined = undefined;
+
+  constructor(disk: Disk, path: string, file: TableFile, cache: BlockCache) {
+    this.#disk = disk;
+    this.path = path;
+    this.file = file;
+    this.cache = cache;
+  }
+
+  /** The section of a family, which the caller knows to be there. */
+  section(family: FamilyId): Section {
+    for (const section of this.sections()) if (section.info.family === family) return section;
+    throw new CorruptionError(this.path, 0, `there is no section of family ${family}`);
+  }
+
+  sections(): readonly Section[] {
+    return this.#sections ?? this.#openSections();
+  }
+
+  /** The bytes of a block, checked. The buffer is the block's own and starts at its offset 0. */
+  readBlock(handle: BlockHandle): Uint8Array {
+    const { offset, sizeBytes } = handle;
+    const length = sizeBytes + CHECKSUM_SIZE_BYTES;
+    if (offset + length > this.file.sizeBytes) {
+      throw new CorruptionError(this.path, offset, "a block passes the end of the file");
+    }
+    const bytes = new Uint8Array(length);
+    if (this.#open().readSync(bytes, 0, length, offset) !== length) {
+      throw new CorruptionError(this.path, offset, "the file is shorter than it was");
+    }
+    const block = bytes.subarray(0, sizeBytes);
+    if (placedChecksum(block, this.file.salt, offset) !== readU32(bytes, sizeBytes)) {
+      throw new CorruptionError(this.path, offset, "a block fails its checksum");
+    }
+    return block;
+  }
+
+  /** Reads the whole file and compares size and checksum with what the manifest says. */
+  verify(): void {
+    const { sizeBytes, checksum } = this.file;
+    const handle = this.#open();
+    const chunk = new Uint8Array(Math.min(VERIFY_CHUNK_SIZE_BYTES, sizeBytes));
+    let sum = 0;
+    for (let at = 0; at < sizeBytes; at += chunk.length) {
+      const length = Math.min(chunk.length, sizeBytes - at);
+      if (handle.readSync(chunk, 0, length, at) !== length) {
+        throw new CorruptionError(this.path, at, "the file is shorter than its description");
+      }
+      sum = crc32(length === chunk.length ? chunk : chunk.subarray(0, length), sum);
+    }
+    if (sum !== checksum || handle.sizeBytes() !== sizeBytes) {
+      throw new CorruptionError(this.path, 0, "the file is not the one that was described");
+    }
+  }
+
+  /** A copy of raw bytes, shorter at the end of the file. */
+  readRaw(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.file.sizeBytes - offset)));
+    const count = this.#open().readSync(bytes, 0, bytes.length, offset);
+    return count === bytes.length ? bytes : bytes.subarray(0, count);
+  }
+
+  close(): void {
+    for (const section of this.#sections ?? []) section.forget();
+    this.#sections = undefined;
+    this.#handle?.close();
+    this.#handle = undefined;
+  }
+
+  #open(): DiskFile {
+    this.#handle ??= this.#disk.open(this.path, { readOnly: true });
+    return this.#handle;
+  }
+
+  #openSections(): Section[] {
+    const { sizeBytes, salt } = this.file;
+    const handle = this.#open();
+    const footerAt = sizeBytes - FOOTER_SIZE_BYTES;
+    const footerBytes = new Uint8Array(FOOTER_SIZE_BYTES);
+    if (
+      footerAt < 0 ||
+      handle.sizeBytes() !== sizeBytes ||
+      handle.readSync(footerBytes, 0, FOOTER_SIZE_BYTES, footerAt) !== FOOTER_SIZE_BYTES
+    ) {
+      throw new CorruptionError(this.path, 0, "the file has not the size it was written with");
+    }
+    const footer = decodeFooter(footerBytes, this.path, footerAt);
+    if (footer.salt !== salt) {
+      throw new CorruptionError(
+        this.path,
+        footerAt,
+        "this is another file than the manifest names",
+      );
+    }
+    const reader = new ByteReader(this.readBlock(footer.directory));
+    const sections: Section[] = [];
+    for (let count = reader.u32(); count > 0; count--) {
+      sections.push(new Section(this, readSection(reader, this.path)));
+    }
+    this.#sections = sections;
+    return sections;
+  }
+}
+
+/** One family's part of an sstable. */
+export class Section implements ValueSource {
+  readonly info: SectionInfo;
+  readonly #table: Sstable;
+  readonly #blocks: (Block | undefined)[] = [];
+  readonly #valueBlocks: (CachedBlock | undefined)[] = [];
+  #keyIndex: Block | undefined = undefined;
+  #filter: Int32Array | undefined = undefined;
+  #valueIndex: Uint8Array | undefined = undefined;
+
+  constructor(table: Sstable, info: SectionInfo) {
+    this.#table = table;
+    this.info = info;
+  }
+
+  get blockCount(): number {
+    return this.#index().rowCount;
+  }
+
+  /**
+   * The newest version of the key that is at most `maxVersion`, shown in `slot`; false where there
+   * is none. `hash` is the key's hash32.
+   */
+  get(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    hash: number,
+    maxVersion: number,
+    slot: EntrySlot,
+  ): boolean {
+    if (!mayContain(this.#filter ?? this.#loadFilter(), hash)) return false;
+    const index = this.#keyIndex ?? this.#index();
+    let ordinal = this.ordinalFor(key, keyOffset, keyLength, maxVersion);
+    let block = this.block(ordinal);
+    let row = block.lowerBound(key, keyOffset, keyLength, maxVersion);
+    if (row === block.rowCount) {
+      // The place is between two blocks: the version looked for may be the next one's first.
+      if (++ordinal === index.rowCount) return false;
+      block = this.block(ordinal);
+      row = 0;
+    }
+    if (!block.keyIs(row, key, keyOffset, keyLength)) return false;
+    block.show(row, slot, this);
+    return true;
+  }
+
+  /** The block in which the first entry at or after (key, version) is, or the one before it. */
+  ordinalFor(key: Uint8Array, keyOffset: number, keyLength: number, version: number): number {
+    const index = this.#keyIndex ?? this.#index();
+    const at = index.lowerBound(key, keyOffset, keyLength, version);
+    return at === 0 ? 0 : at - 1;
+  }
+
+  block(ordinal: number): Block {
+    const block = this.#blocks[ordinal];
+    if (block === undefined) return this.#loadBlock(ordinal);
+    block.referenced = true;
+    return block;
+  }
+
+  /** The smallest version in a block, known without reading it. */
+  blockMinVersion(ordinal: number): number {
+    const index = this.#index();
+    return readU53(index.bytes, index.valueStart(ordinal) + 12);
+  }
+
+  valueBlockBytes(ordinal: number): Uint8Array {
+    const block = this.#valueBlocks[ordinal];
+    if (block === undefined) return this.#loadValueBlock(ordinal);
+    block.referenced = true;
+    return block.bytes;
+  }
+
+  forget(): void {
+    this.#table.cache.forget(this.#blocks);
+    this.#table.cache.forget(this.#valueBlocks);
+  }
+
+  #index(): Block {
+    if (this.#keyIndex === undefined) {
+      this.#keyIndex = this.#decodeBlock(this.info.keyIndex);
+      assert(this.#keyIndex.rowCount > 0, "a section has blocks");
+    }
+    return this.#keyIndex;
+  }
+
+  #loadFilter(): Int32Array {
+    const bytes = this.#table.readBlock(this.info.filter);
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+    if (!isFilterLength(words.length)) this.#fail(this.info.filter, "a filter has no such size");
+    this.#filter = words;
+    return words;
+  }
+
+  #loadBlock(ordinal: number): Block {
+    const index = this.#index();
+    const at = index.valueStart(ordinal);
+    const handle = { offset: readU53(index.bytes, at), sizeBytes: readU32(index.bytes, at + 8) };
+    const block = this.#decodeBlock(handle);
+    if (block.rowCount === 0) this.#fail(handle, "a block has no rows");
+    this.#table.cache.add(this.#blocks, ordinal, block);
+    return block;
+  }
+
+  #decodeBlock(handle: BlockHandle): Block {
+    const bytes = this.#table.readBlock(handle);
+    try {
+      return new Block(bytes);
+    } catch (error) {
+      if (error instanceof DecodeError) this.#fail(handle, error.message);
+      throw error;
+    }
+  }
+
+  #loadValueBlock(ordinal: number): Uint8Array {
+    const index = (this.#valueIndex ??= this.#table.readBlock(this.info.valueIndex));
+    const at = ordinal * VALUE_HANDLE_SIZE_BYTES;
+    if (at + VALUE_HANDLE_SIZE_BYTES > index.length) {
+      this.#fail(this.info.valueIndex, `there is no value block ${ordinal}`);
+    }
+    const handle = { offset: readU53(index, at), sizeBytes: readU32(index, at + 8) };
+    const block = { bytes: this.#table.readBlock(handle), referenced: false };
+    this.#table.cache.add(this.#valueBlocks, ordinal, block);
+    return block.bytes;
+  }
+
+  #fail(handle: BlockHandle, detail: string): never {
+    throw new CorruptionError(this.#table.path, handle.offset, detail);
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Writes an sstable (sstable-format.ts) from entries that come in order: families ascending, in
+ * each the keys ascending and their versions descending. Large chunks go to the disk; every few
+ * megabytes are synced, so that no single sync has much to do. The file is durable when finish
+ * returns, its name is not: the directory is the caller's to sync.
+ */
+import { assert } from "../base/assert.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
+import { crc32, placedChecksum } from "../base/checksum.js";
+import { ByteWriter, writeU32 } from "../base/coding.js";
+import { hash32 } from "../base/hash.js";
+import type { DiskFile } from "../env/disk.js";
+import { BlockBuilder } from "./block-builder.js";
+import { CHECKSUM_SIZE_BYTES } from "./block-format.js";
+import type { EntrySlot } from "./entry-slot.js";
+import type { FamilyId } from "./families.js";
+import { buildFilter } from "./filter.js";
+import type { BlockHandle, SectionInfo } from "./sstable-format.js";
+import {
+  APART_VALUE_SIZE_BYTES_MIN,
+  KEY_BLOCK_SIZE_BYTES,
+  VALUE_BLOCK_SIZE_BYTES,
+  encodeFooter,
+  writeSection,
+} from "./sstable-format.js";
+import type { TableFile } from "./slice.js";
+
+const OUTPUT_SIZE_BYTES = 512 * 1024;
+const SYNC_SIZE_BYTES = 4 * 1024 * 1024;
+
+export interface WrittenTable {
+  readonly file: TableFile;
+  readonly sections: readonly SectionInfo[];
+}
+
+export class SstableWriter {
+  readonly #file: DiskFile;
+  readonly #fileNumber: number;
+  readonly #salt: number;
+  readonly #output: ByteWriter = new ByteWriter(OUTPUT_SIZE_BYTES + 64 * 1024);
+  readonly #keyBlock: BlockBuilder = new BlockBuilder();
+  readonly #keyIndex: BlockBuilder = new BlockBuilder();
+  readonly #valueBlock: ByteWriter = new ByteWriter(VALUE_BLOCK_SIZE_BYTES * 2);
+  readonly #valueIndex: ByteWriter = new ByteWriter();
+  readonly #sections: SectionInfo[] = [];
+  #hashes: Uint32Array = new Uint32Array(1024);
+  #hashCount = 0;
+  #family: FamilyId | undefined = undefined;
+  #sectionStart = 0;
+  #entryCount = 0;
+  #tombstoneCount = 0;
+  #minVersion: number = Infinity;
+  #maxVersion = -1;
+  #valueBlockCount = 0;
+  #smallestKey: Uint8Array | undefined = undefined;
+  /** Of the key block that is gathered now. */
+  #firstKey: Uint8Array = EMPTY_BYTES;
+  #firstVersion = 0;
+  /** Of the key block that was written last. */
+  #lastKey: Uint8Array = EMPTY_BYTES;
+  #writtenBytes = 0;
+  #syncedBytes = 0;
+  #checksum = 0;
+
+  constructor(file: DiskFile, fileNumber: number, salt: number) {
+    this.#file = file;
+    this.#fileNumber = fileNumber;
+    this.#salt = salt;
+  }
+
+  /** Bytes of the file so far. */
+  get sizeBytes(): number {
+    return this.#writtenBytes + this.#output.length;
+  }
+
+  beginFamily(family: FamilyId): void {
+    const last = this.#sections.at(-1);
+    assert(this.#family === undefined, "a section is open");
+    assert(last === undefined || last.family < family, "families come in ascending order");
+    this.#family = family;
+    this.#sectionStart = this.sizeBytes;
+    this.#entryCount = 0;
+    this.#tombstoneCount = 0;
+    this.#minVersion = Infinity;
+    this.#maxVersion = -1;
+    this.#hashCount = 0;
+    this.#valueBlockCount = 0;
+    this.#smallestKey = undefined;
+    this.#keyIndex.reset();
+    this.#valueIndex.reset();
+  }
+
+  add(slot: EntrySlot): void {
+    const bytes = slot.bytes;
+    const keyOffset = slot.keyOffset;
+    const keyLength = slot.keyLength;
+    const version = slot.version;
+    const tombstone = slot.tombstone;
+    const valueLength = slot.valueLength;
+    const block = this.#keyBlock;
+    const isNewKey = block.rowCount === 0 || !block.lastKeyIs(bytes, keyOffset, keyLength);
+    if (isNewKey) this.#addKey(bytes, keyOffset, keyLength);
+    const isApart = valueLength >= APART_VALUE_SIZE_BYTES_MIN;
+    if (block.rowCount === 0) {
+      this.#firstKey = bytes.slice(keyOffset, keyOffset + keyLength);
+      this.#firstVersion = version;
+    }
+    const values = block.add(bytes, keyOffset, keyLength, version, tombstone, isApart);
+    if (isApart) this.#addApart(slot, values);
+    else values.slice(slot.valueBytes, slot.valueOffset, valueLength);
+    this.#entryCount++;
+    if (tombstone) this.#tombstoneCount++;
+    if (version < this.#minVersion) this.#minVersion = version;
+    if (version > this.#maxVersion) this.#maxVersion = version;
+    if (block.sizeBytes >= KEY_BLOCK_SIZE_BYTES) this.#endKeyBlock();
+  }
+
+  endFamily(): void {
+    assert(this.#family !== undefined && this.#entryCount > 0, "a section has entries");
+    this.#endKeyBlock();
+    this.#endValueBlock();
+    const valueIndex = this.#writeBlock(this.#valueIndex.view());
+    const filterWords = buildFilter(this.#hashes, this.#hashCount);
+    const filter = this.#writeBlock(new Uint8Array(filterWords.buffer));
+    const keyIndex = this.#writeBlock(this.#keyIndex.finishView());
+    this.#sections.push({
+      family: this.#family,
+      entryCount: this.#entryCount,
+      tombstoneCount: this.#tombstoneCount,
+      minVersion: this.#minVersion,
+      maxVersion: this.#maxVersion,
+      sizeBytes: this.sizeBytes - this.#sectionStart,
+      smallestKey: this.#smallestKey!,
+      largestKey: this.#lastKey,
+      keyIndex,
+      valueIndex,
+      filter,
+    });
+    this.#family = undefined;
+  }
+
+  /** Writes directory and footer and syncs the file. */
+  finish(): WrittenTable {
+    assert(this.#family === undefined, "a section is open");
+    const directory = new ByteWriter();
+    directory.u32(this.#sections.length);
+    for (const section of this.#sections) writeSection(directory, section);
+    const handle = this.#writeBlock(directory.view());
+    this.#output.raw(encodeFooter({ salt: this.#salt, directory: handle }));
+    this.#writeOutput();
+    this.#file.syncSync();
+    const file = {
+      fileNumber: this.#fileNumber,
+      sizeBytes: this.#writtenBytes,
+      checksum: this.#checksum,
+      salt: this.#salt,
+    };
+    return { file, sections: this.#sections };
+  }
+
+  #addKey(bytes: Uint8Array, keyOffset: number, keyLength: number): void {
+    if (this.#smallestKey === undefined) {
+      this.#smallestKey = bytes.slice(keyOffset, keyOffset + keyLength);
+    }
+    if (this.#hashCount === this.#hashes.length) {
+      const hashes = new Uint32Array(this.#hashCount * 2);
+      hashes.set(this.#hashes);
+      this.#hashes = hashes;
+    }
+    this.#hashes[this.#hashCount++] = hash32(bytes, keyOffset, keyLength);
+  }
+
+  #addApart(slot: EntrySlot, reference: ByteWriter): void {
+    const length = slot.valueLength;
+    const block = this.#valueBlock;
+    if (block.length > 0 && block.length + length > VALUE_BLOCK_SIZE_BYTES) this.#endValueBlock();
+    reference.u32(this.#valueBlockCount);
+    reference.u32(block.length);
+    reference.u32(length);
+    block.slice(slot.valueBytes, slot.valueOffset, length);
+  }
+
+  #endKeyBlock(): void {
+    const block = this.#keyBlock;
+    if (block.rowCount === 0) return;
+    const handle = this.#writeBlock(block.finishView());
+    const key = this.#firstKey;
+    const value = this.#keyIndex.add(key, 0, key.length, this.#firstVersion, false, false);
+    value.u53(handle.offset);
+    value.u32(handle.sizeBytes);
+    value.u53(block.minVersion);
+    value.u53(block.maxVersion);
+    this.#lastKey = block.lastKey();
+    block.reset();
+  }
+
+  #endValueBlock(): void {
+    if (this.#valueBlock.length === 0) return;
+    const handle = this.#writeBlock(this.#valueBlock.view());
+    this.#valueIndex.u53(handle.offset);
+    this.#valueIndex.u32(handle.sizeBytes);
+    this.#valueBlockCount++;
+    this.#valueBlock.reset();
+  }
+
+  #writeBlock(block: Uint8Array): BlockHandle {
+    const offset = this.sizeBytes;
+    this.#output.raw(block);
+    const at = this.#output.reserve(CHECKSUM_SIZE_BYTES);
+    writeU32(this.#output.bytes, at, placedChecksum(block, this.#salt, offset));
+    if (this.#output.length >= OUTPUT_SIZE_BYTES) this.#writeOutput();
+    return { offset, sizeBytes: block.length };
+  }
+
+  #writeOutput(): void {
+    const output = this.#output;
+    this.#checksum = crc32(output.view(), this.#checksum);
+    this.#file.writeSync(output.bytes, 0, output.length, this.#writtenBytes);
+    this.#writtenBytes += output.length;
+    output.reset();
+    if (this.#writtenBytes - this.#syncedBytes >= SYNC_SIZE_BYTES) {
+      this.#file.syncSync();
+      this.#syncedBytes = this.#writtenBytes;
+    }
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * What a record of the manifest says: operations that take effect together or not at all. A kind
+ * of operation has a number that never changes; an unknown one refuses to open the store.
+ *
+ * edit = u32 count, then per operation: u8 kind and its fields as written below
+ */
+import { EMPTY_BYTES } from "../base/bytes.js";
+import type { ByteReader, ByteWriter } from "../base/coding.js";
+import { DecodeError } from "../base/coding.js";
+import type { KeyRange } from "../base/key-range.js";
+import type { FlushedState } from "./entry.js";
+import { isFamilyId } from "./families.js";
+import type { Slice, TableFile } from "./slice.js";
+
+export type EditOperation =
+  | {
+      readonly kind: "createTree";
+      readonly shardId: number;
+      readonly range: KeyRange;
+      readonly flushed: FlushedState;
+    }
+  | { readonly kind: "dropTree"; readonly shardId: number }
+  | { readonly kind: "setRange"; readonly shardId: number; readonly range: KeyRange }
+  | { readonly kind: "setFlushed"; readonly shardId: number; readonly flushed: FlushedState }
+  | { readonly kind: "addFile"; readonly file: TableFile }
+  | { readonly kind: "addSlice"; readonly shardId: number; readonly slice: Slice }
+  | { readonly kind: "removeSlice"; readonly shardId: number; readonly slice: SliceName }
+  | { readonly kind: "nextFileNumber"; readonly fileNumber: number }
+  | { readonly kind: "startRun"; readonly run: number };
+
+/** A slice as an operation names it: a tree has at most one slice of a file and family. */
+export type SliceName = Pick<Slice, "fileNumber" | "family">;
+
+export type VersionEdit = readonly EditOperation[];
+
+const KIND = {
+  createTree: 1,
+  dropTree: 2,
+  setRange: 3,
+  setFlushed: 4,
+  addFile: 5,
+  addSlice: 6,
+  removeSlice: 7,
+  nextFileNumber: 8,
+  startRun: 9,
+} as const;
+
+export function writeEdit(writer: ByteWriter, edit: VersionEdit): void {
+  writer.u32(edit.length);
+  for (const operation of edit) writeOperation(writer, operation);
+}
+
+export function readEdit(reader: ByteReader): VersionEdit {
+  const edit: EditOperation[] = [];
+  for (let count = reader.u32(); count > 0; count--) edit.push(readOperation(reader));
+  return edit;
+}
+
+function writeOperation(writer: ByteWriter, operation: EditOperation): void {
+  writer.u8(KIND[operation.kind]);
+  switch (operation.kind) {
+    case "createTree":
+      writer.u53(operation.shardId);
+      writeRange(writer, operation.range);
+      return writeFlushedState(writer, operation.flushed);
+    case "dropTree":
+      return writer.u53(operation.shardId);
+    case "setRange":
+      writer.u53(operation.shardId);
+      return writeRange(writer, operation.range);
+    case "setFlushed":
+      writer.u53(operation.shardId);
+      return writeFlushedState(writer, operation.flushed);
+    case "addFile":
+      return writeTableFile(writer, operation.file);
+    case "addSlice":
+      writer.u53(operation.shardId);
+      return writeSlice(writer, operation.slice);
+    case "removeSlice":
+      writer.u53(operation.shardId);
+      writer.u53(operation.slice.fileNumber);
+      return writer.u8(operation.slice.family);
+    case "nextFileNumber":
+      return writer.u53(operation.fileNumber);
+    case "startRun":
+      return writer.u53(operation.run);
+  }
+}
+
+function readOperation(reader: ByteReader): EditOperation {
+  const kind = reader.u8();
+  switch (kind) {
+    case KIND.createTree: {
+      const shardId = reader.u53();
+      const range = readRange(reader);
+      return { kind: "createTree", shardId, range, flushed: readFlushedState(reader) };
+    }
+    case KIND.dropTree:
+      return { kind: "dropTree", shardId: reader.u53() };
+    case KIND.setRange:
+      return { kind: "setRange", shardId: reader.u53(), range: readRange(reader) };
+    case KIND.setFlushed:
+      return { kind: "setFlushed", shardId: reader.u53(), flushed: readFlushedState(reader) };
+    case KIND.addFile:
+      return { kind: "addFile", file: readTableFile(reader) };
+    case KIND.addSlice:
+      return { kind: "addSlice", shardId: reader.u53(), slice: readSlice(reader) };
+    case KIND.removeSlice: {
+      const shardId = reader.u53();
+      const fileNumber = reader.u53();
+      return { kind: "removeSlice", shardId, slice: { fileNumber, family: readFamily(reader) } };
+    }
+    case KIND.nextFileNumber:
+      return { kind: "nextFileNumber", fileNumber: reader.u53() };
+    case KIND.startRun:
+      return { kind: "startRun", run: reader.u53() };
+    default:
+      throw new DecodeError(`unknown operation ${kind} in an edit`);
+  }
+}
+
+export function writeTableFile(writer: ByteWriter, file: TableFile): void {
+  writer.u53(file.fileNumber);
+  writer.u53(file.sizeBytes);
+  writer.u32(file.checksum);
+  writer.u32(file.salt);
+}
+
+export function readTableFile(reader: ByteReader): TableFile {
+  return {
+    fileNumber: reader.u53(),
+    sizeBytes: reader.u53(),
+    checksum: reader.u32(),
+    salt: reader.u32(),
+  };
+}
+
+export function writeSlice(writer: ByteWriter, slice: Slice): void {
+  writer.u53(slice.fileNumber);
+  writer.u8(slice.family);
+  writer.u8(slice.level);
+  writeRange(writer, slice.range);
+  writeRange(writer, slice.filterRange);
+  writer.u53(slice.minVersion);
+  writer.u53(slice.maxVersion);
+  writer.u53(slice.entryCount);
+  writer.u53(slice.tombstoneCount);
+  writer.u53(slice.sizeBytes);
+}
+
+export function readSlice(reader: ByteReader): Slice {
+  return {
+    fileNumber: reader.u53(),
+    family: readFamily(reader),
+    level: reader.u8(),
+    range: readRange(reader),
+    filterRange: readRange(reader),
+    minVersion: reader.u53(),
+    maxVersion: reader.u53(),
+    entryCount: reader.u53(),
+    tombstoneCount: reader.u53(),
+    sizeBytes: reader.u53(),
+  };
+}
+
+export function writeFlushedState(writer: ByteWriter, state: FlushedState): void {
+  writer.u53(state.index);
+  writer.u53(state.term);
+  writer.u53(state.revision);
+  writer.u53(state.compactedRevision);
+  writer.u53(state.closedRevision);
+  writer.u53(state.logicalClock);
+  writer.blob(state.configuration);
+}
+
+export function readFlushedState(reader: ByteReader): FlushedState {
+  return {
+    index: reader.u53(),
+    term: reader.u53(),
+    revision: reader.u53(),
+    compactedRevision: reader.u53(),
+    closedRevision: reader.u53(),
+    logicalClock: reader.u53(),
+    configuration: reader.blobCopy(),
+  };
+}
+
+function writeRange(writer: ByteWriter, range: KeyRange): void {
+  writer.blob(range.start);
+  writer.u8(range.end === undefined ? 0 : 1);
+  writer.blob(range.end ?? EMPTY_BYTES);
+}
+
+function readRange(reader: ByteReader): KeyRange {
+  const start = reader.blobCopy();
+  const isBounded = reader.u8() === 1;
+  const end = reader.blobCopy();
+  return { start, end: isBounded ? end : undefined };
+}
+
+function readFamily(reader: ByteReader): Slice["family"] {
+  const family = reader.u8();
+  if (!isFamilyId(family)) throw new DecodeError(`unknown family ${family}`);
+  return family;
+}
