@@ -1,0 +1,127 @@
+/**
+ * The leader: how one comes to be, what it does as time passes, what it accepts and how it answers
+ * the messages of its term. Replication, rounds and transfer have files of their own.
+ */
+import type { EntryRun } from "../base/entry-run.js";
+import { isPermittedChange } from "./configuration.js";
+import type { RaftCore } from "./core.js";
+import { beginRound, checkLease, checkQuorum, noteEcho, refreshLease } from "./heartbeats.js";
+import { LeaderState } from "./leader-state.js";
+import type { AppendResponse, HeartbeatResponse, ReadIndexMessage } from "./message.js";
+import {
+  appendAsLeader,
+  appendConfiguration,
+  appendNoop,
+  noteAcknowledged,
+  noteOwnDurable,
+  noteRejected,
+} from "./replication.js";
+import { checkTransfer, continueTransfer } from "./transfer.js";
+import type { Configuration, ProposeRefusal, ProposeResult } from "./types.js";
+
+/** Leads the term whose election it won; its own vote in it is durable. */
+export function becomeLeader(core: RaftCore): void {
+  const { log } = core;
+  const noopIndex = log.lastIndex + 1;
+  const leader = new LeaderState(core.config, noopIndex, core.nowMs);
+  core.becomeLeader(leader);
+  leader.follow(core.configuration, noopIndex, core.nowMs);
+  leader.self.acknowledged(log.durableIndex);
+  leader.uncommittedBytes = log.bytesBetween(log.commitIndex, log.lastIndex);
+  // The first heartbeat goes out with the no-op: everybody else shall stop campaigning.
+  leader.roundDue = true;
+  refreshLease(core, leader);
+  appendNoop(core, leader);
+}
+
+export function tickLeader(core: RaftCore, leader: LeaderState): void {
+  checkLease(core, leader);
+  checkQuorum(core, leader);
+  if (core.leader === undefined) return;
+  checkTransfer(core, leader);
+  if (core.leader === undefined) return;
+  if (core.nowMs >= leader.heartbeatDueMs && leader.peers.length > 0) beginRound(core, leader);
+}
+
+export function leaderDeadlineMs(leader: LeaderState): number {
+  const heartbeatMs = leader.peers.length > 0 ? leader.heartbeatDueMs : Number.POSITIVE_INFINITY;
+  return Math.min(heartbeatMs, leader.transfer?.deadlineMs ?? Number.POSITIVE_INFINITY);
+}
+
+/** Appends a run of commands to the leader's log. */
+export function proposeCommands(
+  core: RaftCore,
+  leader: LeaderState,
+  bytes: Uint8Array,
+  count: number,
+): ProposeResult {
+  if (leader.transfer !== undefined) return refused("transferring");
+  const { log } = core;
+  // A leader with nothing in flight takes any size: otherwise a huge entry would never pass.
+  const isCrowded = leader.uncommittedBytes + bytes.length > core.config.uncommittedBytesMax;
+  if (isCrowded && leader.uncommittedBytes > 0) return refused("uncommittedLimit");
+  const firstIndex = log.lastIndex + 1;
+  const run: EntryRun = { kind: "command", term: core.term, firstIndex, count, bytes };
+  appendAsLeader(core, leader, run);
+  return { kind: "accepted", firstIndex, term: core.term };
+}
+
+export function proposeConfigurationChange(
+  core: RaftCore,
+  leader: LeaderState,
+  next: Configuration,
+): ProposeResult {
+  if (leader.transfer !== undefined) return refused("transferring");
+  // Without a commit in its own term a leader may not know of a change that was committed.
+  if (!core.hasCommittedInTerm) return refused("noCommitInTerm");
+  const isPending = core.configurations.activeIndex > core.log.commitIndex;
+  if (isPending || core.configuration.outgoing.length > 0) return refused("configurationPending");
+  if (!isPermittedChange(core.configuration, next)) return refused("invalidConfiguration");
+  return { kind: "accepted", firstIndex: appendConfiguration(core, leader, next), term: core.term };
+}
+
+export function handleAppendResponse(
+  core: RaftCore,
+  leader: LeaderState,
+  message: AppendResponse,
+): void {
+  if (message.from === core.selfId) {
+    core.log.durableTo(message.index, message.logTerm);
+    noteOwnDurable(core, leader);
+    return;
+  }
+  const progress = leader.progress(message.from);
+  if (progress === undefined) return;
+  progress.lastHeardMs = core.nowMs;
+  progress.heard = true;
+  if (message.rejected) noteRejected(core, leader, progress, message);
+  else noteAcknowledged(core, leader, progress, message);
+  if (leader.transfer !== undefined) continueTransfer(core, leader);
+}
+
+export function handleHeartbeatResponse(
+  core: RaftCore,
+  leader: LeaderState,
+  message: HeartbeatResponse,
+): void {
+  const progress = leader.progress(message.from);
+  if (progress === undefined) return;
+  progress.lastHeardMs = core.nowMs;
+  progress.heard = true;
+  noteEcho(core, leader, progress, message);
+  if (leader.transfer !== undefined) continueTransfer(core, leader);
+}
+
+/** A follower wants to read: it gets the commit index once the next round is confirmed. */
+export function handleReadIndex(
+  _core: RaftCore,
+  leader: LeaderState,
+  message: ReadIndexMessage,
+): void {
+  if (leader.progress(message.from) === undefined) return;
+  leader.remoteReads.push({ from: message.from, request: message.request });
+}
+
+function refused(reason: ProposeRefusal): ProposeResult {
+  return { kind: "refused", reason };
+}

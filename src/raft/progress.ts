@@ -1,0 +1,142 @@
+/**
+ * What a leader knows of one replica, itself included. Three states:
+ *
+ *   probe      where the logs agree is unknown: one append at a time, until it is answered
+ *   replicate  appends are sent ahead of their answers, within the in-flight window
+ *   snapshot   the entries it needs are gone: nothing is sent until a snapshot has arrived
+ *
+ * matchIndex never falls within a term, and matchIndex < nextIndex always.
+ */
+import { assert } from "../base/assert.js";
+import { Inflights } from "./inflights.js";
+import type { RaftConfig, ReplicaId } from "./types.js";
+
+export type ProgressState = "probe" | "replicate" | "snapshot";
+
+export class Progress {
+  readonly id: ReplicaId;
+  readonly inflights: Inflights;
+  /** When this replica last answered in this term; at first, when it became known. */
+  lastHeardMs: number;
+  /** Whether it has answered in this term at all. */
+  heard = false;
+  /** The highest heartbeat round it has echoed. */
+  confirmedRound = 0;
+  /** The start of the latest round for which it gave a promise. */
+  promisedFromMs: number = Number.NEGATIVE_INFINITY;
+  /** The highest commit index it has been told by an append. */
+  sentCommitIndex = 0;
+  /** An append is due although there is nothing new, to learn whether earlier ones arrived. */
+  appendForced = false;
+  #state: ProgressState = "probe";
+  #matchIndex = 0;
+  #nextIndex: number;
+  #probeSent = false;
+  #snapshotDeadlineMs: number = Number.POSITIVE_INFINITY;
+
+  constructor(id: ReplicaId, nextIndex: number, nowMs: number, config: RaftConfig) {
+    this.id = id;
+    this.#nextIndex = nextIndex;
+    this.lastHeardMs = nowMs;
+    this.inflights = new Inflights(config.inflightMessagesMax, config.inflightBytesMax);
+  }
+
+  get state(): ProgressState {
+    return this.#state;
+  }
+
+  get matchIndex(): number {
+    return this.#matchIndex;
+  }
+
+  get nextIndex(): number {
+    return this.#nextIndex;
+  }
+
+  get isProbeSent(): boolean {
+    return this.#probeSent;
+  }
+
+  /** An append that ends at `lastIndex` was sent; an empty one carries no bytes. */
+  sent(lastIndex: number, bytes: number): void {
+    this.appendForced = false;
+    if (this.#state === "probe") {
+      this.#probeSent = true;
+    } else if (lastIndex >= this.#nextIndex) {
+      this.#nextIndex = lastIndex + 1;
+      this.inflights.add(lastIndex, bytes);
+    }
+  }
+
+  /** It holds the leader's log up to `index`. Returns whether that is news. */
+  acknowledged(index: number): boolean {
+    const isNews = index > this.#matchIndex;
+    if (isNews) this.#matchIndex = index;
+    if (index >= this.#nextIndex) this.#nextIndex = index + 1;
+    if (this.#state === "replicate") this.inflights.freeTo(index);
+    return isNews;
+  }
+
+  /**
+   * It rejected an append after `index`; the logs may agree at `hintIndex`. Returns whether the
+   * rejection is about what was sent last, and not a late or repeated one.
+   */
+  rejected(index: number, hintIndex: number): boolean {
+    if (this.#state === "snapshot" || index <= this.#matchIndex) return false;
+    if (this.#state === "replicate") {
+      this.becomeProbe();
+      return true;
+    }
+    if (index !== this.#nextIndex - 1) return false;
+    this.#nextIndex = Math.max(Math.min(index, hintIndex + 1), this.#matchIndex + 1);
+    this.sentCommitIndex = Math.min(this.sentCommitIndex, this.#nextIndex - 1);
+    this.#probeSent = false;
+    return true;
+  }
+
+  /** It is alive: a probe may be repeated, and what is in flight is asked after. */
+  resume(nowMs: number, lastIndex: number): void {
+    if (this.#state === "snapshot" && nowMs >= this.#snapshotDeadlineMs) this.becomeProbe();
+    if (this.#state === "probe") this.#probeSent = false;
+    else if (this.#state === "replicate") this.appendForced = this.#matchIndex < lastIndex;
+  }
+
+  becomeProbe(): void {
+    this.#become("probe");
+    this.#probeSent = false;
+  }
+
+  becomeReplicate(): void {
+    this.#become("replicate");
+  }
+
+  becomeSnapshot(): void {
+    this.#become("snapshot");
+    this.#snapshotDeadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Sends nothing until the replica is heard again. */
+  pauseProbe(): void {
+    assert(this.#state === "probe", "only a probe pauses");
+    this.#probeSent = true;
+  }
+
+  /** The snapshot has left; its acknowledgement is waited for until `deadlineMs`. */
+  awaitSnapshotUntil(deadlineMs: number): void {
+    this.#snapshotDeadlineMs = deadlineMs;
+  }
+
+  describe(): string {
+    const window = this.inflights.count > 0 ? ` inflight=${this.inflights.count}` : "";
+    const paused = this.#state === "probe" && this.#probeSent ? " paused" : "";
+    return `${this.id}:${this.#state} match=${this.#matchIndex} next=${this.#nextIndex}${window}${paused}`;
+  }
+
+  #become(state: ProgressState): void {
+    this.#state = state;
+    this.#nextIndex = this.#matchIndex + 1;
+    this.sentCommitIndex = Math.min(this.sentCommitIndex, this.#matchIndex);
+    this.appendForced = false;
+    this.inflights.clear();
+  }
+}

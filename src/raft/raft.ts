@@ -1,0 +1,244 @@
+/**
+ * The Raft state machine of one replica, as its caller sees it. It is stepped with messages and
+ * the time, and says by ready() what is to be done. It has no I/O, no clock, no chance and no
+ * promise of its own; the same inputs give the same outputs. README.md has the caller's duties.
+ */
+import { RaftCore } from "./core.js";
+import { collectReady, hasReady } from "./collect-ready.js";
+import { campaign, hastenLoneVoter, tickElection } from "./election.js";
+import { stepMessage } from "./handlers.js";
+import { isLeaseValid } from "./heartbeats.js";
+import {
+  leaderDeadlineMs,
+  proposeCommands,
+  proposeConfigurationChange,
+  tickLeader,
+} from "./leader.js";
+import type { Message } from "./message.js";
+import type { ProgressState } from "./progress.js";
+import { startTransfer } from "./transfer.js";
+import type {
+  Configuration,
+  ProposeResult,
+  RaftConfig,
+  Ready,
+  ReplicaId,
+  Restored,
+  Role,
+  TransferRefusal,
+} from "./types.js";
+
+/** What a leader knows of a follower, for those who watch. */
+export interface ProgressStatus {
+  readonly state: ProgressState;
+  readonly matchIndex: number;
+  readonly nextIndex: number;
+  readonly inflightCount: number;
+  readonly inflightBytes: number;
+  readonly lastHeardMs: number;
+}
+
+export class Raft {
+  readonly #core: RaftCore;
+
+  constructor(config: RaftConfig, restored: Restored, nowMs: number) {
+    this.#core = new RaftCore(config, restored, nowMs);
+    hastenLoneVoter(this.#core);
+  }
+
+  /** Takes a message in; `nowMs` must have been read after the message had arrived. */
+  step(message: Message, nowMs: number): void {
+    this.#core.setNow(nowMs);
+    stepMessage(this.#core, message);
+  }
+
+  /** Lets time pass, at any cadence; late calls do what is due once. */
+  tick(nowMs: number): void {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if (core.leader !== undefined) {
+      tickLeader(core, core.leader);
+      return;
+    }
+    tickElection(core);
+    core.failReads(core.forwardedReads.takeOverdue(core.nowMs));
+  }
+
+  /** When tick() has something to do at the earliest. */
+  nextDeadlineMs(): number {
+    const core = this.#core;
+    if (core.leader !== undefined) return leaderDeadlineMs(core.leader);
+    return Math.min(core.electionDeadlineMs, core.forwardedReads.deadlineMs);
+  }
+
+  /**
+   * Appends `count` commands, encoded as an entry run's bytes, to the leader's log. `bytes` is
+   * kept and must not change. `term` is the term in which the commands were evaluated.
+   */
+  propose(bytes: Uint8Array, count: number, term: number): ProposeResult {
+    const core = this.#core;
+    if (core.leader === undefined) return { kind: "notLeader", leaderId: core.leaderId };
+    if (term !== core.term) return { kind: "refused", reason: "termChanged" };
+    return proposeCommands(core, core.leader, bytes, count);
+  }
+
+  /** Proposes a change of learners, or a joint configuration; that is left by itself. */
+  proposeConfiguration(next: Configuration): ProposeResult {
+    const core = this.#core;
+    if (core.leader === undefined) return { kind: "notLeader", leaderId: core.leaderId };
+    return proposeConfigurationChange(core, core.leader, next);
+  }
+
+  /** Asks for an index at which a read that arrived before this call is linearizable. */
+  readIndex(context: number): void {
+    this.#core.readsWaiting.push(context);
+  }
+
+  /** Whether this replica leads and nobody else can, at this moment. */
+  hasLease(nowMs: number): boolean {
+    this.#core.setNow(nowMs);
+    return this.#core.leader !== undefined && isLeaseValid(this.#core, this.#core.leader);
+  }
+
+  /** Heartbeats ask for promises only while this is on. */
+  useLease(on: boolean): void {
+    if (this.#core.leaseInUse === on) return;
+    this.#core.leaseInUse = on;
+    if (on && this.#core.leader !== undefined) this.#core.leader.roundDue = true;
+  }
+
+  transferLeader(to: ReplicaId, nowMs: number): TransferRefusal | undefined {
+    const core = this.#core;
+    core.setNow(nowMs);
+    return core.leader === undefined ? "notLeader" : startTransfer(core, core.leader, to);
+  }
+
+  /** Starts a pre-vote now, or when promises in force have lapsed. */
+  campaign(nowMs: number): void {
+    this.#core.setNow(nowMs);
+    if (this.#core.leader === undefined) campaign(this.#core);
+  }
+
+  /** The leader's node is gone: that it was heard lately is no reason to refuse votes any more. */
+  leaderLost(nowMs: number): void {
+    this.#core.setNow(nowMs);
+    this.#core.leaderHeardMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** What was in flight to a replica is probably lost. */
+  peerUnreachable(id: ReplicaId): void {
+    const progress = this.#core.leader?.progress(id);
+    if (progress?.state === "replicate") progress.becomeProbe();
+  }
+
+  /** The stream of a snapshot to a replica has ended. */
+  snapshotSent(id: ReplicaId, ok: boolean): void {
+    const core = this.#core;
+    const progress = core.leader?.progress(id);
+    if (progress?.state !== "snapshot") return;
+    if (ok) {
+      progress.awaitSnapshotUntil(core.nowMs + 2 * core.config.electionTimeoutMs.max);
+    } else {
+      progress.becomeProbe();
+      progress.pauseProbe();
+    }
+  }
+
+  /** Drops entries at or below `index` from memory; a snapshot or the state covers them. */
+  compactTo(index: number): void {
+    this.#core.log.compactTo(index);
+    this.#core.configurations.compactTo(this.#core.log.baseIndex);
+  }
+
+  /** The state machine has applied everything up to `index`. */
+  applied(index: number): void {
+    this.#core.log.applied(index);
+  }
+
+  hasReady(): boolean {
+    return hasReady(this.#core);
+  }
+
+  ready(): Ready {
+    return collectReady(this.#core);
+  }
+
+  get role(): Role {
+    return this.#core.role;
+  }
+
+  get term(): number {
+    return this.#core.term;
+  }
+
+  get vote(): ReplicaId {
+    return this.#core.vote;
+  }
+
+  get leaderId(): ReplicaId {
+    return this.#core.leaderId;
+  }
+
+  get commitIndex(): number {
+    return this.#core.log.commitIndex;
+  }
+
+  get appliedIndex(): number {
+    return this.#core.log.appliedIndex;
+  }
+
+  get durableIndex(): number {
+    return this.#core.log.durableIndex;
+  }
+
+  get lastIndex(): number {
+    return this.#core.log.lastIndex;
+  }
+
+  /** The first index that is still in memory. */
+  get firstIndex(): number {
+    return this.#core.log.baseIndex + 1;
+  }
+
+  /** The members that count now, committed or not. */
+  get configuration(): Configuration {
+    return this.#core.configuration;
+  }
+
+  /** The members at an index that is not compacted away, for a snapshot taken there. */
+  configurationAt(index: number): Configuration {
+    return this.#core.configurations.at(index);
+  }
+
+  /** The term of the entry at `index`, while the log knows it. */
+  termAt(index: number): number | undefined {
+    return this.#core.log.termAt(index);
+  }
+
+  /** Leads, and has applied everything that earlier leaders committed: may evaluate and serve. */
+  get noopApplied(): boolean {
+    const { leader, log } = this.#core;
+    return leader !== undefined && log.appliedIndex >= leader.noopIndex;
+  }
+
+  progress(id: ReplicaId): ProgressStatus | undefined {
+    const progress = this.#core.leader?.progress(id);
+    if (progress === undefined) return undefined;
+    return {
+      state: progress.state,
+      matchIndex: progress.matchIndex,
+      nextIndex: progress.nextIndex,
+      inflightCount: progress.inflights.count,
+      inflightBytes: progress.inflights.bytes,
+      lastHeardMs: progress.lastHeardMs,
+    };
+  }
+
+  /** One line on the whole state. */
+  describe(): string {
+    const { leader, leaderId, log, role, selfId, term, vote } = this.#core;
+    const peers = leader?.peers.map((progress) => progress.describe()).join("; ");
+    const own = `${selfId} ${role} term=${term} vote=${vote} leader=${leaderId} ${log.describe()}`;
+    return peers === undefined || peers === "" ? own : `${own} [${peers}]`;
+  }
+}

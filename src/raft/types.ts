@@ -1,0 +1,155 @@
+/**
+ * The data that crosses the border of the Raft core: what it is told at the start, what it keeps
+ * durable, and what it asks its caller to do. Plain values; nothing here has behaviour.
+ *
+ * Times are milliseconds of one monotonic clock, told by the caller with every input.
+ */
+import type { EntryRun } from "../base/entry-run.js";
+import type { Message } from "./message.js";
+
+/** Unique in the shard and never used again after a removal; 0 stands for "none". */
+export type ReplicaId = number;
+
+export type Role = "follower" | "preCandidate" | "candidate" | "leader";
+
+/** (term, vote) is one atomic record: a crash between them would allow a second vote in a term. */
+export interface HardState {
+  readonly term: number;
+  readonly vote: ReplicaId;
+  readonly commitIndex: number;
+}
+
+/** The members. While joint, a decision needs a majority of `voters` and one of `outgoing`. */
+export interface Configuration {
+  readonly voters: readonly ReplicaId[];
+  /** The voters that are on their way out or stay; empty unless the configuration is joint. */
+  readonly outgoing: readonly ReplicaId[];
+  readonly learners: readonly ReplicaId[];
+  /** Outgoing voters that become learners when the joint configuration is left. */
+  readonly learnersNext: readonly ReplicaId[];
+}
+
+/** All the core knows of a snapshot: where in the log it stands, and the members there. */
+export interface SnapshotMark {
+  readonly index: number;
+  readonly term: number;
+  readonly configuration: Configuration;
+}
+
+export interface ElectionTimeoutMs {
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface RaftConfig {
+  readonly selfId: ReplicaId;
+  readonly electionTimeoutMs: ElectionTimeoutMs;
+  readonly heartbeatMs: number;
+  /** How long a voter's promise lasts; 0 switches leader leases off. */
+  readonly leaseMs: number;
+  /** Bound on how much faster one monotonic clock runs than another, as a fraction. */
+  readonly clockDriftRatio: number;
+  readonly preVote: boolean;
+  readonly checkQuorum: boolean;
+  readonly inflightMessagesMax: number;
+  readonly inflightBytesMax: number;
+  /** Entries in one append message; a single larger entry still goes alone. */
+  readonly appendBytesMax: number;
+  readonly uncommittedBytesMax: number;
+  /** Rank among the voters: 0 campaigns first, each further rank waits 20 ms longer. */
+  readonly electionPriority: number;
+  /** Uniform in [0, 1); the only source of chance. */
+  readonly random: () => number;
+  /** Before this time no vote is given: an earlier run may have promised one away. 0: no wait. */
+  readonly voteHoldUntilMs: number;
+}
+
+/** What the log and the state machine held when this replica started. */
+export interface Restored {
+  readonly hardState: HardState;
+  /** The base of the log; index and term 0 for a new shard. */
+  readonly snapshot: SnapshotMark;
+  readonly runs: readonly EntryRun[];
+  readonly appliedIndex: number;
+}
+
+/** What must become durable, as one unit, after every Persist handed out before it. */
+export interface Persist {
+  readonly hardState: HardState | undefined;
+  /** An append at an index at or below the last replaces the tail from there. */
+  readonly runs: readonly EntryRun[];
+  /** A received snapshot replaces the whole log; `runs` then follow it. */
+  readonly snapshot: SnapshotMark | undefined;
+}
+
+/** A read that was asked for with `context` may be served once `index` is applied. */
+export interface ConfirmedRead {
+  readonly context: number;
+  readonly index: number;
+}
+
+/** Replica `to` needs a snapshot that stands at `index` or later. */
+export interface SnapshotRequest {
+  readonly to: ReplicaId;
+  readonly term: number;
+  readonly index: number;
+}
+
+export type RaftEvent =
+  | {
+      readonly kind: "role";
+      readonly role: Role;
+      readonly term: number;
+      readonly leaderId: ReplicaId;
+    }
+  | {
+      readonly kind: "vote";
+      readonly term: number;
+      readonly candidateId: ReplicaId;
+      readonly preVote: boolean;
+      readonly granted: boolean;
+    }
+  | { readonly kind: "quorumLost"; readonly term: number }
+  | { readonly kind: "leaseAcquired"; readonly term: number }
+  | { readonly kind: "leaseLost"; readonly term: number }
+  | {
+      readonly kind: "transfer";
+      readonly to: ReplicaId;
+      readonly phase: "started" | "timeoutNow" | "aborted";
+    }
+  | {
+      readonly kind: "configuration";
+      readonly index: number;
+      readonly configuration: Configuration;
+    }
+  | { readonly kind: "snapshotInstalled"; readonly index: number; readonly term: number };
+
+/** Everything that is to be done, taken at once. A Ready is never handed back. */
+export interface Ready {
+  /** Send now: depends on nothing that is not durable. */
+  readonly send: readonly Message[];
+  readonly persist: Persist | undefined;
+  /** Send once that persist and all before it are durable; those to self go back into step(). */
+  readonly sendAfterPersist: readonly Message[];
+  /** Newly committed entries in order, every kind of them. */
+  readonly apply: readonly EntryRun[];
+  readonly reads: readonly ConfirmedRead[];
+  readonly readsFailed: readonly number[];
+  readonly snapshotsToSend: readonly SnapshotRequest[];
+  readonly events: readonly RaftEvent[];
+}
+
+export type ProposeRefusal =
+  | "termChanged"
+  | "transferring"
+  | "uncommittedLimit"
+  | "configurationPending"
+  | "noCommitInTerm"
+  | "invalidConfiguration";
+
+export type ProposeResult =
+  | { readonly kind: "accepted"; readonly firstIndex: number; readonly term: number }
+  | { readonly kind: "notLeader"; readonly leaderId: ReplicaId }
+  | { readonly kind: "refused"; readonly reason: ProposeRefusal };
+
+export type TransferRefusal = "notLeader" | "alreadyLeader" | "notVoter" | "transferring";
