@@ -78,7 +78,7 @@ const COLUMNS = [
   ["cpu µs/op", 10],
   ["client µs", 10],
   ["errors", 7],
-  ["ratio", 6],
+  ["ratio", 9],
 ] as const;
 
 function line(cells: readonly string[]): string {
