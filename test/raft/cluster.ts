@@ -1,0 +1,339 @@
+/**
+ * A cluster of Raft cores in memory: their disks, the messages between them, and a ledger that
+ * checks what must hold whatever happens. Nothing moves by itself: a test, or a random schedule,
+ * says which disk finishes, which message arrives or is lost, and how time passes. All messages
+ * travel as bytes.
+ */
+import { assert, must } from "../../src/base/assert.js";
+import { utf8, utf8Text } from "../../src/base/bytes.js";
+import { ByteReader, ByteWriter } from "../../src/base/coding.js";
+import { type EntryKind, type EntryRun, singleRun } from "../../src/base/entry-run.js";
+import { readU32 } from "../../src/base/coding.js";
+import { Prng } from "../../src/base/prng.js";
+import { decodeMessage, encodeMessage } from "../../src/raft/message-codec.js";
+import type { Message } from "../../src/raft/message.js";
+import { Raft } from "../../src/raft/raft.js";
+import type {
+  Configuration,
+  HardState,
+  Persist,
+  RaftConfig,
+  Ready,
+  ReplicaId,
+  SnapshotMark,
+} from "../../src/raft/types.js";
+import { Ledger } from "./ledger.js";
+
+export interface Entry {
+  readonly kind: EntryKind;
+  readonly term: number;
+  readonly payload: Uint8Array;
+}
+
+/** What survives a crash of one replica. */
+export interface Disk {
+  hardState: HardState;
+  base: SnapshotMark;
+  /** The entries after the base. */
+  entries: Entry[];
+}
+
+export interface Envelope {
+  readonly message: Message;
+  readonly bytes: Uint8Array;
+}
+
+interface PendingPersist {
+  readonly persist: Persist | undefined;
+  readonly after: readonly Message[];
+}
+
+export type ClusterOptions = Partial<Omit<RaftConfig, "selfId" | "random">> & {
+  readonly seed?: number;
+};
+
+const DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
+  electionTimeoutMs: { min: 400, max: 800 },
+  heartbeatMs: 50,
+  leaseMs: 150,
+  clockDriftRatio: 0.01,
+  preVote: true,
+  checkQuorum: true,
+  inflightMessagesMax: 256,
+  inflightBytesMax: 8 * 1024 * 1024,
+  appendBytesMax: 1024 * 1024,
+  uncommittedBytesMax: 64 * 1024 * 1024,
+  electionPriority: 0,
+  voteHoldUntilMs: 0,
+};
+
+export function emptyDisk(configuration: Configuration): Disk {
+  return {
+    hardState: { term: 0, vote: 0, commitIndex: 0 },
+    base: { index: 0, term: 0, configuration },
+    entries: [],
+  };
+}
+
+export function encodeCommands(...texts: readonly string[]): Uint8Array {
+  const writer = new ByteWriter();
+  for (const text of texts) writer.blob(utf8(text));
+  return writer.copy();
+}
+
+export function entriesOf(run: EntryRun): Entry[] {
+  const entries: Entry[] = [];
+  for (let i = 0, at = 0; i < run.count; i++) {
+    const length = readU32(run.bytes, at);
+    const payload = run.bytes.slice(at + 4, at + 4 + length);
+    entries.push({ kind: run.kind, term: run.term, payload });
+    at += 4 + length;
+  }
+  return entries;
+}
+
+export function entryText(entry: Entry): string {
+  if (entry.kind !== "command") return entry.kind;
+  return utf8Text(entry.payload);
+}
+
+/** One replica: its core while it runs, its disk always. */
+export class Replica {
+  readonly id: ReplicaId;
+  readonly disk: Disk;
+  readonly pending: PendingPersist[] = [];
+  raft: Raft | undefined;
+  /** Its clock = rate × true time. */
+  clockRate = 1;
+  #promisedUntilMs = 0;
+
+  constructor(id: ReplicaId, disk: Disk) {
+    this.id = id;
+    this.disk = disk;
+  }
+
+  get running(): Raft {
+    return must(this.raft, `replica ${this.id}`);
+  }
+
+  get lastDurableIndex(): number {
+    return this.disk.base.index + this.disk.entries.length;
+  }
+
+  durableTermAt(index: number): number | undefined {
+    if (index === this.disk.base.index) return this.disk.base.term;
+    return this.disk.entries[index - this.disk.base.index - 1]?.term;
+  }
+
+  write(persist: Persist): void {
+    const { disk } = this;
+    if (persist.snapshot !== undefined) {
+      disk.base = persist.snapshot;
+      disk.entries = [];
+    }
+    for (const run of persist.runs) {
+      disk.entries.length = run.firstIndex - disk.base.index - 1;
+      disk.entries.push(...entriesOf(run));
+    }
+    if (persist.hardState !== undefined) disk.hardState = persist.hardState;
+  }
+
+  notePromise(untilMs: number): void {
+    this.#promisedUntilMs = Math.max(this.#promisedUntilMs, untilMs);
+  }
+
+  get promisedUntilMs(): number {
+    return this.#promisedUntilMs;
+  }
+}
+
+export class Cluster {
+  readonly replicas: Map<ReplicaId, Replica> = new Map<ReplicaId, Replica>();
+  readonly ledger: Ledger = new Ledger(this);
+  /** In the order of sending. */
+  network: Envelope[] = [];
+  nowMs = 1000;
+  /** Called for everything a replica was told to do, for those who trace. */
+  onReady: (id: ReplicaId, ready: Ready) => void = () => {};
+  readonly #options: ClusterOptions;
+  readonly #prng: Prng;
+  #snapshotsWanted: { from: ReplicaId; to: ReplicaId; term: number; index: number }[] = [];
+
+  constructor(options: ClusterOptions = {}) {
+    this.#options = options;
+    this.#prng = new Prng(options.seed ?? 1);
+  }
+
+  add(id: ReplicaId, disk: Disk): Replica {
+    const replica = new Replica(id, disk);
+    this.replicas.set(id, replica);
+    return replica;
+  }
+
+  get(id: ReplicaId): Replica {
+    return must(this.replicas.get(id), `replica ${id}`);
+  }
+
+  get runningIds(): ReplicaId[] {
+    return [...this.replicas.values()].flatMap((each) => (each.raft === undefined ? [] : each.id));
+  }
+
+  clockOf(id: ReplicaId): number {
+    return this.nowMs * this.get(id).clockRate;
+  }
+
+  start(id: ReplicaId): void {
+    const replica = this.get(id);
+    assert(replica.raft === undefined, "a replica that runs already");
+    const prng = this.#prng.split();
+    const { disk } = replica;
+    const config: RaftConfig = {
+      ...DEFAULTS,
+      ...this.#options,
+      selfId: id,
+      random: () => prng.fraction(),
+      voteHoldUntilMs: replica.promisedUntilMs,
+    };
+    const runs = disk.entries.map((entry, i) =>
+      singleRun(entry.kind, entry.term, disk.base.index + 1 + i, entry.payload),
+    );
+    const { hardState, base: snapshot } = disk;
+    const restored = { hardState, snapshot, runs, appliedIndex: snapshot.index };
+    replica.raft = new Raft(config, restored, this.clockOf(id));
+    this.ledger.noteStart(id);
+  }
+
+  /** Stops a replica; the first `durableCount` of its unfinished writes reached the disk. */
+  crash(id: ReplicaId, durableCount = 0): void {
+    const replica = this.get(id);
+    for (const { persist } of replica.pending.slice(0, durableCount)) {
+      if (persist !== undefined) replica.write(persist);
+    }
+    replica.pending.length = 0;
+    replica.raft = undefined;
+    this.#snapshotsWanted = this.#snapshotsWanted.filter((wanted) => wanted.from !== id);
+  }
+
+  /** Does what replica `id` asks for now, but for its disk, which is left pending. */
+  takeReady(id: ReplicaId): boolean {
+    const replica = this.get(id);
+    const { raft } = replica;
+    if (raft === undefined || !raft.hasReady()) return false;
+    const ready = raft.ready();
+    this.onReady(id, ready);
+    this.ledger.noteReady(id, ready);
+    for (const message of ready.send) this.#post(message);
+    if (ready.persist !== undefined || ready.sendAfterPersist.length > 0) {
+      replica.pending.push({ persist: ready.persist, after: ready.sendAfterPersist });
+    }
+    for (const run of ready.apply) raft.applied(run.firstIndex + run.count - 1);
+    for (const { to, term, index } of ready.snapshotsToSend) {
+      this.#snapshotsWanted.push({ from: id, to, term, index });
+    }
+    this.ledger.check();
+    return true;
+  }
+
+  /** Finishes the oldest unfinished write of a replica. */
+  finishPersist(id: ReplicaId): boolean {
+    const replica = this.get(id);
+    const oldest = replica.pending.shift();
+    if (oldest === undefined) return false;
+    if (oldest.persist !== undefined) {
+      replica.write(oldest.persist);
+      const { snapshot } = oldest.persist;
+      if (snapshot !== undefined) replica.running.applied(snapshot.index);
+    }
+    for (const message of oldest.after) {
+      if (message.to === id) replica.running.step(message, this.clockOf(id));
+      else this.#post(message);
+    }
+    this.ledger.check();
+    return true;
+  }
+
+  /** Sends the snapshots that were asked for; the receiver has staged them at once. */
+  sendSnapshots(): boolean {
+    const wanted = this.#snapshotsWanted;
+    this.#snapshotsWanted = [];
+    for (const { from, to, term, index } of wanted) {
+      const { raft } = this.get(from);
+      if (raft === undefined) continue;
+      const mark = {
+        index: raft.appliedIndex,
+        term: must(raft.termAt(raft.appliedIndex)),
+        configuration: raft.configurationAt(raft.appliedIndex),
+      };
+      assert(mark.index >= index, "a snapshot older than the log");
+      this.#post({ kind: "installSnapshot", from, to, term, mark });
+      raft.snapshotSent(to, true);
+    }
+    return wanted.length > 0;
+  }
+
+  /** Brings a message to its receiver, as bytes. */
+  deliver(envelope: Envelope): void {
+    const replica = this.replicas.get(envelope.message.to);
+    if (replica?.raft === undefined) return;
+    const message = decodeMessage(new ByteReader(envelope.bytes));
+    if (message.kind === "heartbeat" && message.promiseMs > 0) {
+      replica.notePromise(this.clockOf(replica.id) + message.promiseMs);
+    }
+    replica.raft.step(message, this.clockOf(replica.id));
+    this.ledger.check();
+  }
+
+  tick(id: ReplicaId): void {
+    this.get(id).raft?.tick(this.clockOf(id));
+    this.ledger.check();
+  }
+
+  propose(id: ReplicaId, ...texts: readonly string[]): ReturnType<Raft["propose"]> {
+    const raft = this.get(id).running;
+    return raft.propose(encodeCommands(...texts), texts.length, raft.term);
+  }
+
+  read(id: ReplicaId, context: number): void {
+    this.ledger.noteReadAsked(context);
+    this.get(id).running.readIndex(context);
+  }
+
+  /** Saves the state at `index` and drops the log up to there, in memory and on disk. */
+  compact(id: ReplicaId, index: number): void {
+    const { disk, running } = this.get(id);
+    const upTo = Math.min(index, running.appliedIndex, this.get(id).lastDurableIndex);
+    if (upTo <= disk.base.index) return;
+    const configuration = running.configurationAt(upTo);
+    const term = must(this.get(id).durableTermAt(upTo));
+    running.compactTo(upTo);
+    disk.entries.splice(0, upTo - disk.base.index);
+    disk.base = { index: upTo, term, configuration };
+  }
+
+  /** Lets everything happen that needs no time, in a fixed order, until nothing is left. */
+  settle(mayPass: (message: Message) => boolean = () => true): void {
+    for (let turns = 0; ; turns++) {
+      assert(turns < 10_000, "a cluster that never comes to rest");
+      let moved = false;
+      for (const id of this.runningIds) {
+        while (this.takeReady(id)) moved = true;
+        while (this.finishPersist(id)) moved = true;
+      }
+      if (this.sendSnapshots()) moved = true;
+      const batch = this.network;
+      this.network = [];
+      for (const envelope of batch) {
+        moved = true;
+        if (mayPass(envelope.message)) this.deliver(envelope);
+      }
+      if (!moved) return;
+    }
+  }
+
+  #post(message: Message): void {
+    this.ledger.noteSent(message);
+    const writer = new ByteWriter();
+    encodeMessage(message, writer);
+    this.network.push({ message, bytes: writer.copy() });
+  }
+}

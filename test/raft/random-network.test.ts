@@ -1,0 +1,217 @@
+/**
+ * Random schedules: replicas of a small cluster exchange messages over a network that loses,
+ * repeats, delays and parts, on disks that finish when they like, with crashes and clocks that
+ * drift. The ledger checks safety after each event; at the end the network heals and the cluster
+ * has to converge.
+ */
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect } from "vitest";
+import { Prng } from "../../src/base/prng.js";
+import { enterJoint } from "../../src/raft/configuration.js";
+import type { Configuration, ReplicaId } from "../../src/raft/types.js";
+import { Cluster, emptyDisk } from "./cluster.js";
+
+interface Weather {
+  readonly loss: number;
+  readonly repetition: number;
+  readonly reordering: number;
+  readonly crash: number;
+  readonly partition: number;
+  readonly slowDisk: number;
+  readonly changes: number;
+}
+
+const STEPS = 700;
+
+class Storm {
+  readonly cluster: Cluster;
+  readonly #prng: Prng;
+  readonly #weather: Weather;
+  readonly #ids: ReplicaId[];
+  #island = new Set<ReplicaId>();
+  #serial = 0;
+
+  constructor(seed: number, size: number, weather: Weather) {
+    this.#prng = new Prng(seed);
+    this.#weather = weather;
+    this.#ids = Array.from({ length: size + 1 }, (_, i) => i + 1);
+    const p = this.#prng;
+    this.cluster = new Cluster({
+      seed: p.u32(),
+      inflightMessagesMax: p.between(1, 4),
+      appendBytesMax: p.between(1, 60),
+      preVote: p.chance(0.85),
+      uncommittedBytesMax: 4000,
+      clockDriftRatio: 0.06,
+    });
+    const voters = this.#ids.slice(0, size);
+    const configuration: Configuration = { voters, outgoing: [], learners: [], learnersNext: [] };
+    for (const id of this.#ids) {
+      // The last one is a spare, to be made a member by a change.
+      const replica = this.cluster.add(id, emptyDisk(configuration));
+      replica.clockRate = 1 + (p.fraction() - 0.5) * 0.05;
+      this.cluster.start(id);
+    }
+  }
+
+  step(): void {
+    const { cluster } = this;
+    const p = this.#prng;
+    const id = this.#ids[p.between(0, this.#ids.length - 1)]!;
+    const dice = p.fraction();
+    if (dice < 0.05) this.#passTime();
+    else if (dice < 0.35) cluster.takeReady(id);
+    else if (dice < 0.55) this.#finishPersist(id);
+    else if (dice < 0.85) this.#moveMessage();
+    else if (dice < 0.97) this.#askSomething(id);
+    else this.#breakSomething(id);
+  }
+
+  /** Everything works again; whoever is down comes up. */
+  heal(): void {
+    this.#island.clear();
+    for (const id of this.#ids) {
+      if (this.cluster.get(id).raft === undefined) this.cluster.start(id);
+    }
+    for (let i = 0; i < 400; i++) {
+      this.cluster.nowMs += 10;
+      for (const id of this.#ids) this.cluster.tick(id);
+      this.cluster.settle();
+    }
+  }
+
+  leader(): ReplicaId | undefined {
+    const leaders = this.cluster.runningIds.filter(
+      (id) => this.cluster.get(id).running.role === "leader",
+    );
+    return leaders.length === 1 ? leaders[0] : undefined;
+  }
+
+  #passTime(): void {
+    const p = this.#prng;
+    this.cluster.nowMs += p.chance(0.1) ? p.between(200, 900) : p.between(1, 60);
+    for (const id of this.cluster.runningIds) if (p.chance(0.9)) this.cluster.tick(id);
+  }
+
+  #finishPersist(id: ReplicaId): void {
+    if (this.cluster.get(id).raft === undefined) return;
+    if (!this.#prng.chance(this.#weather.slowDisk)) this.cluster.finishPersist(id);
+  }
+
+  #moveMessage(): void {
+    const { cluster } = this;
+    const p = this.#prng;
+    if (p.chance(0.2)) cluster.sendSnapshots();
+    for (let i = 0; i < 3 && cluster.network.length > 0; i++) {
+      const last = cluster.network.length - 1;
+      const at = p.chance(this.#weather.reordering) ? p.between(0, last) : 0;
+      const envelope = cluster.network[at]!;
+      if (!p.chance(this.#weather.repetition)) cluster.network.splice(at, 1);
+      const { from, to } = envelope.message;
+      const isParted = this.#island.has(from) !== this.#island.has(to);
+      if (isParted || p.chance(this.#weather.loss)) continue;
+      cluster.deliver(envelope);
+    }
+    if (cluster.network.length > 400) cluster.network.splice(0, 200);
+  }
+
+  #askSomething(id: ReplicaId): void {
+    const { cluster } = this;
+    const p = this.#prng;
+    const { raft } = cluster.get(id);
+    if (raft === undefined) return;
+    const dice = p.fraction();
+    if (dice < 0.5) {
+      const texts = Array.from({ length: p.between(1, 5) }, () => `c${++this.#serial}`);
+      cluster.propose(id, ...texts);
+    } else if (dice < 0.75) {
+      cluster.read(id, ++this.#serial);
+    } else if (dice < 0.82) {
+      raft.useLease(p.chance(0.8));
+    } else if (dice < 0.87) {
+      raft.transferLeader(this.#anyId(), cluster.clockOf(id));
+    } else if (dice < 0.92) {
+      cluster.compact(id, raft.appliedIndex - p.between(0, 3));
+    } else if (dice < 0.95) {
+      raft.leaderLost(cluster.clockOf(id));
+      raft.campaign(cluster.clockOf(id));
+    } else if (dice < 0.97) {
+      raft.peerUnreachable(this.#anyId());
+    } else if (p.chance(this.#weather.changes)) {
+      this.#changeMembers(id);
+    }
+    cluster.ledger.check();
+  }
+
+  #changeMembers(id: ReplicaId): void {
+    const { running } = this.cluster.get(id);
+    const p = this.#prng;
+    const voters = this.#ids.filter(() => p.chance(0.7));
+    if (voters.length === 0) return;
+    const learners = this.#ids.filter((each) => !voters.includes(each) && p.chance(0.5));
+    running.proposeConfiguration(enterJoint(running.configuration, voters, learners));
+  }
+
+  #breakSomething(id: ReplicaId): void {
+    const { cluster } = this;
+    const p = this.#prng;
+    if (cluster.get(id).raft === undefined) {
+      cluster.start(id);
+    } else if (p.chance(this.#weather.crash)) {
+      cluster.crash(id, p.between(0, cluster.get(id).pending.length));
+    } else if (p.chance(this.#weather.partition)) {
+      this.#island = new Set(this.#ids.filter(() => p.chance(0.4)));
+    } else {
+      this.#island.clear();
+    }
+  }
+
+  #anyId(): ReplicaId {
+    return this.#ids[this.#prng.between(0, this.#ids.length - 1)]!;
+  }
+}
+
+const share = (max: number): fc.Arbitrary<number> =>
+  fc.integer({ min: 0, max: 10 }).map((tenths) => (tenths / 10) * max);
+
+const weather: fc.Arbitrary<Weather> = fc.record({
+  loss: share(0.3),
+  repetition: share(0.4),
+  reordering: share(0.8),
+  crash: share(0.6),
+  partition: share(0.6),
+  slowDisk: share(0.8),
+  changes: fc.constantFrom(0, 0, 1),
+});
+
+const SEED = Number(process.env["RAFT_SEED"] ?? 20_260);
+const RUNS = Number(process.env["RAFT_RUNS"] ?? 120);
+
+describe("random networks", () => {
+  test.prop([fc.nat(2 ** 31), fc.integer({ min: 3, max: 5 }), weather], {
+    seed: SEED,
+    numRuns: RUNS,
+  })(
+    "keep every safety property, and converge once healed",
+    (seed, size, sky) => {
+      const storm = new Storm(seed, size, sky);
+      for (let i = 0; i < STEPS; i++) storm.step();
+      storm.heal();
+      const leaderId = storm.leader();
+      expect(leaderId, "one leader").toBeDefined();
+      const leader = storm.cluster.get(leaderId!).running;
+      expect(leader.commitIndex).toBe(leader.lastIndex);
+      expect(leader.configuration.outgoing).toEqual([]);
+      for (const id of leader.configuration.voters) {
+        const { commitIndex, lastIndex, appliedIndex } = storm.cluster.get(id).running;
+        expect([id, commitIndex, lastIndex, appliedIndex]).toEqual([
+          id,
+          leader.commitIndex,
+          leader.commitIndex,
+          leader.commitIndex,
+        ]);
+      }
+    },
+    60_000,
+  );
+});
