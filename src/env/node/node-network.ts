@@ -1,0 +1,124 @@
+/**
+ * TCP without delay. Addresses are host:port, IPv6 hosts in brackets. It adds nothing to the
+ * stream: framing, keep-alive and reconnecting are the business of those above.
+ */
+import net from "node:net";
+import { assert, must } from "../../base/assert.js";
+import type { Listener, Network, Socket, SocketHandlers } from "../network.js";
+
+export const nodeNetwork: Network = {
+  listen: (address, accept) =>
+    new Promise((resolve, reject) => {
+      const server = net.createServer({ noDelay: true }, (raw) => {
+        const socket = new NodeSocket(raw);
+        accept(socket);
+        socket.checkHandled();
+      });
+      server.once("error", reject);
+      server.listen(parseAddress(address), () => {
+        server.off("error", reject);
+        resolve(listenerOf(server));
+      });
+    }),
+
+  connect: (address, timeoutMs) =>
+    new Promise((resolve, reject) => {
+      const raw = net.connect({ ...parseAddress(address), noDelay: true });
+      const timer = setTimeout(() => {
+        raw.destroy();
+        reject(new Error(`connecting to ${address} took longer than ${timeoutMs} ms`));
+      }, timeoutMs);
+      raw.once("error", (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
+      raw.once("connect", () => {
+        clearTimeout(timer);
+        raw.removeAllListeners("error");
+        // The connecting side sets its handlers a turn later, when its promise resolves.
+        raw.pause();
+        resolve(new NodeSocket(raw));
+      });
+    }),
+};
+
+/** The parts of host:port or [host]:port; an empty host means every interface. */
+export function parseAddress(address: string): { readonly host?: string; readonly port: number } {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(address);
+  const port = Number(match?.[3] ?? Number.NaN);
+  if (match === null || port > 65_535) throw new Error(`not an address host:port: ${address}`);
+  const host = match[1] ?? match[2] ?? "";
+  return host === "" ? { port } : { host, port };
+}
+
+export function formatAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function listenerOf(server: net.Server): Listener {
+  const bound = server.address();
+  assert(bound !== null && typeof bound === "object", "a TCP server has an address");
+  return {
+    address: formatAddress(bound.address, bound.port),
+    close: () =>
+      new Promise((resolve) => {
+        server.close();
+        // Connections live on; the port is free in the next turn.
+        setImmediate(resolve);
+      }),
+  };
+}
+
+class NodeSocket implements Socket {
+  readonly remoteAddress: string;
+  readonly #raw: net.Socket;
+  #handlers: SocketHandlers | undefined;
+  #error: Error | undefined;
+  #closed = false;
+
+  constructor(raw: net.Socket) {
+    this.#raw = raw;
+    this.remoteAddress = formatAddress(raw.remoteAddress ?? "", raw.remotePort ?? 0);
+    raw.on("error", (error) => {
+      this.#error = error;
+    });
+    raw.on("close", () => {
+      this.#closed = true;
+      this.#handlers?.close(this.#error);
+    });
+  }
+
+  checkHandled(): void {
+    assert(this.#handlers !== undefined, "an accepted socket gets its handlers at once");
+  }
+
+  handle(handlers: SocketHandlers): void {
+    const first = this.#handlers === undefined;
+    this.#handlers = handlers;
+    if (!first) return;
+    if (this.#closed) {
+      handlers.close(this.#error);
+      return;
+    }
+    this.#raw.on("data", (chunk) => must(this.#handlers).data(chunk as Uint8Array));
+    this.#raw.on("drain", () => must(this.#handlers).drain());
+    this.#raw.resume();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#raw.destroyed || this.#raw.writableEnded) return true;
+    return this.#raw.write(bytes);
+  }
+
+  bufferedBytes(): number {
+    return this.#raw.writableLength;
+  }
+
+  end(): void {
+    this.#raw.end();
+  }
+
+  destroy(): void {
+    this.#raw.destroy();
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Diagnostics as JSON lines, by pino, to stderr or a file. The library is loaded at the first line
+ * that passes the level, so that a tool which has nothing to say does not pay for it.
+ */
+import { createRequire } from "node:module";
+import type { Logger, pino as Pino } from "pino";
+import type { TraceLevel, Tracer } from "../tracer.js";
+
+export interface NodeTracerOptions {
+  /** Lines below this level are dropped. */
+  readonly level?: TraceLevel | undefined;
+  /** A file to append to; stderr without it. */
+  readonly file?: string | undefined;
+  /** Fields of every line, such as the node's name. */
+  readonly fields?: Readonly<Record<string, unknown>> | undefined;
+}
+
+const RANK: Readonly<Record<TraceLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+const STDERR = 2;
+
+export function nodeTracer(options: NodeTracerOptions = {}): Tracer {
+  const level = options.level ?? "info";
+  let logger: Logger | undefined;
+  return {
+    trace: (lineLevel, message, fields) => {
+      if (RANK[lineLevel] < RANK[level]) return;
+      logger ??= openLogger(level, options);
+      logger[lineLevel](fields ?? {}, message);
+    },
+  };
+}
+
+function openLogger(level: TraceLevel, options: NodeTracerOptions): Logger {
+  const require = createRequire(import.meta.url);
+  const { pino } = require("pino") as { pino: typeof Pino };
+  const destination = pino.destination({ dest: options.file ?? STDERR, sync: true });
+  return pino({ level, base: options.fields ?? {} }, destination);
+}
