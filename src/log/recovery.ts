@@ -1,0 +1,318 @@
+/**
+ * Reads the log at a start, without changing anything.
+ *
+ *   1. List the segments; the ones after the last that holds a batch were only prepared.
+ *   2. Walk them in order and put every item into the shard table.
+ *   3. The very last batch is held back: nothing proves that it was durable, so it is handed out
+ *      to be written again, before anything is built upon it.
+ *   4. Later (`readRuns`), read the bytes of the entries that nobody has trimmed.
+ */
+import type { EntryRun } from "../base/entry-run.js";
+import { lastIndexOf, sliceRun } from "../base/entry-run.js";
+import type { Disk } from "../env/disk.js";
+import {
+  BLOCK_SIZE_BYTES,
+  ITEM,
+  Item,
+  ITEM_SIZE_BYTES,
+  readBatch,
+  readBatchByCopy,
+} from "./batch-format.js";
+import type { FoundBatch, SegmentPlace } from "./batch-format.js";
+import { CorruptionError } from "./corruption-error.js";
+import { Gathering } from "./gathering.js";
+import type { LogHealth, RecoveredShard } from "./log-types.js";
+import type { SealedSegment } from "./segment-files.js";
+import {
+  decodeSegmentHeader,
+  segmentName,
+  segmentNumber,
+  SEGMENT_FORMAT_VERSION,
+  SEGMENT_START,
+  storeTagOf,
+} from "./segment-format.js";
+import { holdsBatches, walkSegment } from "./segment-reader.js";
+import type { RunSource, ShardRecord, Span } from "./shard-record.js";
+import { ShardTable } from "./shard-table.js";
+
+export class LogRecovery {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #storeId: string;
+  readonly #storeTag: number;
+  readonly #item: Item = new Item();
+  readonly table: ShardTable = new ShardTable();
+  /** Segments that hold batches, oldest first. */
+  readonly used: SealedSegment[] = [];
+  /** Segments that were prepared and never written to. */
+  readonly prepared: SealedSegment[] = [];
+  /** The items of the last batch. */
+  readonly unproven: Gathering = new Gathering();
+  /** Where the last used segment ends, the last batch left out. */
+  provenEnd = 0;
+  shardsMayBeMissing = false;
+  #lastRuns: { readonly shardId: number; readonly run: EntryRun }[] = [];
+  #held: FoundBatch | undefined;
+  readonly #kept = new Map<number, Uint8Array>();
+
+  constructor(disk: Disk, directory: string, storeId: string) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#storeId = storeId;
+    this.#storeTag = storeTagOf(storeId);
+    this.table.recovering = true;
+  }
+
+  /** Steps 1 to 3. */
+  scan(): void {
+    this.#listSegments();
+    let expected = this.used[0]?.number ?? 0;
+    for (let i = 0; i < this.used.length; i++) {
+      const segment = this.used[i]!;
+      if (segment.number !== expected) this.#loseBatch();
+      expected = segment.number + 1;
+      this.#scanSegment(segment, this.used[i + 1]);
+    }
+  }
+
+  /**
+   * Step 4: what each shard recovered. `rewritten` is the segment that now holds the entries of
+   * the last batch.
+   */
+  recoverShards(rewritten: number): ReadonlyMap<number, RecoveredShard> {
+    const runs = this.#readRuns();
+    const recovered = new Map<number, RecoveredShard>();
+    for (const record of this.table.records.values()) {
+      const last = this.#lastRuns.filter((one) => one.shardId === record.shardId);
+      const folded = foldRuns(last.map((one) => one.run));
+      recovered.set(record.shardId, {
+        replicaId: record.replicaId,
+        hardState: record.hardState,
+        baseIndex: record.baseIndex,
+        baseTerm: record.baseTerm,
+        runs: runsOf(record, runs, rewritten, folded),
+        health: healthOf(record),
+      });
+      record.compact();
+    }
+    this.table.recovering = false;
+    this.#kept.clear();
+    return recovered;
+  }
+
+  #place(number: number): SegmentPlace {
+    return { storeTag: this.#storeTag, number };
+  }
+
+  /** The bytes of a segment. Two are kept: a segment and the next, whose start is needed early. */
+  #read(segment: SealedSegment): Uint8Array {
+    const kept = this.#kept.get(segment.number);
+    if (kept !== undefined) return kept;
+    const file = this.#disk.open(segment.path, { readOnly: true });
+    try {
+      const bytes = new Uint8Array(segment.sizeBytes);
+      const count = file.readSync(bytes, 0, segment.sizeBytes, 0);
+      const whole = bytes.subarray(0, count - (count % BLOCK_SIZE_BYTES));
+      for (const number of this.#kept.keys()) if (this.#kept.size > 1) this.#kept.delete(number);
+      this.#kept.set(segment.number, whole);
+      return whole;
+    } finally {
+      file.close();
+    }
+  }
+
+  #listSegments(): void {
+    const found: SealedSegment[] = [];
+    for (const name of this.#disk.list(this.#directory)) {
+      const number = segmentNumber(name);
+      if (number === undefined) continue;
+      const path = `${this.#directory}/${segmentName(number)}`;
+      const file = this.#disk.open(path, { readOnly: true });
+      found.push({ number, path, sizeBytes: file.sizeBytes() });
+      file.close();
+    }
+    while (found.length > 0) {
+      const last = found.at(-1)!;
+      const bytes = this.#read(last);
+      this.#refuseForeign(last, bytes);
+      if (holdsBatches(bytes, this.#place(last.number))) break;
+      this.prepared.unshift(found.pop()!);
+    }
+    this.used.push(...found);
+  }
+
+  #refuseForeign(segment: SealedSegment, bytes: Uint8Array): void {
+    const header = decodeSegmentHeader(bytes.subarray(0, BLOCK_SIZE_BYTES), segment.number);
+    if (header === undefined) return;
+    if (header.version !== SEGMENT_FORMAT_VERSION) {
+      throw new CorruptionError(segment.path, 8, `unknown format version ${header.version}`);
+    }
+    if (header.storeId !== this.#storeId) {
+      throw new CorruptionError(segment.path, 16, `belongs to store ${header.storeId}`);
+    }
+  }
+
+  #scanSegment(segment: SealedSegment, next: SealedSegment | undefined): void {
+    const bytes = this.#read(segment);
+    this.#refuseForeign(segment, bytes);
+    const place = this.#place(segment.number);
+    let applied = SEGMENT_START;
+    const end = walkSegment(bytes, place, this.#statedEnd(next), {
+      batch: (batch) => {
+        this.#applyHeld(bytes, segment.number);
+        applied = batch.offset;
+        if (batch.offset === SEGMENT_START) this.#applyCheckpoint(bytes, batch, segment.number);
+        this.#held = batch;
+      },
+      lost: () => {
+        this.#applyHeld(bytes, segment.number);
+        this.#loseBatch();
+      },
+    });
+    if (next !== undefined) this.#applyHeld(bytes, segment.number);
+    else this.#handOut(bytes);
+    this.provenEnd = next === undefined ? applied : end;
+  }
+
+  /** Where a segment ended, according to the first batch of the next one. */
+  #statedEnd(next: SealedSegment | undefined): number | undefined {
+    if (next === undefined) return undefined;
+    const bytes = this.#read(next);
+    const place = this.#place(next.number);
+    const first =
+      readBatch(bytes, place, SEGMENT_START) ?? readBatchByCopy(bytes, place, SEGMENT_START);
+    return first?.previousEnd;
+  }
+
+  #loseBatch(): void {
+    this.table.loseBatch();
+    this.shardsMayBeMissing = true;
+  }
+
+  #applyCheckpoint(bytes: Uint8Array, batch: FoundBatch, segment: number): void {
+    const shardIds = new Set<number>();
+    for (let i = 0; i < batch.checkpointCount; i++) {
+      this.#item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
+      this.table.apply(this.#item, segment);
+      shardIds.add(this.#item.shardId);
+    }
+    this.table.keepOnly(shardIds);
+    this.shardsMayBeMissing = false;
+  }
+
+  #applyHeld(bytes: Uint8Array, segment: number): void {
+    const batch = this.#held;
+    this.#held = undefined;
+    if (batch === undefined) return;
+    visitItems(bytes, batch, this.#item, (item, source) => {
+      this.table.apply(item, segment, source, !batch.payloadIntact);
+    });
+  }
+
+  /** Hands the last batch out as items that are to be written again. */
+  #handOut(bytes: Uint8Array): void {
+    const batch = this.#held;
+    this.#held = undefined;
+    if (batch === undefined) return;
+    visitItems(bytes, batch, this.#item, (item, source) => {
+      if (source === undefined) {
+        this.unproven.add(item, undefined);
+        return;
+      }
+      const run = runFrom(bytes, source, item.term);
+      this.unproven.add(item, run);
+      this.#lastRuns.push({ shardId: item.shardId, run });
+    });
+  }
+
+  #readRuns(): ReadonlyMap<Span, EntryRun> {
+    const runs = new Map<Span, EntryRun>();
+    for (const segment of this.used) {
+      let bytes: Uint8Array | undefined;
+      for (const record of this.table.records.values()) {
+        for (const span of record.spans) {
+          if (span.segment !== segment.number || span.source === undefined || span.lost) continue;
+          bytes ??= this.#read(segment);
+          const run = runFrom(bytes, span.source, span.term);
+          runs.set(span, sliceRun(run, span.firstIndex, span.lastIndex));
+        }
+      }
+    }
+    return runs;
+  }
+}
+
+/** Visits the items of a batch that are not its checkpoint. */
+function visitItems(
+  bytes: Uint8Array,
+  batch: FoundBatch,
+  item: Item,
+  visit: (item: Item, source: RunSource | undefined) => void,
+): void {
+  let position = batch.payloadOffset;
+  for (let i = batch.checkpointCount; i < batch.itemCount; i++) {
+    item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
+    if (item.kind !== ITEM.append) {
+      visit(item, undefined);
+      continue;
+    }
+    const { entryKind: kind, length, index: firstIndex, extra: count } = item;
+    visit(item, { position, length, kind, firstIndex, count });
+    position += length;
+  }
+}
+
+function runFrom(bytes: Uint8Array, source: RunSource, term: number): EntryRun {
+  const { kind, firstIndex, count, position, length } = source;
+  return { kind, term, firstIndex, count, bytes: bytes.slice(position, position + length) };
+}
+
+/** Runs appended one after the other, each replacing the tail from its first index on. */
+function foldRuns(appended: readonly EntryRun[]): readonly EntryRun[] {
+  const folded: EntryRun[] = [];
+  for (const run of appended) {
+    while (folded.length > 0 && folded.at(-1)!.firstIndex >= run.firstIndex) folded.pop();
+    const last = folded.at(-1);
+    if (last !== undefined && lastIndexOf(last) >= run.firstIndex) {
+      folded[folded.length - 1] = sliceRun(last, last.firstIndex, run.firstIndex - 1);
+    }
+    folded.push(run);
+  }
+  return folded;
+}
+
+function runsOf(
+  record: ShardRecord,
+  runs: ReadonlyMap<Span, EntryRun>,
+  rewritten: number,
+  lastRuns: readonly EntryRun[],
+): readonly EntryRun[] {
+  const found: EntryRun[] = [];
+  for (const span of record.spans) {
+    if (span.lost) break;
+    const run = runs.get(span);
+    if (run !== undefined) {
+      found.push(run);
+      continue;
+    }
+    if (span.segment !== rewritten) break;
+    for (const last of lastRuns) {
+      const from = Math.max(last.firstIndex, span.firstIndex);
+      const to = Math.min(lastIndexOf(last), span.lastIndex);
+      if (from <= to) found.push(sliceRun(last, from, to));
+    }
+  }
+  return found;
+}
+
+function healthOf(record: ShardRecord): LogHealth {
+  if (!record.corrupt) return { kind: "intact" };
+  return {
+    kind: "corrupt",
+    hardStateLost: record.hardStateLost,
+    tailUnknown: record.tailUnknown,
+    firstLostIndex: record.firstLostIndex,
+    lastIndex: record.lastIndex,
+    lastTerm: record.lastTerm,
+  };
+}

@@ -1,0 +1,250 @@
+/**
+ * The files of the log: the sealed segments, the active one, and the next one, which is prepared
+ * ahead so that no write ever waits for the file system to grow a file: an old segment that nobody
+ * needs is renamed, or a new file is filled with zeros in the background, a chunk at a time.
+ *
+ * Segments are let go of from the oldest on, and each step is durable before the next is taken, so
+ * that the numbers on disk are always contiguous. A missing number is therefore corruption.
+ *
+ * It never looks into batches and never decides which segments are needed.
+ */
+import { assert } from "../base/assert.js";
+import { DiskError } from "../env/disk.js";
+import type { Disk, DiskFile } from "../env/disk.js";
+import { BLOCK_SIZE_BYTES } from "./batch-format.js";
+import { encodeSegmentHeader, segmentName } from "./segment-format.js";
+
+const ZEROS: Uint8Array = new Uint8Array(1024 * 1024);
+
+/** A segment that is full, or that an earlier run of the node wrote. */
+export interface SealedSegment {
+  readonly number: number;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** A segment that can be written. */
+export interface OpenSegment extends SealedSegment {
+  readonly file: DiskFile;
+}
+
+export interface SegmentEvents {
+  /** A preparation has ended: the next segment is there, unless it was stopped. */
+  prepared(): void;
+  /** There is no space for the next segment. */
+  full(): void;
+  failed(error: DiskError): void;
+}
+
+export class SegmentFiles {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #storeId: string;
+  readonly #segmentSizeBytes: number;
+  readonly #events: SegmentEvents;
+  readonly #sealed: SealedSegment[];
+  #active: OpenSegment | undefined;
+  #next: OpenSegment | undefined;
+  #preparing = false;
+  #stopped = false;
+  /** Segments below this number are needed by nobody. */
+  #neededFrom = 0;
+
+  constructor(
+    disk: Disk,
+    place: { readonly directory: string; readonly storeId: string; readonly sizeBytes: number },
+    sealed: readonly SealedSegment[],
+    events: SegmentEvents,
+  ) {
+    this.#disk = disk;
+    this.#directory = place.directory;
+    this.#storeId = place.storeId;
+    this.#segmentSizeBytes = place.sizeBytes;
+    this.#sealed = [...sealed];
+    this.#events = events;
+  }
+
+  get active(): OpenSegment {
+    assert(this.#active !== undefined, "the log has an active segment");
+    return this.#active;
+  }
+
+  get nextReady(): boolean {
+    return this.#next !== undefined;
+  }
+
+  get preparing(): boolean {
+    return this.#preparing;
+  }
+
+  get sealedCount(): number {
+    return this.#sealed.length;
+  }
+
+  get count(): number {
+    return this.#sealed.length + 1 + (this.#next === undefined ? 0 : 1);
+  }
+
+  totalBytes(): number {
+    let total = this.active.sizeBytes + (this.#next?.sizeBytes ?? 0);
+    for (const segment of this.#sealed) total += segment.sizeBytes;
+    return total;
+  }
+
+  /** Creates the segment that a start writes to, or takes over one that was prepared. */
+  openFirst(number: number, sizeBytes: number, prepared: SealedSegment | undefined): void {
+    const path = this.#path(number);
+    if (prepared === undefined || prepared.sizeBytes < sizeBytes) this.#fillNow(path, sizeBytes);
+    const file = this.#disk.open(path, { dataSync: true });
+    file.writeSync(encodeSegmentHeader(number, this.#storeId), 0, BLOCK_SIZE_BYTES, 0);
+    this.#disk.syncDirectory(this.#directory);
+    this.#active = { number, path, file, sizeBytes: file.sizeBytes() };
+  }
+
+  /** Makes the next segment the active one; false while there is none. */
+  rotate(): boolean {
+    if (this.#next === undefined) return false;
+    const { file, ...sealed } = this.active;
+    file.close();
+    this.#sealed.push(sealed);
+    this.#active = this.#next;
+    this.#next = undefined;
+    this.prepare();
+    return true;
+  }
+
+  /** Says that nobody needs the segments below `number`. */
+  release(number: number): void {
+    assert(number <= this.active.number, "the active segment is always needed");
+    this.#neededFrom = number;
+    this.prepare();
+    try {
+      // One free segment waits to be recycled; more of them would only take space.
+      while (this.#freeCount() > 1) this.#removeOldest();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** Begins to prepare the next segment, unless it is there or on its way. */
+  prepare(): void {
+    if (this.#preparing || this.#next !== undefined || this.#stopped) return;
+    this.#preparing = true;
+    try {
+      while (this.#freeCount() > 0) {
+        if (this.#sealed[0]!.sizeBytes === this.#segmentSizeBytes) {
+          this.#recycleOldest();
+          return;
+        }
+        this.#removeOldest();
+      }
+      this.#create();
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
+  /** Prepares nothing more; what is being prepared ends with its current write. */
+  stopPreparing(): void {
+    this.#stopped = true;
+  }
+
+  close(): void {
+    this.#stopped = true;
+    this.active.file.close();
+    this.#next?.file.close();
+  }
+
+  #path(number: number): string {
+    return `${this.#directory}/${segmentName(number)}`;
+  }
+
+  #freeCount(): number {
+    let count = 0;
+    for (const segment of this.#sealed) if (segment.number < this.#neededFrom) count++;
+    return count;
+  }
+
+  #removeOldest(): void {
+    this.#disk.remove(this.#sealed.shift()!.path);
+    this.#disk.syncDirectory(this.#directory);
+  }
+
+  #recycleOldest(): void {
+    const number = this.active.number + 1;
+    const path = this.#path(number);
+    this.#disk.rename(this.#sealed.shift()!.path, path);
+    this.#disk.syncDirectory(this.#directory);
+    this.#finish(this.#disk.open(path, { dataSync: true }), number);
+  }
+
+  #create(): void {
+    const number = this.active.number + 1;
+    const file = this.#disk.open(this.#path(number), { create: true, dataSync: true });
+    this.#fill(file, number, 0);
+  }
+
+  /** Writes zeros from `position` on, a chunk a turn, then the first block. */
+  #fill(file: DiskFile, number: number, position: number): void {
+    const rest = this.#segmentSizeBytes - position;
+    if (rest === 0) {
+      this.#disk.syncDirectory(this.#directory);
+      this.#finish(file, number);
+      return;
+    }
+    const length = Math.min(rest, ZEROS.length);
+    file.write(ZEROS, length, position, (error) => {
+      this.#step(file, error, () => this.#fill(file, number, position + length));
+    });
+  }
+
+  #finish(file: DiskFile, number: number): void {
+    file.write(encodeSegmentHeader(number, this.#storeId), BLOCK_SIZE_BYTES, 0, (error) => {
+      this.#step(file, error, () => {
+        this.#preparing = false;
+        this.#next = { number, path: file.path, file, sizeBytes: this.#segmentSizeBytes };
+        this.#events.prepared();
+      });
+    });
+  }
+
+  /** Goes on with a preparation after one of its writes. */
+  #step(file: DiskFile, error: DiskError | undefined, next: () => void): void {
+    try {
+      if (error === undefined && !this.#stopped) {
+        next();
+        return;
+      }
+      file.close();
+      if (error?.code === "noSpace") this.#disk.remove(file.path);
+      this.#giveUp(error);
+    } catch (thrown) {
+      this.#giveUp(thrown);
+    }
+  }
+
+  #giveUp(error: unknown): void {
+    this.#preparing = false;
+    if (error === undefined) this.#events.prepared();
+    else this.#report(error);
+  }
+
+  #report(error: unknown): void {
+    if (!(error instanceof DiskError)) throw error;
+    if (error.code === "noSpace") this.#events.full();
+    else this.#events.failed(error);
+  }
+
+  #fillNow(path: string, sizeBytes: number): void {
+    const file = this.#disk.open(path, { create: true });
+    try {
+      file.truncateSync(0);
+      for (let at = 0; at < sizeBytes; at += ZEROS.length) {
+        file.writeSync(ZEROS, 0, Math.min(ZEROS.length, sizeBytes - at), at);
+      }
+      file.syncSync();
+    } finally {
+      file.close();
+    }
+  }
+}

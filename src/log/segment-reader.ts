@@ -1,0 +1,72 @@
+/**
+ * Walks the batches of one segment and tells a torn end from corruption. Writes never overlap: a
+ * batch at offset Y was begun only when everything below Y was durable. So whatever is bad below
+ * a later intact batch, or below the end that the next segment states, was durable and has rotted;
+ * bad bytes with nothing after them are a write that was cut short. It never changes anything.
+ */
+import { BLOCK_SIZE_BYTES, readBatch, readBatchByCopy } from "./batch-format.js";
+import type { FoundBatch, SegmentPlace } from "./batch-format.js";
+import { SEGMENT_START } from "./segment-format.js";
+
+export interface SegmentVisitor {
+  /** A batch whose header is intact; `payloadIntact` says whether its entries are. */
+  batch(batch: FoundBatch): void;
+  /** Bytes in [from, end) held batches of which nothing is left. */
+  lost(from: number, end: number): void;
+}
+
+/**
+ * Visits the batches of a segment in order; returns where they end. `statedEnd` is what the next
+ * segment says about that, undefined where there is no next one.
+ */
+export function walkSegment(
+  bytes: Uint8Array,
+  place: SegmentPlace,
+  statedEnd: number | undefined,
+  visitor: SegmentVisitor,
+): number {
+  const limit = statedEnd ?? bytes.length;
+  let offset = SEGMENT_START;
+  while (offset < limit) {
+    const batch = readBatch(bytes, place, offset) ?? readBatchByCopy(bytes, place, offset);
+    if (batch !== undefined && batch.payloadIntact) {
+      visitor.batch(batch);
+      offset += batch.length;
+      continue;
+    }
+    const from = batch === undefined ? offset + BLOCK_SIZE_BYTES : offset + batch.length;
+    const next = nextBatch(bytes, place, from, offset, limit);
+    if (next === undefined && statedEnd === undefined) return offset;
+    if (batch === undefined) {
+      visitor.lost(offset, next ?? limit);
+      offset = next ?? limit;
+    } else {
+      visitor.batch(batch);
+      offset += batch.length;
+    }
+  }
+  return offset;
+}
+
+/** Whether any batch of the segment is left: if not, it was never more than prepared. */
+export function holdsBatches(bytes: Uint8Array, place: SegmentPlace): boolean {
+  const first =
+    readBatch(bytes, place, SEGMENT_START) ?? readBatchByCopy(bytes, place, SEGMENT_START);
+  if (first !== undefined && first.payloadIntact) return true;
+  return nextBatch(bytes, place, SEGMENT_START, SEGMENT_START, bytes.length) !== undefined;
+}
+
+/** The first intact header at or after `from` that promises the bytes at `bad` were durable. */
+function nextBatch(
+  bytes: Uint8Array,
+  place: SegmentPlace,
+  from: number,
+  bad: number,
+  limit: number,
+): number | undefined {
+  for (let offset = from; offset < limit; offset += BLOCK_SIZE_BYTES) {
+    const batch = readBatch(bytes, place, offset);
+    if (batch !== undefined && batch.syncedOffset > bad) return offset;
+  }
+  return undefined;
+}

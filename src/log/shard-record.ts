@@ -1,0 +1,147 @@
+/**
+ * What the log knows of one shard: its hard state, where its log starts, and where its entries lie
+ * (spans, by segment and term). The same record is built live and at recovery. It holds no bytes.
+ */
+import { assert } from "../base/assert.js";
+import type { EntryKind } from "../base/entry-run.js";
+import type { LogHardState } from "./log-types.js";
+
+/** Where the bytes of a run lie; kept at recovery only, for reading them afterwards. */
+export interface RunSource {
+  readonly position: number;
+  readonly length: number;
+  readonly kind: EntryKind;
+  readonly firstIndex: number;
+  readonly count: number;
+}
+
+/** Entries [firstIndex, lastIndex] of one term in one segment. */
+export interface Span {
+  readonly segment: number;
+  firstIndex: number;
+  lastIndex: number;
+  readonly term: number;
+  /** The bytes are lost; only position and term are known. */
+  readonly lost: boolean;
+  readonly source: RunSource | undefined;
+}
+
+export class ShardRecord {
+  readonly shardId: number;
+  readonly replicaId: number;
+  hardState: LogHardState | undefined;
+  hardStateLost = false;
+  tailUnknown = false;
+  baseIndex = 0;
+  baseTerm = 0;
+  /** Contiguous from baseIndex + 1; segments never fall along them. */
+  readonly spans: Span[] = [];
+
+  constructor(shardId: number, replicaId: number) {
+    this.shardId = shardId;
+    this.replicaId = replicaId;
+  }
+
+  get lastIndex(): number {
+    const last = this.spans.at(-1);
+    return last === undefined ? this.baseIndex : last.lastIndex;
+  }
+
+  get lastTerm(): number {
+    const last = this.spans.at(-1);
+    return last === undefined ? this.baseTerm : last.term;
+  }
+
+  get firstLostIndex(): number | undefined {
+    return this.spans.find((span) => span.lost)?.firstIndex;
+  }
+
+  get corrupt(): boolean {
+    return this.hardStateLost || this.tailUnknown || this.firstLostIndex !== undefined;
+  }
+
+  /** The oldest segment that holds entries of this shard. */
+  get oldestSegment(): number {
+    const first = this.spans[0];
+    return first === undefined ? Infinity : first.segment;
+  }
+
+  /** The term of an entry between the base and the end. */
+  termAt(index: number): number {
+    for (const span of this.spans) {
+      if (index >= span.firstIndex && index <= span.lastIndex) return span.term;
+    }
+    assert(index === this.baseIndex, "an index outside the log has no term");
+    return this.baseTerm;
+  }
+
+  /** Adds a span at its first index, replacing whatever the log held from there on. */
+  append(span: Span): void {
+    assert(span.firstIndex > this.baseIndex, "an append below the start of the log");
+    assert(span.firstIndex <= this.lastIndex + 1, "an append beyond the end of the log");
+    this.truncateFrom(span.firstIndex);
+    this.tailUnknown = false;
+    const last = this.spans.at(-1);
+    if (last !== undefined && canJoin(last, span)) last.lastIndex = span.lastIndex;
+    else this.spans.push(span);
+  }
+
+  /** Drops the entries at `index` and after it. */
+  truncateFrom(index: number): void {
+    const spans = this.spans;
+    while (spans.length > 0 && spans[spans.length - 1]!.firstIndex >= index) spans.pop();
+    const last = spans[spans.length - 1];
+    if (last !== undefined && last.lastIndex >= index) last.lastIndex = index - 1;
+  }
+
+  /** Moves the start of the log to `index`, whose entry has this term. */
+  trimTo(index: number, term: number): void {
+    if (index <= this.baseIndex) return;
+    const spans = this.spans;
+    let whole = 0;
+    while (whole < spans.length && spans[whole]!.lastIndex <= index) whole++;
+    if (whole > 0) spans.splice(0, whole);
+    if (spans.length > 0 && spans[0]!.firstIndex <= index) spans[0]!.firstIndex = index + 1;
+    this.baseIndex = index;
+    this.baseTerm = term;
+  }
+
+  /** Empties the log: it goes on after `index`. */
+  reset(index: number, term: number): void {
+    this.spans.length = 0;
+    this.baseIndex = index;
+    this.baseTerm = term;
+    this.tailUnknown = false;
+  }
+
+  /** Marks what lies in [from, last] as lost, keeping its place and terms. */
+  loseFrom(from: number): void {
+    const affected = this.spans.filter((span) => span.lastIndex >= from);
+    this.truncateFrom(from);
+    for (const span of affected) {
+      const firstIndex = Math.max(from, span.firstIndex);
+      this.spans.push({ ...span, firstIndex, lastIndex: span.lastIndex, lost: true });
+    }
+  }
+
+  /** Forgets where the runs lie and joins what can be joined: what live appending keeps. */
+  compact(): void {
+    const spans = this.spans.splice(0);
+    for (const span of spans) {
+      const bare: Span = { ...span, source: undefined };
+      const last = this.spans.at(-1);
+      if (last !== undefined && canJoin(last, bare)) last.lastIndex = bare.lastIndex;
+      else this.spans.push(bare);
+    }
+  }
+}
+
+function canJoin(last: Span, next: Span): boolean {
+  return (
+    last.segment === next.segment &&
+    last.term === next.term &&
+    last.lost === next.lost &&
+    last.source === undefined &&
+    next.source === undefined
+  );
+}

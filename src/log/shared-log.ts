@@ -1,0 +1,464 @@
+/**
+ * The log of a node: the Raft logs and hard states of all its shards in one stream of batches, so
+ * that whatever the shards of one turn have to save costs one write and one sync.
+ *
+ *   append, saveHardState, reset, clean, trim   add to what gathers
+ *   commit(done)                                asks for it to be made durable
+ *
+ * Without a write in flight, a commit writes at once; otherwise changes gather until that write is
+ * done. There is no timer in between: the slower the disk, the larger the batches.
+ *
+ * It never serves reads of old entries (Raft keeps what is not trimmed in memory), never retries a
+ * failed write, and never drops bytes that are proven corrupt.
+ */
+import { assert } from "../base/assert.js";
+import type { EntryRun } from "../base/entry-run.js";
+import { lastIndexOf, sliceRun } from "../base/entry-run.js";
+import { DiskError } from "../env/disk.js";
+import type { Timer } from "../env/timers.js";
+import { BatchBuilder } from "./batch-builder.js";
+import type { BatchTarget } from "./batch-builder.js";
+import { BLOCK_SIZE_BYTES, ITEM, Item } from "./batch-format.js";
+import type { Gathering } from "./gathering.js";
+import type {
+  LogEnv,
+  LogHardState,
+  LogPin,
+  LogStats,
+  OpenedLog,
+  SharedLogOptions,
+} from "./log-types.js";
+import { MicrosHistogram } from "./micros-histogram.js";
+import { LogRecovery } from "./recovery.js";
+import { SegmentFiles } from "./segment-files.js";
+import { SEGMENT_START, storeTagOf } from "./segment-format.js";
+import type { ShardTable } from "./shard-table.js";
+
+const MIB = 1024 * 1024;
+
+interface Settings {
+  readonly segmentSizeBytes: number;
+  readonly firstSegmentSizeBytes: number;
+  readonly reservedBytes: number;
+  readonly batchSizeBytesMax: number;
+  readonly idleMarkerMs: number;
+  readonly fullRetryMs: number;
+}
+
+export class SharedLog {
+  readonly #env: LogEnv;
+  readonly #settings: Settings;
+  readonly #onFailure: (error: DiskError) => void;
+  readonly #storeTag: number;
+  readonly #table: ShardTable;
+  readonly #gathering: Gathering;
+  readonly #builder: BatchBuilder;
+  readonly #files: SegmentFiles;
+  readonly #item: Item = new Item();
+  /** Largest run that is written whole; larger ones are cut between entries. */
+  readonly #runSizeBytesMax: number;
+
+  /** Where the active segment's next batch goes. */
+  #offset = SEGMENT_START;
+  /** Where the segment before the active one ended. */
+  #previousEnd = 0;
+  #writing = false;
+  #writeLength = 0;
+  #writeStartMs = 0;
+  #inFlight: (() => void)[] = [];
+  #spare: (() => void)[] = [];
+  /** Callbacks of commits that had nothing to wait for. */
+  #ready: (() => void)[] = [];
+  /** The last batch holds something, and nothing after it proves that it was durable. */
+  #unproven = false;
+  #markerWanted = false;
+  #idleTimer: Timer | undefined;
+  #lastWriteMs = 0;
+  #full = false;
+  #retryTimer: Timer | undefined;
+  #failed = false;
+  #closing: (() => void) | undefined;
+  #closed = false;
+  #pin: (LogPin & { readonly segment: number }) | undefined;
+  #writtenBytes = 0;
+  #syncs = 0;
+  #commits = 0;
+  readonly #syncMicros: MicrosHistogram = new MicrosHistogram();
+
+  /**
+   * Opens or creates the log in `directory`, which exists. When it returns, everything recovered
+   * is durable again. Throws CorruptionError for a log of another store or version, DiskError
+   * where the disk fails.
+   */
+  static open(
+    env: LogEnv,
+    directory: string,
+    storeId: string,
+    options: SharedLogOptions = {},
+  ): OpenedLog<SharedLog> {
+    const recovery = new LogRecovery(env.disk, directory, storeId);
+    recovery.scan();
+    const log = new SharedLog(env, { directory, storeId }, recovery, options);
+    const recovered = log.#start(recovery);
+    const { shardsMayBeMissing } = recovery;
+    env.tracer.trace("info", "log opened", {
+      shards: recovered.size,
+      segments: recovery.used.length,
+      shardsMayBeMissing,
+    });
+    return { log, recovered, shardsMayBeMissing };
+  }
+
+  private constructor(
+    env: LogEnv,
+    place: { readonly directory: string; readonly storeId: string },
+    recovery: LogRecovery,
+    options: SharedLogOptions,
+  ) {
+    this.#env = env;
+    this.#settings = settingsOf(options);
+    this.#onFailure = options.onFailure ?? rethrow;
+    this.#storeTag = storeTagOf(place.storeId);
+    this.#table = recovery.table;
+    this.#gathering = recovery.unproven;
+    this.#builder = new BatchBuilder(this.#table);
+    const sizeBytes = this.#settings.segmentSizeBytes;
+    this.#runSizeBytesMax = Math.min(
+      Math.floor((sizeBytes - SEGMENT_START) / 2),
+      this.#settings.batchSizeBytesMax - BLOCK_SIZE_BYTES,
+    );
+    this.#files = new SegmentFiles(env.disk, { ...place, sizeBytes }, recovery.used, {
+      prepared: () => this.#prepared(),
+      full: () => this.#becameFull(),
+      failed: (error) => this.#fail(error),
+    });
+  }
+
+  /** Adds entries; at an index that exists they replace the log's tail from there on. */
+  append(shardId: number, replicaId: number, run: EntryRun): void {
+    if (this.#failed) return;
+    if (run.bytes.length > this.#runSizeBytesMax) {
+      if (run.count > 1) {
+        const middle = run.firstIndex + Math.floor(run.count / 2);
+        this.append(shardId, replicaId, sliceRun(run, run.firstIndex, middle - 1));
+        this.append(shardId, replicaId, sliceRun(run, middle, lastIndexOf(run)));
+        return;
+      }
+      assert(false, "an entry is larger than a batch of the log may be");
+    }
+    const item = this.#begin(ITEM.append, shardId, replicaId);
+    item.entryKind = run.kind;
+    item.length = run.bytes.length;
+    item.term = run.term;
+    item.index = run.firstIndex;
+    item.extra = run.count;
+    this.#gathering.add(item, run);
+  }
+
+  /** A hard state that goes with entries is saved before they are appended. */
+  saveHardState(shardId: number, replicaId: number, hardState: LogHardState): void {
+    const item = this.#begin(ITEM.hardState, shardId, replicaId);
+    item.term = hardState.term;
+    item.index = hardState.commitIndex;
+    item.extra = hardState.vote;
+    this.#add(item);
+  }
+
+  /** After the install of a snapshot: the log is empty and goes on after `index`. */
+  reset(shardId: number, replicaId: number, index: number, term: number): void {
+    const item = this.#begin(ITEM.reset, shardId, replicaId);
+    item.term = term;
+    item.index = index;
+    this.#add(item);
+  }
+
+  /** The shard has left this node. */
+  clean(shardId: number): void {
+    this.#add(this.#begin(ITEM.clean, shardId, 0));
+  }
+
+  /**
+   * The shard needs no entry up to this one any more, because what they did is durable elsewhere.
+   * It is written along with the next batch, or when the log has been idle for a while.
+   */
+  trim(shardId: number, upToIndex: number): void {
+    const item = this.#begin(ITEM.trim, shardId, 0);
+    item.index = upToIndex;
+    this.#add(item);
+    if (!this.#writing) this.#watchIdle();
+  }
+
+  /** Calls `done` once everything added before is durable; callbacks come in order of commits. */
+  commit(done: () => void): void {
+    if (this.#failed || this.#closing !== undefined) return;
+    if (this.#gathering.itemCount > 0) {
+      this.#gathering.whenDurable(done);
+      this.#pump();
+    } else if (this.#writing) {
+      this.#inFlight.push(done);
+    } else {
+      this.#ready.push(done);
+      if (this.#ready.length === 1) this.#env.timers.endOfTurn(() => this.#callReady());
+    }
+  }
+
+  /**
+   * Whether `bytes` more may be proposed or accepted. False only on a full disk, and early enough
+   * that hard states can still be saved.
+   */
+  hasRoom(bytes: number): boolean {
+    if (this.#failed) return false;
+    if (!this.#full || this.#files.nextReady) return true;
+    const room = this.#files.active.sizeBytes - this.#offset - this.#gathering.payloadLength;
+    return room - this.#settings.reservedBytes >= bytes;
+  }
+
+  /** The shard whose entries keep the oldest segment: flush its tree and trim it. */
+  oldestPinned(): LogPin | undefined {
+    const pin = this.#table.oldestPin();
+    if (pin === undefined || pin.segment >= this.#files.active.number) return undefined;
+    return { shardId: pin.shardId, index: pin.index };
+  }
+
+  stats(): LogStats {
+    return {
+      segments: this.#files.count,
+      sizeBytes: this.#files.totalBytes(),
+      writtenBytes: this.#writtenBytes,
+      syncs: this.#syncs,
+      commits: this.#commits,
+      syncMicros: this.#syncMicros.counts(),
+      pinnedBy: this.oldestPinned(),
+      full: this.#full,
+    };
+  }
+
+  describe(): string {
+    const { number } = this.#files.active;
+    const state = this.#failed ? "failed" : this.#writing ? "writing" : "idle";
+    return `log: ${state}, segment ${number} at ${this.#offset}, ${this.#table.records.size} shards`;
+  }
+
+  /** Writes what has gathered and closes the files. */
+  async close(): Promise<void> {
+    if (this.#closing !== undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#closing = resolve;
+      this.#idleTimer?.cancel();
+      this.#retryTimer?.cancel();
+      this.#markerWanted = this.#unproven || !this.#gathering.empty;
+      this.#pump();
+      this.#closeWhenIdle();
+    });
+  }
+
+  /** Makes what was recovered durable in a segment of its own, synchronously. */
+  #start(recovery: LogRecovery): ReturnType<LogRecovery["recoverShards"]> {
+    const { used, prepared } = recovery;
+    const previous = used.at(-1);
+    const number = previous === undefined ? (prepared[0]?.number ?? 1) : previous.number + 1;
+    this.#previousEnd = recovery.provenEnd;
+    this.#openFirst(number, recovery);
+    const length = this.#builder.build(this.#gathering, this.#target(), this.#inFlight);
+    assert(this.#gathering.empty, "the last batch is written again as one");
+    this.#files.active.file.writeSync(this.#builder.bytes, 0, length, this.#offset);
+    this.#offset += length;
+    this.#writtenBytes += length;
+    this.#syncs++;
+    const recovered = recovery.recoverShards(number);
+    this.#unproven = true;
+    this.#watchIdle();
+    this.#files.prepare();
+    this.#collect();
+    return recovered;
+  }
+
+  /** On a disk without room for a comfortable first segment, one that is just large enough does. */
+  #openFirst(number: number, recovery: LogRecovery): void {
+    const [reusable, ...others] = recovery.prepared;
+    for (const segment of others) this.#env.disk.remove(segment.path);
+    const needed = SEGMENT_START + this.#builder.firstLength(this.#gathering);
+    const wanted = Math.max(this.#settings.firstSegmentSizeBytes, 2 * needed);
+    try {
+      this.#files.openFirst(number, wanted, reusable);
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== "noSpace") throw error;
+      this.#files.openFirst(number, needed, undefined);
+    }
+  }
+
+  #begin(kind: number, shardId: number, replicaId: number): Item {
+    const item = this.#item;
+    item.kind = kind;
+    item.entryKind = "command";
+    item.flags = 0;
+    item.length = 0;
+    item.shardId = shardId;
+    item.replicaId = replicaId;
+    item.term = 0;
+    item.index = 0;
+    item.extra = 0;
+    return item;
+  }
+
+  #add(item: Item): void {
+    if (!this.#failed) this.#gathering.add(item, undefined);
+  }
+
+  #target(): BatchTarget {
+    const { number, sizeBytes } = this.#files.active;
+    const first = this.#offset === SEGMENT_START;
+    const room = sizeBytes - this.#offset;
+    return {
+      storeTag: this.#storeTag,
+      number,
+      offset: this.#offset,
+      room: first ? room : Math.min(room, this.#settings.batchSizeBytesMax),
+      first,
+      previousEnd: first ? this.#previousEnd : 0,
+    };
+  }
+
+  /** Writes the next batch, if one is wanted and none is in flight. */
+  #pump(): void {
+    if (this.#writing || this.#failed) return;
+    if (!this.#gathering.wanted && !this.#markerWanted) return;
+    let target = this.#target();
+    if (!this.#builder.fits(this.#gathering, target)) {
+      const end = this.#offset;
+      if (!this.#files.rotate() || this.#failed) return;
+      this.#offset = SEGMENT_START;
+      this.#previousEnd = end;
+      target = this.#target();
+      assert(this.#builder.fits(this.#gathering, target), "an empty segment is too small");
+    }
+    this.#unproven = this.#gathering.itemCount > 0 || target.first;
+    this.#markerWanted = false;
+    this.#writeLength = this.#builder.build(this.#gathering, target, this.#inFlight);
+    this.#writing = true;
+    this.#writeStartMs = this.#env.clock.monotonicMs();
+    const { file } = this.#files.active;
+    file.write(this.#builder.bytes, this.#writeLength, this.#offset, this.#written);
+  }
+
+  readonly #written = (error: DiskError | undefined): void => {
+    this.#writing = false;
+    if (this.#failed || error !== undefined) {
+      if (error !== undefined) this.#fail(error);
+      this.#closeWhenIdle();
+      return;
+    }
+    this.#lastWriteMs = this.#env.clock.monotonicMs();
+    this.#syncMicros.addMs(this.#lastWriteMs - this.#writeStartMs);
+    this.#syncs++;
+    this.#offset += this.#writeLength;
+    this.#writtenBytes += this.#writeLength;
+    const dones = this.#inFlight;
+    this.#inFlight = this.#spare;
+    this.#spare = dones;
+    this.#collect();
+    this.#pump();
+    this.#callReady();
+    this.#call(dones);
+    if (!this.#writing) this.#watchIdle();
+    this.#closeWhenIdle();
+  };
+
+  #call(dones: (() => void)[]): void {
+    this.#commits += dones.length;
+    for (const done of dones) done();
+    dones.length = 0;
+  }
+
+  #callReady(): void {
+    if (this.#ready.length === 0 || this.#failed) return;
+    const ready = this.#ready;
+    this.#ready = [];
+    this.#call(ready);
+  }
+
+  /**
+   * Lets go of segments that no shard needs. It runs when no write is in flight, so that the table
+   * says exactly what is durable.
+   */
+  #collect(): void {
+    if (this.#files.sealedCount === 0) return;
+    const pin = this.#pin;
+    const holder = pin === undefined ? undefined : this.#table.records.get(pin.shardId);
+    if (pin !== undefined && holder?.oldestSegment === pin.segment) return;
+    this.#pin = this.#table.oldestPin();
+    const active = this.#files.active.number;
+    this.#files.release(Math.min(this.#pin?.segment ?? active, active));
+  }
+
+  /** A marker, or a trim that nobody committed, is written when nothing happens for a while. */
+  #watchIdle(): void {
+    if (this.#idleTimer !== undefined || this.#closing !== undefined || this.#failed) return;
+    if (!this.#unproven && this.#gathering.empty) return;
+    this.#idleTimer = this.#env.timers.after(this.#settings.idleMarkerMs, () => {
+      this.#idleTimer = undefined;
+      const idleMs = this.#env.clock.monotonicMs() - this.#lastWriteMs;
+      if (this.#writing || idleMs < this.#settings.idleMarkerMs / 2) {
+        this.#watchIdle();
+        return;
+      }
+      this.#markerWanted = !this.#full || !this.#gathering.empty;
+      this.#pump();
+    });
+  }
+
+  #prepared(): void {
+    if (this.#files.nextReady) this.#full = false;
+    this.#pump();
+    this.#closeWhenIdle();
+  }
+
+  #becameFull(): void {
+    if (!this.#full) this.#env.tracer.trace("warn", "no space for the next log segment");
+    this.#full = true;
+    this.#closeWhenIdle();
+    if (this.#closing !== undefined || this.#retryTimer !== undefined) return;
+    this.#retryTimer = this.#env.timers.after(this.#settings.fullRetryMs, () => {
+      this.#retryTimer = undefined;
+      this.#files.prepare();
+    });
+  }
+
+  #fail(error: DiskError): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#idleTimer?.cancel();
+    this.#retryTimer?.cancel();
+    this.#inFlight.length = 0;
+    this.#ready.length = 0;
+    this.#env.tracer.trace("error", "log write failed", { error: error.message });
+    this.#onFailure(error);
+  }
+
+  /** Ends a close once nothing is in flight; what cannot be written for want of space is left. */
+  #closeWhenIdle(): void {
+    if (this.#closing === undefined || this.#closed || this.#writing) return;
+    if (this.#gathering.empty || this.#failed) this.#files.stopPreparing();
+    if (this.#files.preparing) return;
+    this.#closed = true;
+    this.#files.close();
+    this.#closing();
+  }
+}
+
+function settingsOf(options: SharedLogOptions): Settings {
+  const segmentSizeBytes = options.segmentSizeBytes ?? 64 * MIB;
+  assert(segmentSizeBytes % SEGMENT_START === 0, "a segment is whole blocks");
+  return {
+    segmentSizeBytes,
+    firstSegmentSizeBytes: Math.min(segmentSizeBytes, options.firstSegmentSizeBytes ?? 4 * MIB),
+    reservedBytes: options.reservedBytes ?? Math.floor(segmentSizeBytes / 8),
+    batchSizeBytesMax: options.batchSizeBytesMax ?? 8 * MIB,
+    idleMarkerMs: options.idleMarkerMs ?? 50,
+    fullRetryMs: options.fullRetryMs ?? 1000,
+  };
+}
+
+function rethrow(error: DiskError): void {
+  throw error;
+}
