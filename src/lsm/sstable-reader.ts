@@ -7,6 +7,7 @@ import { assert } from "../base/assert.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteReader, DecodeError, readU32, readU53 } from "../base/coding.js";
 import type { Disk, DiskFile } from "../env/disk.js";
+import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { BlockCache, CachedBlock } from "./block-cache.js";
 import { CHECKSUM_SIZE_BYTES } from "./block-format.js";
@@ -101,8 +102,19 @@ export class Sstable {
   }
 
   #open(): DiskFile {
-    this.#handle ??= this.#disk.open(this.path, { readOnly: true });
+    this.#handle ??= this.#openFile();
     return this.#handle;
+  }
+
+  #openFile(): DiskFile {
+    try {
+      return this.#disk.open(this.path, { readOnly: true });
+    } catch (error) {
+      if (error instanceof DiskError && error.code === "notFound") {
+        throw new CorruptionError(this.path, 0, "the file is not there");
+      }
+      throw error;
+    }
   }
 
   #openSections(): Section[] {

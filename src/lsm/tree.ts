@@ -7,7 +7,7 @@
  * when the manifest has it.
  */
 import { assert, must } from "../base/assert.js";
-import { EMPTY_BYTES, compareBytes } from "../base/bytes.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
 import type { KeyRange } from "../base/key-range.js";
 import { intersectRanges } from "../base/key-range.js";
@@ -196,8 +196,14 @@ export class Tree {
     return bytes;
   }
 
+  /** Bytes of what the next freeze would hand to a flush. */
   activeBytes(): number {
     return this.#active.sizeBytes;
+  }
+
+  /** Whether a freeze at `state` would make nothing durable that is not on its way already. */
+  isFrozenAt(state: FlushedState): boolean {
+    return this.#active.entryCount === 0 && this.#frozenState().index === state.index;
   }
 
   /** Between two entries of the log: what was inserted so far belongs to `state`. */
@@ -330,17 +336,4 @@ export class Tree {
     this.#slot = spare;
     return spare.version;
   }
-}
-
-/** Whether two flushed states are the same. */
-export function equalStates(a: FlushedState, b: FlushedState): boolean {
-  return (
-    a.index === b.index &&
-    a.term === b.term &&
-    a.revision === b.revision &&
-    a.compactedRevision === b.compactedRevision &&
-    a.closedRevision === b.closedRevision &&
-    a.logicalClock === b.logicalClock &&
-    compareBytes(a.configuration, b.configuration) === 0
-  );
 }

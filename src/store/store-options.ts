@@ -1,6 +1,6 @@
 /** What an owner may choose about a store, and what a store tells its owner. */
 import type { FlushedState } from "../lsm/entry.js";
-import type { SharedLogOptions } from "../log/shared-log.js";
+import type { SharedLogOptions } from "../log/log-types.js";
 
 export interface StoreOptions {
   /** A tree whose active memtable is larger than this is flushed. */
@@ -29,6 +29,45 @@ export interface CompactionOptions {
 export interface StoreObserver {
   /** Everything up to `state.index` of this shard is durable in its tree: the log may be trimmed. */
   flushed(shardId: number, state: FlushedState): void;
+  /**
+   * This tree should be flushed soon, because it keeps the oldest segment of the log or holds much
+   * of the memory: call maybeFlush, even if nothing was applied.
+   */
+  flushWanted(shardId: number): void;
   /** A file of this tree is damaged: the replica must stop serving and be refilled. */
   treeDamaged(shardId: number, error: Error): void;
+}
+
+/** The options with every default filled in. */
+export interface StoreSettings {
+  readonly memtableBytesMax: number;
+  readonly memtablesBytesMax: number;
+  readonly blockCacheBytes: number;
+  readonly compactionEnabled: boolean;
+  readonly compactionFanIn: number;
+  readonly compactionRunsMax: number;
+  readonly compactionJobsMax: number;
+  readonly onFailure: (error: Error) => void;
+}
+
+const MIB = 1024 * 1024;
+
+export function settingsOf(options: StoreOptions): StoreSettings {
+  const compaction = options.compaction ?? {};
+  const fanIn = compaction.fanIn ?? 4;
+  return {
+    memtableBytesMax: options.memtableBytesMax ?? 16 * MIB,
+    memtablesBytesMax: options.memtablesBytesMax ?? 128 * MIB,
+    blockCacheBytes: options.blockCacheBytes ?? 64 * MIB,
+    compactionEnabled: compaction.enabled ?? true,
+    compactionFanIn: fanIn,
+    compactionRunsMax: fanIn * 3,
+    compactionJobsMax: compaction.jobsMax ?? 1,
+    onFailure: options.onFailure ?? rethrow,
+  };
+}
+
+/** Without an owner who wants to know, a failed disk must not pass unseen. */
+function rethrow(error: Error): never {
+  throw error;
 }

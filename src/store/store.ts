@@ -1,28 +1,61 @@
 /**
- * A node's store: shared log and trees together. (Signatures; the body follows.)
+ * A node's store: the shared log and the trees of all its shards, in one directory.
+ *
+ *   identity        which store this is; written last when a directory is formatted
+ *   manifest-N, current-N   what the trees consist of
+ *   tables/         sstables
+ *   log/            segments of the shared log
+ *
+ * Open: identity, lock, manifest (a new run starts there), files that nothing refers to are
+ * deleted, log. Memtables start empty: what is above a tree's flushed index is in the log, and the
+ * owner applies it again.
  */
+import { assert, must } from "../base/assert.js";
 import type { KeyRange } from "../base/key-range.js";
+import type { Disk, DirectoryLock } from "../env/disk.js";
 import type { Env } from "../env/env.js";
-import type { RecoveredShard, SharedLog } from "../log/shared-log.js";
+import type { Timer } from "../env/timers.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import type { RecoveredShard } from "../log/log-types.js";
+import { SharedLog } from "../log/shared-log.js";
 import type { FlushedState } from "../lsm/entry.js";
-import type { Tree } from "../lsm/tree.js";
+import { Manifest } from "../lsm/manifest.js";
+import { tableNumber, tablePath } from "../lsm/table-set.js";
+import { Tree } from "../lsm/tree.js";
+import { Compactor } from "./compactor.js";
+import { FlushAdvisor } from "./flush-advisor.js";
+import { Flusher } from "./flusher.js";
+import { readIdentity, writeIdentity } from "./identity.js";
+import { StoreCore } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
-import type { TreeCheckpoint } from "./tree-checkpoint.js";
-import type { TreeInstall } from "./tree-install.js";
+import { settingsOf } from "./store-options.js";
+import { TreeCheckpoint } from "./tree-checkpoint.js";
+import { TreeInstall } from "./tree-install.js";
 
 export interface OpenedStore {
   readonly store: Store;
   readonly recovered: ReadonlyMap<number, RecoveredShard>;
+  /** As the log says it: a shard that is missing from `recovered` may have had entries. */
+  readonly shardsMayBeMissing: boolean;
+  /** Trees that lack a file: their replicas must be refilled before they serve. */
+  readonly damaged: ReadonlyMap<number, CorruptionError>;
 }
 
 export interface StoreStats {
   readonly memtableBytes: number;
+  /** Bytes of all sstables. */
   readonly sizeBytes: number;
+  readonly tableCount: number;
   readonly blockCacheBytes: number;
+  readonly manifestBytes: number;
   readonly flushes: number;
   readonly compactions: number;
   readonly full: boolean;
 }
+
+const HOUSEKEEPING_MS = 200;
+/** Frozen memtables of a tree; with more the active one grows until a flush is through. */
+const FROZEN_MAX = 2;
 
 export class Store {
   /** Made when the directory was formatted; it is the directory's incarnation. */
@@ -30,68 +63,269 @@ export class Store {
   /** Raised and synced at each open. */
   readonly run: number;
   readonly log: SharedLog;
+  readonly #core: StoreCore;
+  readonly #lock: DirectoryLock;
+  readonly #flusher: Flusher;
+  readonly #compactor: Compactor;
+  readonly #advisor: FlushAdvisor;
+  #housekeeping: Timer | undefined = undefined;
 
-  private constructor(storeId: string, run: number, log: SharedLog) {
-    this.storeId = storeId;
-    this.run = run;
-    this.log = log;
+  private constructor(core: StoreCore, lock: DirectoryLock) {
+    this.storeId = core.manifest.storeId;
+    this.run = core.manifest.catalog.run;
+    this.log = core.log;
+    this.#core = core;
+    this.#lock = lock;
+    this.#compactor = new Compactor(core);
+    this.#flusher = new Flusher(core, (tree) => {
+      this.#advisor.forget(tree);
+      this.#compactor.consider(tree);
+    });
+    this.#advisor = new FlushAdvisor(core);
+    for (const tree of core.trees.values()) this.#compactor.consider(tree);
+    this.#scheduleHousekeeping();
   }
 
-  static open(_env: Env, _directory: string, _options: StoreOptions): Promise<OpenedStore> {
-    throw new Error("not yet");
+  static async open(env: Env, directory: string, options: StoreOptions): Promise<OpenedStore> {
+    const { disk } = env;
+    disk.makeDirectory(tablesOf(directory));
+    disk.makeDirectory(logOf(directory));
+    const storeId = readIdentity(disk, directory) ?? format(env, directory);
+    const lock = await disk.lock(directory, storeId);
+    try {
+      return openLocked(env, directory, options, (core) => new Store(core, lock));
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
   }
 
   /** Says who is told about flushes and damage. */
-  observe(_observer: StoreObserver): void {
-    throw new Error("not yet");
+  observe(observer: StoreObserver): void {
+    this.#core.observer = observer;
   }
 
   trees(): Iterable<Tree> {
-    throw new Error("not yet");
+    return this.#core.trees.values();
   }
 
-  tree(_shardId: number): Tree | undefined {
-    throw new Error("not yet");
+  tree(shardId: number): Tree | undefined {
+    return this.#core.trees.get(shardId);
   }
 
-  /** Durable in the manifest when it returns. */
-  createTree(_shardId: number, _range: KeyRange, _initial: FlushedState): Tree {
-    throw new Error("not yet");
+  /** Durable in the manifest when it returns. Throws DiskError "noSpace" on a full disk. */
+  createTree(shardId: number, range: KeyRange, initial: FlushedState): Tree {
+    const { trees, tables, pool } = this.#core;
+    assert(!trees.has(shardId), "the tree exists");
+    this.#core.append([{ kind: "createTree", shardId, range, flushed: initial }]);
+    const tree = new Tree(shardId, { range, flushed: initial, slices: [], tables, pool });
+    trees.set(shardId, tree);
+    return tree;
   }
 
-  dropTree(_shardId: number): void {
-    throw new Error("not yet");
+  /** Durable when it returns; the caller then cleans the shard's log. */
+  dropTree(shardId: number): void {
+    const tree = must(this.tree(shardId), "tree");
+    this.#core.append([{ kind: "dropTree", shardId }]);
+    this.#core.trees.delete(shardId);
+    this.#advisor.forget(tree);
+    tree.drop();
   }
 
-  /** Called after entries were applied: freezes and flushes the tree where that is due. */
-  maybeFlush(_tree: Tree, _currentState: () => FlushedState): void {
-    throw new Error("not yet");
+  /**
+   * Called between two entries of the log: freezes and flushes the tree where that is due.
+   * `currentState` is what was applied so far; it is asked for only then.
+   */
+  maybeFlush(tree: Tree, currentState: () => FlushedState): void {
+    const isDue =
+      tree.activeBytes() > this.#core.settings.memtableBytesMax || this.#advisor.wants(tree);
+    if (!isDue || tree.frozen.length >= FROZEN_MAX || !this.#core.isLive(tree)) return;
+    this.#advisor.forget(tree);
+    void this.flushNow(tree, currentState());
   }
 
-  /** Freezes the tree at `state`; resolves when everything up to there is durable in it. */
-  flushNow(_tree: Tree, _state: FlushedState): Promise<void> {
-    throw new Error("not yet");
+  /** Freezes the tree at `state`; resolves when that is durable, or the tree or store is gone. */
+  flushNow(tree: Tree, state: FlushedState): Promise<void> {
+    if (!tree.isFrozenAt(state)) tree.freeze(state);
+    return this.#flusher.flush(tree);
   }
 
-  /** Pins the tree's files as of its flushed state, once the memtables frozen now are flushed. */
-  checkpointTree(_shardId: number): Promise<TreeCheckpoint> {
-    throw new Error("not yet");
+  /** Pins the tree's files as of its flushed state, once what is frozen now is flushed. */
+  async checkpointTree(shardId: number): Promise<TreeCheckpoint> {
+    const tree = must(this.tree(shardId), "tree");
+    await this.#flusher.flush(tree);
+    assert(this.#core.isLive(tree), "the tree is gone");
+    return new TreeCheckpoint(tree);
   }
 
-  beginInstall(_shardId: number, _range: KeyRange): TreeInstall {
-    throw new Error("not yet");
+  beginInstall(shardId: number, range: KeyRange): TreeInstall {
+    return new TreeInstall(this.#core, shardId, range);
   }
 
-  /** Whether a flush or compaction waits for room on the disk. */
+  /** Whether a flush waits for room on the disk. */
   get full(): boolean {
-    throw new Error("not yet");
+    return this.#core.waitingForRoom > 0;
+  }
+
+  /** Whether a leader may propose more: there is room on the disk and in memory. */
+  hasRoom(bytes: number): boolean {
+    return !this.full && !this.#advisor.isMemoryFull && this.log.hasRoom(bytes);
+  }
+
+  /** Resolves when no flush or compaction runs or waits. */
+  async idle(): Promise<void> {
+    await this.#flusher.idle();
+    await this.#compactor.idle();
   }
 
   stats(): StoreStats {
-    throw new Error("not yet");
+    let memtableBytes = 0;
+    for (const tree of this.trees()) memtableBytes += tree.memtableBytes();
+    let sizeBytes = 0;
+    const files = this.#core.tables.files();
+    for (const file of files) sizeBytes += file.sizeBytes;
+    return {
+      memtableBytes,
+      sizeBytes,
+      tableCount: files.length,
+      blockCacheBytes: this.#core.cache.bytes,
+      manifestBytes: this.#core.manifest.sizeBytes,
+      flushes: this.#flusher.flushCount,
+      compactions: this.#compactor.compactionCount,
+      full: this.full,
+    };
   }
 
-  close(): Promise<void> {
-    throw new Error("not yet");
+  /** Ends the background work and closes all files. What is not flushed is in the log. */
+  async close(): Promise<void> {
+    this.#core.isClosing = true;
+    this.#housekeeping?.cancel();
+    this.#core.wakeAll();
+    await this.idle();
+    await this.log.close();
+    this.#core.manifest.close();
+    this.#core.tables.close();
+    this.#lock.release();
   }
+
+  /** One line for people. */
+  describe(): string {
+    const { memtableBytes, sizeBytes, tableCount, full } = this.stats();
+    return (
+      `store ${this.storeId} run=${this.run} trees=${this.#core.trees.size} ` +
+      `memtables=${memtableBytes} tables=${tableCount} bytes=${sizeBytes}${full ? " full" : ""}`
+    );
+  }
+
+  #scheduleHousekeeping(): void {
+    this.#housekeeping = this.#core.env.timers.after(HOUSEKEEPING_MS, () => {
+      this.#advisor.review();
+      this.#scheduleHousekeeping();
+    });
+  }
+}
+
+function tablesOf(directory: string): string {
+  return `${directory}/tables`;
+}
+
+function logOf(directory: string): string {
+  return `${directory}/log`;
+}
+
+/** Makes an empty store; a format that was interrupted before its identity starts over. */
+function format(env: Env, directory: string): string {
+  const { disk } = env;
+  const leftover = [...disk.list(tablesOf(directory)), ...disk.list(logOf(directory))];
+  if (leftover.length > 0) {
+    throw new CorruptionError(directory, 0, "there is data here, but no identity of a store");
+  }
+  const storeId = env.random.uniqueId();
+  Manifest.create(disk, directory, storeId);
+  writeIdentity(disk, directory, storeId);
+  return storeId;
+}
+
+function openLocked(
+  env: Env,
+  directory: string,
+  options: StoreOptions,
+  make: (core: StoreCore) => Store,
+): OpenedStore {
+  const { disk } = env;
+  const manifest = Manifest.open(disk, directory);
+  if (manifest.storeId !== readIdentity(disk, directory)) {
+    throw new CorruptionError(directory, 0, "the manifest belongs to another store");
+  }
+  let core: StoreCore | undefined = undefined;
+  const onFailure = (error: Error): void => {
+    if (core === undefined) throw error;
+    core.fail(error);
+  };
+  const opened = SharedLog.open(env, logOf(directory), manifest.storeId, {
+    ...options.logOptions,
+    onFailure,
+  });
+  const largest = removeStrays(disk, tablesOf(directory), manifest);
+  const next = Math.max(manifest.catalog.nextFileNumber, largest + 1);
+  core = new StoreCore(
+    env,
+    { directory: tablesOf(directory), settings: settingsOf(options), nextFileNumber: next },
+    manifest,
+    opened.log,
+  );
+  openTrees(core);
+  env.tracer.trace("info", "store opened", {
+    storeId: manifest.storeId,
+    run: manifest.catalog.run,
+    trees: core.trees.size,
+  });
+  return {
+    store: make(core),
+    recovered: opened.recovered,
+    shardsMayBeMissing: opened.shardsMayBeMissing,
+    damaged: missingFiles(disk, tablesOf(directory), manifest),
+  };
+}
+
+/** Deletes the files that the manifest does not name; returns the largest number seen. */
+function removeStrays(disk: Disk, directory: string, manifest: Manifest): number {
+  let largest = 0;
+  let removed = 0;
+  for (const name of disk.list(directory)) {
+    const fileNumber = tableNumber(name);
+    if (fileNumber === undefined) continue;
+    largest = Math.max(largest, fileNumber);
+    if (manifest.catalog.files.has(fileNumber)) continue;
+    disk.remove(tablePath(directory, fileNumber));
+    removed++;
+  }
+  if (removed > 0) disk.syncDirectory(directory);
+  return largest;
+}
+
+function openTrees(core: StoreCore): void {
+  const { catalog } = core.manifest;
+  for (const file of catalog.files.values()) core.tables.add(file);
+  for (const [shardId, { range, flushed, slices }] of catalog.trees) {
+    const { tables, pool } = core;
+    core.trees.set(shardId, new Tree(shardId, { range, flushed, slices, tables, pool }));
+  }
+}
+
+function missingFiles(
+  disk: Disk,
+  directory: string,
+  manifest: Manifest,
+): Map<number, CorruptionError> {
+  const present = new Set(disk.list(directory).map(tableNumber));
+  const damaged = new Map<number, CorruptionError>();
+  for (const [shardId, { slices }] of manifest.catalog.trees) {
+    for (const { fileNumber } of slices) {
+      if (present.has(fileNumber)) continue;
+      const path = tablePath(directory, fileNumber);
+      damaged.set(shardId, new CorruptionError(path, 0, "the file is not there"));
+    }
+  }
+  return damaged;
 }

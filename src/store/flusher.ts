@@ -1,0 +1,112 @@
+/**
+ * Flushes frozen memtables, for each tree one after another and in their order:
+ *
+ *   job: sstable written, synced, directory synced
+ *   log durable up to here (an entry may be applied before this node has it on disk)
+ *   one manifest edit: new slices and the state at which the memtable was frozen
+ *   tree: slices in, memtable out; observer: the log may be trimmed
+ *
+ * A full disk keeps the memtable and tries again later; any other error of the disk ends the store.
+ */
+import { must } from "../base/assert.js";
+import type { FlushedState } from "../lsm/entry.js";
+import type { Memtable } from "../lsm/memtable.js";
+import type { EditOperation } from "../lsm/version-edit.js";
+import type { Slice } from "../lsm/slice.js";
+import type { WrittenTable } from "../lsm/sstable-writer.js";
+import type { Tree } from "../lsm/tree.js";
+import { sliceOf } from "../lsm/version.js";
+import type { StoreCore } from "./store-core.js";
+
+export class Flusher {
+  readonly #core: StoreCore;
+  readonly #onFlushed: (tree: Tree) => void;
+  readonly #running: Map<Tree, Promise<void>> = new Map();
+  flushCount = 0;
+
+  constructor(core: StoreCore, onFlushed: (tree: Tree) => void) {
+    this.#core = core;
+    this.#onFlushed = onFlushed;
+  }
+
+  isRunning(tree: Tree): boolean {
+    return this.#running.has(tree);
+  }
+
+  /**
+   * Resolves when the tree has no frozen memtable any more, or is gone, or the store has ended.
+   * Never rejects.
+   */
+  flush(tree: Tree): Promise<void> {
+    const running = this.#running.get(tree);
+    if (running !== undefined) return running;
+    const started = this.#flushAll(tree).finally(() => this.#running.delete(tree));
+    this.#running.set(tree, started);
+    return started;
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#running.values());
+  }
+
+  async #flushAll(tree: Tree): Promise<void> {
+    // The caller is inside apply: nothing may happen to the tree before it returns.
+    await Promise.resolve();
+    for (let attempt = 0; this.#core.isLive(tree);) {
+      const memtable = tree.frozen[0];
+      if (memtable === undefined) return;
+      if (await this.#flushOne(tree, memtable)) {
+        attempt = 0;
+        continue;
+      }
+      await this.#core.waitForRoom(attempt++);
+    }
+  }
+
+  /** False where there was no room. */
+  async #flushOne(tree: Tree, memtable: Memtable): Promise<boolean> {
+    const core = this.#core;
+    let table: WrittenTable | undefined = undefined;
+    if (memtable.entryCount > 0) {
+      const target = core.newTarget();
+      memtable.retain();
+      const result = await core.runJob({ kind: "flush", target, image: memtable.image() });
+      memtable.release();
+      if (result.kind === "noSpace") return false;
+      if (result.kind !== "written") {
+        core.fail(new Error(`a flush failed: ${result.message}`));
+        return true;
+      }
+      table = result.table;
+    }
+    await core.logIsDurable();
+    const isWanted = core.isLive(tree) && tree.frozen[0] === memtable;
+    if (isWanted) return this.#install(tree, must(memtable.state), table);
+    if (table !== undefined && !core.isClosing) core.tables.remove(table.file.fileNumber);
+    return true;
+  }
+
+  #install(tree: Tree, state: FlushedState, table: WrittenTable | undefined): boolean {
+    const core = this.#core;
+    const { shardId } = tree;
+    const slices = table === undefined ? [] : slicesOf(table);
+    const edit: EditOperation[] = [{ kind: "setFlushed", shardId, flushed: state }];
+    if (table !== undefined) edit.push({ kind: "addFile", file: table.file });
+    for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
+    if (!core.tryAppend(edit)) {
+      if (core.hasFailed) return true;
+      if (table !== undefined) core.tables.remove(table.file.fileNumber);
+      return false;
+    }
+    if (table !== undefined) core.tables.add(table.file);
+    tree.installFlush(slices);
+    this.flushCount++;
+    core.observer?.flushed(shardId, state);
+    this.#onFlushed(tree);
+    return true;
+  }
+}
+
+function slicesOf(table: WrittenTable): Slice[] {
+  return table.sections.map((section) => sliceOf(table.file.fileNumber, section, 0));
+}

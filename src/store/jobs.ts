@@ -1,0 +1,55 @@
+/**
+ * The jobs of a store and the one function that runs them, in a worker or inline. A failure is
+ * part of the result, because an error does not cross threads as what it was.
+ */
+import { DecodeError } from "../base/coding.js";
+import type { Disk } from "../env/disk.js";
+import { DiskError } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
+import { compactTables, flushMemtable } from "../lsm/compaction.js";
+import type { MemtableImage } from "../lsm/memtable.js";
+import type { WrittenTable } from "../lsm/sstable-writer.js";
+
+export type StoreJob =
+  | { readonly kind: "flush"; readonly target: TableTarget; readonly image: MemtableImage }
+  | { readonly kind: "compact"; readonly target: TableTarget; readonly plan: CompactionPlan };
+
+export type StoreJobResult =
+  /** Without a table where a compaction left nothing. */
+  | { readonly kind: "written"; readonly table: WrittenTable | undefined }
+  | { readonly kind: "noSpace" }
+  | {
+      readonly kind: "corrupt";
+      readonly path: string;
+      readonly offset: number;
+      readonly message: string;
+    }
+  | { readonly kind: "failed"; readonly message: string };
+
+export function runStoreJob(disk: Disk, job: StoreJob): StoreJobResult {
+  try {
+    return { kind: "written", table: runKind(disk, job) };
+  } catch (error) {
+    if (error instanceof DiskError) {
+      if (error.code === "noSpace") return { kind: "noSpace" };
+      return { kind: "failed", message: error.message };
+    }
+    if (error instanceof CorruptionError) {
+      return { kind: "corrupt", path: error.path, offset: error.offset, message: error.message };
+    }
+    if (error instanceof DecodeError) {
+      return { kind: "corrupt", path: job.target.directory, offset: 0, message: error.message };
+    }
+    throw error;
+  }
+}
+
+function runKind(disk: Disk, job: StoreJob): WrittenTable | undefined {
+  switch (job.kind) {
+    case "flush":
+      return flushMemtable(disk, job.target, job.image);
+    case "compact":
+      return compactTables(disk, job.target, job.plan);
+  }
+}

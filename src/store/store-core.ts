@@ -1,0 +1,163 @@
+/**
+ * What the parts of a store share: its ports, manifest, files, and the few rules that hold for
+ * everything in the background (numbers of files, a full disk, a failed disk, the end).
+ */
+import { utf8 } from "../base/bytes.js";
+import { hash32 } from "../base/hash.js";
+import { DiskError } from "../env/disk.js";
+import type { Env } from "../env/env.js";
+import type { Timer } from "../env/timers.js";
+import type { SharedLog } from "../log/shared-log.js";
+import { SlabPool } from "../lsm/arena.js";
+import { BlockCache } from "../lsm/block-cache.js";
+import type { TableTarget } from "../lsm/compaction.js";
+import type { Manifest } from "../lsm/manifest.js";
+import { TableSet } from "../lsm/table-set.js";
+import type { Tree } from "../lsm/tree.js";
+import type { VersionEdit } from "../lsm/version-edit.js";
+import type { StoreJob, StoreJobResult } from "./jobs.js";
+import type { StoreObserver, StoreSettings } from "./store-options.js";
+
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 10_000;
+
+export interface StorePlace {
+  /** Where the tables are. */
+  readonly directory: string;
+  readonly settings: StoreSettings;
+  readonly nextFileNumber: number;
+}
+
+export class StoreCore {
+  readonly env: Env;
+  readonly directory: string;
+  readonly settings: StoreSettings;
+  readonly manifest: Manifest;
+  readonly log: SharedLog;
+  readonly cache: BlockCache;
+  readonly tables: TableSet;
+  readonly pool: SlabPool = new SlabPool();
+  readonly trees: Map<number, Tree> = new Map();
+  observer: StoreObserver | undefined = undefined;
+  isClosing = false;
+  /** Background work that waits for room on the disk. */
+  waitingForRoom = 0;
+  readonly #saltSeed: number;
+  readonly #sleepers: Set<() => void> = new Set();
+  #nextFileNumber: number;
+  #hasFailed = false;
+
+  constructor(env: Env, place: StorePlace, manifest: Manifest, log: SharedLog) {
+    this.env = env;
+    this.directory = place.directory;
+    this.settings = place.settings;
+    this.manifest = manifest;
+    this.log = log;
+    this.cache = new BlockCache(place.settings.blockCacheBytes);
+    this.tables = new TableSet(env.disk, place.directory, this.cache);
+    this.#saltSeed = hash32(utf8(manifest.storeId));
+    this.#nextFileNumber = place.nextFileNumber;
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** A place for a new table; its number was never used before. */
+  newTarget(): TableTarget {
+    const fileNumber = this.#nextFileNumber++;
+    const salt = (this.#saltSeed ^ Math.imul(fileNumber, 0x9e37_79b1)) >>> 0;
+    return { directory: this.directory, fileNumber, salt };
+  }
+
+  async runJob(job: StoreJob): Promise<StoreJobResult> {
+    try {
+      return (await this.env.jobs.run(job)) as StoreJobResult;
+    } catch (error) {
+      return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** Whether this tree is still the one of its shard. */
+  isLive(tree: Tree): boolean {
+    return !this.isClosing && !this.#hasFailed && this.trees.get(tree.shardId) === tree;
+  }
+
+  /** The content of the disk is unknown now: nothing is done any more, the owner stops the node. */
+  fail(error: Error): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.env.tracer.trace("error", "the store failed", { error: error.message });
+    this.wakeAll();
+    this.settings.onFailure(error);
+  }
+
+  /** A file of a tree is damaged; its replica is refilled. */
+  damaged(tree: Tree, error: Error): void {
+    this.env.tracer.trace("error", "a tree is damaged", {
+      shardId: tree.shardId,
+      error: error.message,
+    });
+    this.observer?.treeDamaged(tree.shardId, error);
+  }
+
+  /**
+   * Makes an edit of the manifest. Throws DiskError "noSpace" where there is no room for it and
+   * nothing has changed; any other error ends the store and is thrown, too.
+   */
+  append(edit: VersionEdit): void {
+    try {
+      this.manifest.append(edit);
+    } catch (error) {
+      if (!isNoSpace(error)) this.fail(error as Error);
+      throw error;
+    }
+  }
+
+  /** As append, but a full disk is an answer (false) and so is the end of the store. */
+  tryAppend(edit: VersionEdit): boolean {
+    try {
+      this.append(edit);
+      return true;
+    } catch (error) {
+      if (!isNoSpace(error) && !this.#hasFailed) throw error;
+      return false;
+    }
+  }
+
+  /** Waits before attempt `attempt` at something for which there was no room. */
+  waitForRoom(attempt: number): Promise<void> {
+    const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt);
+    this.waitingForRoom++;
+    return new Promise((resolve) => {
+      let timer: Timer | undefined = undefined;
+      const wake = (): void => {
+        if (!this.#sleepers.delete(wake)) return;
+        timer?.cancel();
+        this.waitingForRoom--;
+        resolve();
+      };
+      this.#sleepers.add(wake);
+      timer = this.env.timers.after(delayMs, wake);
+    });
+  }
+
+  wakeAll(): void {
+    for (const wake of this.#sleepers) wake();
+  }
+
+  /** Resolves when everything that was given to the log before is durable, or when all ends. */
+  logIsDurable(): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        if (this.#sleepers.delete(wake)) resolve();
+      };
+      this.#sleepers.add(wake);
+      this.log.commit(wake);
+    });
+  }
+}
+
+function isNoSpace(error: unknown): boolean {
+  return error instanceof DiskError && error.code === "noSpace";
+}
