@@ -1,0 +1,160 @@
+/** Answers clients' requests that are not about data: map, status, health, keyspaces, leaders. */
+import type { ByteWriter } from "../base/coding.js";
+import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
+import type {
+  HealthResponse,
+  KeyspaceCreateRequest,
+  MapResponse,
+  MoveLeaderRequest,
+  ReplicaStatus,
+  StatusResponse,
+} from "../protocol/admin-messages.js";
+import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
+import { KvError, notApplied } from "../protocol/errors.js";
+import { MESSAGE_TYPES } from "../protocol/message-types.js";
+import type { Replica } from "../shard/replica.js";
+import type { AdminRequest } from "./client-session.js";
+import { confirmedRevision } from "./internal-requests.js";
+import type { NodeParts } from "./node-parts.js";
+import { runPlacementCommand } from "./peer-requests.js";
+import type { PlacementCommand, PlacementCommandAnswer } from "./placement-messages.js";
+import { SOFTWARE_VERSION } from "./software-version.js";
+
+const PLACEMENT_TIMEOUT_MS = 5000;
+const MOVE_POLL_MS = 10;
+
+export function serveAdmin(node: NodeParts, request: AdminRequest): void {
+  const { reader } = request;
+  switch (request.type) {
+    case MESSAGE_TYPES.map:
+      return plain(request, mapOf(node));
+    case MESSAGE_TYPES.status:
+      return plain(request, statusOf(node));
+    case MESSAGE_TYPES.health:
+      return reply(request, healthOf(node));
+    case MESSAGE_TYPES.sequence:
+      return sequence(node, request, reader.u32());
+    case MESSAGE_TYPES.keyspaceCreate: {
+      const wanted = decodePlain<KeyspaceCreateRequest>(reader);
+      return reply(request, command(node, { kind: "createKeyspace", request: wanted }));
+    }
+    case MESSAGE_TYPES.moveLeader:
+      return reply(request, moveLeader(node, decodePlain<MoveLeaderRequest>(reader)));
+    default:
+      return request.refuse(notApplied("unsupported", `no request of type ${request.type}`));
+  }
+}
+
+function mapOf(node: NodeParts): MapResponse {
+  return { clusterMap: node.view.map, leaders: node.view.leaders };
+}
+
+function statusOf(node: NodeParts): StatusResponse {
+  return {
+    clusterId: node.identity.clusterId,
+    nodeId: node.nodeId,
+    name: node.identity.name,
+    version: SOFTWARE_VERSION,
+    run: node.store.run,
+    uptimeMs: Math.round(node.env.clock.monotonicMs() - node.startedMs),
+    storedBytes: node.store.stats().sizeBytes,
+    replicas: [...node.host.replicas].map(replicaStatus),
+  };
+}
+
+function replicaStatus(replica: Replica): ReplicaStatus {
+  const { raft, machine } = replica;
+  return {
+    shardId: replica.shardId,
+    keyspaceId: replica.keyspaceId,
+    replicaId: replica.replicaId,
+    role: raft.role === "preCandidate" ? "candidate" : raft.role,
+    leaderNodeId: replica.leaderNodeId,
+    term: raft.term,
+    commitIndex: raft.commitIndex,
+    appliedIndex: raft.appliedIndex,
+    revision: machine.revision,
+    closedRevision: machine.closedRevision,
+    compactedRevision: machine.compactedRevision,
+    storedBytes: replica.tree.stats().sizeBytes,
+  };
+}
+
+/** Healthy: every replica here has a leader, writes are taken, and a read is confirmed now. */
+async function healthOf(node: NodeParts): Promise<HealthResponse> {
+  const reasons: string[] = [];
+  for (const replica of node.host.replicas) {
+    if (replica.leaderNodeId === 0) reasons.push(`shard ${replica.shardId} has no leader`);
+  }
+  const refusal = node.writeRefusal();
+  if (refusal !== undefined) reasons.push(refusal.message);
+  for (const replica of node.host.replicas) {
+    if (!replica.leads) continue;
+    try {
+      await confirmedRevision(replica);
+    } catch (error) {
+      reasons.push(`shard ${replica.shardId}: ${KvError.from(error).message}`);
+    }
+  }
+  return { healthy: reasons.length === 0, reasons };
+}
+
+/** The newest revision of a keyspace: of its sequencer, or of its one shard. */
+function sequence(node: NodeParts, request: AdminRequest, keyspaceId: number): void {
+  const keyspace = node.view.keyspace(keyspaceId);
+  if (keyspace === undefined || keyspaceId === SYSTEM_KEYSPACE_ID) {
+    return request.refuse(notApplied("keyspaceNotFound", `there is no keyspace ${keyspaceId}`));
+  }
+  const done = (revision: number | KvError): void => {
+    if (revision instanceof KvError) request.refuse(revision);
+    else request.answer((out: ByteWriter) => out.u53(revision));
+  };
+  if (!keyspace.dense) return node.revisions.allocate({ keyspaceId, count: 0 }, done);
+  const shard = node.view.map.shards.find((each) => each.keyspaceId === keyspaceId);
+  const replica = shard === undefined ? undefined : node.host.replica(shard.shardId);
+  if (replica === undefined) {
+    const leaderNodeId = shard === undefined ? 0 : node.view.leaderOf(shard.shardId);
+    return done(notApplied("notLeader", "the keyspace's shard is elsewhere", { leaderNodeId }));
+  }
+  confirmedRevision(replica).then(done, (error: unknown) => done(KvError.from(error)));
+}
+
+/** Runs a placement command here or at the node that leads the placement group. */
+async function command(node: NodeParts, wanted: PlacementCommand): Promise<PlacementCommandAnswer> {
+  const leader = node.placementLeader();
+  if (leader === node.nodeId) return runPlacementCommand(node, wanted);
+  if (leader === 0) throw notApplied("unavailable", "the placement group has no leader now");
+  return node.peers.ask(leader, MESSAGE_TYPES.placement, wanted, PLACEMENT_TIMEOUT_MS);
+}
+
+/** Resolves when the shard is led where it was asked to be. */
+async function moveLeader(
+  node: NodeParts,
+  { shardId, nodeId }: MoveLeaderRequest,
+): Promise<object> {
+  if (shardId === PLACEMENT_SHARD_ID) {
+    throw notApplied("invalidArgument", "the placement group's leader is not moved by hand");
+  }
+  await command(node, { kind: "moveLeader", shardId, nodeId });
+  const deadlineMs = node.env.clock.monotonicMs() + PLACEMENT_TIMEOUT_MS;
+  while (node.view.leaderOf(shardId) !== nodeId) {
+    if (node.env.clock.monotonicMs() > deadlineMs) {
+      throw new KvError("timeout", "the leadership did not move in time", "unknown");
+    }
+    await new Promise<void>((resolve) => {
+      node.env.timers.after(MOVE_POLL_MS, resolve);
+    });
+  }
+  return {};
+}
+
+function plain(request: AdminRequest, value: object): void {
+  request.answer((out) => encodePlain(out, value));
+}
+
+function reply(request: AdminRequest, work: Promise<object>): void {
+  work.then(
+    (value) => plain(request, value),
+    (error: unknown) => request.refuse(KvError.from(error)),
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * The cluster map as this node holds it, and who leads what as far as it has heard. Kept in a file
+ * beside the data, so that a node opens its replicas before it has reached anybody.
+ */
+import type { Disk } from "../env/disk.js";
+import type { ClusterMap, KeyspaceDescriptor, LeaderHint } from "../protocol/cluster.js";
+import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
+import { readTextFile, writeTextFile } from "./text-file.js";
+
+const FILE = "cluster-map.json";
+const BYTES_TAG = "$bytes";
+
+export class ClusterView {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #leaders: Map<number, LeaderHint> = new Map();
+  #map: ClusterMap;
+  #shards: Map<number, ShardDescriptor> = new Map();
+  #keyspaces: Map<number, KeyspaceDescriptor> = new Map();
+  #nodes: Map<number, NodeDescriptor> = new Map();
+  #alive: ReadonlySet<number> = new Set();
+
+  constructor(disk: Disk, directory: string, clusterId: string) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#map = { clusterId, version: 0, nodes: [], keyspaces: [], shards: [] };
+    const path = `${directory}/${FILE}`;
+    if (disk.exists(path)) this.#take(fromText(readTextFile(disk, path)));
+  }
+
+  get map(): ClusterMap {
+    return this.#map;
+  }
+
+  /** Nodes that the placement leader has heard of lately. */
+  get alive(): ReadonlySet<number> {
+    return this.#alive;
+  }
+
+  shard(shardId: number): ShardDescriptor | undefined {
+    return this.#shards.get(shardId);
+  }
+
+  keyspace(keyspaceId: number): KeyspaceDescriptor | undefined {
+    return this.#keyspaces.get(keyspaceId);
+  }
+
+  node(nodeId: number): NodeDescriptor | undefined {
+    return this.#nodes.get(nodeId);
+  }
+
+  get leaders(): readonly LeaderHint[] {
+    return [...this.#leaders.values()];
+  }
+
+  leaderOf(shardId: number): number {
+    return this.#leaders.get(shardId)?.nodeId ?? 0;
+  }
+
+  /** Takes a newer map; false where it is not newer. */
+  update(map: ClusterMap): boolean {
+    if (map.version <= this.#map.version || map.clusterId !== this.#map.clusterId) return false;
+    this.#take(map);
+    writeTextFile(this.#disk, this.#directory, FILE, toText(map));
+    return true;
+  }
+
+  noteLeader(hint: LeaderHint): void {
+    const known = this.#leaders.get(hint.shardId);
+    if (known === undefined || known.term <= hint.term) this.#leaders.set(hint.shardId, hint);
+  }
+
+  noteAlive(nodeIds: readonly number[]): void {
+    this.#alive = new Set(nodeIds);
+  }
+
+  #take(map: ClusterMap): void {
+    this.#map = map;
+    this.#shards = new Map(map.shards.map((shard) => [shard.shardId, shard]));
+    this.#keyspaces = new Map(map.keyspaces.map((each) => [each.keyspaceId, each]));
+    this.#nodes = new Map(map.nodes.map((node) => [node.nodeId, node]));
+  }
+}
+
+function toText(map: ClusterMap): string {
+  const text = JSON.stringify(map, (_key, value: unknown) =>
+    value instanceof Uint8Array ? { [BYTES_TAG]: Array.from(value) } : value,
+  );
+  return `${text}\n`;
+}
+
+function fromText(text: string): ClusterMap {
+  return JSON.parse(text, (_key, value: unknown) => {
+    if (typeof value !== "object" || value === null || !(BYTES_TAG in value)) return value;
+    return Uint8Array.from(value[BYTES_TAG] as number[]);
+  }) as ClusterMap;
+}

@@ -1,0 +1,141 @@
+/**
+ * What one node is told at its start, and the checks between those values. Defaults live here and
+ * nowhere else.
+ */
+import { REQUEST_SIZE_BYTES_MAX, FRAME_SIZE_BYTES_MAX } from "../base/limits.js";
+import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
+import { notApplied } from "../protocol/errors.js";
+
+export interface InitialNode {
+  readonly name: string;
+  readonly peerAddress: string;
+}
+
+export interface NodeConfig {
+  readonly name: string;
+  readonly dataDirectory: string;
+  /** host:port; port 0 takes a free one. */
+  readonly listenClient: string;
+  readonly listenPeer: string;
+  /** What others are told; empty: what is listened on. */
+  readonly advertiseClient: string;
+  readonly advertisePeer: string;
+  /** The founding nodes, this one among them; empty: this node alone. */
+  readonly initialCluster: readonly InitialNode[];
+  readonly clusterToken: string;
+  /** Made when the cluster is founded, besides "default". */
+  readonly initialKeyspaces: readonly KeyspaceCreateRequest[];
+  readonly heartbeatMs: number;
+  readonly electionTimeoutMinMs: number;
+  readonly electionTimeoutMaxMs: number;
+  readonly leaderLeaseMs: number;
+  readonly requestSizeBytesMax: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly memtablesBytesMax: number;
+  readonly blockCacheBytes: number;
+  readonly segmentSizeBytes: number;
+  /** Bytes of the disk that are left alone: with less free, writes are refused. */
+  readonly reservedBytes: number;
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+export const DEFAULT_CONFIG: NodeConfig = {
+  name: "default",
+  dataDirectory: "flotilla-data",
+  listenClient: "127.0.0.1:2379",
+  listenPeer: "127.0.0.1:2380",
+  advertiseClient: "",
+  advertisePeer: "",
+  initialCluster: [],
+  clusterToken: "flotilla",
+  initialKeyspaces: [],
+  heartbeatMs: 50,
+  electionTimeoutMinMs: 400,
+  electionTimeoutMaxMs: 800,
+  leaderLeaseMs: 150,
+  requestSizeBytesMax: REQUEST_SIZE_BYTES_MAX,
+  labels: {},
+  memtablesBytesMax: 128 * MEBIBYTE,
+  blockCacheBytes: 64 * MEBIBYTE,
+  segmentSizeBytes: 32 * MEBIBYTE,
+  reservedBytes: 64 * MEBIBYTE,
+};
+
+/** Throws KvError invalidArgument that names the setting and what it must be. */
+export function checkConfig(config: NodeConfig): void {
+  const wrong = faultOf(config);
+  if (wrong !== undefined) throw notApplied("invalidArgument", wrong);
+}
+
+function faultOf(config: NodeConfig): string | undefined {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/.test(config.name)) {
+    return "name must be 1 to 64 letters, digits, dots, dashes and underscores";
+  }
+  if (config.dataDirectory === "") return "dataDirectory must be given";
+  for (const [field, address] of addressesOf(config)) {
+    if (address !== "" && !isAddress(address)) return `${field} must be host:port, not ${address}`;
+  }
+  return timingFault(config) ?? clusterFault(config) ?? sizeFault(config);
+}
+
+function addressesOf(config: NodeConfig): [string, string][] {
+  return [
+    ["listenClient", config.listenClient],
+    ["listenPeer", config.listenPeer],
+    ["advertiseClient", config.advertiseClient],
+    ["advertisePeer", config.advertisePeer],
+    ...config.initialCluster.map((node): [string, string] => [
+      `initialCluster of ${node.name}`,
+      node.peerAddress,
+    ]),
+  ];
+}
+
+function isAddress(address: string): boolean {
+  const colon = address.lastIndexOf(":");
+  const port = Number(address.slice(colon + 1));
+  return colon > 0 && Number.isInteger(port) && port >= 0 && port <= 65_535;
+}
+
+/** An election must outlast several heartbeats, and a lease must end before one can begin. */
+function timingFault(config: NodeConfig): string | undefined {
+  const { heartbeatMs, electionTimeoutMinMs, electionTimeoutMaxMs, leaderLeaseMs } = config;
+  if (!(heartbeatMs >= 5)) return "heartbeatMs must be at least 5";
+  if (!(electionTimeoutMinMs >= 4 * heartbeatMs)) {
+    return "electionTimeoutMinMs must be at least four times heartbeatMs";
+  }
+  if (!(electionTimeoutMaxMs > electionTimeoutMinMs)) {
+    return "electionTimeoutMaxMs must be above electionTimeoutMinMs";
+  }
+  if (leaderLeaseMs !== 0 && !(leaderLeaseMs > heartbeatMs)) {
+    return "leaderLeaseMs must be above heartbeatMs, or 0 for no lease reads";
+  }
+  if (leaderLeaseMs > electionTimeoutMinMs) {
+    return "leaderLeaseMs must not be above electionTimeoutMinMs";
+  }
+  return undefined;
+}
+
+function clusterFault(config: NodeConfig): string | undefined {
+  const { initialCluster, name } = config;
+  if (initialCluster.length === 0) return undefined;
+  const names = new Set(initialCluster.map((node) => node.name));
+  if (names.size !== initialCluster.length) return "initialCluster names a node twice";
+  if (!names.has(name)) return `initialCluster must name this node (${name}) too`;
+  if (![1, 3, 5, 7].includes(names.size)) return "initialCluster must have 1, 3, 5 or 7 nodes";
+  return undefined;
+}
+
+function sizeFault(config: NodeConfig): string | undefined {
+  const { requestSizeBytesMax } = config;
+  const bound = FRAME_SIZE_BYTES_MAX / 2;
+  if (!(requestSizeBytesMax >= 1024 && requestSizeBytesMax <= bound)) {
+    return `requestSizeBytesMax must be between 1024 and ${bound}`;
+  }
+  if (config.segmentSizeBytes < 8 * MEBIBYTE) return "segmentSizeBytes must be at least 8 MiB";
+  if (config.segmentSizeBytes < 4 * requestSizeBytesMax) {
+    return "segmentSizeBytes must be at least four times requestSizeBytesMax";
+  }
+  return undefined;
+}

@@ -1,0 +1,86 @@
+/**
+ * Requests of the node itself to a replica it holds: a read or a transaction as a promise. For the
+ * placement group's own data; clients never come this way.
+ */
+import { ByteReader, ByteWriter } from "../base/coding.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
+import type { KvError } from "../protocol/errors.js";
+import { decodeTransactionResult } from "../protocol/result-codec.js";
+import type { Transaction, TransactionResult } from "../protocol/operations.js";
+import type { ReadRequest } from "../shard/requests.js";
+import type { Replica } from "../shard/replica.js";
+import type { AnswerFacts, Responder } from "../shard/responder.js";
+
+export interface InternalAnswer {
+  readonly revision: number;
+  readonly result: TransactionResult;
+}
+
+/** Runs a transaction on a replica that leads; rejects with KvError. */
+export function transact(replica: Replica, transaction: Transaction): Promise<InternalAnswer> {
+  return new Promise((resolve, reject) => {
+    replica.writes.submitTransaction(new PromisedAnswer(resolve, reject), 0, transaction);
+  });
+}
+
+/** A linearizable read's revision; rejects with KvError. */
+export function confirmedRevision(replica: Replica): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const responder = new PromisedAnswer((answer) => resolve(answer.revision), reject);
+    replica.reads.submit(readOf(responder, EMPTY_TRANSACTION));
+  });
+}
+
+/** Reads the applied state as it is now, confirmed by nobody. */
+export function readApplied(replica: Replica, transaction: Transaction): TransactionResult {
+  const out = new ByteWriter(4096);
+  const error = replica.machine.readTransaction(transaction, 0, out);
+  if (error !== undefined) throw error;
+  return decodeTransactionResult(new ByteReader(out.bytes, 0, out.length));
+}
+
+const EMPTY_TRANSACTION: Transaction = { compares: [], success: [], failure: [] };
+
+function readOf(responder: Responder, transaction: Transaction): ReadRequest {
+  return {
+    responder,
+    requestId: 0,
+    transaction,
+    bytes: EMPTY_BYTES,
+    keyOffset: 0,
+    keyLength: 0,
+    keysOnly: false,
+    revision: 0,
+    floorRevision: 0,
+    level: "linearizable",
+    maxStalenessMs: 0,
+    minRevision: 0,
+    minIndex: 0,
+  };
+}
+
+class PromisedAnswer implements Responder {
+  readonly #resolve: (answer: InternalAnswer) => void;
+  readonly #reject: (error: KvError) => void;
+  readonly #out = new ByteWriter(64);
+  #revision = 0;
+
+  constructor(resolve: (answer: InternalAnswer) => void, reject: (error: KvError) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  beginAnswer(_requestId: number, answer: AnswerFacts): ByteWriter {
+    this.#revision = answer.revision;
+    return this.#out;
+  }
+
+  endAnswer(): void {
+    const reader = new ByteReader(this.#out.bytes, 0, this.#out.length);
+    this.#resolve({ revision: this.#revision, result: decodeTransactionResult(reader) });
+  }
+
+  failed(_requestId: number, error: KvError): void {
+    this.#reject(error);
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * The wired node: replicas, peers, clients, placement and sequencer, and who calls whom between
+ * them. Policy lives in the parts; this file only joins them.
+ */
+import { ByteReader } from "../base/coding.js";
+import type { Env } from "../env/env.js";
+import type { RecoveredShard } from "../log/log-types.js";
+import type { PlacementState } from "../placement/records.js";
+import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
+import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
+import type { KvError } from "../protocol/errors.js";
+import { notApplied } from "../protocol/errors.js";
+import type { ConnectionKind, Hello } from "../protocol/hello-codec.js";
+import type { RoutedHeader } from "../protocol/routed-header.js";
+import { decodeMessage } from "../raft/message-codec.js";
+import type { RaftEvent } from "../raft/types.js";
+import { keyPrefixLength } from "../route/stored-key.js";
+import type { FrameConnection, FrameHandler } from "../rpc/frame-connection.js";
+import { ReplicaHost } from "../shard/replica-host.js";
+import type { ReplicaObserver } from "../shard/replica-host.js";
+import type { ReplicaSettings } from "../shard/open-replica.js";
+import type { Replica } from "../shard/replica.js";
+import type { Store } from "../store/store.js";
+import { serveAdmin } from "./admin-service.js";
+import { ClientSession } from "./client-session.js";
+import type { AdminRequest, SessionHost } from "./client-session.js";
+import { ClusterView } from "./cluster-view.js";
+import type { NodeConfig } from "./config.js";
+import { DEFAULT_KEYSPACE } from "./default-keyspace.js";
+import { foundersOf, placementDescriptor } from "./identity.js";
+import type { Identity } from "./identity.js";
+import { Heartbeats } from "./heartbeats.js";
+import { LeaderTransfers } from "./leader-transfers.js";
+import { servePeer } from "./peer-requests.js";
+import type { NodeParts } from "./node-parts.js";
+import { Peers } from "./peers.js";
+import type { PeerRequest, PeerService } from "./peers.js";
+import { PlacementService } from "./placement-service.js";
+import { RevisionClient } from "./revision-client.js";
+import { RoomGuard } from "./room-guard.js";
+import { Sequencer } from "./sequencer.js";
+
+/** The prefix of keys in the system keyspace, which has no descriptor. */
+const SYSTEM_PREFIX_BYTES = 4;
+
+export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObserver {
+  readonly env: Env;
+  readonly config: NodeConfig;
+  readonly identity: Identity;
+  readonly store: Store;
+  readonly view: ClusterView;
+  readonly peers: Peers;
+  readonly host: ReplicaHost;
+  readonly sequencer: Sequencer;
+  readonly revisions: RevisionClient;
+  readonly heartbeats: Heartbeats;
+  readonly transfers: LeaderTransfers;
+  readonly startedMs: number;
+  placement: PlacementService | undefined;
+  readonly #room: RoomGuard;
+  readonly #sessions: Set<ClientSession> = new Set();
+  readonly #reader = new ByteReader();
+  #dirty: ClientSession[] = [];
+  #recovered: ReadonlyMap<number, RecoveredShard> = new Map();
+  #descriptor: NodeDescriptor | undefined;
+  #closed = false;
+
+  constructor(
+    env: Env,
+    config: NodeConfig,
+    parts: { readonly identity: Identity; readonly store: Store },
+  ) {
+    this.env = env;
+    this.config = config;
+    this.identity = parts.identity;
+    this.store = parts.store;
+    this.startedMs = env.clock.monotonicMs();
+    this.view = new ClusterView(env.disk, config.dataDirectory, parts.identity.clusterId);
+    const { storeId, run } = parts.store;
+    this.peers = new Peers(env, { ...parts.identity, incarnation: storeId, run }, this);
+    this.host = new ReplicaHost(env, parts.store, settingsOf(config, parts.identity.nodeId), {
+      transport: this.peers,
+      observer: this,
+    });
+    this.sequencer = new Sequencer(env, {
+      placementReplica: () => this.host.replica(PLACEMENT_SHARD_ID),
+      reservedTo: (keyspaceId) => this.placement?.reservedTo(keyspaceId) ?? 0,
+      reserve: async (keyspaceId, upTo) => {
+        if (this.placement === undefined) throw notApplied("unavailable", "no placement here");
+        await this.placement.reserve(keyspaceId, upTo);
+      },
+    });
+    const { sequencer, peers } = this;
+    const placementLeader = (): number => this.placementLeader();
+    this.revisions = new RevisionClient(env, this.nodeId, { sequencer, peers }, placementLeader);
+    this.heartbeats = new Heartbeats(this);
+    this.transfers = new LeaderTransfers(env, this.host);
+    this.#room = new RoomGuard(env, parts.store, config);
+  }
+
+  get nodeId(): number {
+    return this.identity.nodeId;
+  }
+
+  get descriptor(): NodeDescriptor | undefined {
+    return this.#descriptor;
+  }
+
+  /** Opens the replicas and begins to take part. */
+  start(descriptor: NodeDescriptor, recovered: ReadonlyMap<number, RecoveredShard>): void {
+    this.#descriptor = descriptor;
+    this.#recovered = recovered;
+    const founding = placementDescriptor(this.config);
+    if (founding.replicas.some((replica) => replica.nodeId === this.nodeId)) {
+      const replica = this.#open(founding);
+      if (replica !== undefined) this.#servePlacement(replica);
+    }
+    this.#mapTaken();
+    this.heartbeats.start();
+  }
+
+  hello(kind: ConnectionKind): Hello {
+    return kind === "client"
+      ? { ...this.peers.hello("control"), kind }
+      : this.peers.hello("control");
+  }
+
+  acceptClient(connection: FrameConnection): FrameHandler {
+    const session = new ClientSession(this, connection);
+    this.#sessions.add(session);
+    return session;
+  }
+
+  acceptPeer(connection: FrameConnection, hello: Hello): FrameHandler {
+    return this.peers.accept(connection, hello);
+  }
+
+  get requestSizeBytesMax(): number {
+    return this.config.requestSizeBytesMax;
+  }
+
+  resolve(header: RoutedHeader): Replica | KvError {
+    const replica = this.host.replica(header.shardId);
+    if (replica === undefined) return this.#notHere(header);
+    const { epoch, keyspaceId } = replica.descriptor;
+    if (
+      epoch.configuration === header.configuration &&
+      epoch.range === header.range &&
+      keyspaceId === header.keyspaceId &&
+      keyspaceId !== SYSTEM_KEYSPACE_ID
+    ) {
+      return replica;
+    }
+    if (keyspaceId === SYSTEM_KEYSPACE_ID) {
+      return notApplied("invalidArgument", "the system keyspace is not open to clients");
+    }
+    const details = { shards: [replica.descriptor], leaderNodeId: replica.leaderNodeId };
+    return notApplied("staleEpoch", "the request was made from another map of the shards", details);
+  }
+
+  prefixLengthOf(replica: Replica): number {
+    const keyspace = this.view.keyspace(replica.keyspaceId);
+    return keyspace === undefined ? SYSTEM_PREFIX_BYTES : keyPrefixLength(keyspace);
+  }
+
+  writeRefusal(): KvError | undefined {
+    return this.#room.refusal;
+  }
+
+  admin(request: AdminRequest): void {
+    serveAdmin(this, request);
+  }
+
+  sessionDirty(session: ClientSession): void {
+    session.dirty = true;
+    this.#dirty.push(session);
+  }
+
+  sessionClosed(session: ClientSession): void {
+    this.#sessions.delete(session);
+  }
+
+  raft(_nodeId: number, bytes: Uint8Array, offset: number, end: number): void {
+    const reader = this.#reader;
+    reader.open(bytes, offset, end);
+    const replica = this.host.replica(reader.u32());
+    if (replica === undefined) return;
+    const message = decodeMessage(reader);
+    if (message.to !== replica.replicaId) return;
+    // A full disk takes no entries; the leader hears nothing and tries again later.
+    if (message.kind === "append" && message.runs.length > 0 && !this.#room.takesEntries) return;
+    replica.step(message);
+  }
+
+  request(request: PeerRequest): void {
+    servePeer(this, request);
+  }
+
+  nodeLost(nodeId: number): void {
+    if (!this.#closed) this.host.nodeLost(nodeId);
+  }
+
+  refuseNode(hello: Hello): string | undefined {
+    const known = this.view.node(hello.nodeId);
+    if (known === undefined || known.incarnation === hello.incarnation) return undefined;
+    return "it has another data directory than the one it is registered with";
+  }
+
+  roleChanged(replica: Replica): void {
+    const nodeId = replica.leaderNodeId;
+    const { shardId } = replica;
+    if (nodeId !== 0) this.view.noteLeader({ shardId, nodeId, term: replica.raft.term });
+    this.transfers.roleChanged(replica);
+    if (replica.raft.role === "leader") this.heartbeats.soon();
+    this.env.tracer.trace("info", "raft role", {
+      shardId,
+      role: replica.raft.role,
+      term: replica.raft.term,
+      leader: this.view.node(nodeId)?.name ?? nodeId,
+    });
+  }
+
+  applied(replica: Replica): void {
+    if (replica.shardId === PLACEMENT_SHARD_ID) this.placement?.applied();
+  }
+
+  raftEvent(replica: Replica, event: RaftEvent): void {
+    this.env.tracer.trace("debug", "raft event", { shardId: replica.shardId, ...event });
+  }
+
+  turnEnded(): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const session of dirty) {
+      session.dirty = false;
+      session.connection.flush();
+    }
+  }
+
+  /** The node that leads the placement group, 0 where unknown. */
+  placementLeader(): number {
+    const own = this.host.replica(PLACEMENT_SHARD_ID);
+    const leader = own?.leaderNodeId ?? 0;
+    return leader !== 0 ? leader : this.view.leaderOf(PLACEMENT_SHARD_ID);
+  }
+
+  /** A newer map has come, from the placement leader. */
+  mapHeard(map: ClusterView["map"]): void {
+    if (!this.#closed && this.view.update(map)) this.#mapTaken();
+  }
+
+  status(): object {
+    return {
+      nodeId: this.nodeId,
+      replicas: [...this.host.replicas].map((each) => each.describe()),
+    };
+  }
+
+  /** Transfers leaderships away; resolves when none is left here or the time is up. */
+  async handOver(timeoutMs: number): Promise<void> {
+    await this.transfers.handOverAll(timeoutMs, (nodeId) => this.peers.isConnected(nodeId));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.heartbeats.close();
+    this.placement?.close();
+    this.#room.close();
+    this.host.close();
+    for (const session of this.#sessions) session.connection.close();
+    this.peers.close();
+  }
+
+  #servePlacement(replica: Replica): void {
+    const { config } = this;
+    this.placement = new PlacementService(this.env, {
+      replica,
+      clusterId: this.identity.clusterId,
+      founderCount: foundersOf(config).length,
+      initialKeyspaces: [DEFAULT_KEYSPACE, ...config.initialKeyspaces],
+      mapChanged: (state: PlacementState) => {
+        if (state.map !== undefined) this.mapHeard(state.map);
+      },
+      transfer: (step, at) => this.transfers.ask(this.peers, step, at),
+    });
+  }
+
+  #mapTaken(): void {
+    const { map } = this.view;
+    this.peers.knowAll(map.nodes);
+    for (const shard of map.shards) {
+      const replica = this.host.replica(shard.shardId);
+      if (replica !== undefined) replica.descriptor = shard;
+      else if (shard.replicas.some((each) => each.nodeId === this.nodeId)) this.#open(shard);
+    }
+  }
+
+  #open(shard: ShardDescriptor): Replica | undefined {
+    const recovered = this.#recovered.get(shard.shardId);
+    if (recovered !== undefined && recovered.health.kind === "corrupt") {
+      this.env.tracer.trace("error", "the log of a shard is damaged; its replica stays closed", {
+        shardId: shard.shardId,
+        ...recovered.health,
+      });
+      return undefined;
+    }
+    const keyspace = this.view.keyspace(shard.keyspaceId);
+    const prefix = keyspace === undefined ? SYSTEM_PREFIX_BYTES : keyPrefixLength(keyspace);
+    const sequenced = keyspace !== undefined && !keyspace.dense;
+    const replica = this.host.open(
+      shard,
+      recovered,
+      sequenced ? this.revisions : undefined,
+      prefix,
+    );
+    // The first leader of a new shard is the one the map prefers, without waiting for a time-out.
+    const fresh = replica.raft.term === 0 && shard.preferredNodeId === this.nodeId;
+    if (fresh) replica.raft.campaign(this.env.clock.monotonicMs());
+    return replica;
+  }
+
+  #notHere(header: RoutedHeader): KvError {
+    const shard = this.view.shard(header.shardId);
+    if (shard === undefined) {
+      return notApplied("shardNotFound", `there is no shard ${header.shardId} in this node's map`);
+    }
+    const details = { shards: [shard], leaderNodeId: this.view.leaderOf(shard.shardId) };
+    return notApplied("notLeader", "this node holds no replica of the shard", details);
+  }
+}
+
+function settingsOf(config: NodeConfig, nodeId: number): ReplicaSettings {
+  return {
+    nodeId,
+    electionTimeoutMs: { min: config.electionTimeoutMinMs, max: config.electionTimeoutMaxMs },
+    heartbeatMs: config.heartbeatMs,
+    leaseMs: config.leaderLeaseMs,
+    clockDriftRatio: 0.01,
+    tickMs: Math.max(5, Math.floor(config.heartbeatMs / 2)),
+    campaignRankMs: 20,
+  };
+}

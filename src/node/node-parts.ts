@@ -1,0 +1,36 @@
+/** What the services of a node need of it; node-core has it. */
+import type { Env } from "../env/env.js";
+import type { NodeDescriptor } from "../protocol/cluster.js";
+import type { KvError } from "../protocol/errors.js";
+import type { ReplicaHost } from "../shard/replica-host.js";
+import type { Store } from "../store/store.js";
+import type { ClusterView } from "./cluster-view.js";
+import type { Identity } from "./identity.js";
+import type { LeaderTransfers } from "./leader-transfers.js";
+import type { Peers } from "./peers.js";
+import type { PlacementService } from "./placement-service.js";
+import type { RevisionClient } from "./revision-client.js";
+import type { Sequencer } from "./sequencer.js";
+
+export interface NodeParts {
+  readonly env: Env;
+  readonly identity: Identity;
+  readonly nodeId: number;
+  readonly startedMs: number;
+  readonly store: Store;
+  readonly view: ClusterView;
+  readonly peers: Peers;
+  readonly host: ReplicaHost;
+  readonly sequencer: Sequencer;
+  readonly revisions: RevisionClient;
+  readonly transfers: LeaderTransfers;
+  /** Where this node holds a replica of the placement group. */
+  readonly placement: PlacementService | undefined;
+  /** This node's own, once it listens. */
+  readonly descriptor: NodeDescriptor | undefined;
+  /** The node that leads the placement group, 0 where unknown. */
+  placementLeader(): number;
+  /** A map has come that may be newer. */
+  mapHeard(map: ClusterView["map"]): void;
+  writeRefusal(): KvError | undefined;
+}

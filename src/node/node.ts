@@ -1,0 +1,142 @@
+/**
+ * A node: opens its store, its replicas and its two listeners, and wires them. What happens in
+ * which order at a start:
+ *
+ *   identity → store (lock, run raised) → placement replica, where this node is a founder →
+ *   replicas of the map as last known → listeners → signs of life to the placement leader
+ */
+import type { Env } from "../env/env.js";
+import type { Listener } from "../env/network.js";
+import type { RecoveredShard } from "../log/log-types.js";
+import type { NodeDescriptor } from "../protocol/cluster.js";
+import { notApplied } from "../protocol/errors.js";
+import { listenFrames } from "../rpc/handshake.js";
+import { Store } from "../store/store.js";
+import { checkConfig } from "./config.js";
+import type { NodeConfig } from "./config.js";
+import { establishIdentity, foundersOf, nodeIdOf } from "./identity.js";
+import type { Identity } from "./identity.js";
+import { NodeCore } from "./node-core.js";
+
+const HANDSHAKE_TIMEOUT_MS = 3000;
+/** How long an orderly stop waits for leaderships to be taken over. */
+const ORDERLY_CLOSE_MS = 3000;
+
+export interface RunningNode {
+  readonly nodeId: number;
+  readonly clientAddress: string;
+  readonly peerAddress: string;
+  /** Resolves when the node had to stop itself. */
+  readonly failed: Promise<Error>;
+  status(): object;
+  /** Orderly: hands leaderships over first, so that no request fails. */
+  close(): Promise<void>;
+  /** At once, as a crash would; for tests. */
+  crash(): Promise<void>;
+}
+
+/** Starts a node; rejects with KvError where it cannot. */
+export async function startNode(env: Env, config: NodeConfig): Promise<RunningNode> {
+  checkConfig(config);
+  const identity = establishIdentity(env.disk, config);
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  const { store, recovered } = await openStore(env, config, (error) => fail(error));
+  const core = new NodeCore(env, config, { identity, store });
+  void failed.then(() => core.close());
+  let listeners: Listener[] = [];
+  try {
+    listeners = await listen(env, config, core);
+  } catch (error) {
+    core.close();
+    await store.close();
+    throw error;
+  }
+  const [client, peer] = listeners as [Listener, Listener];
+  core.start(descriptorOf(config, identity, store, { client, peer }), recovered);
+  knowFounders(config, core);
+  const stop = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    core.close();
+    await store.close();
+    await env.jobs.close();
+  };
+  return {
+    nodeId: identity.nodeId,
+    clientAddress: client.address,
+    peerAddress: peer.address,
+    failed,
+    status: () => core.status(),
+    close: async () => {
+      await core.handOver(ORDERLY_CLOSE_MS);
+      await stop();
+    },
+    crash: stop,
+  };
+}
+
+async function openStore(
+  env: Env,
+  config: NodeConfig,
+  onFailure: (error: Error) => void,
+): Promise<{ store: Store; recovered: ReadonlyMap<number, RecoveredShard> }> {
+  return Store.open(env, `${config.dataDirectory}/store`, {
+    memtablesBytesMax: config.memtablesBytesMax,
+    blockCacheBytes: config.blockCacheBytes,
+    logOptions: { segmentSizeBytes: config.segmentSizeBytes },
+    onFailure,
+  });
+}
+
+async function listen(env: Env, config: NodeConfig, core: NodeCore): Promise<Listener[]> {
+  const refused = (remoteAddress: string, error: Error): void => {
+    env.tracer.trace("debug", "connection refused", { remoteAddress, reason: error.message });
+  };
+  const shared = { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS, refused };
+  const open: Listener[] = [];
+  try {
+    open.push(
+      await listenFrames(env, config.listenClient, {
+        ...shared,
+        hello: () => core.hello("client"),
+        established: (connection) => core.acceptClient(connection),
+      }),
+    );
+    open.push(
+      await listenFrames(env, config.listenPeer, {
+        ...shared,
+        hello: () => core.hello("control"),
+        established: (connection, hello) => core.acceptPeer(connection, hello),
+      }),
+    );
+    return open;
+  } catch (error) {
+    await Promise.all(open.map((listener) => listener.close()));
+    const reason = error instanceof Error ? error.message : String(error);
+    throw notApplied("invalidArgument", `cannot listen: ${reason}`);
+  }
+}
+
+function descriptorOf(
+  config: NodeConfig,
+  identity: Identity,
+  store: Store,
+  at: { readonly client: Listener; readonly peer: Listener },
+): NodeDescriptor {
+  return {
+    nodeId: identity.nodeId,
+    name: identity.name,
+    clientAddress: config.advertiseClient || at.client.address,
+    peerAddress: config.advertisePeer || at.peer.address,
+    incarnation: store.storeId,
+    labels: config.labels,
+  };
+}
+
+function knowFounders(config: NodeConfig, core: NodeCore): void {
+  for (const founder of foundersOf(config)) {
+    core.peers.know(nodeIdOf(config.clusterToken, founder.name), founder.peerAddress);
+  }
+}

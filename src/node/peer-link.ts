@@ -1,0 +1,192 @@
+/**
+ * The way to one other node: three connections that this node dials, for control messages, for
+ * appends and for bulk data, so that no heartbeat waits behind a snapshot. A broken connection is
+ * dialled again, with growing pauses; what is sent meanwhile is dropped, for Raft repeats itself.
+ */
+import type { ByteWriter, ByteReader } from "../base/coding.js";
+import type { Env } from "../env/env.js";
+import type { Timer } from "../env/timers.js";
+import { notApplied } from "../protocol/errors.js";
+import type { KvError } from "../protocol/errors.js";
+import type { Hello } from "../protocol/hello-codec.js";
+import { MESSAGE_TYPES } from "../protocol/message-types.js";
+import { encodeMessage } from "../raft/message-codec.js";
+import type { Message } from "../raft/message.js";
+import type { DeadlineWheel } from "../rpc/deadline-wheel.js";
+import { dialFrames } from "../rpc/handshake.js";
+import { RequestClient } from "../rpc/request-client.js";
+import type { ResponseSink } from "../rpc/request-client.js";
+
+export const CHANNELS = ["control", "data", "bulk"] as const;
+export type Channel = (typeof CHANNELS)[number];
+
+/** More than this waiting for one node means that it does not keep up: messages are dropped. */
+const BUFFERED_BYTES_MAX: number = 64 * 1024 * 1024;
+const DIAL_TIMEOUT_MS = 1000;
+const REDIAL_MS_MIN = 20;
+const REDIAL_MS_MAX = 1000;
+
+export interface PeerLinkOwner {
+  readonly wheel: DeadlineWheel;
+  hello(channel: Channel): Hello;
+  /** The control connection broke. */
+  linkLost(nodeId: number): void;
+  linkUp(nodeId: number): void;
+}
+
+interface Line {
+  client: RequestClient | undefined;
+  timer: Timer | undefined;
+  pauseMs: number;
+  dialling: boolean;
+}
+
+export class PeerLink {
+  readonly nodeId: number;
+  readonly #env: Env;
+  readonly #owner: PeerLinkOwner;
+  readonly #lines: Record<Channel, Line>;
+  #address: string;
+  #closed = false;
+
+  constructor(env: Env, owner: PeerLinkOwner, nodeId: number, address: string) {
+    this.#env = env;
+    this.#owner = owner;
+    this.nodeId = nodeId;
+    this.#address = address;
+    this.#lines = { control: newLine(), data: newLine(), bulk: newLine() };
+    for (const channel of CHANNELS) this.#dial(channel);
+  }
+
+  /** Whether control messages get through, as far as is known. */
+  get connected(): boolean {
+    return this.#lines.control.client?.open === true;
+  }
+
+  set address(address: string) {
+    this.#address = address;
+  }
+
+  /** Sends a Raft message; false where it was dropped. */
+  send(shardId: number, message: Message): boolean {
+    const client = this.#lines[message.kind === "append" ? "data" : "control"].client;
+    if (client === undefined || !client.open) return false;
+    const { connection } = client;
+    if (!connection.writable && connection.bufferedBytes > BUFFERED_BYTES_MAX) return false;
+    const out = connection.begin(MESSAGE_TYPES.raft, 0, 0);
+    out.u32(shardId);
+    encodeMessage(message, out);
+    connection.end();
+    return true;
+  }
+
+  /** A request whose answer goes to `sink`; for what happens every turn. */
+  request(
+    type: number,
+    encode: (out: ByteWriter) => void,
+    sink: ResponseSink,
+    timeoutMs: number,
+  ): void {
+    const client = this.#lines.control.client;
+    if (client === undefined || !client.open) return sink.failed(this.#unreachable());
+    encode(client.begin(type));
+    client.send(sink, timeoutMs);
+  }
+
+  /** A request and its answer as a promise; for what is rare. */
+  async ask<T>(
+    channel: Channel,
+    type: number,
+    body: {
+      readonly encode: (out: ByteWriter) => void;
+      readonly decode: (reader: ByteReader) => T;
+    },
+    timeoutMs: number,
+  ): Promise<T> {
+    const client = this.#lines[channel].client;
+    if (client === undefined || !client.open) throw this.#unreachable();
+    return client.request(type, body.encode, body.decode, timeoutMs);
+  }
+
+  flush(): void {
+    const { control, data } = this.#lines;
+    if (control.client !== undefined) control.client.connection.flush();
+    if (data.client !== undefined) data.client.connection.flush();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const channel of CHANNELS) {
+      const line = this.#lines[channel];
+      line.timer?.cancel();
+      line.client?.connection.close();
+    }
+  }
+
+  #dial(channel: Channel): void {
+    const line = this.#lines[channel];
+    if (this.#closed || line.dialling) return;
+    line.dialling = true;
+    dialFrames(this.#env, this.#address, {
+      hello: this.#owner.hello(channel),
+      timeoutMs: DIAL_TIMEOUT_MS,
+      established: (connection) => {
+        const client = new RequestClient(connection, this.#owner.wheel, () => this.#lost(channel));
+        line.client = client;
+        return client;
+      },
+    }).then(
+      () => this.#dialled(channel),
+      (error: unknown) => this.#notDialled(channel, error),
+    );
+  }
+
+  #dialled(channel: Channel): void {
+    const line = this.#lines[channel];
+    line.dialling = false;
+    if (this.#closed) {
+      line.client?.connection.close();
+      return;
+    }
+    if (line.client?.open !== true) return this.#redial(channel);
+    line.pauseMs = REDIAL_MS_MIN;
+    if (channel === "control") this.#owner.linkUp(this.nodeId);
+  }
+
+  #notDialled(channel: Channel, error: unknown): void {
+    const line = this.#lines[channel];
+    line.dialling = false;
+    if (channel === "control" && line.pauseMs >= REDIAL_MS_MAX) {
+      this.#env.tracer.trace("debug", "peer not reached", {
+        nodeId: this.nodeId,
+        address: this.#address,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+    this.#redial(channel);
+  }
+
+  #lost(channel: Channel): void {
+    const line = this.#lines[channel];
+    line.client = undefined;
+    if (this.#closed) return;
+    if (channel === "control") this.#owner.linkLost(this.nodeId);
+    if (!line.dialling) this.#redial(channel);
+  }
+
+  #redial(channel: Channel): void {
+    const line = this.#lines[channel];
+    if (this.#closed) return;
+    line.timer?.cancel();
+    line.timer = this.#env.timers.after(line.pauseMs, () => this.#dial(channel));
+    line.pauseMs = Math.min(line.pauseMs * 2, REDIAL_MS_MAX);
+  }
+
+  #unreachable(): KvError {
+    return notApplied("unavailable", `no connection to node ${this.nodeId} at ${this.#address}`);
+  }
+}
+
+function newLine(): Line {
+  return { client: undefined, timer: undefined, pauseMs: REDIAL_MS_MIN, dialling: false };
+}

@@ -1,0 +1,79 @@
+/** Answers the requests of other nodes: revisions, signs of life, placement commands, snapshots. */
+import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
+import { KvError, notApplied } from "../protocol/errors.js";
+import { MESSAGE_TYPES } from "../protocol/message-types.js";
+import { decodeSnapshotChunk } from "../shard/snapshot-messages.js";
+import type { SnapshotBegin, SnapshotEnd } from "../shard/snapshot-messages.js";
+import type { NodeParts } from "./node-parts.js";
+import type { PeerRequest } from "./peers.js";
+import type {
+  NodeHeartbeat,
+  PlacementCommand,
+  PlacementCommandAnswer,
+} from "./placement-messages.js";
+import { decodeAllocations, encodeBases } from "./revision-client.js";
+
+export function servePeer(node: NodeParts, request: PeerRequest): void {
+  const { reader } = request;
+  switch (request.type) {
+    case MESSAGE_TYPES.sequencerAllocate:
+      return node.sequencer.allocate(decodeAllocations(reader), (bases) => {
+        if (bases instanceof KvError) request.refuse(bases);
+        else request.answer((out) => encodeBases(out, bases));
+      });
+    case MESSAGE_TYPES.nodeHeartbeat:
+      return reply(request, heartbeat(node, decodePlain<NodeHeartbeat>(reader)));
+    case MESSAGE_TYPES.placement:
+      return reply(request, runPlacementCommand(node, decodePlain<PlacementCommand>(reader)));
+    case MESSAGE_TYPES.nudge:
+      node.host.replica(reader.u32())?.wantClose();
+      return request.answer(() => undefined);
+    case MESSAGE_TYPES.snapshotBegin:
+      return answer(request, node.host.snapshots.begin(decodePlain<SnapshotBegin>(reader)));
+    case MESSAGE_TYPES.snapshotChunk:
+      return answer(request, node.host.snapshots.chunk(decodeSnapshotChunk(reader)));
+    case MESSAGE_TYPES.snapshotEnd:
+      return answer(request, node.host.snapshots.end(decodePlain<SnapshotEnd>(reader)));
+    default:
+      return request.refuse(notApplied("unsupported", `no request of type ${request.type}`));
+  }
+}
+
+/** Runs a command where the placement group is led, or on this node where it is meant for it. */
+export async function runPlacementCommand(
+  node: NodeParts,
+  command: PlacementCommand,
+): Promise<PlacementCommandAnswer> {
+  if (command.kind === "transfer") {
+    node.transfers.begin(command.shardId, command.nodeId);
+    return {};
+  }
+  const { placement } = node;
+  if (placement === undefined || !placement.leads) throw notPlacementLeader(node);
+  if (command.kind === "createKeyspace") {
+    return { keyspace: await placement.createKeyspace(command.request) };
+  }
+  await placement.moveLeader(command.shardId, command.nodeId);
+  return {};
+}
+
+function notPlacementLeader(node: NodeParts): KvError {
+  const leaderNodeId = node.placementLeader();
+  return notApplied("notLeader", "this node does not lead the placement group", { leaderNodeId });
+}
+
+async function heartbeat(node: NodeParts, beat: NodeHeartbeat): Promise<object> {
+  if (node.placement === undefined) throw notPlacementLeader(node);
+  return node.placement.heartbeat(beat);
+}
+
+function answer(request: PeerRequest, value: object): void {
+  request.answer((out) => encodePlain(out, value));
+}
+
+function reply(request: PeerRequest, work: Promise<object>): void {
+  work.then(
+    (value) => answer(request, value),
+    (error: unknown) => request.refuse(KvError.from(error)),
+  );
+}

@@ -1,0 +1,270 @@
+/**
+ * All other nodes: a link to each, the connections they dialled to us, and the transport of the
+ * replicas over both. A node whose data directory is not the one it is registered with is refused,
+ * and so is an older run of a node that has started again.
+ */
+import { ByteReader, DecodeError } from "../base/coding.js";
+import type { ByteWriter } from "../base/coding.js";
+import type { Env } from "../env/env.js";
+import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
+import { encodeError } from "../protocol/error-codec.js";
+import { KvError, notApplied } from "../protocol/errors.js";
+import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../protocol/hello-codec.js";
+import type { Hello } from "../protocol/hello-codec.js";
+import { FRAME_FLAGS, MESSAGE_TYPES } from "../protocol/message-types.js";
+import type { NodeDescriptor } from "../protocol/cluster.js";
+import type { Message } from "../raft/message.js";
+import { DeadlineWheel } from "../rpc/deadline-wheel.js";
+import type { FrameConnection, FrameHandler } from "../rpc/frame-connection.js";
+import type { ReplicaTransport } from "../shard/replica-host.js";
+import type { SnapshotAnswer, SnapshotBegin, SnapshotEnd } from "../shard/snapshot-messages.js";
+import { PeerLink } from "./peer-link.js";
+import type { Channel } from "./peer-link.js";
+
+const SNAPSHOT_TIMEOUT_MS = 30_000;
+
+export interface PeerIdentity {
+  readonly clusterId: string;
+  readonly nodeId: number;
+  readonly incarnation: string;
+  readonly run: number;
+}
+
+/** What other nodes may ask of this one. */
+export interface PeerService {
+  raft(nodeId: number, bytes: Uint8Array, offset: number, end: number): void;
+  /** Answers now or later, through `answer` or `refuse`, once. */
+  request(request: PeerRequest): void;
+  nodeLost(nodeId: number): void;
+  /** Why a node that says this of itself is not who the map knows; undefined where it is. */
+  refuseNode(hello: Hello): string | undefined;
+}
+
+export interface PeerRequest {
+  readonly type: number;
+  readonly fromNodeId: number;
+  /** Stands at the body; valid in this call only. */
+  readonly reader: ByteReader;
+  answer(encode: (out: ByteWriter) => void): void;
+  refuse(error: KvError): void;
+}
+
+export class Peers implements ReplicaTransport {
+  readonly wheel: DeadlineWheel;
+  readonly #env: Env;
+  readonly #identity: PeerIdentity;
+  readonly #service: PeerService;
+  readonly #links: Map<number, PeerLink> = new Map();
+  readonly #sessions: Set<PeerSession> = new Set();
+  readonly #runs: Map<number, number> = new Map();
+  #closed = false;
+
+  constructor(env: Env, identity: PeerIdentity, service: PeerService) {
+    this.#env = env;
+    this.#identity = identity;
+    this.#service = service;
+    this.wheel = new DeadlineWheel(env.clock, env.timers);
+  }
+
+  /** Opens a link to a node, or notes its address. */
+  know(nodeId: number, address: string): void {
+    if (nodeId === this.#identity.nodeId || address === "" || this.#closed) return;
+    const link = this.#links.get(nodeId);
+    if (link === undefined) {
+      this.#links.set(nodeId, new PeerLink(this.#env, this, nodeId, address));
+    } else {
+      link.address = address;
+    }
+  }
+
+  knowAll(nodes: readonly NodeDescriptor[]): void {
+    for (const node of nodes) this.know(node.nodeId, node.peerAddress);
+  }
+
+  link(nodeId: number): PeerLink | undefined {
+    return this.#links.get(nodeId);
+  }
+
+  isConnected(nodeId: number): boolean {
+    return this.#links.get(nodeId)?.connected === true;
+  }
+
+  send(nodeId: number, shardId: number, message: Message): void {
+    this.#links.get(nodeId)?.send(shardId, message);
+  }
+
+  nudge(nodeId: number, shardId: number): void {
+    this.#links
+      .get(nodeId)
+      ?.request(
+        MESSAGE_TYPES.nudge,
+        (out) => out.u32(shardId),
+        { answered: () => undefined, failed: () => undefined },
+        SNAPSHOT_TIMEOUT_MS,
+      );
+  }
+
+  snapshotBegin(nodeId: number, begin: SnapshotBegin): Promise<SnapshotAnswer> {
+    return this.#bulk(nodeId, MESSAGE_TYPES.snapshotBegin, (out) => encodePlain(out, begin));
+  }
+
+  snapshotChunk(nodeId: number, encode: (out: ByteWriter) => void): Promise<SnapshotAnswer> {
+    return this.#bulk(nodeId, MESSAGE_TYPES.snapshotChunk, encode);
+  }
+
+  snapshotEnd(nodeId: number, end: SnapshotEnd): Promise<SnapshotAnswer> {
+    return this.#bulk(nodeId, MESSAGE_TYPES.snapshotEnd, (out) => encodePlain(out, end));
+  }
+
+  /** A plain request to a node and its plain answer. */
+  async ask<T extends object>(
+    nodeId: number,
+    type: number,
+    body: object,
+    timeoutMs: number,
+  ): Promise<T> {
+    const link = this.#links.get(nodeId);
+    if (link === undefined) throw notApplied("unavailable", `node ${nodeId} is not known here`);
+    const coding = {
+      encode: (out: ByteWriter) => encodePlain(out, body),
+      decode: (reader: ByteReader) => decodePlain<T>(reader),
+    };
+    return link.ask("control", type, coding, timeoutMs);
+  }
+
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
+  hello(kind: Channel): Hello {
+    return {
+      versionMin: PROTOCOL_VERSION_MIN,
+      versionMax: PROTOCOL_VERSION_MAX,
+      kind,
+      clusterId: this.#identity.clusterId,
+      nodeId: this.#identity.nodeId,
+      incarnation: this.#identity.incarnation,
+      run: this.#identity.run,
+      features: 0,
+    };
+  }
+
+  /** A node dialled us. */
+  accept(connection: FrameConnection, hello: Hello): FrameHandler {
+    const session = new PeerSession(this, connection, hello, this.#service);
+    const refusal = this.#refusal(hello);
+    if (refusal !== undefined) {
+      this.#env.tracer.trace("warn", "a node was refused", {
+        nodeId: hello.nodeId,
+        remote: connection.remoteAddress,
+        reason: refusal,
+      });
+      connection.destroy();
+      return session;
+    }
+    this.#runs.set(hello.nodeId, hello.run);
+    for (const other of this.#sessions) {
+      if (other.nodeId === hello.nodeId && other.run < hello.run) other.connection.destroy();
+    }
+    this.#sessions.add(session);
+    return session;
+  }
+
+  sessionClosed(session: PeerSession): void {
+    if (!this.#sessions.delete(session) || this.#closed) return;
+    if (session.channel === "control") this.#service.nodeLost(session.nodeId);
+  }
+
+  linkLost(nodeId: number): void {
+    if (!this.#closed) this.#service.nodeLost(nodeId);
+  }
+
+  linkUp(nodeId: number): void {
+    this.#env.tracer.trace("debug", "connected to a node", { nodeId });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const link of this.#links.values()) link.close();
+    for (const session of this.#sessions) session.connection.close();
+  }
+
+  #refusal(hello: Hello): string | undefined {
+    if (hello.kind === "client") return "clients are served at another address";
+    if (hello.clusterId !== this.#identity.clusterId) return "it belongs to another cluster";
+    if (hello.run < (this.#runs.get(hello.nodeId) ?? 0)) return "it is an older run of the node";
+    return this.#service.refuseNode(hello);
+  }
+
+  async #bulk(
+    nodeId: number,
+    type: number,
+    encode: (out: ByteWriter) => void,
+  ): Promise<SnapshotAnswer> {
+    const link = this.#links.get(nodeId);
+    if (link === undefined) throw notApplied("unavailable", `node ${nodeId} is not known here`);
+    const decode = (reader: ByteReader): SnapshotAnswer => decodePlain<SnapshotAnswer>(reader);
+    return link.ask("bulk", type, { encode, decode }, SNAPSHOT_TIMEOUT_MS);
+  }
+}
+
+/** One connection that another node dialled to us. */
+export class PeerSession implements FrameHandler {
+  readonly connection: FrameConnection;
+  readonly nodeId: number;
+  readonly run: number;
+  readonly channel: string;
+  readonly #peers: Peers;
+  readonly #service: PeerService;
+  readonly #reader = new ByteReader();
+
+  constructor(peers: Peers, connection: FrameConnection, hello: Hello, service: PeerService) {
+    this.#peers = peers;
+    this.connection = connection;
+    this.nodeId = hello.nodeId;
+    this.run = hello.run;
+    this.channel = hello.kind;
+    this.#service = service;
+  }
+
+  frame(
+    type: number,
+    _flags: number,
+    requestId: number,
+    bytes: Uint8Array,
+    offset: number,
+    end: number,
+  ): void {
+    if (type === MESSAGE_TYPES.raft) {
+      this.#service.raft(this.nodeId, bytes, offset, end);
+      return;
+    }
+    this.#reader.open(bytes, offset, end);
+    const { connection } = this;
+    const answer = (encode: (out: ByteWriter) => void): void => {
+      if (!connection.open) return;
+      encode(connection.begin(type, FRAME_FLAGS.response, requestId));
+      connection.end();
+    };
+    const refuse = (error: KvError): void => {
+      if (!connection.open) return;
+      const flags = FRAME_FLAGS.response | FRAME_FLAGS.error;
+      encodeError(connection.begin(type, flags, requestId), error);
+      connection.end();
+    };
+    try {
+      const fromNodeId = this.nodeId;
+      this.#service.request({ type, fromNodeId, reader: this.#reader, answer, refuse });
+    } catch (error) {
+      if (error instanceof DecodeError) throw error;
+      if (!(error instanceof KvError)) throw error;
+      refuse(error);
+    }
+  }
+
+  drain(): void {}
+
+  closed(): void {
+    this.#peers.sessionClosed(this);
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Watches the room on the disk. With too little left, or when the log or a flush has met a full
+ * disk, new writes are refused with a clear error while reads go on; when room comes back, so do
+ * writes, by themselves. What was accepted before has its place already: log segments are
+ * zero-filled ahead.
+ */
+import type { Env } from "../env/env.js";
+import type { Timer } from "../env/timers.js";
+import { notApplied } from "../protocol/errors.js";
+import type { KvError } from "../protocol/errors.js";
+import type { Store } from "../store/store.js";
+import type { NodeConfig } from "./config.js";
+
+const CHECK_INTERVAL_MS = 500;
+
+export class RoomGuard {
+  readonly #env: Env;
+  readonly #store: Store;
+  readonly #config: NodeConfig;
+  #timer: Timer | undefined;
+  #refusal: KvError | undefined;
+  #takesEntries = true;
+
+  constructor(env: Env, store: Store, config: NodeConfig) {
+    this.#env = env;
+    this.#store = store;
+    this.#config = config;
+    this.#check();
+  }
+
+  /** Why a write is refused now. */
+  get refusal(): KvError | undefined {
+    return this.#refusal;
+  }
+
+  /** Whether entries of other leaders still fit. */
+  get takesEntries(): boolean {
+    return this.#takesEntries;
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  #check(): void {
+    const { reservedBytes, requestSizeBytesMax, dataDirectory } = this.#config;
+    const free = this.#env.disk.freeBytes(dataDirectory);
+    const roomy = free > reservedBytes && !this.#store.full;
+    const logged = this.#store.log.hasRoom(8 * requestSizeBytesMax);
+    const was = this.#refusal !== undefined;
+    this.#takesEntries = logged;
+    this.#refusal = roomy && logged ? undefined : full(free, reservedBytes);
+    const is = this.#refusal !== undefined;
+    if (was !== is) {
+      const message = is ? "the disk is full: writes are refused" : "the disk has room again";
+      this.#env.tracer.trace(is ? "error" : "info", message, { free, reservedBytes });
+    }
+    this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => this.#check());
+  }
+}
+
+function full(free: number, reserved: number): KvError {
+  const mebibytes = (bytes: number): string => `${Math.floor(bytes / (1024 * 1024))} MiB`;
+  const text =
+    `the disk of this node is full (${mebibytes(free)} free, ${mebibytes(reserved)} kept back); ` +
+    "writes are refused until there is room, reads go on";
+  return notApplied("noSpace", text);
+}

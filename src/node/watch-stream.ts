@@ -1,0 +1,105 @@
+/**
+ * One watch of a client on one shard: takes encoded events from the replica's watch hub and writes
+ * them to the connection. A connection that does not keep up is never waited for: the hub then
+ * reads its events from history once it is writable again.
+ */
+import { DecodeError } from "../base/coding.js";
+import type { ByteReader } from "../base/coding.js";
+import type { WatchSink, Watcher } from "../mvcc/watcher.js";
+import type { KvError } from "../protocol/errors.js";
+import { FRAME_FLAGS, MESSAGE_TYPES } from "../protocol/message-types.js";
+import { decodeWatchCreate, encodeClosedPart, encodeEventsPart } from "../protocol/watch-codec.js";
+import type { Replica } from "../shard/replica.js";
+import type { FrameConnection } from "../rpc/frame-connection.js";
+
+/** A connection with more than this waiting gets no more events for now. */
+const BUFFERED_BYTES_MAX: number = 1024 * 1024;
+
+const PART_FLAGS: number = FRAME_FLAGS.response | FRAME_FLAGS.more;
+
+/** The session that a watch writes to. */
+export interface WatchOwner {
+  readonly connection: FrameConnection;
+  /** Output has gathered. */
+  touch(): void;
+  failed(requestId: number, error: KvError): void;
+  watchEnded(requestId: number): void;
+}
+
+export class WatchStream implements WatchSink {
+  readonly #session: WatchOwner;
+  readonly #requestId: number;
+  readonly #replica: Replica;
+  #watcher: Watcher | undefined;
+  #closed = false;
+
+  constructor(session: WatchOwner, requestId: number, replica: Replica) {
+    this.#session = session;
+    this.#requestId = requestId;
+    this.#replica = replica;
+  }
+
+  start(reader: ByteReader): void {
+    const create = decodeWatchCreate(reader);
+    if (create.key.length === 0) throw new DecodeError("a watch needs a key");
+    const watcher = this.#replica.machine.hub.watch(
+      {
+        start: create.key,
+        end: create.rangeEnd,
+        startRevision: create.startRevision,
+        prevKv: create.prevKv,
+        noPut: create.noPut,
+        noDelete: create.noDelete,
+        progress: create.progress,
+      },
+      this,
+    );
+    if (this.#closed) watcher.cancel();
+    else this.#watcher = watcher;
+    this.#replica.wake();
+  }
+
+  events(revision: number, count: number, events: Uint8Array): void {
+    if (this.#closed) return;
+    const { connection } = this.#session;
+    const out = connection.begin(MESSAGE_TYPES.watch, PART_FLAGS, this.#requestId);
+    encodeEventsPart(out, revision, count, events);
+    connection.end();
+    this.#session.touch();
+  }
+
+  closed(revision: number): void {
+    if (this.#closed) return;
+    const { connection } = this.#session;
+    encodeClosedPart(connection.begin(MESSAGE_TYPES.watch, PART_FLAGS, this.#requestId), revision);
+    connection.end();
+    this.#session.touch();
+  }
+
+  failed(error: KvError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#session.watchEnded(this.#requestId);
+    this.#session.failed(this.#requestId, error);
+  }
+
+  writable(): boolean {
+    const { connection } = this.#session;
+    return connection.open && connection.bufferedBytes < BUFFERED_BYTES_MAX;
+  }
+
+  /** The connection has room again. */
+  drained(): void {
+    this.#replica.wake();
+  }
+
+  /** The client waits for the shard's closed revision to advance. */
+  nudged(): void {
+    this.#replica.wantClose();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#watcher?.cancel();
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * What placement can be asked to change, as functions from its state to the records to write. They
+ * decide and do nothing: the placement leader writes the records in one transaction that holds only
+ * if nothing was decided in between.
+ */
+import { compareBytes } from "../base/bytes.js";
+import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX } from "../base/limits.js";
+import type { KeyRange } from "../base/key-range.js";
+import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
+import type {
+  KeyspaceDescriptor,
+  NodeDescriptor,
+  ReplicaDescriptor,
+  ShardDescriptor,
+} from "../protocol/cluster.js";
+import { notApplied } from "../protocol/errors.js";
+import type { KvError } from "../protocol/errors.js";
+import { arcBoundaries, keyspaceRange, storedKey } from "../route/stored-key.js";
+import {
+  clusterRecord,
+  countersRecord,
+  keyspaceRecord,
+  nodeRecord,
+  shardRecord,
+} from "./records.js";
+import type { PlacementRecord, PlacementState } from "./records.js";
+
+export type PlacementDecision =
+  | { readonly kind: "write"; readonly records: readonly PlacementRecord[] }
+  | { readonly kind: "nothing" }
+  | { readonly kind: "refused"; readonly error: KvError };
+
+/** Founds the cluster, once. */
+export function foundCluster(state: PlacementState, clusterId: string): PlacementDecision {
+  if (state.map === undefined) return write(state, [clusterRecord(clusterId)]);
+  if (state.map.clusterId === clusterId) return { kind: "nothing" };
+  const text = `this placement group belongs to cluster ${state.map.clusterId}, not ${clusterId}`;
+  return refuse(notApplied("wrongCluster", text));
+}
+
+/** Admits a node, or notes its new addresses. A wiped disk is another node under an old name. */
+export function registerNode(state: PlacementState, node: NodeDescriptor): PlacementDecision {
+  const known = state.map?.nodes.find((each) => each.nodeId === node.nodeId);
+  if (known === undefined) return write(state, [nodeRecord(node)]);
+  if (known.incarnation !== node.incarnation) {
+    const text =
+      `node ${node.name} is registered with another data directory (${known.incarnation}); ` +
+      "a node that lost its data must be replaced, not restarted under its old name";
+    return refuse(notApplied("invalidArgument", text));
+  }
+  if (JSON.stringify(known) === JSON.stringify(node)) return { kind: "nothing" };
+  return write(state, [nodeRecord(node)]);
+}
+
+/** Makes a keyspace and its shards, spread over the nodes. */
+export function createKeyspace(
+  state: PlacementState,
+  request: KeyspaceCreateRequest,
+): PlacementDecision {
+  const { map, counters } = state;
+  if (map === undefined) return refuse(notApplied("unavailable", "the cluster is being founded"));
+  const fault = faultOf(state, request);
+  if (fault !== undefined) return refuse(fault);
+  const { keyspaceId } = counters;
+  const replicationFactor = replicationOf(request, map.nodes.length);
+  const keyspace: KeyspaceDescriptor = {
+    keyspaceId,
+    name: request.name,
+    kind: request.kind,
+    dense: shardCountOf(request) === 1,
+    replicationFactor,
+  };
+  const ranges = rangesOf(keyspace, request);
+  const nodes = map.nodes.map((node) => node.nodeId).sort((a, b) => a - b);
+  const offset = map.shards.length;
+  const shards = ranges.map((range, i): ShardDescriptor => {
+    const placed = spread(nodes, offset + i, replicationFactor);
+    return {
+      shardId: counters.shardId + i,
+      keyspaceId,
+      range,
+      epoch: { configuration: 1, range: 1 },
+      generation: 1,
+      replicas: placed,
+      preferredNodeId: placed[0]!.nodeId,
+    };
+  });
+  const next = { shardId: counters.shardId + shards.length, keyspaceId: keyspaceId + 1 };
+  return {
+    kind: "write",
+    records: [keyspaceRecord(keyspace), ...shards.map(shardRecord), countersRecord(next)],
+  };
+}
+
+/** Says where a shard's leader should be from now on. */
+export function preferLeader(
+  state: PlacementState,
+  shardId: number,
+  nodeId: number,
+): PlacementDecision {
+  const shard = state.map?.shards.find((each) => each.shardId === shardId);
+  if (shard === undefined) {
+    return refuse(notApplied("shardNotFound", `there is no shard ${shardId}`));
+  }
+  if (!shard.replicas.some((replica) => replica.nodeId === nodeId && replica.role === "voter")) {
+    const text = `node ${nodeId} holds no voting replica of shard ${shardId}`;
+    return refuse(notApplied("invalidArgument", text));
+  }
+  if (shard.preferredNodeId === nodeId) return { kind: "nothing" };
+  return write(state, [shardRecord({ ...shard, preferredNodeId: nodeId })]);
+}
+
+function write(state: PlacementState, records: readonly PlacementRecord[]): PlacementDecision {
+  // The counters are written with every decision: they are what the transaction compares.
+  return { kind: "write", records: [...records, countersRecord(state.counters)] };
+}
+
+function refuse(error: KvError): PlacementDecision {
+  return { kind: "refused", error };
+}
+
+function faultOf(state: PlacementState, request: KeyspaceCreateRequest): KvError | undefined {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/.test(request.name)) {
+    return notApplied(
+      "invalidArgument",
+      "a keyspace name is 1 to 128 letters, digits, dots, dashes and underscores",
+    );
+  }
+  if (state.map!.keyspaces.some((each) => each.name === request.name)) {
+    return notApplied("keyspaceExists", `keyspace ${request.name} exists already`);
+  }
+  if (request.kind === "hash" && request.splitPoints.length > 0) {
+    return notApplied(
+      "invalidArgument",
+      "a hash keyspace takes a number of shards, no split points",
+    );
+  }
+  const shardCount = shardCountOf(request);
+  if (!Number.isInteger(shardCount) || shardCount < 1 || shardCount > KEYSPACE_SHARDS_MAX) {
+    const text = `a keyspace has 1 to ${KEYSPACE_SHARDS_MAX} shards`;
+    return notApplied("invalidArgument", text, { bound: KEYSPACE_SHARDS_MAX });
+  }
+  return splitFault(request.splitPoints) ?? replicationFault(state, request.replicationFactor);
+}
+
+function splitFault(points: readonly Uint8Array[]): KvError | undefined {
+  for (let i = 0; i < points.length; i++) {
+    const point = points[i]!;
+    if (point.length === 0 || point.length > KEY_SIZE_BYTES_MAX) {
+      return notApplied("invalidArgument", `a split point has 1 to ${KEY_SIZE_BYTES_MAX} bytes`);
+    }
+    if (i > 0 && compareBytes(points[i - 1]!, point) >= 0) {
+      return notApplied("invalidArgument", "split points must ascend");
+    }
+  }
+  return undefined;
+}
+
+function replicationFault(state: PlacementState, factor: number): KvError | undefined {
+  const nodeCount = state.map!.nodes.length;
+  if (nodeCount === 0) return notApplied("unavailable", "no node has registered yet");
+  if (factor === 0) return undefined;
+  if (![1, 3, 5, 7].includes(factor)) {
+    return notApplied("invalidArgument", "the replication factor is 1, 3, 5 or 7");
+  }
+  if (factor <= nodeCount) return undefined;
+  const text = `replication factor ${factor} needs as many nodes; there are ${nodeCount}`;
+  return notApplied("invalidArgument", text, { bound: nodeCount });
+}
+
+/** Three, or the largest odd number of nodes there is. */
+function replicationOf(request: KeyspaceCreateRequest, nodeCount: number): number {
+  if (request.replicationFactor !== 0) return request.replicationFactor;
+  return nodeCount >= 3 ? 3 : 1;
+}
+
+function shardCountOf(request: KeyspaceCreateRequest): number {
+  if (request.kind === "range") return request.splitPoints.length + 1;
+  return request.shardCount === 0 ? 1 : request.shardCount;
+}
+
+function rangesOf(keyspace: KeyspaceDescriptor, request: KeyspaceCreateRequest): KeyRange[] {
+  const { keyspaceId } = keyspace;
+  const whole = keyspaceRange(keyspaceId);
+  const bounds =
+    request.kind === "range"
+      ? request.splitPoints.map((point) => storedKey(keyspace, point))
+      : arcBoundaries(keyspaceId, shardCountOf(request));
+  const starts = [whole.start, ...bounds];
+  return starts.map((start, i) => ({ start, end: starts[i + 1] ?? whole.end }));
+}
+
+/** `factor` nodes in a row, each shard starting one further, so that first places go around. */
+function spread(nodes: readonly number[], at: number, factor: number): ReplicaDescriptor[] {
+  const replicas: ReplicaDescriptor[] = [];
+  for (let i = 0; i < factor; i++) {
+    replicas.push({ replicaId: i + 1, nodeId: nodes[(at + i) % nodes.length]!, role: "voter" });
+  }
+  return replicas;
+}

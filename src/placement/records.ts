@@ -1,0 +1,138 @@
+/**
+ * How the placement group keeps the cluster map: as ordinary keys of the system keyspace, with JSON
+ * values, so that they can be read by eye and gain fields.
+ *
+ *   counters              {"shardId","keyspaceId"}: the next ids; ids are never used again
+ *   cluster               {"clusterId"}
+ *   node/<id>             a node
+ *   keyspace/<id>         a keyspace
+ *   shard/<id>            a shard; keys of its range in hexadecimal
+ *   sequencer/<keyspace>  {"reservedTo"}: no revision above this was ever handed out
+ *
+ * Ids are padded to sixteen digits so that they sort as numbers.
+ */
+import { hex, utf8, utf8Text } from "../base/bytes.js";
+import type {
+  ClusterMap,
+  KeyspaceDescriptor,
+  NodeDescriptor,
+  ShardDescriptor,
+} from "../protocol/cluster.js";
+import { DecodeError } from "../base/coding.js";
+
+export interface PlacementRecord {
+  /** A user key of the system keyspace. */
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+export interface Counters {
+  readonly shardId: number;
+  readonly keyspaceId: number;
+}
+
+/** What placement decides from: the map, and what only it needs. */
+export interface PlacementState {
+  /** undefined until the cluster was founded. */
+  readonly map: ClusterMap | undefined;
+  readonly counters: Counters;
+  /** By keyspace: no revision above this was handed out. */
+  readonly reserved: ReadonlyMap<number, number>;
+}
+
+export const COUNTERS_KEY = "counters";
+export const CLUSTER_KEY = "cluster";
+/** Shard 1 is the placement group, keyspace 0 the system's. */
+export const FIRST_COUNTERS: Counters = { shardId: 2, keyspaceId: 1 };
+
+const NODE = "node/";
+const KEYSPACE = "keyspace/";
+const SHARD = "shard/";
+const SEQUENCER = "sequencer/";
+
+export function countersRecord(counters: Counters): PlacementRecord {
+  return json(COUNTERS_KEY, counters);
+}
+
+export function clusterRecord(clusterId: string): PlacementRecord {
+  return json(CLUSTER_KEY, { clusterId });
+}
+
+export function nodeRecord(node: NodeDescriptor): PlacementRecord {
+  return json(NODE + padded(node.nodeId), node);
+}
+
+export function keyspaceRecord(keyspace: KeyspaceDescriptor): PlacementRecord {
+  return json(KEYSPACE + padded(keyspace.keyspaceId), keyspace);
+}
+
+export function shardRecord(shard: ShardDescriptor): PlacementRecord {
+  const { start, end } = shard.range;
+  const range = { start: hex(start), end: end === undefined ? null : hex(end) };
+  return json(SHARD + padded(shard.shardId), { ...shard, range });
+}
+
+export function reservedRecord(keyspaceId: number, reservedTo: number): PlacementRecord {
+  return json(SEQUENCER + padded(keyspaceId), { reservedTo });
+}
+
+/** Builds the state from all records in key order; `version` is the revision they were read at. */
+export function decodeState(records: readonly PlacementRecord[], version: number): PlacementState {
+  const nodes: NodeDescriptor[] = [];
+  const keyspaces: KeyspaceDescriptor[] = [];
+  const shards: ShardDescriptor[] = [];
+  const reserved = new Map<number, number>();
+  let counters = FIRST_COUNTERS;
+  let clusterId: string | undefined;
+  for (const { key, value } of records) {
+    const data = parse(key, value);
+    if (key === COUNTERS_KEY) counters = data as Counters;
+    else if (key === CLUSTER_KEY) clusterId = (data as { clusterId: string }).clusterId;
+    else if (key.startsWith(NODE)) nodes.push(data as NodeDescriptor);
+    else if (key.startsWith(KEYSPACE)) keyspaces.push(data as KeyspaceDescriptor);
+    else if (key.startsWith(SHARD)) shards.push(shardOf(data as StoredShard));
+    else if (key.startsWith(SEQUENCER)) {
+      reserved.set(Number(key.slice(SEQUENCER.length)), (data as Reserved).reservedTo);
+    }
+  }
+  const map =
+    clusterId === undefined ? undefined : { clusterId, version, nodes, keyspaces, shards };
+  return { map, counters, reserved };
+}
+
+interface Reserved {
+  readonly reservedTo: number;
+}
+
+interface StoredShard extends Omit<ShardDescriptor, "range"> {
+  readonly range: { readonly start: string; readonly end: string | null };
+}
+
+function shardOf(stored: StoredShard): ShardDescriptor {
+  const { start, end } = stored.range;
+  const range = { start: fromHex(start), end: end === null ? undefined : fromHex(end) };
+  return { ...stored, range };
+}
+
+function json(key: string, data: object): PlacementRecord {
+  return { key, value: utf8(JSON.stringify(data)) };
+}
+
+function parse(key: string, value: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8Text(value));
+  } catch (error) {
+    throw new DecodeError(`placement record ${key} is not JSON: ${String(error)}`);
+  }
+}
+
+function padded(id: number): string {
+  return String(id).padStart(16, "0");
+}
+
+function fromHex(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  return bytes;
+}

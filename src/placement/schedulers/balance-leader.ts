@@ -1,0 +1,31 @@
+/**
+ * Moves leaderships to where the map wants them, which is an even spread: from the map, who leads,
+ * and which nodes are alive, to a few transfers. A step is bound to the descriptor's generation.
+ */
+import type { ClusterMap, LeaderHint } from "../../protocol/cluster.js";
+
+export interface TransferStep {
+  readonly shardId: number;
+  readonly generation: number;
+  readonly fromNodeId: number;
+  readonly toNodeId: number;
+}
+
+/** At most `stepsMax` transfers, those of the lowest shard ids first. */
+export function balanceLeaders(
+  map: ClusterMap,
+  leaders: ReadonlyMap<number, LeaderHint>,
+  alive: ReadonlySet<number>,
+  stepsMax: number,
+): readonly TransferStep[] {
+  const steps: TransferStep[] = [];
+  for (const shard of map.shards) {
+    if (steps.length >= stepsMax) break;
+    const fromNodeId = leaders.get(shard.shardId)?.nodeId;
+    const toNodeId = shard.preferredNodeId;
+    if (fromNodeId === undefined || fromNodeId === toNodeId) continue;
+    if (!alive.has(fromNodeId) || !alive.has(toNodeId)) continue;
+    steps.push({ shardId: shard.shardId, generation: shard.generation, fromNodeId, toNodeId });
+  }
+  return steps;
+}

@@ -1,0 +1,320 @@
+/**
+ * The read path of a replica. Reads that need leadership confirmed gather in a turn and share one
+ * quorum round, begun at the turn's end; they are served once everything that was committed when
+ * the round was asked for is applied. Two rounds at most are under way: what arrives meanwhile shares
+ * the next one, so the cost of a round falls as load rises.
+ *
+ *   linearizable  leader, confirmed by a round begun after the read arrived
+ *   lease         leader, while its lease holds in the step that answers; else as linearizable
+ *   follower      any replica, at an index its leader confirmed
+ *   stale         any replica, at its closed revision
+ *
+ * A stale state's age is the time since the replica last asked for a confirmed index that it has by
+ * now applied: its own clock alone, so a message that waited in a queue cannot look fresh.
+ */
+import type { MvccMachine } from "../mvcc/mvcc-machine.js";
+import { notApplied } from "../protocol/errors.js";
+import type { KvError } from "../protocol/errors.js";
+import type { ReadLevel } from "../protocol/key-value.js";
+import type { Raft } from "../raft/raft.js";
+import type { ConfirmedAnswer, ReadRequest } from "./requests.js";
+import { AGE_UNKNOWN_MS } from "./responder.js";
+
+/** Quorum rounds under way at once. */
+const ROUNDS_MAX = 2;
+/** A round without an answer for this long has failed. */
+const ROUND_TIMEOUT_MS = 1500;
+/** Freshness is proved this often while stale reads are in use; they count as such so long. */
+const PROBE_INTERVAL_MS = 100;
+const PROBE_IN_USE_MS = 10_000;
+
+export interface ReadHost {
+  readonly raft: Raft;
+  readonly machine: MvccMachine;
+  readonly clockMs: () => number;
+  notLeading(): KvError;
+  /** Answers at the applied state; `ageMs` is for stale reads. */
+  serve(request: ReadRequest, level: ReadLevel, revision: number, ageMs: number): void;
+  serveConfirmed(answer: ConfirmedAnswer): void;
+  /** The replica asks this often for its state to be closed further. */
+  wantClose(): void;
+  wake(): void;
+}
+
+interface Round {
+  readonly context: number;
+  readonly startedMs: number;
+  readonly reads: ReadRequest[];
+  answers: ConfirmedAnswer[];
+  /** Whether it proves the freshness of this replica's state. */
+  readonly probe: boolean;
+  /** -1 until confirmed. */
+  index: number;
+}
+
+export class ReadPath {
+  readonly #host: ReadHost;
+  #gathered: ReadRequest[] = [];
+  #answers: ConfirmedAnswer[] = [];
+  /** Reads at a floor revision that wait until an allocation under way is resolved. */
+  #held: ReadRequest[] = [];
+  #rounds: Round[] = [];
+  /** Confirmed rounds that wait for their index to be applied. */
+  #confirmed: Round[] = [];
+  #nextContext = 1;
+  #probeWanted = false;
+  #probing = false;
+  #staleUsedMs = Number.NEGATIVE_INFINITY;
+  #probedMs = Number.NEGATIVE_INFINITY;
+  /** Our own time at which the applied state was certainly no older than the cluster's. */
+  #freshAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(host: ReadHost) {
+    this.#host = host;
+  }
+
+  submit(request: ReadRequest): void {
+    switch (request.level) {
+      case "linearizable":
+        return this.#submitAtLeader(request);
+      case "lease":
+        return this.#submitLease(request);
+      case "follower":
+        return this.#gather(request);
+      case "stale":
+        return this.#submitStale(request);
+    }
+  }
+
+  /** Answers once leadership was confirmed by a later round and `minIndex` is applied. */
+  confirm(answer: ConfirmedAnswer): void {
+    this.#answers.push(answer);
+    this.#host.wake();
+  }
+
+  /** Reads at a floor revision may go on: no allocation made before them is unresolved. */
+  allocationsResolved(): void {
+    if (this.#held.length === 0) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const request of held) {
+      request.minIndex = this.#host.raft.lastIndex;
+      this.#gather(request);
+    }
+  }
+
+  /** Keeps a read back until `allocationsResolved`. */
+  hold(request: ReadRequest): void {
+    this.#held.push(request);
+  }
+
+  /** End of turn: begins a round for what gathered. */
+  flush(): void {
+    const waiting = this.#gathered.length + this.#answers.length > 0 || this.#probeWanted;
+    if (!waiting || this.#rounds.length >= ROUNDS_MAX) return;
+    const context = this.#nextContext++;
+    const lastIndex = this.#host.raft.lastIndex;
+    for (const answer of this.#answers) answer.minIndex = lastIndex;
+    this.#rounds.push({
+      context,
+      startedMs: this.#host.clockMs(),
+      reads: this.#gathered,
+      answers: this.#answers,
+      probe: true,
+      index: -1,
+    });
+    this.#probeWanted = false;
+    this.#gathered = [];
+    this.#answers = [];
+    this.#host.raft.readIndex(context);
+  }
+
+  /** The core confirmed a round at an index. */
+  confirmed(context: number, index: number): void {
+    const round = this.#take(context);
+    if (round === undefined) return;
+    round.index = index;
+    this.#confirmed.push(round);
+    this.applied();
+    if (this.#gathered.length + this.#answers.length > 0) this.#host.wake();
+  }
+
+  /** The core gave a round up: leadership was lost, or there is no leader to ask. */
+  failed(context: number): void {
+    const round = this.#take(context);
+    if (round !== undefined) this.#failRound(round, this.#unavailable());
+  }
+
+  /** Serves what the applied index now allows. */
+  applied(): void {
+    if (this.#confirmed.length === 0) return;
+    const appliedIndex = this.#host.raft.appliedIndex;
+    const rounds = this.#confirmed;
+    this.#confirmed = [];
+    for (const round of rounds) this.#serveRound(round, appliedIndex);
+  }
+
+  leadershipEnded(): void {
+    const error = this.#host.notLeading();
+    this.#gathered = failWhere(this.#gathered, (read) => read.level !== "follower", error);
+    for (const read of this.#held) read.responder.failed(read.requestId, error);
+    this.#held = [];
+    failAnswers(this.#answers, error);
+    this.#answers = [];
+    // What such an answer shows may be undone now, even where its round was confirmed before.
+    for (const round of [...this.#rounds, ...this.#confirmed]) {
+      failAnswers(round.answers, error);
+      round.answers = [];
+    }
+  }
+
+  expire(nowMs: number): void {
+    const old = this.#rounds.filter((round) => nowMs - round.startedMs > ROUND_TIMEOUT_MS);
+    if (old.length > 0) {
+      this.#rounds = this.#rounds.filter((round) => !old.includes(round));
+      for (const round of old) this.#failRound(round, this.#unavailable());
+      if (this.#gathered.length > 0) this.#host.wake();
+    }
+    const inUse = nowMs - this.#staleUsedMs < PROBE_IN_USE_MS;
+    if (inUse && !this.#probing && nowMs - this.#probedMs >= PROBE_INTERVAL_MS) this.#probe();
+  }
+
+  /** The replica closes. */
+  abandon(): void {
+    const error = notApplied("closed", "the node is shutting down");
+    for (const round of [...this.#rounds, ...this.#confirmed]) this.#failRound(round, error);
+    this.#rounds = [];
+    this.#confirmed = [];
+    for (const read of this.#gathered) read.responder.failed(read.requestId, error);
+    this.#gathered = [];
+    this.leadershipEnded();
+  }
+
+  #submitAtLeader(request: ReadRequest): void {
+    if (this.#host.raft.role !== "leader") {
+      request.responder.failed(request.requestId, this.#host.notLeading());
+      return;
+    }
+    this.#gather(request);
+  }
+
+  #submitLease(request: ReadRequest): void {
+    const { raft } = this.#host;
+    raft.useLease(true);
+    const caughtUp = raft.noopApplied && raft.appliedIndex === raft.commitIndex;
+    if (request.minIndex <= raft.appliedIndex && caughtUp && raft.hasLease(this.#host.clockMs())) {
+      this.#answer(request, "lease");
+      return;
+    }
+    this.#submitAtLeader(request);
+  }
+
+  #submitStale(request: ReadRequest): void {
+    const nowMs = this.#host.clockMs();
+    const ageMs = nowMs - this.#freshAtMs;
+    this.#staleUsedMs = nowMs;
+    if (!this.#probing && nowMs - this.#probedMs >= PROBE_INTERVAL_MS) this.#probe();
+    const fresh = request.maxStalenessMs === 0 || ageMs <= request.maxStalenessMs;
+    const reached = this.#host.machine.closedRevision >= request.minRevision;
+    if (fresh && reached) {
+      const revision = this.#host.machine.closedRevision;
+      this.#host.serve(request, "stale", revision, Number.isFinite(ageMs) ? ageMs : AGE_UNKNOWN_MS);
+      return;
+    }
+    if (!reached) this.#host.wantClose();
+    this.#gather(request);
+  }
+
+  #gather(request: ReadRequest): void {
+    this.#gathered.push(request);
+    this.#host.wake();
+  }
+
+  #probe(): void {
+    this.#probing = true;
+    this.#probedMs = this.#host.clockMs();
+    this.#probeWanted = true;
+    this.#host.wake();
+  }
+
+  #take(context: number): Round | undefined {
+    const at = this.#rounds.findIndex((round) => round.context === context);
+    return at < 0 ? undefined : this.#rounds.splice(at, 1)[0];
+  }
+
+  #serveRound(round: Round, appliedIndex: number): void {
+    if (round.index > appliedIndex) {
+      this.#confirmed.push(round);
+      return;
+    }
+    if (round.probe) {
+      this.#probing = false;
+      if (round.startedMs > this.#freshAtMs) this.#freshAtMs = round.startedMs;
+    }
+    let later = false;
+    for (const read of round.reads) {
+      if (read.minIndex > appliedIndex) later = true;
+      else this.#serveRead(read, round);
+    }
+    for (const answer of round.answers) {
+      if (answer.minIndex > appliedIndex) later = true;
+      else this.#host.serveConfirmed(answer);
+    }
+    if (!later) return;
+    const reads = round.reads.filter((read) => read.minIndex > appliedIndex);
+    const answers = round.answers.filter((answer) => answer.minIndex > appliedIndex);
+    this.#confirmed.push({ ...round, probe: false, reads, answers });
+  }
+
+  #serveRead(read: ReadRequest, round: Round): void {
+    if (read.level !== "stale") {
+      this.#answer(read, read.level === "follower" ? "follower" : "linearizable");
+      return;
+    }
+    const { machine } = this.#host;
+    if (machine.closedRevision < read.minRevision) {
+      const closed = machine.closedRevision;
+      const text = `revision ${read.minRevision} is not closed here yet, ${closed} is`;
+      read.responder.failed(read.requestId, notApplied("futureRevision", text));
+      return;
+    }
+    const ageMs = this.#host.clockMs() - round.startedMs;
+    this.#host.serve(read, "stale", machine.closedRevision, ageMs);
+  }
+
+  #answer(read: ReadRequest, level: ReadLevel): void {
+    const revision = Math.max(this.#host.machine.revision, read.floorRevision);
+    this.#host.serve(read, level, revision, 0);
+  }
+
+  #failRound(round: Round, error: KvError): void {
+    if (round.probe) this.#probing = false;
+    for (const read of round.reads) read.responder.failed(read.requestId, error);
+    failAnswers(round.answers, error);
+  }
+
+  #unavailable(): KvError {
+    if (this.#host.raft.role !== "leader" && this.#host.raft.leaderId !== 0) {
+      return this.#host.notLeading();
+    }
+    return notApplied("unavailable", "no quorum of this shard's replicas answers");
+  }
+}
+
+/** Fails the reads that `condition` holds for and returns the others. */
+function failWhere(
+  reads: readonly ReadRequest[],
+  condition: (read: ReadRequest) => boolean,
+  error: KvError,
+): ReadRequest[] {
+  const kept: ReadRequest[] = [];
+  for (const read of reads) {
+    if (condition(read)) read.responder.failed(read.requestId, error);
+    else kept.push(read);
+  }
+  return kept;
+}
+
+function failAnswers(answers: readonly ConfirmedAnswer[], error: KvError): void {
+  for (const answer of answers) answer.responder.failed(answer.requestId, error);
+}

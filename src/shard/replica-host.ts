@@ -1,0 +1,309 @@
+/**
+ * All replicas of a node. One turn collects what every replica has to do: one write to the shared
+ * log and one sync for all of them, their messages batched a node. While that sync is under way the
+ * next batch gathers; this is where the throughput comes from.
+ *
+ * It never decides where replicas live: it opens and closes those it is told of.
+ */
+import type { Env } from "../env/env.js";
+import type { Timer } from "../env/timers.js";
+import type { RecoveredShard } from "../log/log-types.js";
+import type { FlushedState } from "../lsm/entry.js";
+import type { ShardDescriptor } from "../protocol/cluster.js";
+import type { Message } from "../raft/message.js";
+import type { RaftEvent } from "../raft/types.js";
+import type { Store } from "../store/store.js";
+import { openReplica } from "./open-replica.js";
+import type { ReplicaSettings } from "./open-replica.js";
+import { Replica } from "./replica.js";
+import type { ReplicaContext } from "./replica.js";
+import { SnapshotReceiver } from "./snapshot-receiver.js";
+import { sendSnapshot } from "./snapshot-sender.js";
+import type { BulkTransport } from "./snapshot-sender.js";
+import type { RevisionSource } from "./write-path.js";
+
+/** Messages to other nodes. */
+export interface ReplicaTransport extends BulkTransport {
+  send(nodeId: number, shardId: number, message: Message): void;
+  /** Asks the leader of a shard to close its revision as far as it can. */
+  nudge(nodeId: number, shardId: number): void;
+  /** Hands everything queued to the sockets. */
+  flush(): void;
+}
+
+/** Who is told what happens to replicas. */
+export interface ReplicaObserver {
+  roleChanged(replica: Replica): void;
+  applied(replica: Replica): void;
+  raftEvent(replica: Replica, event: RaftEvent): void;
+  /** End of a turn: answers that gathered are to be handed to their sockets. */
+  turnEnded(): void;
+}
+
+interface Persisting {
+  readonly replica: Replica;
+  readonly messages: readonly Message[];
+}
+
+const SNAPSHOT_RETRY_MS = 500;
+
+export class ReplicaHost implements ReplicaContext {
+  readonly store: Store;
+  readonly nodeId: number;
+  readonly snapshots: SnapshotReceiver;
+  readonly #env: Env;
+  readonly #settings: ReplicaSettings;
+  readonly #transport: ReplicaTransport;
+  readonly #observer: ReplicaObserver;
+  readonly #replicas: Map<number, Replica> = new Map();
+  readonly #sending: Set<string> = new Set();
+  readonly #runTurn = (): void => this.#turn();
+  #work: Replica[] = [];
+  #persisting: Persisting[] = [];
+  /** Batches handed to the log and not yet durable, oldest first. */
+  readonly #inLog: Persisting[][] = [];
+  #logged = false;
+  #turnPending = false;
+  #transfers = 0;
+  #timer: Timer | undefined;
+  #closed = false;
+  #nowMs = 0;
+
+  constructor(
+    env: Env,
+    store: Store,
+    settings: ReplicaSettings,
+    parts: { readonly transport: ReplicaTransport; readonly observer: ReplicaObserver },
+  ) {
+    this.#env = env;
+    this.store = store;
+    this.nodeId = settings.nodeId;
+    this.#settings = settings;
+    this.#transport = parts.transport;
+    this.#observer = parts.observer;
+    this.snapshots = new SnapshotReceiver(store, (shardId) => this.#replicas.get(shardId));
+    store.observe({
+      flushed: (shardId, state) => this.#treeFlushed(shardId, state),
+      treeDamaged: (shardId, error) => this.#treeDamaged(shardId, error),
+    });
+    this.#scheduleTick();
+  }
+
+  get replicas(): Iterable<Replica> {
+    return this.#replicas.values();
+  }
+
+  replica(shardId: number): Replica | undefined {
+    return this.#replicas.get(shardId);
+  }
+
+  nowMs(): number {
+    return this.#env.clock.monotonicMs();
+  }
+
+  /** Opens this node's replica of a shard, from what the disk holds or as a new one. */
+  open(
+    descriptor: ShardDescriptor,
+    recovered: RecoveredShard | undefined,
+    revisions: RevisionSource | undefined,
+    keyPrefixLength: number,
+  ): Replica {
+    const opened = openReplica(this, this.#settings, {
+      descriptor,
+      recovered,
+      nowMs: this.nowMs(),
+      random: () => this.#env.random.fraction(),
+    });
+    const replica = new Replica(this, descriptor, opened.replicaId, {
+      raft: opened.raft,
+      tree: opened.tree,
+      revisions,
+      keyPrefixLength,
+    });
+    this.#replicas.set(descriptor.shardId, replica);
+    this.#logged = true;
+    this.schedule(replica);
+    return replica;
+  }
+
+  schedule(replica: Replica): void {
+    if (replica.scheduled || this.#closed) return;
+    replica.scheduled = true;
+    this.#work.push(replica);
+    this.#requestTurn();
+  }
+
+  send(replica: Replica, message: Message): void {
+    this.#transport.send(replica.nodeOf(message.to), replica.shardId, message);
+  }
+
+  nudgeLeader(replica: Replica): void {
+    const leader = replica.leaderNodeId;
+    if (leader !== 0) this.#transport.nudge(leader, replica.shardId);
+  }
+
+  persisting(replica: Replica, logged: boolean, messages: readonly Message[]): void {
+    if (logged) this.#logged = true;
+    this.#persisting.push({ replica, messages });
+  }
+
+  applied(replica: Replica): void {
+    this.#observer.applied(replica);
+  }
+
+  roleChanged(replica: Replica): void {
+    this.#observer.roleChanged(replica);
+  }
+
+  observed(replica: Replica, event: RaftEvent): void {
+    this.#observer.raftEvent(replica, event);
+  }
+
+  /** The connection to a node broke: its shards look for other leaders at once. */
+  nodeLost(nodeId: number): void {
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) {
+      const lost = replica.replicaOn(nodeId);
+      if (lost === 0 || replica.raft.leaderId !== lost) continue;
+      replica.raft.leaderLost(nowMs);
+      this.#campaignByRank(replica, lost);
+    }
+  }
+
+  sendSnapshot(replica: Replica, to: number, term: number): void {
+    const name = `${replica.shardId}/${to}`;
+    if (this.#sending.has(name)) return;
+    this.#sending.add(name);
+    const target = {
+      shardId: replica.shardId,
+      nodeId: replica.nodeOf(to),
+      fromReplica: replica.replicaId,
+      toReplica: to,
+      term,
+    };
+    const done = (ok: boolean): void => {
+      this.#sending.delete(name);
+      if (this.#closed) return;
+      replica.raft.snapshotSent(to, ok);
+      this.schedule(replica);
+    };
+    sendSnapshot(this.store, this.#transport, target, ++this.#transfers).then(
+      () => done(true),
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#env.tracer.trace("warn", "snapshot not sent", { ...target, reason });
+        this.#env.timers.after(SNAPSHOT_RETRY_MS, () => done(false));
+      },
+    );
+  }
+
+  /** Stops everything; what waits is answered. The store is closed by its owner. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.snapshots.close();
+    for (const replica of this.#replicas.values()) replica.close();
+    this.#observer.turnEnded();
+  }
+
+  /** Followers take turns by their place among the replicas, so that votes do not split. */
+  #campaignByRank(replica: Replica, lost: number): void {
+    const candidates = replica.raft.configuration.voters.filter((id) => id !== lost);
+    const preferred = replica.replicaOn(replica.descriptor.preferredNodeId);
+    candidates.sort((a, b) => Number(b === preferred) - Number(a === preferred) || a - b);
+    const rank = candidates.indexOf(replica.replicaId);
+    if (rank < 0) return;
+    const term = replica.raft.term;
+    this.#env.timers.after(rank * this.#settings.campaignRankMs, () => {
+      if (this.#closed || replica.raft.term !== term || replica.raft.leaderId !== 0) return;
+      replica.raft.campaign(this.nowMs());
+      this.schedule(replica);
+    });
+  }
+
+  #requestTurn(): void {
+    if (this.#turnPending) return;
+    this.#turnPending = true;
+    this.#env.timers.endOfTurn(this.#runTurn);
+  }
+
+  #turn(): void {
+    this.#turnPending = false;
+    if (this.#closed) return;
+    const work = this.#work;
+    this.#work = [];
+    for (const replica of work) {
+      replica.scheduled = false;
+      replica.turn();
+    }
+    this.#commit();
+    this.#transport.flush();
+    this.#observer.turnEnded();
+  }
+
+  /** One write and one sync for everything the replicas handed to the log in this turn. */
+  #commit(): void {
+    if (this.#persisting.length === 0 && !this.#logged) return;
+    const batch = this.#persisting;
+    this.#persisting = [];
+    if (!this.#logged && this.#inLog.length === 0) {
+      this.#deliver(batch);
+      return;
+    }
+    if (!this.#logged) {
+      // Nothing new for the disk: these follow what is on its way there.
+      this.#inLog[this.#inLog.length - 1]!.push(...batch);
+      return;
+    }
+    this.#logged = false;
+    this.#inLog.push(batch);
+    this.store.log.commit(() => {
+      if (this.#closed) return;
+      this.#deliver(this.#inLog.shift()!);
+    });
+  }
+
+  #deliver(batch: readonly Persisting[]): void {
+    for (const { replica, messages } of batch) {
+      for (const message of messages) {
+        if (message.to === replica.replicaId) replica.step(message);
+        else this.send(replica, message);
+      }
+    }
+    this.#requestTurn();
+  }
+
+  /**
+   * A tick waits for one poll of the network, so that messages which came while the loop was held
+   * up are seen before their absence is.
+   */
+  #scheduleTick(): void {
+    this.#timer = this.#env.timers.after(this.#settings.tickMs, () => {
+      this.#env.timers.endOfTurn(() => {
+        if (this.#closed) return;
+        this.#nowMs = this.nowMs();
+        for (const replica of this.#replicas.values()) replica.tick(this.#nowMs);
+        this.#scheduleTick();
+      });
+    });
+  }
+
+  #treeFlushed(shardId: number, state: FlushedState): void {
+    if (this.#closed) return;
+    const replica = this.#replicas.get(shardId);
+    if (replica === undefined) return;
+    replica.treeFlushed(state);
+    this.schedule(replica);
+  }
+
+  #treeDamaged(shardId: number, error: Error): void {
+    this.#env.tracer.trace("error", "a tree is damaged; its replica stops serving", {
+      shardId,
+      reason: error.message,
+    });
+    const replica = this.#replicas.get(shardId);
+    if (replica === undefined) return;
+    this.#replicas.delete(shardId);
+    replica.close();
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * A replica: one shard's copy on this node. It drives the Raft core, the shared log, the state
+ * machine, and the paths of reads and writes. All of its state changes run to completion; what it
+ * hands to the log comes back as `persisted`.
+ *
+ * A turn:  propose what was evaluated → begin read rounds → take the core's Ready values, and for
+ *          each: send → hand to the log → apply → answer
+ */
+import { assert, must } from "../base/assert.js";
+import { lastIndexOf, ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
+import type { EntryRun } from "../base/entry-run.js";
+import { readU32 } from "../base/coding.js";
+import type { FlushedState } from "../lsm/entry.js";
+import type { Tree } from "../lsm/tree.js";
+import { MvccMachine } from "../mvcc/mvcc-machine.js";
+import type { ShardDescriptor } from "../protocol/cluster.js";
+import { notApplied } from "../protocol/errors.js";
+import type { KvError } from "../protocol/errors.js";
+import type { ReadLevel } from "../protocol/key-value.js";
+import { encodeConfiguration } from "../raft/configuration-codec.js";
+import type { Message } from "../raft/message.js";
+import type { Raft } from "../raft/raft.js";
+import type { RaftEvent, Ready } from "../raft/types.js";
+import type { Store } from "../store/store.js";
+import { ReadPath } from "./read-path.js";
+import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
+import type { AnswerFacts, Responder } from "./responder.js";
+import { LogTail } from "./log-tail.js";
+import type { StagedSnapshot } from "./snapshot-messages.js";
+import { WritePath } from "./write-path.js";
+import type { RevisionSource } from "./write-path.js";
+
+/** Ready values taken in one turn; more work than that waits for the next. */
+const READY_MAX = 8;
+
+/** What a replica needs of the host of all replicas. */
+export interface ReplicaContext {
+  readonly store: Store;
+  nowMs(): number;
+  schedule(replica: Replica): void;
+  send(replica: Replica, message: Message): void;
+  sendSnapshot(replica: Replica, to: number, term: number): void;
+  nudgeLeader(replica: Replica): void;
+  /** What is to be sent once what the replica just handed to the log is durable. */
+  persisting(replica: Replica, logged: boolean, messages: readonly Message[]): void;
+  applied(replica: Replica): void;
+  roleChanged(replica: Replica): void;
+  observed(replica: Replica, event: RaftEvent): void;
+}
+
+export interface ReplicaParts {
+  readonly raft: Raft;
+  readonly tree: Tree;
+  readonly revisions: RevisionSource | undefined;
+  readonly keyPrefixLength: number;
+}
+
+export class Replica {
+  readonly shardId: number;
+  readonly replicaId: number;
+  readonly keyspaceId: number;
+  readonly raft: Raft;
+  readonly revisions: RevisionSource | undefined;
+  readonly writes: WritePath;
+  readonly reads: ReadPath;
+  descriptor: ShardDescriptor;
+  readonly machine: MvccMachine;
+  tree: Tree;
+  /** Set while this replica is in the host's list of those with work. */
+  scheduled = false;
+  readonly #host: ReplicaContext;
+  readonly #facts: AnswerFacts;
+  readonly #tail = new LogTail();
+  #role: Raft["role"];
+  #leaderId: number;
+  #staged: StagedSnapshot | undefined;
+  #closed = false;
+
+  constructor(
+    host: ReplicaContext,
+    descriptor: ShardDescriptor,
+    replicaId: number,
+    parts: ReplicaParts,
+  ) {
+    this.#host = host;
+    this.descriptor = descriptor;
+    this.shardId = descriptor.shardId;
+    this.keyspaceId = descriptor.keyspaceId;
+    this.replicaId = replicaId;
+    this.raft = parts.raft;
+    this.tree = parts.tree;
+    this.revisions = parts.revisions;
+    this.machine = new MvccMachine(parts.tree, {
+      keyspaceId: descriptor.keyspaceId,
+      keyPrefixLength: parts.keyPrefixLength,
+      initial: parts.tree.flushed,
+    });
+    this.#role = parts.raft.role;
+    this.#leaderId = parts.raft.leaderId;
+    this.#facts = {
+      revision: 0,
+      shardId: this.shardId,
+      raftTerm: 0,
+      level: "linearizable",
+      ageMs: 0,
+    };
+    this.writes = new WritePath(this);
+    this.reads = new ReadPath(this);
+  }
+
+  readonly clockMs = (): number => this.#host.nowMs();
+
+  get leads(): boolean {
+    return this.raft.role === "leader" && this.raft.noopApplied;
+  }
+
+  get leaderNodeId(): number {
+    return this.nodeOf(this.raft.leaderId);
+  }
+
+  nodeOf(replicaId: number): number {
+    if (replicaId === 0) return 0;
+    return this.descriptor.replicas.find((each) => each.replicaId === replicaId)?.nodeId ?? 0;
+  }
+
+  replicaOn(nodeId: number): number {
+    return this.descriptor.replicas.find((each) => each.nodeId === nodeId)?.replicaId ?? 0;
+  }
+
+  epoch(): { readonly configuration: number; readonly range: number } {
+    return this.descriptor.epoch;
+  }
+
+  wake(): void {
+    this.#host.schedule(this);
+  }
+
+  notLeading(): KvError {
+    if (this.#closed) return notApplied("closed", "the node is shutting down");
+    if (this.raft.role === "leader") {
+      return notApplied("unavailable", "the leader is new and not ready yet; try again");
+    }
+    const leaderNodeId = this.leaderNodeId;
+    const message =
+      leaderNodeId === 0
+        ? "this shard has no leader at the moment"
+        : "another node leads this shard";
+    return notApplied("notLeader", message, { leaderNodeId });
+  }
+
+  /** A message from another replica of this shard. */
+  step(message: Message): void {
+    if (this.#closed) return;
+    this.raft.step(message, this.clockMs());
+    this.wake();
+  }
+
+  tick(nowMs: number): void {
+    this.raft.tick(nowMs);
+    this.writes.expire(nowMs);
+    this.reads.expire(nowMs);
+    if (this.raft.hasReady()) this.wake();
+  }
+
+  /** A snapshot has arrived whole; the core decides whether it is installed. */
+  offerSnapshot(staged: StagedSnapshot): void {
+    this.#staged?.install.abort();
+    this.#staged = staged;
+    this.raft.step(staged.message, this.clockMs());
+    this.wake();
+  }
+
+  /** The work of a turn. Called by the host only. */
+  turn(): void {
+    if (this.#closed) return;
+    this.writes.flush();
+    if (!this.writes.allocationPending) this.reads.allocationsResolved();
+    this.reads.flush();
+    for (let i = 0; i < READY_MAX && this.raft.hasReady(); i++) this.#handle(this.raft.ready());
+    if (this.raft.hasReady()) this.wake();
+    this.#dropUnwanted();
+    if (this.machine.hub.hasWork) this.#pump();
+    this.#host.store.maybeFlush(this.tree, () => this.flushedState());
+  }
+
+  /** The tree's content up to `state` is durable: the log behind it may go. */
+  treeFlushed(state: FlushedState): void {
+    const upTo = Math.min(
+      state.index,
+      this.#tail.trimmableTo(state.index, this.raft, this.replicaId),
+    );
+    if (upTo < this.raft.firstIndex) return;
+    this.raft.compactTo(upTo);
+    this.#host.store.log.trim(this.shardId, upTo);
+  }
+
+  flushedState(): FlushedState {
+    const index = this.raft.appliedIndex;
+    return this.machine.flushedState(
+      index,
+      must(this.raft.termAt(index), "the term of the applied index"),
+      encodeConfiguration(this.raft.configurationAt(index)),
+    );
+  }
+
+  confirm(responder: Responder, requestId: number, revision: number, response: Uint8Array): void {
+    this.reads.confirm({ responder, requestId, revision, response, minIndex: 0 });
+  }
+
+  acknowledge(write: PendingWrite): void {
+    const facts = this.#factsOf(write.revision, "linearizable", 0);
+    const out = write.responder.beginAnswer(write.requestId, facts);
+    if (write.response === undefined) out.u8(0);
+    else out.raw(write.response);
+    write.responder.endAnswer();
+  }
+
+  serveConfirmed(answer: ConfirmedAnswer): void {
+    const facts = this.#factsOf(answer.revision, "linearizable", 0);
+    const out = answer.responder.beginAnswer(answer.requestId, facts);
+    out.raw(answer.response);
+    answer.responder.endAnswer();
+  }
+
+  serve(read: ReadRequest, level: ReadLevel, revision: number, ageMs: number): void {
+    const out = read.responder.beginAnswer(read.requestId, this.#factsOf(revision, level, ageMs));
+    const error = this.#readInto(read, level === "stale" ? revision : this.#floorOf(read), out);
+    if (error === undefined) read.responder.endAnswer();
+    else read.responder.failed(read.requestId, error);
+  }
+
+  wantClose(): void {
+    if (this.raft.role === "leader") this.writes.wantClose();
+    else this.#host.nudgeLeader(this);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.writes.abandon();
+    this.reads.abandon();
+    this.#staged?.install.abort();
+  }
+
+  describe(): string {
+    return `shard ${this.shardId} replica ${this.replicaId}: ${this.raft.describe()}`;
+  }
+
+  #factsOf(revision: number, level: ReadLevel, ageMs: number): AnswerFacts {
+    const facts = this.#facts;
+    facts.revision = revision;
+    facts.raftTerm = this.raft.term;
+    facts.level = level;
+    facts.ageMs = Math.round(ageMs);
+    return facts;
+  }
+
+  /** A floor above everything applied asks for the newest: nothing at or below it is missing. */
+  #floorOf(read: ReadRequest): number {
+    const { revision, closedRevision } = this.machine;
+    return read.floorRevision > Math.max(revision, closedRevision) ? 0 : read.floorRevision;
+  }
+
+  #readInto(
+    read: ReadRequest,
+    atRevision: number,
+    out: Parameters<MvccMachine["readTransaction"]>[2],
+  ): KvError | undefined {
+    const { machine } = this;
+    if (read.transaction !== undefined) {
+      return machine.readTransaction(read.transaction, atRevision, out);
+    }
+    const revision = read.revision > 0 ? read.revision : atRevision;
+    return machine.readGet(
+      read.bytes,
+      read.keyOffset,
+      read.keyLength,
+      revision,
+      read.keysOnly,
+      out,
+    );
+  }
+
+  #handle(ready: Ready): void {
+    for (const message of ready.send) this.#host.send(this, message);
+    this.#persist(ready);
+    for (const run of ready.apply) this.#apply(run);
+    if (ready.apply.length > 0) {
+      this.reads.applied();
+      this.#host.applied(this);
+    }
+    for (const read of ready.reads) this.reads.confirmed(read.context, read.index);
+    for (const context of ready.readsFailed) this.reads.failed(context);
+    for (const { to, term } of ready.snapshotsToSend) this.#host.sendSnapshot(this, to, term);
+    if (this.raft.role !== this.#role || this.raft.leaderId !== this.#leaderId) this.#roleChanged();
+    for (const event of ready.events) this.#host.observed(this, event);
+  }
+
+  #persist(ready: Ready): void {
+    const { persist } = ready;
+    const { log } = this.#host.store;
+    if (persist !== undefined) {
+      if (persist.snapshot !== undefined) this.#install(persist.snapshot.index);
+      for (const run of persist.runs) {
+        log.append(this.shardId, this.replicaId, run);
+        this.#tail.appended(run);
+      }
+      if (persist.hardState !== undefined) {
+        log.saveHardState(this.shardId, this.replicaId, persist.hardState);
+      }
+    }
+    if (persist !== undefined || ready.sendAfterPersist.length > 0) {
+      this.#host.persisting(this, persist !== undefined, ready.sendAfterPersist);
+    }
+  }
+
+  /** The core accepted a snapshot: one manifest edit, then the log starts anew behind it. */
+  #install(index: number): void {
+    const staged = this.#staged;
+    assert(staged !== undefined && staged.state.index === index, "no staged snapshot to install");
+    this.#staged = undefined;
+    this.tree = staged.install.finish(staged.state, staged.files);
+    this.machine.reset(this.tree, staged.state);
+    this.#tail.reset();
+    this.#host.store.log.reset(this.shardId, this.replicaId, index, staged.state.term);
+    this.raft.applied(index);
+    this.#host.applied(this);
+  }
+
+  #apply(run: EntryRun): void {
+    if (run.kind === "command") {
+      const { bytes } = run;
+      let at = 0;
+      for (let i = 0; i < run.count; i++) {
+        const length = readU32(bytes, at);
+        at += ENTRY_HEADER_SIZE_BYTES;
+        this.machine.apply(run.firstIndex + i, run.term, bytes, at, length);
+        at += length;
+      }
+    } else {
+      this.machine.skip(run.firstIndex);
+    }
+    const last = lastIndexOf(run);
+    this.raft.applied(last);
+    this.writes.applied(last, run.term);
+  }
+
+  #roleChanged(): void {
+    const led = this.#role === "leader";
+    this.#role = this.raft.role;
+    this.#leaderId = this.raft.leaderId;
+    if (led && this.#role !== "leader") {
+      this.writes.leadershipEnded(this.clockMs());
+      this.reads.leadershipEnded();
+    }
+    this.#host.roleChanged(this);
+  }
+
+  /** Watchers that lag read some history; while a connection is full they are not asked again. */
+  #pump(): void {
+    this.machine.hub.pump();
+    if (this.machine.hub.hasWork) this.wake();
+  }
+
+  /** A snapshot that the core did not take is of no use any more. */
+  #dropUnwanted(): void {
+    this.#staged?.install.abort();
+    this.#staged = undefined;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Takes in Raft snapshots: stages the files as their chunks arrive, and offers the whole to the
+ * replica. Nothing of the replica changes before all of it is here; the core decides then, by term
+ * and index, whether it still wants it.
+ */
+import type { Message } from "../raft/message.js";
+import type { TreeInstall } from "../store/tree-install.js";
+import type { Store } from "../store/store.js";
+import type { Replica } from "./replica.js";
+import { configurationOf } from "./snapshot-sender.js";
+import type {
+  SnapshotAnswer,
+  SnapshotBegin,
+  SnapshotChunk,
+  SnapshotEnd,
+} from "./snapshot-messages.js";
+
+interface Transfer {
+  readonly begin: SnapshotBegin;
+  readonly install: TreeInstall;
+}
+
+const OK: SnapshotAnswer = {};
+
+export class SnapshotReceiver {
+  readonly #store: Store;
+  readonly #replica: (shardId: number) => Replica | undefined;
+  readonly #transfers: Map<number, Transfer> = new Map();
+
+  constructor(store: Store, replica: (shardId: number) => Replica | undefined) {
+    this.#store = store;
+    this.#replica = replica;
+  }
+
+  begin(begin: SnapshotBegin): SnapshotAnswer {
+    const replica = this.#replica(begin.shardId);
+    if (replica === undefined) return { refused: "this node has no replica of the shard" };
+    if (replica.replicaId !== begin.toReplica) return { refused: "meant for another replica" };
+    if (begin.term < replica.raft.term) return { refused: "from an older term" };
+    this.#transfers.get(begin.shardId)?.install.abort();
+    const install = this.#store.beginInstall(begin.shardId, replica.tree.range);
+    this.#transfers.set(begin.shardId, { begin, install });
+    return OK;
+  }
+
+  chunk(chunk: SnapshotChunk): SnapshotAnswer {
+    const transfer = this.#transfers.get(chunk.shardId);
+    if (transfer?.begin.transfer !== chunk.transfer) return { refused: "no such transfer" };
+    transfer.install.writeChunk(chunk.fileIndex, chunk.offset, chunk.bytes);
+    return OK;
+  }
+
+  end(end: SnapshotEnd): SnapshotAnswer {
+    const transfer = this.#transfers.get(end.shardId);
+    if (transfer?.begin.transfer !== end.transfer) return { refused: "no such transfer" };
+    this.#transfers.delete(end.shardId);
+    const replica = this.#replica(end.shardId);
+    if (replica === undefined) {
+      transfer.install.abort();
+      return { refused: "the replica is gone" };
+    }
+    const { begin, install } = transfer;
+    const { state, files } = begin;
+    const message: Message = {
+      kind: "installSnapshot",
+      from: begin.fromReplica,
+      to: begin.toReplica,
+      term: begin.term,
+      mark: { index: state.index, term: state.term, configuration: configurationOf(state) },
+    };
+    replica.offerSnapshot({ message, state, files, install });
+    return OK;
+  }
+
+  close(): void {
+    for (const transfer of this.#transfers.values()) transfer.install.abort();
+    this.#transfers.clear();
+  }
+}

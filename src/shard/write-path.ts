@@ -1,0 +1,378 @@
+/**
+ * The write path of a replica that leads. A write is evaluated when it arrives, into the batch that
+ * gathers in this turn; at the end of the turn the batch is proposed as one run of entries. A write
+ * is answered when its own entry has been applied here.
+ *
+ * If the term ends or the core refuses, everything not yet proposed leaves the overlay as a whole
+ * and is answered notApplied. What was proposed waits a while for its fate: its own entry applied
+ * is success, another entry in its place is notApplied, and silence is unknown.
+ *
+ * In a keyspace with many shards the revision comes from the sequencer, so writes queue, revisions
+ * are asked for as many as wait, and evaluation runs when they arrive: the order of revisions, of
+ * evaluation and of the log is one order, and no evaluation ever meets a write without a revision.
+ */
+import { assert } from "../base/assert.js";
+import { ByteWriter } from "../base/coding.js";
+import type { Evaluation, EvaluationContext } from "../mvcc/evaluation.js";
+import type { MvccMachine } from "../mvcc/mvcc-machine.js";
+import { KvError, notApplied } from "../protocol/errors.js";
+import type { Transaction } from "../protocol/operations.js";
+import type { PutView } from "../protocol/put-codec.js";
+import type { Raft } from "../raft/raft.js";
+import type { PendingWrite, WriteRequest } from "./requests.js";
+import type { Responder } from "./responder.js";
+
+/** How long a proposed write waits for news after leadership was lost. */
+const FATE_WAIT_MS = 1500;
+/** A replica with more writes than this in flight asks its clients to come back later. */
+const WRITES_IN_FLIGHT_MAX = 20_000;
+
+/** Revisions for keyspaces with many shards; answers in a later turn, exactly once. */
+export interface RevisionSource {
+  allocate(
+    request: { readonly keyspaceId: number; readonly shardId: number; readonly count: number },
+    done: (base: number | KvError) => void,
+  ): void;
+}
+
+/** What the write path needs of its replica. */
+export interface WriteHost {
+  readonly raft: Raft;
+  readonly machine: MvccMachine;
+  readonly shardId: number;
+  readonly keyspaceId: number;
+  /** undefined in a keyspace that counts its own revisions. */
+  readonly revisions: RevisionSource | undefined;
+  readonly clockMs: () => number;
+  epoch(): { readonly configuration: number; readonly range: number };
+  /** The error for who asks a replica that cannot serve as leader. */
+  notLeading(): KvError;
+  /** Hands an answer without effects to the read path, which confirms leadership first. */
+  confirm(responder: Responder, requestId: number, revision: number, response: Uint8Array): void;
+  /** Answers an applied write. */
+  acknowledge(write: PendingWrite): void;
+  wake(): void;
+}
+
+/** The one context object, filled again for each evaluation. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+interface QueuedWrite {
+  readonly responder: Responder;
+  readonly requestId: number;
+  readonly request: WriteRequest;
+}
+
+export class WritePath {
+  readonly #host: WriteHost;
+  readonly #batch = new ByteWriter(16 * 1024);
+  readonly #context: Writable<EvaluationContext>;
+  #batchCount = 0;
+  /** Writes evaluated into the batch, in order. */
+  #evaluated: PendingWrite[] = [];
+  /** Proposed writes in log order; the first still unanswered one is at #head. */
+  #pending: PendingWrite[] = [];
+  #head = 0;
+  /** Writes that wait for revisions. */
+  #queue: QueuedWrite[] = [];
+  #allocating = false;
+  #closeWanted = false;
+  #lostAtMs = 0;
+
+  constructor(host: WriteHost) {
+    this.#host = host;
+    this.#context = {
+      term: 0,
+      epoch: host.epoch(),
+      revision: 0,
+      closedRevision: 0,
+      clockMs: 0,
+    };
+  }
+
+  get inFlightCount(): number {
+    return this.#pending.length - this.#head + this.#evaluated.length + this.#queue.length;
+  }
+
+  /** Whether writes wait for revisions that were or will be asked for. */
+  get allocationPending(): boolean {
+    return this.#allocating || this.#queue.length > 0;
+  }
+
+  submitPut(responder: Responder, requestId: number, put: PutView): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return responder.failed(requestId, refusal);
+    if (this.#host.revisions !== undefined) {
+      const own = Object.assign(
+        Object.create(Object.getPrototypeOf(put) as object),
+        put,
+      ) as PutView;
+      this.#enqueue({ responder, requestId, request: { kind: "put", put: own } });
+      return;
+    }
+    const { machine } = this.#host;
+    this.#prepare(machine.lastEvaluatedRevision + 1);
+    this.#settle(responder, requestId, machine.evaluatePut(put, this.#context, this.#batch));
+  }
+
+  submitTransaction(responder: Responder, requestId: number, transaction: Transaction): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return responder.failed(requestId, refusal);
+    if (this.#host.revisions !== undefined) {
+      this.#enqueue({ responder, requestId, request: { kind: "transaction", transaction } });
+      return;
+    }
+    this.#evaluate(
+      { responder, requestId, request: { kind: "transaction", transaction } },
+      this.#host.machine.lastEvaluatedRevision + 1,
+    );
+  }
+
+  submitCompact(responder: Responder, requestId: number, revision: number): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return responder.failed(requestId, refusal);
+    const write: QueuedWrite = { responder, requestId, request: { kind: "compact", revision } };
+    if (this.#host.revisions !== undefined) return this.#enqueue(write);
+    this.#evaluate(write, this.#host.machine.lastEvaluatedRevision + 1);
+  }
+
+  /** Asks that the closed revision be raised as far as it can be, through the log. */
+  wantClose(): void {
+    if (this.#host.revisions === undefined || !this.#leads()) return;
+    this.#closeWanted = true;
+    this.#host.wake();
+  }
+
+  /** End of turn: asks for revisions and proposes what was evaluated. */
+  flush(): void {
+    this.#allocate();
+    if (this.#batchCount === 0) return;
+    const { raft } = this.#host;
+    const count = this.#batchCount;
+    const term = this.#context.term;
+    const result = raft.propose(this.#batch.copy(), count, term);
+    this.#batch.reset();
+    this.#batchCount = 0;
+    const writes = this.#evaluated;
+    this.#evaluated = [];
+    if (result.kind !== "accepted") {
+      this.#host.machine.dropOverlay();
+      const error = refused(result.kind === "refused" ? result.reason : "notLeader", this.#host);
+      for (const write of writes) write.responder.failed(write.requestId, error);
+      return;
+    }
+    // An entry without a client (a close) has no write, so writes carry their place in the batch.
+    for (const write of writes) {
+      write.index += result.firstIndex;
+      write.term = result.term;
+      this.#pending.push(write);
+    }
+  }
+
+  /** Entries up to `lastIndex`, all of `term`, have been applied. */
+  applied(lastIndex: number, term: number): void {
+    while (this.#head < this.#pending.length) {
+      const write = this.#pending[this.#head]!;
+      if (write.index > lastIndex) break;
+      this.#head++;
+      if (write.term === term) this.#host.acknowledge(write);
+      else write.responder.failed(write.requestId, overwritten());
+    }
+    if (this.#head === this.#pending.length) {
+      this.#pending.length = 0;
+      this.#head = 0;
+    } else if (this.#head > 4096) {
+      this.#pending = this.#pending.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** This replica no longer leads the term in which it evaluated. */
+  leadershipEnded(nowMs: number): void {
+    const error = this.#host.notLeading();
+    this.#batch.reset();
+    this.#batchCount = 0;
+    this.#host.machine.dropOverlay();
+    const unproposed = this.#evaluated;
+    this.#evaluated = [];
+    for (const write of unproposed) write.responder.failed(write.requestId, error);
+    this.#failQueue(error);
+    this.#closeWanted = false;
+    this.#lostAtMs = nowMs;
+  }
+
+  /** Gives up on the fate of writes whose leader was lost too long ago. */
+  expire(nowMs: number): void {
+    if (this.#lostAtMs === 0 || nowMs - this.#lostAtMs < FATE_WAIT_MS) return;
+    this.#lostAtMs = 0;
+    const term = this.#host.raft.term;
+    const leads = this.#host.raft.role === "leader";
+    const kept: PendingWrite[] = [];
+    for (let i = this.#head; i < this.#pending.length; i++) {
+      const write = this.#pending[i]!;
+      if (leads && write.term === term) kept.push(write);
+      else write.responder.failed(write.requestId, fateUnknown());
+    }
+    this.#pending = kept;
+    this.#head = 0;
+  }
+
+  /** The replica closes: nobody will hear of these writes any more. */
+  abandon(): void {
+    for (let i = this.#head; i < this.#pending.length; i++) {
+      const write = this.#pending[i]!;
+      write.responder.failed(write.requestId, fateUnknown());
+    }
+    this.#pending.length = 0;
+    this.#head = 0;
+    this.leadershipEnded(0);
+  }
+
+  #leads(): boolean {
+    return this.#host.raft.role === "leader" && this.#host.raft.noopApplied;
+  }
+
+  #refusal(): KvError | undefined {
+    if (!this.#leads()) return this.#host.notLeading();
+    if (this.inFlightCount >= WRITES_IN_FLIGHT_MAX) {
+      return notApplied("overloaded", "too many writes are in flight on this shard; try again");
+    }
+    return undefined;
+  }
+
+  #prepare(revision: number): void {
+    const context = this.#context;
+    context.term = this.#host.raft.term;
+    context.revision = revision;
+    context.closedRevision = revision;
+    context.clockMs = this.#host.clockMs();
+    context.epoch = this.#host.epoch();
+  }
+
+  /** Evaluates a write; true where it took the revision. */
+  #evaluate(write: QueuedWrite, revision: number): boolean {
+    const { machine } = this.#host;
+    const { request } = write;
+    this.#prepare(revision);
+    if (request.kind === "put") {
+      const evaluation = machine.evaluatePut(request.put, this.#context, this.#batch);
+      return this.#settle(write.responder, write.requestId, evaluation);
+    }
+    if (request.kind === "transaction") {
+      const evaluation = machine.evaluateTransaction(
+        request.transaction,
+        this.#context,
+        this.#batch,
+      );
+      return this.#settle(write.responder, write.requestId, evaluation);
+    }
+    this.#context.closedRevision = revision - 1;
+    const evaluation = machine.evaluateCompact(request.revision, this.#context, this.#batch);
+    this.#settle(write.responder, write.requestId, evaluation);
+    return false;
+  }
+
+  #settle(responder: Responder, requestId: number, evaluation: Evaluation): boolean {
+    if (evaluation.outcome === "refused") {
+      responder.failed(requestId, evaluation.error!);
+      return false;
+    }
+    if (evaluation.outcome === "noEffects") {
+      this.#host.confirm(responder, requestId, evaluation.revision, evaluation.response!);
+      return false;
+    }
+    this.#evaluated.push({
+      responder,
+      requestId,
+      revision: evaluation.revision,
+      response: evaluation.response,
+      index: this.#batchCount,
+      term: 0,
+    });
+    this.#batchCount++;
+    this.#host.wake();
+    return true;
+  }
+
+  #enqueue(write: QueuedWrite): void {
+    this.#queue.push(write);
+    this.#host.wake();
+  }
+
+  /** One request for revisions at a time: what arrives meanwhile gathers for the next. */
+  #allocate(): void {
+    const { revisions, shardId, keyspaceId, raft } = this.#host;
+    if (revisions === undefined || this.#allocating || !this.#leads()) return;
+    if (this.#queue.length === 0 && !this.#closeWanted) return;
+    const count = this.#queue.length;
+    const term = raft.term;
+    this.#allocating = true;
+    revisions.allocate({ keyspaceId, shardId, count }, (base) => {
+      this.#allocating = false;
+      this.#allocated(base, count, term);
+      this.#host.wake();
+    });
+  }
+
+  #allocated(base: number | KvError, count: number, term: number): void {
+    const { raft } = this.#host;
+    if (raft.term !== term || raft.role !== "leader") {
+      this.#failQueue(this.#host.notLeading());
+      return;
+    }
+    const writes = this.#queue.splice(0, count);
+    if (typeof base !== "number") {
+      for (const write of writes) write.responder.failed(write.requestId, base);
+      return;
+    }
+    // `base` is the first revision of ours; without any it is the newest one given to anybody.
+    let next = base;
+    for (const write of writes) {
+      if (this.#evaluate(write, next)) next++;
+    }
+    if (this.#closeWanted) this.#close(count === 0 ? base : base + count - 1);
+  }
+
+  /** Every revision up to `revision` that this shard ever got is evaluated: says so in the log. */
+  #close(revision: number): void {
+    this.#closeWanted = false;
+    const { machine } = this.#host;
+    if (revision <= machine.closedRevision) return;
+    this.#prepare(machine.lastEvaluatedRevision);
+    this.#context.closedRevision = revision;
+    machine.encodeClose(this.#context, this.#batch);
+    this.#batchCount++;
+    assert(this.#batchCount > 0);
+  }
+
+  #failQueue(error: KvError): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const write of queue) write.responder.failed(write.requestId, error);
+  }
+}
+
+function overwritten(): KvError {
+  return notApplied(
+    "unavailable",
+    "the leader changed before the write was replicated; it was not applied",
+  );
+}
+
+function fateUnknown(): KvError {
+  return new KvError(
+    "unavailable",
+    "the leader was lost while the write was under way; it may have been applied",
+    "unknown",
+  );
+}
+
+function refused(reason: string, host: WriteHost): KvError {
+  if (reason === "uncommittedLimit") {
+    return notApplied("overloaded", "too much is waiting to be replicated; try again");
+  }
+  if (reason === "transferring") {
+    return notApplied("unavailable", "leadership is being handed over; try again");
+  }
+  return host.notLeading();
+}
