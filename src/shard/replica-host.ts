@@ -84,6 +84,10 @@ export class ReplicaHost implements ReplicaContext {
     this.snapshots = new SnapshotReceiver(store, (shardId) => this.#replicas.get(shardId));
     store.observe({
       flushed: (shardId, state) => this.#treeFlushed(shardId, state),
+      flushWanted: (shardId) => {
+        const replica = this.#replicas.get(shardId);
+        if (replica !== undefined) this.schedule(replica);
+      },
       treeDamaged: (shardId, error) => this.#treeDamaged(shardId, error),
     });
     this.#scheduleTick();

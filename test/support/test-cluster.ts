@@ -1,0 +1,141 @@
+/**
+ * A cluster for tests: real nodes in this process, on loopback and in a temporary directory, each
+ * with its own Env, whose disk a test may replace. Stopped and removed by `close`.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { must } from "../../src/base/assert.js";
+import type { Disk } from "../../src/env/disk.js";
+import type { Env } from "../../src/env/env.js";
+import { inlineJobs } from "../../src/env/jobs.js";
+import { createNodeEnv } from "../../src/env/node/node-env.js";
+import { SILENT_TRACER } from "../../src/env/tracer.js";
+import type { Tracer } from "../../src/env/tracer.js";
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
+import type { NodeConfig } from "../../src/node/config.js";
+import { startNode } from "../../src/node/node.js";
+import type { RunningNode } from "../../src/node/node.js";
+import { runStoreJob } from "../../src/store/jobs.js";
+import type { StoreJob } from "../../src/store/jobs.js";
+
+export interface TestClusterOptions {
+  readonly nodeCount?: number | undefined;
+  readonly config?: Partial<NodeConfig> | undefined;
+  readonly tracer?: ((name: string) => Tracer) | undefined;
+  readonly disk?: ((name: string, disk: Disk) => Disk) | undefined;
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+/** Small enough that a cluster starts in a moment. */
+const SMALL: Partial<NodeConfig> = {
+  segmentSizeBytes: 8 * MEBIBYTE,
+  memtablesBytesMax: 32 * MEBIBYTE,
+  blockCacheBytes: 8 * MEBIBYTE,
+  reservedBytes: MEBIBYTE,
+};
+
+export class TestCluster {
+  readonly directory: string;
+  readonly names: readonly string[];
+  readonly #options: TestClusterOptions;
+  readonly #nodes: Map<string, RunningNode> = new Map();
+  readonly #peerAddresses: Map<string, string> = new Map();
+  readonly #clientAddresses: Map<string, string> = new Map();
+
+  private constructor(options: TestClusterOptions) {
+    this.#options = options;
+    this.directory = mkdtempSync(join(tmpdir(), "flotilla-test-"));
+    this.names = Array.from({ length: options.nodeCount ?? 3 }, (_, i) => `n${i + 1}`);
+  }
+
+  static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(options);
+    for (const name of cluster.names) {
+      cluster.#peerAddresses.set(name, await freeAddress());
+      cluster.#clientAddresses.set(name, await freeAddress());
+    }
+    await Promise.all(cluster.names.map((name) => cluster.startNode(name)));
+    return cluster;
+  }
+
+  get endpoints(): readonly string[] {
+    return this.names.map((name) => must(this.#clientAddresses.get(name)));
+  }
+
+  endpoint(name: string): string {
+    return must(this.#clientAddresses.get(name));
+  }
+
+  peerAddress(name: string): string {
+    return must(this.#peerAddresses.get(name));
+  }
+
+  node(name: string): RunningNode {
+    return must(this.#nodes.get(name), name);
+  }
+
+  nameOf(nodeId: number): string {
+    return must(this.names.find((name) => this.#nodes.get(name)?.nodeId === nodeId));
+  }
+
+  config(name: string): NodeConfig {
+    return {
+      ...DEFAULT_CONFIG,
+      ...SMALL,
+      ...this.#options.config,
+      name,
+      dataDirectory: join(this.directory, name),
+      listenClient: must(this.#clientAddresses.get(name)),
+      listenPeer: must(this.#peerAddresses.get(name)),
+      initialCluster: this.names.map((each) => ({
+        name: each,
+        peerAddress: must(this.#peerAddresses.get(each)),
+      })),
+    };
+  }
+
+  env(name: string): Env {
+    const real = createNodeEnv();
+    return {
+      ...real,
+      tracer: this.#options.tracer?.(name) ?? SILENT_TRACER,
+      disk: this.#options.disk?.(name, real.disk) ?? real.disk,
+      jobs: inlineJobs((job) => runStoreJob(real.disk, job as StoreJob)),
+    };
+  }
+
+  async startNode(name: string): Promise<RunningNode> {
+    const node = await startNode(this.env(name), this.config(name));
+    this.#nodes.set(name, node);
+    return node;
+  }
+
+  async stopNode(name: string): Promise<void> {
+    const node = this.node(name);
+    this.#nodes.delete(name);
+    await node.close();
+  }
+
+  /** Ends a node without any goodbye. */
+  async crashNode(name: string): Promise<void> {
+    const node = this.node(name);
+    this.#nodes.delete(name);
+    await node.crash();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#nodes.values()].map((node) => node.crash()));
+    this.#nodes.clear();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+async function freeAddress(): Promise<string> {
+  const { network } = createNodeEnv();
+  const listener = await network.listen("127.0.0.1:0", (socket) => socket.destroy());
+  const { address } = listener;
+  await listener.close();
+  return address;
+}
