@@ -114,13 +114,19 @@ export class ShardRecord {
     this.tailUnknown = false;
   }
 
-  /** Marks what lies in [from, last] as lost, keeping its place and terms. */
-  loseFrom(from: number): void {
-    const affected = this.spans.filter((span) => span.lastIndex >= from);
-    this.truncateFrom(from);
-    for (const span of affected) {
-      const firstIndex = Math.max(from, span.firstIndex);
-      this.spans.push({ ...span, firstIndex, lastIndex: span.lastIndex, lost: true });
+  /** Marks what lies in [from, to] as lost, keeping its place and terms. */
+  lose(from: number, to: number): void {
+    for (const span of this.spans.splice(0)) {
+      const { firstIndex, lastIndex } = span;
+      const before = Math.min(lastIndex, from - 1);
+      const after = Math.max(firstIndex, to + 1);
+      if (firstIndex <= before) this.spans.push({ ...span, lastIndex: before });
+      const first = Math.max(firstIndex, from);
+      const last = Math.min(lastIndex, to);
+      if (first <= last) {
+        this.spans.push({ ...span, firstIndex: first, lastIndex: last, lost: true });
+      }
+      if (after <= lastIndex) this.spans.push({ ...span, firstIndex: after });
     }
   }
 

@@ -61,7 +61,7 @@ export class ShardTable {
       record.hardStateLost = true;
       record.tailUnknown = true;
       const commitIndex = record.hardState?.commitIndex ?? 0;
-      record.loseFrom(Math.max(commitIndex, record.baseIndex) + 1);
+      record.lose(Math.max(commitIndex, record.baseIndex) + 1, record.lastIndex);
     }
   }
 
@@ -129,14 +129,14 @@ export class ShardTable {
       case ITEM.lost: {
         this.#fillHole(record, item.index - 1, item.term, segment);
         const lastIndex = item.index + item.extra - 1;
-        if (record.lastIndex >= lastIndex) record.loseFrom(item.index);
-        else this.#fillHole(record, lastIndex, item.term, segment);
+        record.lose(item.index, lastIndex);
+        this.#fillHole(record, lastIndex, item.term, segment);
         return;
       }
       case ITEM.tail:
         this.#fillHole(record, item.index, item.term, segment);
         record.truncateFrom(item.index + 1);
-        if (record.lastTerm !== item.term) record.loseFrom(record.baseIndex + 1);
+        if (record.lastTerm !== item.term) record.lose(record.baseIndex + 1, record.lastIndex);
         record.tailUnknown = (item.flags & FLAG_TAIL_UNKNOWN) !== 0;
         return;
       default:

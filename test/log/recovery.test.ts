@@ -1,0 +1,234 @@
+/** What a start makes of torn ends, rotten middles and lost headers. */
+import { describe, expect, test } from "vitest";
+import { equalBytes } from "../../src/base/bytes.js";
+import { Prng } from "../../src/base/prng.js";
+import { MemoryDisk } from "../support/memory-disk.js";
+import { commitNow, DIRECTORY, entries, openLog, outline, settle, SMALL } from "./support.js";
+import type { Opened } from "./support.js";
+
+const FIRST = `${DIRECTORY}/0000000001.log`;
+const BLOCK = 4096;
+
+/** Three shards, one committed batch per step, on a disk that is then copied around. */
+function threeBatches(): { opened: Opened; ends: number[] } {
+  const opened = openLog();
+  settle(opened);
+  const ends: number[] = [];
+  for (let step = 0; step < 3; step++) {
+    for (const shard of [1, 2]) {
+      opened.log.saveHardState(shard, 1, { term: 1, vote: 1, commitIndex: step * 2 });
+      opened.log.append(shard, 1, entries(shard, step * 2 + 1, 2, 1, 700));
+    }
+    commitNow(opened);
+    ends.push(Number(/at (\d+)/.exec(opened.log.describe())?.[1]));
+  }
+  return { opened, ends };
+}
+
+function withBytes(opened: Opened, change: (bytes: Uint8Array) => void): Opened {
+  const disk = opened.disk.crash(new Prng(1), "keepAll");
+  const bytes = disk.content(FIRST);
+  change(bytes);
+  disk.setContent(FIRST, bytes);
+  return openLog(disk);
+}
+
+describe("the torn end", () => {
+  test("at every byte of the last batch leaves what came before, intact", () => {
+    const opened = openLog(undefined, { segmentSizeBytes: 16384, firstSegmentSizeBytes: 16384 });
+    for (const index of [1, 2]) {
+      opened.log.append(1, 1, entries(1, index, 1, 1, 500));
+      opened.log.append(2, 1, entries(2, index, 1, 1, 500));
+      commitNow(opened);
+    }
+    const end = Number(/at (\d+)/.exec(opened.log.describe())?.[1]);
+    for (let cut = end - BLOCK; cut < end; cut++) {
+      const { recovered, shardsMayBeMissing } = withBytes(opened, (bytes) => {
+        bytes.fill(0, cut, end);
+      });
+      const [one, two] = [recovered.get(1)!, recovered.get(2)!];
+      const healthy = one.health.kind === "intact" && two.health.kind === "intact";
+      if (!healthy || shardsMayBeMissing) throw new Error(`cut at ${cut} is called corrupt`);
+      if (outline(one) !== outline(two)) throw new Error(`cut at ${cut} leaves half a batch`);
+      // Only zeros and the trailer follow the payload: without them the batch is still whole.
+      expect(outline(one)).toBe(cut < end - BLOCK + 1152 ? "1-1@1" : outline(one));
+      expect(["1-1@1", "1-2@1"]).toContain(outline(one));
+    }
+  });
+
+  test("is cut the same way when the recovering process crashes, too", () => {
+    const { opened, ends } = threeBatches();
+    const torn = opened.disk.crash(new Prng(1), "keepAll");
+    const bytes = torn.content(FIRST);
+    bytes.fill(0, ends[1]! + 600, ends[2]);
+    torn.setContent(FIRST, bytes);
+    for (let seed = 0; seed < 50; seed++) {
+      const prng = new Prng(seed);
+      const half = torn.crash(prng, "keepAll");
+      half.haltAt(prng.between(0, 12));
+      try {
+        openLog(half);
+      } catch {
+        // The machine stopped in the middle of the start.
+      }
+      const after = openLog(half.crash(prng));
+      expect(outline(after.recovered.get(1))).toBe("1-4@1");
+      expect(after.recovered.get(1)!.health.kind).toBe("intact");
+    }
+  });
+});
+
+describe("corruption", () => {
+  test("of a payload keeps length, term and vote, and says from where it is lost", () => {
+    const { opened, ends } = threeBatches();
+    const { recovered, shardsMayBeMissing } = withBytes(opened, (bytes) => {
+      // Inside the second batch's payload: its header ends before, the copy comes after.
+      bytes[ends[0]! + 1200]! ^= 1;
+    });
+    expect(shardsMayBeMissing).toBe(false);
+    const shard = recovered.get(1)!;
+    expect(outline(shard)).toBe("1-2@1");
+    expect(shard.hardState).toEqual({ term: 1, vote: 1, commitIndex: 4 });
+    expect(shard.health).toEqual({
+      kind: "corrupt",
+      hardStateLost: false,
+      tailUnknown: false,
+      firstLostIndex: 3,
+      lastIndex: 6,
+      lastTerm: 1,
+    });
+  });
+
+  test("of a header is nothing: its copy serves", () => {
+    const { opened, ends } = threeBatches();
+    const { recovered } = withBytes(opened, (bytes) => {
+      bytes[ends[0]! + 20]! ^= 1;
+    });
+    expect(outline(recovered.get(1))).toBe("1-6@1");
+    expect(recovered.get(1)!.health.kind).toBe("intact");
+  });
+
+  test("of a header and its copy makes every shard suspect", () => {
+    const { opened, ends } = threeBatches();
+    const { recovered, shardsMayBeMissing } = withBytes(opened, (bytes) => {
+      bytes.fill(0xee, ends[0], ends[1]);
+    });
+    expect(shardsMayBeMissing).toBe(true);
+    const health = recovered.get(1)!.health;
+    expect(health).toMatchObject({ kind: "corrupt", firstLostIndex: 1, lastIndex: 6 });
+  });
+
+  test("is not laundered by the next start", () => {
+    const { opened, ends } = threeBatches();
+    for (const spoil of [
+      (bytes: Uint8Array) => void (bytes[ends[0]! + 1200]! ^= 1),
+      (bytes: Uint8Array) => void bytes.fill(0xee, ends[0], ends[1]),
+    ]) {
+      const once = withBytes(opened, spoil);
+      const twice = openLog(once.disk.crash(new Prng(1), "loseAll"));
+      const thrice = openLog(twice.disk.crash(new Prng(1), "loseAll"));
+      expect(once.recovered.get(1)!.health.kind).toBe("corrupt");
+      expect(twice.recovered.get(1)!.health).toEqual(once.recovered.get(1)!.health);
+      expect(thrice.recovered.get(1)!.health).toEqual(once.recovered.get(1)!.health);
+    }
+  });
+
+  test("is healed by a reset, or by appending and saving again", () => {
+    const { opened, ends } = threeBatches();
+    const once = withBytes(opened, (bytes) => bytes.fill(0xee, ends[0], ends[1]));
+    once.log.saveHardState(1, 1, { term: 2, vote: 0, commitIndex: 0 });
+    once.log.append(1, 1, entries(1, 1, 7, 1));
+    once.log.saveHardState(2, 1, { term: 2, vote: 0, commitIndex: 9 });
+    once.log.reset(2, 1, 9, 2);
+    commitNow(once);
+    const { recovered } = openLog(once.disk.crash(new Prng(1), "loseAll"));
+    expect(recovered.get(1)!.health.kind).toBe("intact");
+    expect(outline(recovered.get(1))).toBe("1-7@1");
+    expect(recovered.get(2)!.health.kind).toBe("intact");
+  });
+
+  test("of the last batch is found once a marker has promised it", () => {
+    const { opened, ends } = threeBatches();
+    opened.env.fake.advance(200);
+    settle(opened);
+    const spoil = (bytes: Uint8Array): void => void (bytes[ends[1]! + 1200]! ^= 1);
+    const health = withBytes(opened, spoil).recovered.get(1)!.health;
+    expect(health).toMatchObject({ kind: "corrupt", firstLostIndex: 5, lastIndex: 6 });
+  });
+
+  test("of any single bit is repaired, told, or leaves the end torn; never passed off", () => {
+    const { opened, ends } = threeBatches();
+    opened.env.fake.advance(200);
+    settle(opened);
+    const prng = new Prng(7);
+    for (let round = 0; round < 300; round++) {
+      const at = prng.between(0, ends[2]! - 1);
+      const { recovered } = withBytes(opened, (bytes) => {
+        bytes[at]! ^= 1 << prng.between(0, 7);
+      });
+      for (const shard of [1, 2]) {
+        const found = recovered.get(shard)!;
+        if (found.health.kind === "intact") expect(outline(found)).toBe("1-6@1");
+        let index = 1;
+        for (const run of found.runs) {
+          expect(equalBytes(run.bytes, entries(shard, index, 2, 1, 700).bytes)).toBe(true);
+          index += 2;
+        }
+      }
+    }
+  });
+
+  test("a segment that is gone is noticed", () => {
+    const opened = openLog();
+    for (let i = 0; i < 12; i++) {
+      opened.log.saveHardState(1, 1, { term: 1, vote: 1, commitIndex: i * 2 });
+      opened.log.append(1, 1, entries(1, i * 2 + 1, 2, 1, 8000));
+      commitNow(opened);
+    }
+    settle(opened);
+    const disk = opened.disk.crash(new Prng(1), "keepAll");
+    expect(disk.list(DIRECTORY).length).toBeGreaterThan(3);
+    disk.remove(`${DIRECTORY}/0000000002.log`);
+    const shard = openLog(disk).recovered.get(1)!;
+    expect(shard.health).toMatchObject({ kind: "corrupt", lastIndex: 24 });
+    expect(shard.runs.length).toBeGreaterThan(0);
+    expect(shard.runs.length).toBeLessThan(12);
+  });
+});
+
+describe("a start", () => {
+  test("makes the last batch durable again before anything is built upon it", () => {
+    const disk = new MemoryDisk({ completion: "manual" });
+    const first = openLog(disk, SMALL);
+    settle(first);
+    first.log.append(1, 1, entries(1, 1, 3, 1));
+    let acknowledged = false;
+    first.log.commit(() => {
+      acknowledged = true;
+    });
+    // The write reaches the page cache, the process dies, the machine does not.
+    const cached = disk.crash(new Prng(1), "keepAll");
+    expect(acknowledged).toBe(false);
+    const second = openLog(cached);
+    expect(outline(second.recovered.get(1))).toBe("1-3@1");
+    const third = openLog(second.disk.crash(new Prng(1), "loseAll"));
+    expect(outline(third.recovered.get(1))).toBe("1-3@1");
+  });
+
+  test("many starts in a row neither lose nor pile up", () => {
+    let opened = openLog();
+    opened.log.saveHardState(1, 1, { term: 4, vote: 2, commitIndex: 1 });
+    opened.log.append(1, 1, entries(1, 1, 3, 4));
+    commitNow(opened);
+    for (let i = 0; i < 10; i++) {
+      settle(opened);
+      opened = openLog(opened.disk.crash(new Prng(i), "loseAll"));
+      expect(outline(opened.recovered.get(1))).toBe("1-3@4");
+      expect(opened.recovered.get(1)!.hardState!.vote).toBe(2);
+    }
+    opened.log.trim(1, 3);
+    commitNow(opened);
+    settle(opened);
+    expect(opened.log.stats().segments).toBeLessThanOrEqual(3);
+  });
+});
