@@ -6,8 +6,8 @@
 import type { Clock } from "../env/clock.js";
 import type { Timers } from "../env/timers.js";
 
-const TICK_MS = 10;
-const SLOT_COUNT = 512;
+const TICK_MS = 5;
+const SLOT_COUNT = 1024;
 
 /** What can expire. The fields belong to the wheel; a new entry has them as `freshDeadline`. */
 export interface DeadlineEntry {

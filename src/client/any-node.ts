@@ -1,0 +1,83 @@
+/**
+ * Requests that belong to no shard of a user: asked of one node after the other until one answers.
+ * The placement group's leader is asked first where it is known. The retry policy is that of
+ * routed calls.
+ */
+import type { ByteReader, ByteWriter } from "../base/coding.js";
+import { KvError, notApplied } from "../protocol/errors.js";
+import { MESSAGE_TYPES } from "../protocol/message-types.js";
+import { closedError } from "./session.js";
+import type { Session } from "./session.js";
+
+export interface NodeRequest<Answer> {
+  readonly type: number;
+  readonly isRead: boolean;
+  readonly encode: (out: ByteWriter) => void;
+  readonly decode: (reader: ByteReader) => Answer;
+}
+
+const PAUSE_MS = 20;
+const READ_ATTEMPT_MS = 1500;
+
+/** Asks the placement group's leader, or whoever can hand the request on to it. */
+export async function askPlacement<Answer>(
+  session: Session,
+  request: NodeRequest<Answer>,
+): Promise<Answer> {
+  const timeoutMs = session.options.requestTimeoutMs;
+  const endMs = session.env.clock.monotonicMs() + timeoutMs;
+  let last: KvError = notApplied("unavailable", "no endpoint");
+  while (session.env.clock.monotonicMs() < endMs) {
+    for (const address of session.addresses(session.placementLeader)) {
+      if (session.closed) throw closedError();
+      const remaining = Math.ceil(endMs - session.env.clock.monotonicMs());
+      if (remaining <= 0) break;
+      try {
+        return await askAddress(session, address, request, remaining);
+      } catch (error) {
+        last = KvError.from(error);
+        learnLeader(session, last);
+        if (!mayRetry(last, request.isRead)) throw last;
+      }
+    }
+    await new Promise<void>((resolve) => session.env.timers.after(PAUSE_MS, resolve));
+  }
+  const text = `no answer from the placement group in ${timeoutMs} ms: ${last.message}`;
+  throw notApplied("timeout", text);
+}
+
+/** One request to one address, once. */
+export async function askAddress<Answer>(
+  session: Session,
+  address: string,
+  request: NodeRequest<Answer>,
+  timeoutMs: number,
+): Promise<Answer> {
+  const client = await session.linkTo(address).connected();
+  const attemptMs = request.isRead ? Math.min(timeoutMs, READ_ATTEMPT_MS) : timeoutMs;
+  return client.request(request.type, request.encode, request.decode, attemptMs);
+}
+
+/** The present revision of a keyspace over all its shards. */
+export function askRevision(session: Session, keyspaceId: number): Promise<number> {
+  return askPlacement(session, {
+    type: MESSAGE_TYPES.sequence,
+    isRead: true,
+    encode: (out) => out.u32(keyspaceId),
+    decode: (reader) => reader.u53(),
+  });
+}
+
+function learnLeader(session: Session, error: KvError): void {
+  const leader = error.details.leaderNodeId;
+  if (leader !== undefined) session.placementLeader = leader;
+}
+
+function mayRetry(error: KvError, isRead: boolean): boolean {
+  const passing =
+    error.code === "notLeader" ||
+    error.code === "unavailable" ||
+    error.code === "timeout" ||
+    error.code === "overloaded";
+  return passing && (error.outcome === "notApplied" || isRead);
+}

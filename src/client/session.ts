@@ -1,0 +1,206 @@
+/**
+ * What all views of one client share: the route map, the links to the nodes, one wheel for all
+ * deadlines, and what is learned from refusals. It decides where a call goes; calls decide whether
+ * they go again.
+ */
+import { KvError, notApplied } from "../protocol/errors.js";
+import { decodePlain } from "../protocol/admin-codec.js";
+import type { MapResponse } from "../protocol/admin-messages.js";
+import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
+import { READ_LEVELS } from "../protocol/key-value.js";
+import { MESSAGE_TYPES } from "../protocol/message-types.js";
+import { RouteMap } from "../route/route-map.js";
+import type { Route } from "../route/route-map.js";
+import { DeadlineWheel } from "../rpc/deadline-wheel.js";
+import type { RequestClient } from "../rpc/request-client.js";
+import { NodeLink } from "./node-link.js";
+import type { ClientEnv } from "./node-link.js";
+
+export interface SessionOptions {
+  readonly endpoints: readonly string[];
+  readonly requestTimeoutMs: number;
+  readonly connections: number;
+  readonly requestSizeBytesMax: number;
+}
+
+/** A watch, as far as the session has to know it. */
+export interface ClosedListener {
+  closed(): void;
+}
+
+/** Time for a connection with its handshake, and for an answer to `map`. */
+const CONNECT_TIMEOUT_MS = 1000;
+const MAP_TIMEOUT_MS = 1000;
+
+export class Session {
+  readonly env: ClientEnv;
+  readonly options: SessionOptions;
+  readonly wheel: DeadlineWheel;
+  /** Who leads the placement group, as last heard; 0 where unknown. */
+  placementLeader = 0;
+  readonly #links: Map<string, NodeLink> = new Map();
+  readonly #map: RouteMap;
+  readonly #watches: Set<ClosedListener> = new Set();
+  #refreshing: Promise<void> | undefined;
+  #spread = 0;
+  #closed = false;
+
+  /** Fetches the first map; rejects where no endpoint gives one in time. */
+  static async open(env: ClientEnv, options: SessionOptions): Promise<Session> {
+    const session = new Session(env, options);
+    try {
+      await session.refresh();
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  private constructor(env: ClientEnv, options: SessionOptions) {
+    this.env = env;
+    this.options = options;
+    this.wheel = new DeadlineWheel(env.clock, env.timers);
+    this.#map = new RouteMap(EMPTY_MAP, []);
+  }
+
+  get map(): RouteMap {
+    return this.#map;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The link to a node, undefined where the map does not know it. */
+  linkOf(nodeId: number): NodeLink | undefined {
+    const node = this.#map.node(nodeId);
+    return node === undefined ? undefined : this.linkTo(node.clientAddress);
+  }
+
+  linkTo(address: string): NodeLink {
+    const known = this.#links.get(address);
+    if (known !== undefined) return known;
+    const link = new NodeLink(this.env, address, {
+      clusterId: () => this.#map.clusterMap.clusterId,
+      wheel: this.wheel,
+      connections: this.options.connections,
+      connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, this.options.requestTimeoutMs),
+    });
+    this.#links.set(address, link);
+    return link;
+  }
+
+  /** The node to ask for a shard: its leader, or by level another; another one each attempt. */
+  chooseNode(route: Route, level: number, attempt: number): number {
+    const leader = route.leaderNodeId;
+    if (level < READ_LEVELS.follower && leader !== 0) return leader;
+    const replicas = route.shard.replicas;
+    const count = replicas.length;
+    if (level < READ_LEVELS.follower) {
+      const preferred = replicas.findIndex((one) => one.nodeId === route.shard.preferredNodeId);
+      return replicas[(Math.max(0, preferred) + attempt) % count]?.nodeId ?? 0;
+    }
+    this.#spread = (this.#spread + 1) >>> 0;
+    const at = (this.#spread + attempt) % count;
+    const chosen = replicas[at]?.nodeId ?? 0;
+    const spared = level === READ_LEVELS.follower && chosen === leader;
+    return spared ? (replicas[(at + 1) % count]?.nodeId ?? 0) : chosen;
+  }
+
+  /** Repairs the map by what a node said when it refused, or by its silence. */
+  learn(shardId: number, nodeId: number, error: KvError): void {
+    const { leaderNodeId, shards } = error.details;
+    if (shards !== undefined) for (const shard of shards) this.#map.apply(shard);
+    const route = this.#map.route(shardId);
+    if (error.code === "notLeader" && route !== undefined) {
+      const named = leaderNodeId !== undefined && leaderNodeId !== 0 && leaderNodeId !== nodeId;
+      if (named) route.leaderNodeId = leaderNodeId;
+      else if (route.leaderNodeId === nodeId) route.leaderNodeId = 0;
+      if (named && this.#map.node(leaderNodeId) === undefined) this.refreshSoon();
+      return;
+    }
+    const lost = error.code === "unavailable" || error.code === "timeout";
+    if (lost && route?.leaderNodeId === nodeId) route.leaderNodeId = 0;
+    const misrouted = error.code === "staleEpoch" || error.code === "shardNotFound";
+    if (misrouted && (shards === undefined || shards.length === 0)) this.refreshSoon();
+  }
+
+  /** Fetches a map from whoever answers first in a round; one round at a time. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#fetchMap().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** The same for those who do not wait: a failure shows when somebody needs the map. */
+  refreshSoon(): void {
+    this.refresh().catch(() => undefined);
+  }
+
+  async requestMap(client: RequestClient): Promise<MapResponse> {
+    const type = MESSAGE_TYPES.map;
+    return client.request(type, () => undefined, decodePlain<MapResponse>, MAP_TIMEOUT_MS);
+  }
+
+  /** Addresses in the order in which to try them: `first`, open links, nodes, endpoints. */
+  addresses(first: number): readonly string[] {
+    const found = new Set<string>();
+    const named = this.#map.node(first);
+    if (named !== undefined) found.add(named.clientAddress);
+    for (const link of this.#links.values()) {
+      if (link.client() !== undefined) found.add(link.address);
+    }
+    for (const node of this.#map.clusterMap.nodes) found.add(node.clientAddress);
+    for (const endpoint of this.options.endpoints) found.add(endpoint);
+    return [...found];
+  }
+
+  /** Has a watch hear of the end, until it is forgotten. */
+  trackWatch(watch: ClosedListener): void {
+    this.#watches.add(watch);
+  }
+
+  forgetWatch(watch: ClosedListener): void {
+    this.#watches.delete(watch);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const watch of [...this.#watches]) watch.closed();
+    for (const link of this.#links.values()) link.close();
+  }
+
+  async #fetchMap(): Promise<void> {
+    let last: KvError | undefined;
+    for (const address of this.addresses(0)) {
+      if (this.#closed) throw closedError();
+      try {
+        const client = await this.linkTo(address).connected();
+        const { clusterMap, leaders } = await this.requestMap(client);
+        this.#map.replace(clusterMap, leaders);
+        const placement = leaders.find((hint) => hint.shardId === PLACEMENT_SHARD_ID);
+        if (placement !== undefined) this.placementLeader = placement.nodeId;
+        return;
+      } catch (error) {
+        last = KvError.from(error);
+        if (last.code === "wrongCluster") throw last;
+      }
+    }
+    const reason = last?.message ?? "there are none";
+    throw notApplied("unavailable", `no endpoint gives a map of the cluster: ${reason}`);
+  }
+}
+
+export function closedError(): KvError {
+  return notApplied("closed", "the client is closed");
+}
+
+const EMPTY_MAP: MapResponse["clusterMap"] = {
+  clusterId: "",
+  version: 0,
+  nodes: [],
+  keyspaces: [],
+  shards: [],
+};
