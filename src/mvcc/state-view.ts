@@ -96,8 +96,8 @@ export class Scan {
   #advance(): boolean {
     const cursor = this.#cursor;
     if (this.#effectAt === this.#effects.length) {
+      if (!this.#pending && !cursor.next()) return false;
       this.entry = cursor.entry;
-      if (!this.#pending) return cursor.next();
       this.#pending = false;
       return true;
     }
