@@ -2,6 +2,7 @@
  * Gathers what is to be done into one Ready. What a turn has brought is sent and persisted
  * together here: one append per follower, one round for all reads, one acknowledgement.
  */
+import { must } from "../base/assert.js";
 import { NO_ACK, type RaftCore } from "./core.js";
 import { beginReadRound, beginRound, hasReadsToBegin } from "./heartbeats.js";
 import { Outbox } from "./outbox.js";
@@ -100,8 +101,9 @@ function pushOwnReport(core: RaftCore): void {
 }
 
 function pushAcknowledgement(core: RaftCore): void {
-  const index = core.unsentAckIndex;
-  if (index === NO_ACK) return;
+  if (core.unsentAckIndex === NO_ACK) return;
+  // What was compacted meanwhile was committed, so the leader has it, up to the base.
+  const index = Math.max(core.unsentAckIndex, core.log.baseIndex);
   core.unsentAckIndex = NO_ACK;
   if (core.role !== "follower" || core.leaderId === 0) return;
   core.outbox.afterPersist.push({
@@ -110,7 +112,7 @@ function pushAcknowledgement(core: RaftCore): void {
     to: core.leaderId,
     term: core.term,
     index,
-    logTerm: core.log.termAt(index) ?? 0,
+    logTerm: must(core.log.termAt(index), "term of an acknowledged entry"),
     rejected: false,
     hintIndex: 0,
   });

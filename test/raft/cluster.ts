@@ -153,6 +153,7 @@ export class Cluster {
   /** In the order of sending. */
   network: Envelope[] = [];
   nowMs = 1000;
+  installedSnapshots = 0;
   /** Called for everything a replica was told to do, for those who trace. */
   onReady: (id: ReplicaId, ready: Ready) => void = () => {};
   readonly #options: ClusterOptions;
@@ -242,7 +243,10 @@ export class Cluster {
     if (oldest.persist !== undefined) {
       replica.write(oldest.persist);
       const { snapshot } = oldest.persist;
-      if (snapshot !== undefined) replica.running.applied(snapshot.index);
+      if (snapshot !== undefined) {
+        replica.running.applied(snapshot.index);
+        this.installedSnapshots++;
+      }
     }
     for (const message of oldest.after) {
       if (message.to === id) replica.running.step(message, this.clockOf(id));
