@@ -1,0 +1,236 @@
+import { describe, expect, test } from "vitest";
+import { utf8 } from "../../src/base/bytes.js";
+import { Prng } from "../../src/base/prng.js";
+import { DiskError } from "../../src/env/disk.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
+import { FAMILY } from "../../src/lsm/families.js";
+import { Manifest } from "../../src/lsm/manifest.js";
+import type { Slice } from "../../src/lsm/slice.js";
+import type { EditOperation, VersionEdit } from "../../src/lsm/version-edit.js";
+import { MemoryDisk } from "../support/memory-disk.js";
+import { stateAt } from "./tree-model.js";
+
+const STORE_ID = "0123456789abcdef0123456789abcdef";
+const DIRECTORY = "/store";
+const RANGE = { start: utf8("a"), end: utf8("z") };
+
+function created(): MemoryDisk {
+  const disk = new MemoryDisk();
+  disk.makeDirectory(DIRECTORY);
+  Manifest.create(disk, DIRECTORY, STORE_ID);
+  return disk;
+}
+
+function sliceOf(fileNumber: number): Slice {
+  return {
+    fileNumber,
+    family: FAMILY.data,
+    level: 0,
+    range: RANGE,
+    filterRange: RANGE,
+    minVersion: fileNumber,
+    maxVersion: fileNumber + 2 ** 40,
+    entryCount: 3,
+    tombstoneCount: 1,
+    sizeBytes: 100,
+  };
+}
+
+function addTable(shardId: number, fileNumber: number): EditOperation[] {
+  const file = { fileNumber, sizeBytes: 200, checksum: 1, salt: 2 };
+  return [
+    { kind: "addFile", file },
+    { kind: "addSlice", shardId, slice: sliceOf(fileNumber) },
+  ];
+}
+
+/** Each edit is one transition. */
+const EDITS: readonly VersionEdit[] = [
+  [{ kind: "createTree", shardId: 1, range: RANGE, flushed: stateAt(0) }],
+  [...addTable(1, 5), { kind: "setFlushed", shardId: 1, flushed: stateAt(7) }],
+  [
+    {
+      kind: "createTree",
+      shardId: 2,
+      range: { start: utf8("z"), end: undefined },
+      flushed: stateAt(3),
+    },
+    ...addTable(2, 6),
+  ],
+  [{ kind: "removeSlice", shardId: 1, slice: sliceOf(5) }, ...addTable(1, 8)],
+  [{ kind: "setRange", shardId: 2, range: RANGE }],
+  [{ kind: "dropTree", shardId: 2 }],
+];
+
+/** What a manifest says, but for the run, which each opening raises. */
+function content(manifest: Manifest): VersionEdit {
+  return manifest.catalog.snapshot().filter((operation) => operation.kind !== "startRun");
+}
+
+function reopened(disk: MemoryDisk): VersionEdit {
+  const manifest = Manifest.open(disk, DIRECTORY);
+  manifest.close();
+  return content(manifest);
+}
+
+/** The active file's path. */
+function activePath(disk: MemoryDisk): string {
+  const marker = disk.list(DIRECTORY).findLast((name) => name.startsWith("current-"))!;
+  return `${DIRECTORY}/manifest-${marker.slice("current-".length)}`;
+}
+
+describe("manifest", () => {
+  test("gives back what was appended, counts runs, keeps one file", () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY);
+    expect(manifest.storeId).toBe(STORE_ID);
+    expect(manifest.catalog.run).toBe(1);
+    for (const edit of EDITS) manifest.append(edit);
+    manifest.close();
+    expect([...manifest.catalog.trees.keys()]).toEqual([1]);
+    expect([...manifest.catalog.files.keys()]).toEqual([8]);
+    expect(manifest.catalog.nextFileNumber).toBe(9);
+    const again = Manifest.open(disk, DIRECTORY);
+    expect(content(again)).toEqual(content(manifest));
+    expect(again.catalog.run).toBe(2);
+    expect(disk.list(DIRECTORY)).toHaveLength(2);
+  });
+
+  test("cut at any byte, it recovers to a whole edit before", () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY);
+    const contents = [content(manifest)];
+    const ends = [manifest.sizeBytes];
+    for (const edit of EDITS) {
+      manifest.append(edit);
+      contents.push(content(manifest));
+      ends.push(manifest.sizeBytes);
+    }
+    manifest.close();
+    const path = activePath(disk);
+    const whole = disk.content(path);
+    for (let length = ends[0]!; length <= ends.at(-1)!; length++) {
+      // As a file that was cut, and as one whose last write lost its later sectors.
+      for (const size of [length, whole.length]) {
+        const bytes = new Uint8Array(size);
+        bytes.set(whole.subarray(0, length));
+        disk.setContent(path, bytes);
+        const copy = clone(disk, path);
+        const last = ends.findLastIndex((end) => end <= length);
+        // The zeros at the end of a record need not have been written.
+        const found = JSON.stringify(reopened(copy));
+        const expected = [contents[last], contents[last + 1] ?? contents[last]];
+        expect(expected.map((edit) => JSON.stringify(edit))).toContain(found);
+      }
+    }
+  });
+
+  test("a flipped bit is refused, unless it is in the last record", () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY);
+    for (const edit of EDITS.slice(0, -1)) manifest.append(edit);
+    const beforeLast = content(manifest);
+    const lastStart = manifest.sizeBytes;
+    manifest.append(EDITS.at(-1)!);
+    const end = manifest.sizeBytes;
+    manifest.close();
+    const path = activePath(disk);
+    const whole = disk.content(path);
+    let refused = 0;
+    for (let bit = 0; bit < lastStart * 8; bit++) {
+      disk.setContent(path, whole);
+      disk.flipBit(path, bit);
+      try {
+        // What is not refused is the padding between records.
+        expect(reopened(clone(disk, path))).toEqual(content(manifest));
+      } catch (error) {
+        expect(error).toBeInstanceOf(CorruptionError);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(lastStart * 8 * 0.95);
+    for (let bit = lastStart * 8; bit < end * 8; bit += 5) {
+      disk.setContent(path, whole);
+      disk.flipBit(path, bit);
+      expect([beforeLast, content(manifest)]).toContainEqual(reopened(clone(disk, path)));
+    }
+  });
+
+  test("a crash at any operation loses no edit that was appended, and never half of one", () => {
+    for (let halt = 0; ; halt++) {
+      const disk = created();
+      disk.haltAt(disk.operations + halt);
+      let appended = 0;
+      try {
+        for (let round = 0; round < 2; round++) {
+          const manifest = Manifest.open(disk, DIRECTORY);
+          for (const edit of EDITS.slice(round * 3, round * 3 + 3)) {
+            manifest.append(edit);
+            appended++;
+          }
+          manifest.close();
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(DiskError);
+      }
+      const isDone = !disk.halted;
+      for (let seed = 1; seed <= 4; seed++) {
+        const found = JSON.stringify(reopened(disk.crash(new Prng(seed))));
+        const reference = replayOf(appended);
+        const next = replayOf(Math.min(EDITS.length, appended + 1));
+        expect([JSON.stringify(reference), JSON.stringify(next)]).toContain(found);
+      }
+      if (isDone) break;
+    }
+  });
+
+  test("a full disk refuses an edit and takes it later", () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY);
+    manifest.append(EDITS[0]!);
+    disk.quotaBytes = disk.usedBytes();
+    const state = stateAt(1, { configuration: new Uint8Array(100_000) });
+    const edit: VersionEdit = [{ kind: "setFlushed", shardId: 1, flushed: state }];
+    const before = content(manifest);
+    expect(() => manifest.append(edit)).toThrow(DiskError);
+    expect(content(manifest)).toEqual(before);
+    disk.quotaBytes = Infinity;
+    manifest.append(edit);
+    manifest.close();
+    expect(reopened(disk)).toEqual(content(manifest));
+  });
+
+  test("rotates when it has grown", () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY);
+    manifest.append(EDITS[0]!);
+    const path = activePath(disk);
+    for (let index = 1; activePath(disk) === path; index++) {
+      const flushed = stateAt(index, { configuration: new Uint8Array(200_000) });
+      manifest.append([{ kind: "setFlushed", shardId: 1, flushed }]);
+    }
+    expect(manifest.sizeBytes).toBeLessThan(1_000_000);
+    manifest.append([{ kind: "dropTree", shardId: 1 }]);
+    manifest.close();
+    expect(disk.list(DIRECTORY)).toHaveLength(2);
+    expect(reopened(disk)).toEqual(content(manifest));
+  });
+});
+
+/** The content after the first `count` edits. */
+function replayOf(count: number): VersionEdit {
+  const disk = created();
+  const manifest = Manifest.open(disk, DIRECTORY);
+  for (const edit of EDITS.slice(0, count)) manifest.append(edit);
+  manifest.close();
+  return content(manifest);
+}
+
+/** A fresh disk with only the marker and this file, so that opening leaves the original alone. */
+function clone(disk: MemoryDisk, path: string): MemoryDisk {
+  const copy = new MemoryDisk();
+  copy.makeDirectory(DIRECTORY);
+  copy.setContent(path, disk.content(path));
+  copy.setContent(path.replace("manifest-", "current-"), new Uint8Array(0));
+  return copy;
+}
