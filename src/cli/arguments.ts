@@ -16,8 +16,8 @@ export function textOf(argv: Arguments, name: string): string | undefined {
 
 export function textsOf(argv: Arguments, name: string): readonly string[] {
   const value = argv[name];
-  if (Array.isArray(value)) return value.map(String);
-  return value === undefined ? [] : [String(value)];
+  const all: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return all.filter((one) => typeof one === "string");
 }
 
 export function switchOf(argv: Arguments, name: string): boolean {

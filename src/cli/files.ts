@@ -6,8 +6,8 @@
 import { constants } from "node:fs";
 import { lstat, mkdir, open, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_GUARANTEED } from "../base/limits.js";
 import { utf8, utf8Text } from "../base/bytes.js";
+import { KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_GUARANTEED } from "../base/limits.js";
 import { EXIT } from "./exit-codes.js";
 import { CliError } from "./failure.js";
 

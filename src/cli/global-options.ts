@@ -6,8 +6,8 @@
 import type { Options } from "yargs";
 import { READ_LEVELS, type ReadLevel } from "../protocol/key-value.js";
 import { type Arguments, notA, switchOf, textOf } from "./arguments.js";
-import { badArguments, CliError } from "./failure.js";
 import { EXIT } from "./exit-codes.js";
+import { badArguments, CliError } from "./failure.js";
 import { parseDuration } from "./quantities.js";
 
 export const FORMATS = ["simple", "fields", "json", "table"] as const;

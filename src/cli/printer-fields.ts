@@ -1,15 +1,15 @@
 /** One `"Name" : value` a line, texts quoted as Go quotes them: for scripts without a JSON parser. */
 import { utf8 } from "../base/bytes.js";
-import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
-import type { OperationResult } from "../protocol/operations.js";
 import type {
   DeleteResponse,
   Headed,
   PutResponse,
   RangeResponse,
   TransactionResponse,
-  WatchPart,
-} from "./client-port.js";
+  WatchItem,
+} from "../client/client-types.js";
+import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
+import type { OperationResult } from "../protocol/operations.js";
 import type { Cell, PrintSettings, Printer, Sheet } from "./printer.js";
 import { hexEscapes, quote } from "./quoting.js";
 import type { Output } from "./terminal.js";
@@ -43,7 +43,7 @@ export class FieldsPrinter implements Printer {
     this.#txn(response);
   }
 
-  watch(part: WatchPart): void {
+  watch(part: WatchItem): void {
     if (!("events" in part)) return this.#field("ProgressNotify", part.progress);
     this.#field("Revision", part.revision);
     for (const { type, kv, prevKv } of part.events) {

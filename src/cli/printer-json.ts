@@ -2,16 +2,16 @@
  * The JSON of etcdctl: names and nesting of etcd's messages, zeros left out. The header says in
  * addition by which level the answer was read, and for a stale one how old it may be.
  */
-import type { KeyValue, ResponseHeader, WatchEvent } from "../protocol/key-value.js";
-import type { OperationResult } from "../protocol/operations.js";
 import type {
   DeleteResponse,
   Headed,
   PutResponse,
   RangeResponse,
   TransactionResponse,
-  WatchPart,
-} from "./client-port.js";
+  WatchItem,
+} from "../client/client-types.js";
+import type { KeyValue, ResponseHeader, WatchEvent } from "../protocol/key-value.js";
+import type { OperationResult } from "../protocol/operations.js";
 import { jsonText } from "./json-text.js";
 import type { Cell, PrintSettings, Printer, Sheet } from "./printer.js";
 import type { Output } from "./terminal.js";
@@ -46,7 +46,7 @@ export class JsonPrinter implements Printer {
     });
   }
 
-  watch(part: WatchPart): void {
+  watch(part: WatchItem): void {
     const events = "events" in part ? part.events.map(eventJson) : [];
     this.#write({
       Header: {

@@ -1,14 +1,14 @@
 /** Plain lines, byte for byte what is stored: key, value, key, value. */
-import type { KeyValue } from "../protocol/key-value.js";
-import type { OperationResult } from "../protocol/operations.js";
 import type {
   DeleteResponse,
   Headed,
   PutResponse,
   RangeResponse,
   TransactionResponse,
-  WatchPart,
-} from "./client-port.js";
+  WatchItem,
+} from "../client/client-types.js";
+import type { KeyValue } from "../protocol/key-value.js";
+import type { OperationResult } from "../protocol/operations.js";
 import type { PrintSettings, Printer, Sheet } from "./printer.js";
 import { hexEscapes } from "./quoting.js";
 import type { Output } from "./terminal.js";
@@ -58,7 +58,7 @@ export class SimplePrinter implements Printer {
     }
   }
 
-  watch(part: WatchPart): void {
+  watch(part: WatchItem): void {
     if (!("events" in part)) return this.#line(`progress notify: ${part.progress}`);
     for (const { type, kv, prevKv } of part.events) {
       this.#line(type.toUpperCase());

@@ -3,15 +3,15 @@
  * is never a faithful copy: the other formats are. The table library is loaded with this file only.
  */
 import Table from "cli-table3";
-import type { KeyValue } from "../protocol/key-value.js";
 import type {
   DeleteResponse,
   Headed,
   PutResponse,
   RangeResponse,
   TransactionResponse,
-  WatchPart,
-} from "./client-port.js";
+  WatchItem,
+} from "../client/client-types.js";
+import type { KeyValue } from "../protocol/key-value.js";
 import { type Cell, type PrintSettings, type Printer, type Sheet, unsupported } from "./printer.js";
 import { hexEscapes, quote } from "./quoting.js";
 import type { Output } from "./terminal.js";
@@ -47,7 +47,7 @@ export class TablePrinter implements Printer {
     throw unsupported("txn", "table");
   }
 
-  watch(_part: WatchPart): void {
+  watch(_part: WatchItem): void {
     throw unsupported("watch", "table");
   }
 

@@ -8,8 +8,8 @@ import type {
   PutResponse,
   RangeResponse,
   TransactionResponse,
-  WatchPart,
-} from "./client-port.js";
+  WatchItem,
+} from "../client/client-types.js";
 import { EXIT } from "./exit-codes.js";
 import { CliError } from "./failure.js";
 import type { Format } from "./global-options.js";
@@ -38,7 +38,7 @@ export interface Printer {
   range(response: RangeResponse): void;
   delete(response: DeleteResponse): void;
   txn(response: TransactionResponse): void;
-  watch(part: WatchPart): void;
+  watch(part: WatchItem): void;
   compacted(revision: number, response: Headed): void;
   sheet(sheet: Sheet): void;
   /** One sentence about what was done, with the same as properties. */

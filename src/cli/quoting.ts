@@ -27,7 +27,7 @@ const UNPRINTABLE = /[\p{C}\p{Z}]/u;
 export function quote(bytes: Uint8Array): string {
   const text = utf8Text(bytes);
   // Text with a replacement character may have lost bytes, so it is quoted byte by byte.
-  return text.includes("\ufffd") ? quoteBytes(bytes) : `"${[...text].map(escapeRune).join("")}"`;
+  return text.includes("\ufffd") ? quoteBytes(bytes) : `"${Array.from(text, escapeRune).join("")}"`;
 }
 
 function escapeRune(rune: string): string {
@@ -70,8 +70,19 @@ export function unquote(text: string): Uint8Array | undefined {
   return unescape(inner);
 }
 
-const PIECE =
-  /\\x([0-9a-f]{2})|\\([0-3][0-7]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})|\\(.)|([^\\]+)/giy;
+const PIECE = new RegExp(
+  [
+    /\\x([0-9a-fA-F]{2})/,
+    /\\([0-3][0-7]{2})/,
+    /\\u([0-9a-fA-F]{4})/,
+    /\\U([0-9a-fA-F]{8})/,
+    /\\(.)/u,
+    /([^\\]+)/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "uy",
+);
 
 function unescape(inner: string): Uint8Array | undefined {
   const bytes: number[] = [];

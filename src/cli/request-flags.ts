@@ -12,9 +12,8 @@ import type {
   SortTarget,
 } from "../protocol/operations.js";
 import { type Arguments, choiceOf, countOf, requiredOf, switchOf, textOf } from "./arguments.js";
-import type { Span } from "./client-port.js";
 import { badArguments } from "./failure.js";
-import { rangeEndOf, selectKeys } from "./selection.js";
+import { type KeySelection, rangeEndOf, selectKeys } from "./selection.js";
 
 type Flags = Readonly<Record<string, Options>>;
 
@@ -65,7 +64,7 @@ const TARGETS: Readonly<Record<string, SortTarget>> = {
   value: "value",
 };
 
-export function selectionOf(argv: Arguments): Span {
+export function selectionOf(argv: Arguments): KeySelection {
   return selectKeys(requiredOf(argv, "key"), textOf(argv, "range-end"), {
     prefix: switchOf(argv, "prefix"),
     fromKey: switchOf(argv, "from-key"),

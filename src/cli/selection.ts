@@ -1,12 +1,16 @@
 /** Which keys a command means, from its arguments and flags, by etcdctl's rules. */
 import { prefixEnd, utf8 } from "../base/bytes.js";
-import type { Span } from "./client-port.js";
+import { OPEN_END } from "../route/stored-key.js";
 import { badArguments } from "./failure.js";
+
+export interface KeySelection {
+  readonly key: Uint8Array;
+  readonly rangeEnd?: Uint8Array | undefined;
+  readonly fromKey?: boolean | undefined;
+}
 
 /** The smallest key there is; no key is empty. */
 const FIRST_KEY = Uint8Array.of(0);
-/** Ends a range of a transaction at the end of the keyspace, as in etcd. */
-const OPEN_END = Uint8Array.of(0);
 
 export interface SelectionFlags {
   readonly prefix: boolean;
@@ -14,7 +18,11 @@ export interface SelectionFlags {
 }
 
 /** Throws where flags and range end exclude each other. */
-export function selectKeys(key: string, end: string | undefined, flags: SelectionFlags): Span {
+export function selectKeys(
+  key: string,
+  end: string | undefined,
+  flags: SelectionFlags,
+): KeySelection {
   if (flags.prefix && flags.fromKey) {
     throw badArguments("--prefix and --from-key exclude each other: choose one");
   }
@@ -36,6 +44,6 @@ export function selectKeys(key: string, end: string | undefined, flags: Selectio
 }
 
 /** The end of a span inside a transaction. */
-export function rangeEndOf(span: Span): Uint8Array | undefined {
+export function rangeEndOf(span: KeySelection): Uint8Array | undefined {
   return span.fromKey === true ? OPEN_END : span.rangeEnd;
 }

@@ -1,6 +1,6 @@
 /** The sheets that commands show: nodes, shards, keyspaces, endpoints. From answers to cells. */
-import type { ReplicaStatus, StatusResponse } from "../protocol/admin-messages.js";
 import type { KeyRange } from "../base/key-range.js";
+import type { ReplicaStatus, StatusResponse } from "../protocol/admin-messages.js";
 import type {
   ClusterMap,
   KeyspaceDescriptor,

@@ -1,6 +1,6 @@
 /** The terminal of this process. A reader that went away (`| head`) ends it quietly. */
 import { createInterface } from "node:readline";
-import { concatBytes } from "../base/bytes.js";
+import { concatBytes, utf8Text } from "../base/bytes.js";
 import { EXIT } from "./exit-codes.js";
 import type { Output, Terminal } from "./terminal.js";
 
@@ -26,10 +26,27 @@ async function readInput(): Promise<Uint8Array> {
 }
 
 function onInterrupt(stop: () => void): () => void {
-  const signals = ["SIGINT", "SIGTERM"] as const;
+  // "disconnect" comes where the process that started this one has gone.
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP", "disconnect"] as const;
   for (const signal of signals) process.on(signal, stop);
   return () => {
     for (const signal of signals) process.off(signal, stop);
+  };
+}
+
+/** Raw mode: Ctrl-C arrives as a key too, and no longer as a signal. */
+function onKey(press: (key: string) => void): () => void {
+  const { stdin } = process;
+  if (!stdin.isTTY) return () => undefined;
+  const receive = (chunk: Uint8Array): void => {
+    for (const key of utf8Text(chunk)) press(key);
+  };
+  stdin.setRawMode(true);
+  stdin.on("data", receive);
+  return () => {
+    stdin.off("data", receive);
+    stdin.setRawMode(false);
+    stdin.pause();
   };
 }
 
@@ -43,6 +60,7 @@ export function systemTerminal(): Terminal {
     inputLines: () =>
       createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }),
     onInterrupt,
+    onKey,
   };
 }
 

@@ -22,6 +22,8 @@ export interface Terminal {
   inputLines(): AsyncIterable<string>;
   /** Calls `stop` at Ctrl-C or a request to end; returns how to stop listening. */
   onInterrupt(stop: () => void): () => void;
+  /** Calls `press` for each key on a terminal, nowhere else; returns how to stop listening. */
+  onKey(press: (key: string) => void): () => void;
 }
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";

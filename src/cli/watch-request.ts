@@ -1,8 +1,8 @@
 /** What to watch, from the command line or from a line of `watch -i`, and a program for events. */
 import { parseArgs } from "node:util";
 import type { Options } from "yargs";
+import type { WatchOptions } from "../client/client-types.js";
 import { type Arguments, countOf, switchOf, textOf } from "./arguments.js";
-import type { WatchOptions } from "./client-port.js";
 import { CliError, invalidInput } from "./failure.js";
 import { words } from "./quoting.js";
 import { selectKeys } from "./selection.js";

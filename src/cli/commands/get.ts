@@ -1,11 +1,13 @@
 /** flotctl get: reads a key or a range of keys. */
+import type { RangeResponse } from "../../client/client-types.js";
 import type { RangeOperation } from "../../protocol/operations.js";
 import { switchOf } from "../arguments.js";
-import type { ClientPort, RangeResponse, Span } from "../client-port.js";
+import type { ClientPort } from "../client-port.js";
 import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
 import { GET_FLAGS, rangeOperation, selectionOf } from "../request-flags.js";
+import type { KeySelection } from "../selection.js";
 
 export const get: CommandDefinition<Context> = {
   flags: GET_FLAGS,
@@ -30,7 +32,7 @@ export const get: CommandDefinition<Context> = {
 };
 
 interface Question {
-  readonly span: Span;
+  readonly span: KeySelection;
   readonly operation: RangeOperation;
 }
 
@@ -53,7 +55,7 @@ async function read(
   return { header, kvs, more: false, count: kvs.length };
 }
 
-function isPoint(span: Span, operation: RangeOperation): boolean {
+function isPoint(span: KeySelection, operation: RangeOperation): boolean {
   const bounds =
     operation.minModRevision +
     operation.maxModRevision +

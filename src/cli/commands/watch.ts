@@ -2,8 +2,9 @@
  * flotctl watch: prints changes as they happen, until Ctrl-C or an error. With -i it reads watches
  * from the input, one a line, and shows them all.
  */
+import type { WatchItem } from "../../client/client-types.js";
 import { switchOf } from "../arguments.js";
-import type { ClientPort, WatchPart, WatchStream } from "../client-port.js";
+import type { ClientPort, WatchStream } from "../client-port.js";
 import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
@@ -92,7 +93,7 @@ class Watches {
     }
   }
 
-  async #part(one: Shown, part: WatchPart): Promise<void> {
+  async #part(one: Shown, part: WatchItem): Promise<void> {
     if (!("events" in part)) {
       one.revision = part.progress;
       if (one.request.options.progress === true) this.#printer.watch(part);

@@ -1,0 +1,67 @@
+/** How a demo looks: one line a node. Pure: from what is known of the nodes to text. */
+import type { StatusResponse } from "../protocol/admin-messages.js";
+import type { Exit } from "./demo-node.js";
+import { formatBytes, formatDuration } from "./quantities.js";
+import { greatest, leadsOf, sum } from "./sheets.js";
+import type { Style } from "./terminal.js";
+
+export interface NodeView {
+  readonly name: string;
+  readonly runs: boolean;
+  readonly exit: Exit | undefined;
+  readonly status: StatusResponse | undefined;
+  /** Since its last answer; undefined if there was none. */
+  readonly heardMs: number | undefined;
+  readonly memoryBytes: number | undefined;
+  readonly commandText: string;
+}
+
+/** Without an answer for so long a node is shown as silent. */
+export const SILENT_MS = 1500;
+
+export interface Line {
+  readonly text: string;
+  readonly style: Style | undefined;
+}
+
+export function nodeLine(view: NodeView): Line {
+  const name = view.name.padEnd(3);
+  if (!view.runs) {
+    const how = exitText(view.exit);
+    return { text: `${name} ✗ down (${how})  start again: ${view.commandText}`, style: "red" };
+  }
+  const { status, heardMs } = view;
+  if (status === undefined || heardMs === undefined) {
+    return { text: `${name} … starting`, style: "yellow" };
+  }
+  const memory = view.memoryBytes === undefined ? "–" : formatBytes(view.memoryBytes);
+  const facts = [
+    `leads ${leadsOf(status)}/${status.replicas.length}`,
+    `term ${greatest(status, "term")}`,
+    `revision ${greatest(status, "revision")}`,
+    `applied ${sum(status, "appliedIndex")}`,
+    `data ${formatBytes(status.storedBytes)}`,
+    `memory ${memory}`,
+    `heartbeat ${formatDuration(Math.round(heardMs))} ago`,
+  ];
+  const silent = heardMs > SILENT_MS;
+  return {
+    text: `${name} ${silent ? "? silent" : "● up"}  ${facts.join("  ")}`,
+    style: silent ? "yellow" : undefined,
+  };
+}
+
+function exitText(exit: Exit | undefined): string {
+  if (exit === undefined) return "not started";
+  return exit.signal === null ? `exit code ${exit.code}` : `killed by ${exit.signal}`;
+}
+
+/** The node that leads the most shards, among those that run. */
+export function busiest(views: readonly NodeView[]): NodeView | undefined {
+  let most: NodeView | undefined;
+  for (const view of views) {
+    if (!view.runs || view.status === undefined) continue;
+    if (most?.status === undefined || leadsOf(view.status) > leadsOf(most.status)) most = view;
+  }
+  return most;
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+/**
+ * The process that is flotilla. What runs a node is loaded by `start` only. The size of libuv's
+ * thread pool cannot be set here: loading this very file has started the pool already.
+ */
+import type { TraceLevel } from "../env/tracer.js";
+import type { NodeConfig } from "../node/config.js";
+import type { StartedNode } from "./node-context.js";
+import { runFlotilla } from "./run-flotilla.js";
+import { connectBySdk } from "./sdk-connection.js";
+import { endProcess, systemTerminal } from "./system-terminal.js";
+
+/** One for flushes beside one for compactions. */
+const WORKERS_MAX = 2;
+
+async function startNode(config: NodeConfig, logLevel: TraceLevel): Promise<StartedNode> {
+  const [environment, node] = await Promise.all([
+    import("../env/node/node-env.js"),
+    import("../node/node.js"),
+  ]);
+  const env = environment.createNodeEnv({
+    tracer: { level: logLevel, fields: { node: config.name } },
+    jobs: { worker: new URL("../store/worker.js", import.meta.url), workersMax: WORKERS_MAX },
+  });
+  return node.startNode(env, config);
+}
+
+const terminal = systemTerminal();
+endProcess(
+  await runFlotilla(process.argv.slice(2), terminal, { connect: connectBySdk, startNode }),
+);

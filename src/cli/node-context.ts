@@ -1,0 +1,17 @@
+/** What a command of flotilla is given; starting a node is a parameter, so that tests need none. */
+import type { TraceLevel } from "../env/tracer.js";
+import type { NodeConfig } from "../node/config.js";
+import type { RunningNode } from "../node/node.js";
+import type { Connect } from "./context.js";
+import type { Terminal } from "./terminal.js";
+
+/** What `start` needs of a node. */
+export type StartedNode = Pick<RunningNode, "clientAddress" | "failed" | "close">;
+
+export interface NodeContext {
+  readonly terminal: Terminal;
+  /** Aborted by Ctrl-C, a request to end, or the end of the process that started this one. */
+  readonly signal: AbortSignal;
+  readonly connect: Connect;
+  startNode(config: NodeConfig, logLevel: TraceLevel): Promise<StartedNode>;
+}

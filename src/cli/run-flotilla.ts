@@ -1,0 +1,43 @@
+/** One run of flotilla. */
+import type { Tool } from "./command-line.js";
+import type { CommandTable } from "./command-table.js";
+import type { NodeContext } from "./node-context.js";
+import { runTool } from "./run-tool.js";
+import type { Terminal } from "./terminal.js";
+
+const COMMANDS: CommandTable<NodeContext> = [
+  {
+    usage: "start",
+    describe: "start one node",
+    load: async () => (await import("./node-commands/start.js")).start,
+  },
+  {
+    usage: "demo",
+    describe: "start a cluster of three nodes on this machine and show it",
+    load: async () => (await import("./node-commands/demo.js")).demo,
+  },
+  {
+    usage: "version",
+    describe: "print the version",
+    load: async () => (await import("./commands/version.js")).version,
+  },
+];
+
+const FLOTILLA: Tool<NodeContext> = {
+  name: "flotilla",
+  describe: "A strongly consistent, sharded key-value store.",
+  table: COMMANDS,
+  globalFlags: {},
+  takesRest: [],
+};
+
+export function runFlotilla(
+  args: readonly string[],
+  terminal: Terminal,
+  means: Pick<NodeContext, "connect" | "startNode">,
+): Promise<number> {
+  return runTool(FLOTILLA, args, terminal, (_invocation, signal) => ({
+    context: { terminal, signal, ...means },
+    close: () => Promise.resolve(),
+  }));
+}
