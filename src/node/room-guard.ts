@@ -12,6 +12,8 @@ import type { Store } from "../store/store.js";
 import type { NodeConfig } from "./config.js";
 
 const CHECK_INTERVAL_MS = 500;
+/** Room for what a turn may bring, in requests of the largest size. */
+const ENTRY_ROOM_FACTOR = 8;
 
 export class RoomGuard {
   readonly #env: Env;
@@ -19,7 +21,6 @@ export class RoomGuard {
   readonly #config: NodeConfig;
   #timer: Timer | undefined;
   #refusal: KvError | undefined;
-  #takesEntries = true;
 
   constructor(env: Env, store: Store, config: NodeConfig) {
     this.#env = env;
@@ -30,12 +31,13 @@ export class RoomGuard {
 
   /** Why a write is refused now. */
   get refusal(): KvError | undefined {
+    if (this.#refusal === undefined && !this.takesEntries) this.#measure();
     return this.#refusal;
   }
 
   /** Whether entries of other leaders still fit. */
   get takesEntries(): boolean {
-    return this.#takesEntries;
+    return this.#store.log.hasRoom(ENTRY_ROOM_FACTOR * this.#config.requestSizeBytesMax);
   }
 
   close(): void {
@@ -43,19 +45,21 @@ export class RoomGuard {
   }
 
   #check(): void {
-    const { reservedBytes, requestSizeBytesMax, dataDirectory } = this.#config;
+    this.#measure();
+    this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => this.#check());
+  }
+
+  #measure(): void {
+    const { reservedBytes, dataDirectory } = this.#config;
     const free = this.#env.disk.freeBytes(dataDirectory);
     const roomy = free > reservedBytes && !this.#store.full;
-    const logged = this.#store.log.hasRoom(8 * requestSizeBytesMax);
     const was = this.#refusal !== undefined;
-    this.#takesEntries = logged;
-    this.#refusal = roomy && logged ? undefined : full(free, reservedBytes);
+    this.#refusal = roomy && this.takesEntries ? undefined : full(free, reservedBytes);
     const is = this.#refusal !== undefined;
     if (was !== is) {
       const message = is ? "the disk is full: writes are refused" : "the disk has room again";
       this.#env.tracer.trace(is ? "error" : "info", message, { free, reservedBytes });
     }
-    this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => this.#check());
   }
 }
 

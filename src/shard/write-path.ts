@@ -78,6 +78,8 @@ export class WritePath {
   #allocating = false;
   #closeWanted = false;
   #lostAtMs = 0;
+  #clockTerm = 0;
+  #clockOffsetMs = 0;
 
   constructor(host: WriteHost) {
     this.#host = host;
@@ -245,8 +247,21 @@ export class WritePath {
     context.term = this.#host.raft.term;
     context.revision = revision;
     context.closedRevision = revision;
-    context.clockMs = this.#host.clockMs();
+    context.clockMs = this.#logicalClock(context.term);
     context.epoch = this.#host.epoch();
+  }
+
+  /**
+   * The clock that only log entries advance: a leader goes on from where the log stands, by the
+   * passing of its own monotonic time.
+   */
+  #logicalClock(term: number): number {
+    const nowMs = this.#host.clockMs();
+    if (term !== this.#clockTerm) {
+      this.#clockTerm = term;
+      this.#clockOffsetMs = this.#host.machine.logicalClock - nowMs;
+    }
+    return Math.floor(nowMs + this.#clockOffsetMs);
   }
 
   /** Evaluates a write; true where it took the revision. */
