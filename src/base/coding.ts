@@ -44,7 +44,8 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 export function writeU53(bytes: Uint8Array, at: number, value: number): void {
-  writeU32(bytes, at, (value % TWO_32) >>> 0);
+  // The shift takes the value modulo 2^32, many times faster than the remainder operator.
+  writeU32(bytes, at, value >>> 0);
   writeU32(bytes, at + 4, Math.floor(value / TWO_32));
 }
 
@@ -73,7 +74,7 @@ export function readU32BE(bytes: Uint8Array, at: number): number {
 
 export function writeU53BE(bytes: Uint8Array, at: number, value: number): void {
   writeU32BE(bytes, at, Math.floor(value / TWO_32));
-  writeU32BE(bytes, at + 4, (value % TWO_32) >>> 0);
+  writeU32BE(bytes, at + 4, value >>> 0);
 }
 
 export function readU53BE(bytes: Uint8Array, at: number): number {
