@@ -39,7 +39,7 @@ const RESULTS: readonly CompareResult[] = ["equal", "greater", "less", "notEqual
 const ORDERS: readonly SortOrder[] = ["none", "ascend", "descend"];
 const SORT_TARGETS: readonly SortTarget[] = ["key", "version", "create", "mod", "value"];
 
-const RANGE_FLAGS = { end: 1, keysOnly: 2, countOnly: 4 } as const;
+const RANGE_FLAGS = { end: 1, keysOnly: 2, countOnly: 4, skipCount: 8 } as const;
 const DELETE_FLAGS = { end: 1, prevKv: 2 } as const;
 
 export function encodeTransaction(out: ByteWriter, txn: Transaction): void {
@@ -160,6 +160,7 @@ function encodeRange(out: ByteWriter, range: RangeOperation): void {
   let flags = range.rangeEnd === undefined ? 0 : RANGE_FLAGS.end;
   if (range.keysOnly) flags |= RANGE_FLAGS.keysOnly;
   if (range.countOnly) flags |= RANGE_FLAGS.countOnly;
+  if (range.skipCount === true) flags |= RANGE_FLAGS.skipCount;
   out.u8(flags);
   out.u8(ORDERS.indexOf(range.sortOrder));
   out.u8(SORT_TARGETS.indexOf(range.sortTarget));
@@ -173,7 +174,7 @@ function encodeRange(out: ByteWriter, range: RangeOperation): void {
 }
 
 function decodeRange(reader: ByteReader): RangeOperation {
-  const flags = flagsOf(reader, 7);
+  const flags = flagsOf(reader, 15);
   const sortOrder = memberOf(ORDERS, reader.u8());
   const sortTarget = memberOf(SORT_TARGETS, reader.u8());
   const limit = reader.varint();
@@ -193,6 +194,7 @@ function decodeRange(reader: ByteReader): RangeOperation {
     sortTarget,
     keysOnly: (flags & RANGE_FLAGS.keysOnly) !== 0,
     countOnly: (flags & RANGE_FLAGS.countOnly) !== 0,
+    skipCount: (flags & RANGE_FLAGS.skipCount) !== 0,
     minModRevision,
     maxModRevision,
     minCreateRevision,

@@ -46,6 +46,11 @@ export interface RangeOperation {
   readonly sortTarget: SortTarget;
   readonly keysOnly: boolean;
   readonly countOnly: boolean;
+  /**
+   * Stop when it is known whether there is more; `count` is then what was looked at. Exact counts
+   * walk the whole range, which pages of a long scan cannot afford.
+   */
+  readonly skipCount?: boolean | undefined;
   /** Inclusive bounds, 0 for none; they do not change `count`. */
   readonly minModRevision: number;
   readonly maxModRevision: number;

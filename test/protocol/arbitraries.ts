@@ -60,6 +60,7 @@ const range = fc.record({
   sortTarget: fc.constantFrom("key", "version", "create", "mod", "value"),
   keysOnly: fc.boolean(),
   countOnly: fc.boolean(),
+  skipCount: fc.boolean(),
   minModRevision: counter,
   maxModRevision: counter,
   minCreateRevision: counter,
