@@ -3,7 +3,8 @@
  * missing key compares as zeros; its value compares as false whatever is asked.
  */
 import { compareSlices } from "../base/bytes.js";
-import { KeyValueView, leaseHigh, leaseLow } from "../protocol/key-value-codec.js";
+import { leaseHigh, leaseLow } from "../protocol/key-value-codec.js";
+import type { KeyValueView } from "../protocol/key-value-codec.js";
 import type { Compare, CompareResult, CompareTarget } from "../protocol/operations.js";
 import type { StateView } from "./state-view.js";
 import { clearValue, readRow } from "./stored-value.js";

@@ -41,7 +41,7 @@ export class Overlay {
   #mask = SLOTS_MIN - 1;
   /** Per slot. */
   #hashes = new Int32Array(SLOTS_MIN);
-  #chunks: (Chunk | undefined)[] = new Array<Chunk | undefined>(SLOTS_MIN);
+  #chunks: (Chunk | undefined)[] = noChunks(SLOTS_MIN);
   #keyOffsets = new Uint32Array(SLOTS_MIN);
   #keyLengths = new Uint32Array(SLOTS_MIN);
   #storedLengths = new Uint32Array(SLOTS_MIN);
@@ -305,7 +305,7 @@ export class Overlay {
     this.#revisions = spread(this.#revisions, new Float64Array(capacity), from, this.#head);
     this.#older = spread(this.#older, new Float64Array(capacity), from, this.#head);
     this.#superseded = spread(this.#superseded, new Uint8Array(capacity), from, this.#head);
-    const chunks = new Array<Chunk | undefined>(capacity);
+    const chunks = noChunks(capacity);
     for (let number = this.#head; number < this.#tail; number++) {
       chunks[number & this.#mask] = this.#chunks[number & old];
     }
@@ -326,6 +326,10 @@ export class Overlay {
 
 function newChunk(sizeBytes: number): Chunk {
   return { bytes: new Uint8Array(sizeBytes), used: 0, effects: 0 };
+}
+
+function noChunks(count: number): (Chunk | undefined)[] {
+  return Array.from({ length: count }, () => undefined);
 }
 
 /** Moves a full ring of slots, whose first is at `from`, to a ring of twice the size. */

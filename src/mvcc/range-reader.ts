@@ -2,7 +2,7 @@
  * Evaluates a range operation and writes its result as it reads. In key order rows go straight
  * from the tree's buffers to the answer; any other order gathers all rows first, as etcd does.
  * `count` is every live key of the range, whatever limit and bounds say, so the walk goes on to
- * its end after the last row that is returned.
+ * its end after the last row that is returned, unless the request does without.
  */
 import { compareSlices } from "../base/bytes.js";
 import { ByteWriter, writeU32, writeU53 } from "../base/coding.js";
@@ -90,7 +90,8 @@ export class RangeReader {
     const pageEnd = out.length + RANGE_RESPONSE_SIZE_BYTES;
     const scan = state.scan(rangeOf(range), state.versionMax(range.revision));
     let error: KvError | undefined;
-    while (error === undefined && scan.next()) {
+    const stopsEarly = range.skipCount === true && !range.countOnly;
+    while (error === undefined && !(stopsEarly && this.#more) && scan.next()) {
       this.#count++;
       if (this.#more || range.countOnly) continue;
       readRow(scan.entry, this.#prefixLength, this.#row);

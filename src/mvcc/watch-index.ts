@@ -129,7 +129,7 @@ export class WatchIndex {
     this.#sorted = groups;
     this.#fresh = [];
     this.#emptyCount = 0;
-    this.#greatestEnds = new Array<Uint8Array>(groups.length);
+    this.#greatestEnds = groups.map((group) => group.start);
     if (groups.length > 0) this.#fillEnds(0, groups.length);
   }
 

@@ -64,6 +64,7 @@ export const range: fc.Arbitrary<RangeOperation> = fc.record({
   sortTarget: fc.constantFrom("key", "key", "version", "create", "mod", "value"),
   keysOnly: fc.boolean(),
   countOnly: rarely,
+  skipCount: rarely,
   minModRevision: fc.oneof(fc.constant(0), fc.nat(8)),
   maxModRevision: fc.oneof(fc.constant(0), fc.nat(20)),
   minCreateRevision: fc.oneof(fc.constant(0), fc.nat(8)),

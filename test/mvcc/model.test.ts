@@ -6,7 +6,7 @@ import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { ByteReader } from "../../src/base/coding.js";
 import type { WatchSink } from "../../src/mvcc/watcher.js";
-import { KvError } from "../../src/protocol/errors.js";
+import type { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue, WatchEvent } from "../../src/protocol/key-value.js";
 import type { PutOperation, RangeOperation, Transaction } from "../../src/protocol/operations.js";
 import { decodeOptionalKeyValue } from "../../src/protocol/result-codec.js";

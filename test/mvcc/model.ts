@@ -10,6 +10,7 @@ import type {
   Compare,
   Operation,
   OperationResult,
+  PutOperation,
   RangeOperation,
   RangeResult,
   Transaction,
@@ -73,10 +74,14 @@ export class Model {
     const sign = op.sortOrder === "descend" ? -1 : 1;
     kept.sort((a, b) => sign * compareBy(op, a, b));
     const more = op.limit > 0 && kept.length > op.limit;
+    // Without the exact count: up to the row that shows that there is more.
+    const inOrder = op.rangeEnd !== undefined && op.sortTarget === "key" && sign > 0;
+    const seen = op.skipCount === true && more && inOrder ? kept[op.limit]! : all.at(-1);
+    const count = seen === undefined ? 0 : all.indexOf(seen) + 1;
     const kvs = (more ? kept.slice(0, op.limit) : kept).map((kv) =>
       op.keysOnly ? { ...kv, value: new Uint8Array(0) } : kv,
     );
-    return { kind: "range", kvs, more, count: all.length };
+    return { kind: "range", kvs, more, count };
   }
 
   holds(compare: Compare, revision: number): boolean {
@@ -154,29 +159,27 @@ export class Model {
   }
 
   #write(op: Operation, revision: number): OperationResult {
-    if (op.kind === "put") {
-      const key = utf8Text(op.key);
-      const previous = this.get(key, revision);
-      if (op.ignoreValue && op.value.length > 0) throw new ModelError("invalidArgument");
-      if (op.ignoreLease && op.lease !== 0n) throw new ModelError("invalidArgument");
-      if ((op.ignoreValue || op.ignoreLease) && previous === undefined)
-        throw new ModelError("keyNotFound");
-      if (op.lease !== 0n) throw new ModelError("leaseNotFound");
-      const kv = {
-        key: op.key,
-        value: op.ignoreValue ? previous!.value : op.value,
-        createRevision: previous?.createRevision ?? revision,
-        modRevision: revision,
-        version: (previous?.version ?? 0) + 1,
-        lease: 0n,
-      };
-      this.events.push({ revision, key, kv });
-      return { kind: "put", prevKv: op.prevKv ? previous : undefined };
-    }
+    if (op.kind === "put") return this.#put(op, revision);
     if (op.kind !== "delete") throw new Error("not a write");
     const gone = this.select(op.key, op.rangeEnd, revision);
     for (const { key } of gone) this.events.push({ revision, key: utf8Text(key), kv: undefined });
     return { kind: "delete", deleted: gone.length, prevKvs: op.prevKv ? gone : [] };
+  }
+
+  #put(op: PutOperation, revision: number): OperationResult {
+    const key = utf8Text(op.key);
+    const previous = this.get(key, revision);
+    checkPut(op, previous);
+    const kv = {
+      key: op.key,
+      value: op.ignoreValue ? previous!.value : op.value,
+      createRevision: previous?.createRevision ?? revision,
+      modRevision: revision,
+      version: (previous?.version ?? 0) + 1,
+      lease: 0n,
+    };
+    this.events.push({ revision, key, kv });
+    return { kind: "put", prevKv: op.prevKv ? previous : undefined };
   }
 }
 
@@ -230,6 +233,15 @@ function numberOf(kv: KeyValue, kind: "version" | "create" | "mod" | "lease"): n
   if (kind === "lease") return kv.lease;
   if (kind === "version") return kv.version;
   return kind === "create" ? kv.createRevision : kv.modRevision;
+}
+
+function checkPut(op: PutOperation, previous: KeyValue | undefined): void {
+  if (op.ignoreValue && op.value.length > 0) throw new ModelError("invalidArgument");
+  if (op.ignoreLease && op.lease !== 0n) throw new ModelError("invalidArgument");
+  if ((op.ignoreValue || op.ignoreLease) && previous === undefined) {
+    throw new ModelError("keyNotFound");
+  }
+  if (op.lease !== 0n) throw new ModelError("leaseNotFound");
 }
 
 function checkCounts(txn: Transaction, max: number): void {
