@@ -53,7 +53,7 @@ export class FrameConnection {
   #open = true;
   #queuedBytes = 0;
   #handedBytes = 0;
-  /** Why we closed it, where we did. */
+  /** Why it closed, where that is known. */
   #fault: Error | undefined;
 
   /** Must be called in the turn in which the socket was handed over. */
@@ -70,9 +70,10 @@ export class FrameConnection {
     });
   }
 
-  /** Sets who receives from now on. */
+  /** Sets who receives from now on; where all is over already he hears of that at once. */
   handle(handler: FrameHandler): void {
-    this.#handler = handler;
+    if (this.#open) this.#handler = handler;
+    else handler.closed(this.#fault);
   }
 
   /** Raises the bound on received frames, once the other side is known. */
@@ -204,8 +205,10 @@ export class FrameConnection {
 
   #closed(error: Error | undefined): void {
     this.#open = false;
+    this.#fault ??= error;
     this.#decoder.stop();
-    this.#handler?.closed(this.#fault ?? error);
+    const handler = this.#handler;
     this.#handler = undefined;
+    handler?.closed(this.#fault);
   }
 }

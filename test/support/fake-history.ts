@@ -1,0 +1,148 @@
+/** A keyspace of the fake cluster: every write there ever was, in order, and reads by replaying. */
+import { compareBytes, equalBytes, hex } from "../../src/base/bytes.js";
+import { rangeContains } from "../../src/base/key-range.js";
+import type { KeyspaceDescriptor } from "../../src/protocol/cluster.js";
+import { notApplied } from "../../src/protocol/errors.js";
+import type { KeyValue, WatchEvent } from "../../src/protocol/key-value.js";
+import type {
+  Operation,
+  OperationResult,
+  RangeOperation,
+  RangeResult,
+  Transaction,
+  TransactionResult,
+} from "../../src/protocol/operations.js";
+import { sortRows } from "../../src/route/range-merge.js";
+import { storedKey, userKeyView } from "../../src/route/stored-key.js";
+import type { WatchCreate } from "../../src/protocol/watch-codec.js";
+
+/** A write of a stored key; without a value a deletion. */
+interface Write {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
+interface Change extends Write {
+  readonly revision: number;
+  readonly kv: KeyValue;
+}
+
+export class FakeHistory {
+  readonly #keyspace: KeyspaceDescriptor;
+  readonly #changes: Change[] = [];
+  revision = 1;
+  compacted = 0;
+
+  constructor(keyspace: KeyspaceDescriptor) {
+    this.#keyspace = keyspace;
+  }
+
+  writeUser(key: Uint8Array, value: Uint8Array): void {
+    this.write([{ key: storedKey(this.#keyspace, key), value }]);
+  }
+
+  /** All of one revision. */
+  write(writes: readonly Write[]): void {
+    const before = new Map<string, KeyValue | undefined>();
+    for (const { key } of writes) before.set(hex(key), this.get(key, 0));
+    this.revision++;
+    for (const { key, value } of writes) {
+      const previous = before.get(hex(key));
+      const kv: KeyValue = {
+        key: userKeyView(this.#keyspace, key),
+        value: value ?? new Uint8Array(0),
+        createRevision: value === undefined ? 0 : (previous?.createRevision ?? this.revision),
+        modRevision: this.revision,
+        version: value === undefined ? 0 : (previous?.version ?? 0) + 1,
+        lease: 0n,
+      };
+      this.#changes.push({ key, value, revision: this.revision, kv });
+    }
+  }
+
+  compact(revision: number): void {
+    if (revision <= this.compacted) {
+      throw notApplied("compacted", "already", { bound: this.compacted });
+    }
+    this.compacted = revision;
+  }
+
+  get(key: Uint8Array, revision: number): KeyValue | undefined {
+    return this.#rowsAt(revision).find((row) => equalBytes(row.key, key))?.kv;
+  }
+
+  /** Compares are not supported; success runs. */
+  transact(txn: Transaction, floor: number, pageRows: number): TransactionResult {
+    const deletions: Write[] = [];
+    const results = txn.success.map((operation) => {
+      return this.#apply(operation, floor, pageRows, deletions);
+    });
+    if (deletions.length > 0) this.write(deletions);
+    return { succeeded: true, results };
+  }
+
+  eventsAt(revision: number, create: WatchCreate): readonly WatchEvent[] {
+    const events: WatchEvent[] = [];
+    for (const change of this.#changes) {
+      if (change.revision !== revision || !inSpan(create, change.key)) continue;
+      const previous = this.get(change.key, revision - 1);
+      events.push({
+        type: change.value === undefined ? "delete" : "put",
+        kv: change.kv,
+        prevKv: create.prevKv ? previous : undefined,
+      });
+    }
+    return events;
+  }
+
+  #apply(
+    operation: Operation,
+    floor: number,
+    pageRows: number,
+    deletions: Write[],
+  ): OperationResult {
+    if (operation.kind === "range") return this.#range(operation, floor, pageRows);
+    if (operation.kind === "put") {
+      this.write([{ key: operation.key.slice(), value: operation.value.slice() }]);
+      return { kind: "put", prevKv: undefined };
+    }
+    if (operation.kind === "txn") throw notApplied("unsupported", "nested");
+    const found = this.#rowsAt(0).filter((row) => inSpan(operation, row.key));
+    for (const row of found) deletions.push({ key: row.key, value: undefined });
+    const prevKvs = operation.prevKv ? found.map((row) => row.kv) : [];
+    return { kind: "delete", deleted: found.length, prevKvs };
+  }
+
+  #range(operation: RangeOperation, floor: number, pageRows: number): RangeResult {
+    if (operation.revision > this.revision) {
+      throw notApplied("futureRevision", "future", { bound: this.revision });
+    }
+    const found = this.#rowsAt(operation.revision || floor).filter((row) => {
+      return inSpan(operation, row.key);
+    });
+    const kvs = found.map((row) => row.kv);
+    if (operation.sortOrder !== "none" || operation.sortTarget !== "key") sortRows(kvs, operation);
+    const count = kvs.length;
+    if (operation.countOnly) return { kind: "range", kvs: [], more: false, count };
+    const most = Math.min(pageRows, operation.limit === 0 ? pageRows : operation.limit);
+    return { kind: "range", kvs: kvs.slice(0, most), more: count > most, count };
+  }
+
+  #rowsAt(revision: number): readonly { readonly key: Uint8Array; readonly kv: KeyValue }[] {
+    const rows = new Map<string, Change>();
+    for (const change of this.#changes) {
+      if (revision > 0 && change.revision > revision) break;
+      if (change.value === undefined) rows.delete(hex(change.key));
+      else rows.set(hex(change.key), change);
+    }
+    return [...rows.values()].sort((a, b) => compareBytes(a.key, b.key));
+  }
+}
+
+function inSpan(
+  span: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array | undefined },
+  key: Uint8Array,
+): boolean {
+  if (span.rangeEnd === undefined) return equalBytes(span.key, key);
+  return rangeContains({ start: span.key, end: span.rangeEnd }, key);
+}
