@@ -1,0 +1,110 @@
+/**
+ * A power cut after every k-th operation of the disk, in the middle of writes, flushes and
+ * compactions, and again during recovery. What comes back must be a prefix of what was applied
+ * that holds everything which was acknowledged.
+ */
+import { describe, expect, test } from "vitest";
+import { Prng } from "../../src/base/prng.js";
+import type { Store } from "../../src/store/store.js";
+import { MemoryDisk } from "../support/memory-disk.js";
+import { stateAt } from "../lsm/tree-model.js";
+import { ALL, difference, flushedAt, openStore, replay, write } from "./store-bench.js";
+
+const ENTRIES = 45;
+const FLUSH_EVERY = 6;
+
+interface Progress {
+  applied: number;
+  acknowledged: number;
+}
+
+/** Writes entries, flushing now and then, until they are written or the disk halts. */
+async function work(disk: MemoryDisk, store: Store, progress: Progress): Promise<void> {
+  const tree = store.tree(1) ?? store.createTree(1, ALL, stateAt(0));
+  while (progress.applied < ENTRIES) {
+    const index = ++progress.applied;
+    const durable = write(store, tree, index).then(() => {
+      progress.acknowledged = index;
+    });
+    if (index % 3 === 0) await orHalt(disk, durable);
+    if (index % FLUSH_EVERY === 0) await orHalt(disk, store.flushNow(tree, flushedAt(index)));
+    if (disk.halted) return;
+  }
+  await orHalt(disk, store.idle());
+}
+
+/** Waits for the promise or for the end of the disk, after which it may never come. */
+function orHalt(disk: MemoryDisk, promise: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      if (disk.halted) resolve();
+      else setImmediate(look);
+    };
+    promise.then(resolve, reject);
+    look();
+  });
+}
+
+async function attempt(disk: MemoryDisk, progress: Progress): Promise<void> {
+  try {
+    const opened = await openStore(disk, { onFailure: () => undefined });
+    progress.applied = opened.store.tree(1) === undefined ? 0 : replay(opened, 1);
+    await work(disk, opened.store, progress);
+    if (!disk.halted) await opened.store.close();
+  } catch (error) {
+    if (!disk.halted) throw error;
+  }
+}
+
+/** Opens what survived; returns the index that the tree was brought to. */
+async function recover(disk: MemoryDisk, acknowledged: number, place: string): Promise<number> {
+  const opened = await openStore(disk);
+  const tree = opened.store.tree(1);
+  const applied = tree === undefined ? 0 : replay(opened, 1);
+  expect(applied, place).toBeGreaterThanOrEqual(acknowledged);
+  expect([...opened.damaged.keys()], place).toEqual([]);
+  if (tree !== undefined) expect(difference(tree, applied), place).toBeUndefined();
+  await opened.store.close();
+  return applied;
+}
+
+async function operationsInAll(): Promise<number> {
+  const disk = new MemoryDisk();
+  await attempt(disk, { applied: 0, acknowledged: 0 });
+  return disk.operations;
+}
+
+describe("a power cut", () => {
+  test("after any operation loses nothing that was acknowledged", async () => {
+    const total = await operationsInAll();
+    expect(total).toBeGreaterThan(100);
+    for (let halt = 1; halt <= total; halt++) {
+      const disk = new MemoryDisk();
+      disk.haltAt(halt);
+      const progress = { applied: 0, acknowledged: 0 };
+      await attempt(disk, progress);
+      const style = halt % 3 === 0 ? "loseAll" : "mixed";
+      await recover(disk.crash(new Prng(halt), style), progress.acknowledged, `halt at ${halt}`);
+    }
+  });
+
+  test("during recovery, and again after it, neither", async () => {
+    const total = await operationsInAll();
+    for (let halt = 10; halt <= total; halt += 17) {
+      const disk = new MemoryDisk();
+      disk.haltAt(halt);
+      const progress = { applied: 0, acknowledged: 0 };
+      await attempt(disk, progress);
+      let acknowledged = progress.acknowledged;
+      let survivor = disk.crash(new Prng(halt));
+      for (let second = 1; second <= 25; second += 3) {
+        survivor.haltAt(second);
+        const next = { applied: 0, acknowledged };
+        await attempt(survivor, next);
+        acknowledged = next.acknowledged;
+        survivor = survivor.crash(new Prng(halt * 100 + second));
+      }
+      await recover(survivor, acknowledged, `halt at ${halt} and later`);
+    }
+  });
+});

@@ -1,0 +1,348 @@
+import { describe, expect, test } from "vitest";
+import { must } from "../../src/base/assert.js";
+import { Prng } from "../../src/base/prng.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
+import { FAMILY } from "../../src/lsm/families.js";
+import { decodeCheckpointFiles, encodeCheckpointFiles } from "../../src/store/tree-checkpoint.js";
+import type { Store } from "../../src/store/store.js";
+import type { TreeInstall } from "../../src/store/tree-install.js";
+import { MemoryDisk } from "../support/memory-disk.js";
+import { stateAt } from "../lsm/tree-model.js";
+import {
+  ALL,
+  DIRECTORY,
+  applyEntry,
+  difference,
+  flushedAt,
+  openStore,
+  replay,
+  write,
+} from "./store-bench.js";
+
+/** Creates shard 1 and writes entries 1 to `count`, flushing after every `flushEvery`. */
+async function fill(store: Store, count: number, flushEvery: number): Promise<void> {
+  const tree = store.createTree(1, ALL, stateAt(0));
+  for (let index = 1; index <= count; index++) {
+    void write(store, tree, index);
+    if (index % flushEvery === 0) await store.flushNow(tree, flushedAt(index));
+  }
+  await store.idle();
+}
+
+function tables(disk: MemoryDisk): readonly string[] {
+  return disk.list(`${DIRECTORY}/tables`);
+}
+
+describe("store", () => {
+  test("formats once, counts runs, keeps its id", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    expect(first.store.run).toBe(1);
+    await first.store.close();
+    const second = await openStore(disk);
+    expect(second.store.run).toBe(2);
+    expect(second.store.storeId).toBe(first.store.storeId);
+    await second.store.close();
+  });
+
+  test("a second process is kept out", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await expect(openStore(disk)).rejects.toThrow("exists");
+    await store.close();
+    await (await openStore(disk)).store.close();
+  });
+
+  test("refuses a directory that lost its identity or its manifest", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await fill(store, 20, 5);
+    await store.close();
+    const marker = disk.list(DIRECTORY).find((name) => name.startsWith("current-"))!;
+    disk.remove(`${DIRECTORY}/${marker}`);
+    await expect(openStore(disk)).rejects.toThrow(CorruptionError);
+    disk.remove(`${DIRECTORY}/identity`);
+    await expect(openStore(disk)).rejects.toThrow(CorruptionError);
+  });
+
+  test("what was flushed and what is in the log make up the tree again", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    await fill(first.store, 157, 10);
+    expect(first.store.stats().compactions).toBeGreaterThan(0);
+    expect(difference(must(first.store.tree(1)), 157)).toBeUndefined();
+    await first.store.close();
+    const second = await openStore(disk);
+    const tree = must(second.store.tree(1));
+    expect(tree.flushed).toEqual(flushedAt(150));
+    expect(replay(second, 1)).toBe(157);
+    expect(difference(tree, 157)).toBeUndefined();
+    await second.store.close();
+  });
+
+  test("replay over what is already there changes nothing", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await fill(store, 40, 100);
+    const tree = must(store.tree(1));
+    const before = tree.stats().entryCount;
+    for (let index = 1; index <= 40; index++) applyEntry(tree, index);
+    expect(tree.stats().entryCount).toBe(before);
+    await store.close();
+  });
+
+  test("deletes files that nothing refers to, and never uses their numbers again", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    await fill(first.store, 20, 20);
+    await first.store.close();
+    const stray = `${DIRECTORY}/tables/000000900.sst`;
+    disk.setContent(stray, new Uint8Array(100));
+    const second = await openStore(disk);
+    expect(disk.exists(stray)).toBe(false);
+    const tree = must(second.store.tree(1));
+    void write(second.store, tree, 21);
+    await second.store.flushNow(tree, flushedAt(21));
+    expect(tables(disk).at(-1)).toBe("000000901.sst");
+    await second.store.close();
+  });
+
+  test("a missing table damages its tree and no other", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    await fill(first.store, 20, 20);
+    first.store.createTree(2, ALL, stateAt(0));
+    await first.store.close();
+    for (const name of tables(disk)) disk.remove(`${DIRECTORY}/tables/${name}`);
+    const second = await openStore(disk);
+    expect([...second.damaged.keys()]).toEqual([1]);
+    expect(() => difference(must(second.store.tree(1)), 20)).toThrow(CorruptionError);
+    await second.store.close();
+  });
+
+  test("dropping a tree is durable and frees its files", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    await fill(first.store, 30, 10);
+    first.store.dropTree(1);
+    expect(tables(disk)).toEqual([]);
+    const survivor = disk.crash(new Prng(1), "loseAll");
+    await first.store.close();
+    const second = await openStore(survivor);
+    expect([...second.store.trees()]).toEqual([]);
+    await second.store.close();
+  });
+
+  test("a memtable over its size is flushed, and the log is trimmed after it", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { memtableBytesMax: 32 * 1024 });
+    const tree = store.createTree(1, ALL, stateAt(0));
+    for (let index = 1; index <= 600; index++) {
+      await write(store, tree, index);
+      store.maybeFlush(tree, () => flushedAt(index));
+    }
+    await store.idle();
+    expect(store.stats().flushes).toBeGreaterThan(1);
+    expect(tree.memtableBytes()).toBeLessThan(128 * 1024);
+    expect(difference(tree, 600)).toBeUndefined();
+    await store.close();
+  });
+
+  test("an idle tree's flushed index moves on without a file", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    const tree = store.createTree(1, ALL, stateAt(0));
+    await store.flushNow(tree, stateAt(9));
+    expect(tree.flushed).toEqual(stateAt(9));
+    expect(tables(disk)).toEqual([]);
+    await store.close();
+    const second = await openStore(disk);
+    expect(must(second.store.tree(1)).flushed).toEqual(stateAt(9));
+    await second.store.close();
+  });
+
+  test("a full disk keeps the memtable, and the flush succeeds when there is room", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    const tree = store.createTree(1, ALL, stateAt(0));
+    for (let index = 1; index <= 50; index++) await write(store, tree, index);
+    disk.quotaBytes = disk.usedBytes();
+    const flushed = store.flushNow(tree, flushedAt(50));
+    await until(() => store.full);
+    expect(store.hasRoom(1)).toBe(false);
+    expect(difference(tree, 50)).toBeUndefined();
+    expect(tree.flushed.index).toBe(0);
+    disk.quotaBytes = Infinity;
+    await flushed;
+    expect(store.full).toBe(false);
+    expect(tree.flushed).toEqual(flushedAt(50));
+    expect(difference(tree, 50)).toBeUndefined();
+    await store.close();
+  });
+
+  test.each(["sync", "write"] as const)("a failed %s ends the store once", async (operation) => {
+    const disk = new MemoryDisk();
+    const failures: Error[] = [];
+    const { store } = await openStore(disk, { onFailure: (error) => failures.push(error) });
+    const tree = store.createTree(1, ALL, stateAt(0));
+    await write(store, tree, 1);
+    disk.inject({ code: "io", operation, pathPart: "tables", times: Infinity });
+    await store.flushNow(tree, stateAt(1));
+    expect(failures).toHaveLength(1);
+    expect(tree.flushed.index).toBe(0);
+    await write(store, tree, 2);
+    await store.flushNow(tree, stateAt(2));
+    expect(failures).toHaveLength(1);
+    await store.close();
+  });
+
+  test("damage met by a compaction is reported", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { compaction: { fanIn: 3 } });
+    const damaged: number[] = [];
+    store.observe({
+      flushed: () => undefined,
+      flushWanted: () => undefined,
+      treeDamaged: (shardId) => damaged.push(shardId),
+    });
+    await fill(store, 20, 10);
+    disk.flipBit(`${DIRECTORY}/tables/${tables(disk)[0]}`, 2000);
+    const tree = must(store.tree(1));
+    for (let index = 21; index <= 30; index++) await write(store, tree, index);
+    await store.flushNow(tree, flushedAt(30));
+    await store.idle();
+    expect(damaged).toEqual([1]);
+    await store.close();
+  });
+});
+
+describe("checkpoint and install", () => {
+  async function source(disk: MemoryDisk): Promise<Store> {
+    const { store } = await openStore(disk, { compaction: { enabled: false } });
+    await fill(store, 60, 13);
+    const tree = must(store.tree(1));
+    await store.flushNow(tree, flushedAt(60));
+    return store;
+  }
+
+  /** Sends every chunk of a snapshot, changed by `damage`, in the order of `prng`. */
+  async function send(from: Store, install: TreeInstall, prng: Prng): Promise<Uint8Array> {
+    const checkpoint = await from.checkpointTree(1);
+    const chunks: (() => void)[] = [];
+    for (const [fileIndex, { file }] of checkpoint.files.entries()) {
+      for (let offset = 0; offset < file.sizeBytes; offset += 1000) {
+        const bytes = checkpoint.readChunk(fileIndex, offset, 1000);
+        chunks.push(() => install.writeChunk(fileIndex, offset, bytes));
+      }
+    }
+    while (chunks.length > 0) chunks.splice(prng.between(0, chunks.length - 1), 1)[0]!();
+    const description = encodeCheckpointFiles(checkpoint.files);
+    expect(decodeCheckpointFiles(description)).toEqual(checkpoint.files);
+    checkpoint.release();
+    return description;
+  }
+
+  const inOrder = { between: () => 0 } as unknown as Prng;
+
+  test.each([
+    ["in order", inOrder],
+    ["in any order", new Prng(5)],
+  ])("a tree arrives whole, chunks %s", async (_name, prng) => {
+    const from = await source(new MemoryDisk());
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    const install = store.beginInstall(1, ALL);
+    const files = decodeCheckpointFiles(await send(from, install, prng));
+    const tree = install.finish(flushedAt(60), files);
+    expect(store.tree(1)).toBe(tree);
+    expect(difference(tree, 60)).toBeUndefined();
+    await store.close();
+    const again = await openStore(disk.crash(new Prng(2), "loseAll"));
+    expect(difference(must(again.store.tree(1)), 60)).toBeUndefined();
+    await again.store.close();
+    await from.close();
+  });
+
+  test("an install replaces what was there, in memory and on disk", async () => {
+    const from = await source(new MemoryDisk());
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await fill(store, 17, 5);
+    const old = must(store.tree(1));
+    const before = tables(disk);
+    const install = store.beginInstall(1, ALL);
+    const files = decodeCheckpointFiles(await send(from, install, inOrder));
+    const tree = install.finish(flushedAt(60), files);
+    expect(tree).toBe(old);
+    expect(difference(tree, 60)).toBeUndefined();
+    expect(tables(disk).filter((name) => before.includes(name))).toEqual([]);
+    await store.close();
+    await from.close();
+  });
+
+  test("a damaged file is refused and nothing changes", async () => {
+    const from = await source(new MemoryDisk());
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await fill(store, 17, 5);
+    const before = tables(disk);
+    const install = store.beginInstall(1, ALL);
+    const files = decodeCheckpointFiles(await send(from, install, inOrder));
+    install.writeChunk(0, 100, Uint8Array.of(1, 2, 3));
+    expect(() => install.finish(flushedAt(60), files)).toThrow(CorruptionError);
+    expect(tables(disk)).toEqual(before);
+    expect(difference(must(store.tree(1)), 17)).toBeUndefined();
+    await store.close();
+    await from.close();
+  });
+
+  test("an abort leaves no file", async () => {
+    const from = await source(new MemoryDisk());
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    const install = store.beginInstall(1, ALL);
+    await send(from, install, inOrder);
+    expect(tables(disk).length).toBeGreaterThan(0);
+    install.abort();
+    expect(tables(disk)).toEqual([]);
+    expect(store.tree(1)).toBeUndefined();
+    await store.close();
+    await from.close();
+  });
+
+  test("the files of a checkpoint stay until it is released", async () => {
+    const disk = new MemoryDisk();
+    const store = await source(disk);
+    const checkpoint = await store.checkpointTree(1);
+    const held = tables(disk);
+    store.dropTree(1);
+    expect(tables(disk)).toEqual(held);
+    expect(checkpoint.readChunk(0, 0, 10)).toHaveLength(10);
+    checkpoint.release();
+    checkpoint.release();
+    expect(tables(disk)).toEqual([]);
+    await store.close();
+  });
+
+  test("a cursor opened before an install goes on", async () => {
+    const from = await source(new MemoryDisk());
+    const { store } = await openStore(new MemoryDisk());
+    await fill(store, 17, 5);
+    const tree = must(store.tree(1));
+    const cursor = tree.cursor(FAMILY.revisionIndex, ALL, Infinity, "all");
+    cursor.next();
+    const install = store.beginInstall(1, ALL);
+    install.finish(flushedAt(60), decodeCheckpointFiles(await send(from, install, inOrder)));
+    let count = 1;
+    while (cursor.next()) count++;
+    cursor.close();
+    expect(count).toBe(17);
+    await store.close();
+    await from.close();
+  });
+});
+
+/** Lets the event loop turn until `condition` holds. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
