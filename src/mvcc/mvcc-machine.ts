@@ -191,13 +191,12 @@ export class MvccMachine {
 
   /**
    * Writes "u8 succeeded | results" of a transaction that only reads, as it would have run at
-   * `revision` (0: the newest).
+   * `revision` (0: the newest). A revision above the newest is the caller's promise that no write
+   * at or below it is missing here: in a keyspace with many shards, others may have taken it.
    */
   readTransaction(txn: Transaction, revision: number, out: ByteWriter): KvError | undefined {
-    const view = this.#viewAt(0);
-    const refusal = view.refusal(revision);
+    const refusal = this.#viewAt(revision).refusal(revision);
     if (refusal !== undefined) return refusal;
-    this.#viewAt(revision);
     const start = out.length;
     const error = this.#reader.run(txn, out);
     if (error !== undefined) out.length = start;

@@ -224,7 +224,7 @@ export class Replica {
 
   serve(read: ReadRequest, level: ReadLevel, revision: number, ageMs: number): void {
     const out = read.responder.beginAnswer(read.requestId, this.#factsOf(revision, level, ageMs));
-    const error = this.#readInto(read, level === "stale" ? revision : this.#floorOf(read), out);
+    const error = this.#readInto(read, level === "stale" ? revision : read.floorRevision, out);
     if (error === undefined) read.responder.endAnswer();
     else read.responder.failed(read.requestId, error);
   }
@@ -252,12 +252,6 @@ export class Replica {
     facts.level = level;
     facts.ageMs = Math.round(ageMs);
     return facts;
-  }
-
-  /** A floor above everything applied asks for the newest: nothing at or below it is missing. */
-  #floorOf(read: ReadRequest): number {
-    const { revision, closedRevision } = this.machine;
-    return read.floorRevision > Math.max(revision, closedRevision) ? 0 : read.floorRevision;
   }
 
   #readInto(
