@@ -21,9 +21,11 @@ import type { ShardTable } from "./shard-table.js";
 export interface BatchTarget extends SegmentPlace {
   readonly offset: number;
   readonly room: number;
-  /** The segment's first batch carries the checkpoint, and where the previous segment ended. */
-  readonly first: boolean;
+  /** A segment's first batch carries a checkpoint, and where the previous segment ended. */
+  readonly carriesCheckpoint: boolean;
   readonly previousEnd: number;
+  /** Bytes of the segment below it are durable. */
+  readonly syncedOffset: number;
 }
 
 export class BatchBuilder {
@@ -41,7 +43,7 @@ export class BatchBuilder {
     return this.#bytes;
   }
 
-  /** The length of a segment's first batch that holds everything gathered. */
+  /** The length of a batch with a checkpoint that holds everything gathered. */
   firstLength(gathering: Gathering): number {
     const items = this.#table.checkpointCount() + gathering.itemCount;
     return batchLength(items, gathering.payloadLength);
@@ -52,7 +54,7 @@ export class BatchBuilder {
    * and at least one item, if any waits.
    */
   fits(gathering: Gathering, target: BatchTarget): boolean {
-    const extra = target.first ? this.#table.checkpointCount() : 0;
+    const extra = target.carriesCheckpoint ? this.#table.checkpointCount() : 0;
     if (batchLength(extra, 0) > target.room) return false;
     return gathering.itemCount === 0 || gathering.countThatFits(extra, target.room) > 0;
   }
@@ -60,7 +62,8 @@ export class BatchBuilder {
   /** Builds the next batch of `gathering`, as much as has room. Returns its length. */
   build(gathering: Gathering, target: BatchTarget, dones: (() => void)[]): number {
     this.#checkpoint.reset();
-    const checkpointCount = target.first ? this.#table.writeCheckpoint(this.#checkpoint) : 0;
+    const { carriesCheckpoint } = target;
+    const checkpointCount = carriesCheckpoint ? this.#table.writeCheckpoint(this.#checkpoint) : 0;
     const count = gathering.countThatFits(checkpointCount, target.room);
     const itemCount = checkpointCount + count;
     let payloadLength = 0;
@@ -74,9 +77,10 @@ export class BatchBuilder {
     return sealBatch(this.#bytes, target, {
       offset: target.offset,
       itemCount,
+      carriesCheckpoint,
       checkpointCount,
       payloadLength,
-      syncedOffset: target.offset,
+      syncedOffset: target.syncedOffset,
       previousEnd: target.previousEnd,
     });
   }

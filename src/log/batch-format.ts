@@ -14,7 +14,7 @@
  *          | u32 payload length | u32 payload checksum, bound to segment and offset
  *          | u32 synced offset: all bytes of the segment below it were durable before this batch
  *          | u32 previous end: in a segment's first batch, where the previous segment ended
- *          | u32 zero
+ *          | u32 whether it carries a checkpoint, were it an empty one
  *          | items of ITEM_SIZE_BYTES
  *
  *   item = u8 kind | u8 entry kind | u8 flags | u8 zero | u32 length of the run's bytes
@@ -113,6 +113,7 @@ export function batchLength(itemCount: number, payloadLength: number): number {
 export interface BatchFrame {
   readonly offset: number;
   readonly itemCount: number;
+  readonly carriesCheckpoint: boolean;
   readonly checkpointCount: number;
   readonly payloadLength: number;
   readonly syncedOffset: number;
@@ -136,7 +137,7 @@ export function sealBatch(bytes: Uint8Array, place: SegmentPlace, frame: BatchFr
   writeU32(bytes, 32, placedChecksum(payload, place.number, payloadPlace));
   writeU32(bytes, 36, frame.syncedOffset);
   writeU32(bytes, 40, frame.previousEnd);
-  writeU32(bytes, 44, 0);
+  writeU32(bytes, 44, frame.carriesCheckpoint ? 1 : 0);
   const header = bytes.subarray(4, headerLength);
   writeU32(bytes, 0, placedChecksum(header, place.number, frame.offset));
   const copyAt = length - TRAILER_SIZE_BYTES - headerLength;
@@ -154,6 +155,7 @@ export interface FoundBatch {
   /** Where its items start: in the header or in its copy. */
   readonly itemsOffset: number;
   readonly itemCount: number;
+  readonly carriesCheckpoint: boolean;
   readonly checkpointCount: number;
   readonly payloadOffset: number;
   readonly payloadLength: number;
@@ -220,5 +222,6 @@ function readHeader(
     payloadIntact: payloadChecksum === readU32(bytes, headerAt + 32),
     syncedOffset: readU32(bytes, headerAt + 36),
     previousEnd: readU32(bytes, headerAt + 40),
+    carriesCheckpoint: readU32(bytes, headerAt + 44) !== 0,
   };
 }

@@ -44,7 +44,10 @@ export interface SharedLogOptions {
   readonly segmentSizeBytes?: number | undefined;
   /** Size of the segment that each start creates when none was prepared. */
   readonly firstSegmentSizeBytes?: number | undefined;
-  /** On a full disk, what `hasRoom` leaves of the last segment for hard states. */
+  /**
+   * On a full disk, what `hasRoom` leaves of the last segment for hard states and for starts, which
+   * write the last batch again: at least the largest batch and something over.
+   */
   readonly reservedBytes?: number | undefined;
   /** Largest single write. */
   readonly batchSizeBytesMax?: number | undefined;

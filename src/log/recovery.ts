@@ -48,7 +48,9 @@ export class LogRecovery {
   readonly prepared: SealedSegment[] = [];
   /** The items of the last batch. */
   readonly unproven: Gathering = new Gathering();
-  /** Where the last used segment ends, the last batch left out. */
+  /** Where the last used segment ends. */
+  end = 0;
+  /** The same, the last batch left out. */
   provenEnd = 0;
   shardsMayBeMissing = false;
   #lastRuns: { readonly shardId: number; readonly run: EntryRun }[] = [];
@@ -156,12 +158,16 @@ export class LogRecovery {
     const bytes = this.#read(segment);
     this.#refuseForeign(segment, bytes);
     const place = this.#place(segment.number);
-    let applied = SEGMENT_START;
+    let proven = SEGMENT_START;
     const end = walkSegment(bytes, place, this.#statedEnd(next), {
       batch: (batch) => {
+        // A start that went on in this segment wrote the batch before again, in this one.
+        if (this.#held !== undefined && batch.syncedOffset <= this.#held.offset) {
+          this.#held = undefined;
+        }
         this.#applyHeld(bytes, segment.number);
-        applied = batch.offset;
-        if (batch.offset === SEGMENT_START) this.#applyCheckpoint(bytes, batch, segment.number);
+        proven = batch.syncedOffset;
+        if (batch.carriesCheckpoint) this.#applyCheckpoint(bytes, batch, segment.number);
         this.#held = batch;
       },
       lost: () => {
@@ -171,7 +177,8 @@ export class LogRecovery {
     });
     if (next !== undefined) this.#applyHeld(bytes, segment.number);
     else this.#handOut(bytes);
-    this.provenEnd = next === undefined ? applied : end;
+    this.end = end;
+    this.provenEnd = next === undefined ? proven : end;
   }
 
   /** Where a segment ended, according to the first batch of the next one. */

@@ -101,6 +101,13 @@ export class SegmentFiles {
     this.#active = { number, path, file, sizeBytes: file.sizeBytes() };
   }
 
+  /** Goes on in the newest of the sealed segments, where a new one finds no space. */
+  resumeLast(): void {
+    const last = this.#sealed.pop();
+    assert(last !== undefined, "there is a segment to go on in");
+    this.#active = { ...last, file: this.#disk.open(last.path, { dataSync: true }) };
+  }
+
   /** Makes the next segment the active one; false while there is none. */
   rotate(): boolean {
     if (this.#next === undefined) return false;
@@ -243,6 +250,9 @@ export class SegmentFiles {
         file.writeSync(ZEROS, 0, Math.min(ZEROS.length, sizeBytes - at), at);
       }
       file.syncSync();
+    } catch (error) {
+      this.#disk.remove(path);
+      throw error;
     } finally {
       file.close();
     }

@@ -1,8 +1,9 @@
 /**
  * Walks the batches of one segment and tells a torn end from corruption. Writes never overlap: a
- * batch at offset Y was begun only when everything below Y was durable. So whatever is bad below
- * a later intact batch, or below the end that the next segment states, was durable and has rotted;
- * bad bytes with nothing after them are a write that was cut short. It never changes anything.
+ * batch says below which offset all bytes were durable before it was begun. So whatever is bad
+ * below such a promise, or below the end that the next segment states, was durable and has rotted;
+ * bad bytes that nothing later speaks for are a write that was cut short. It never changes
+ * anything.
  */
 import { BLOCK_SIZE_BYTES, readBatch, readBatchByCopy } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
@@ -35,14 +36,17 @@ export function walkSegment(
       continue;
     }
     const from = batch === undefined ? offset + BLOCK_SIZE_BYTES : offset + batch.length;
-    const next = nextBatch(bytes, place, from, offset, limit);
+    const next = nextBatch(bytes, place, from, limit);
     if (next === undefined && statedEnd === undefined) return offset;
-    if (batch === undefined) {
-      visitor.lost(offset, next ?? limit);
-      offset = next ?? limit;
-    } else {
+    if (next !== undefined && next.syncedOffset <= offset) {
+      // A start went on in this segment: what may have lain here was written again in `next`.
+      offset = next.offset;
+    } else if (batch !== undefined) {
       visitor.batch(batch);
       offset += batch.length;
+    } else {
+      visitor.lost(offset, next?.offset ?? limit);
+      offset = next?.offset ?? limit;
     }
   }
   return offset;
@@ -53,20 +57,19 @@ export function holdsBatches(bytes: Uint8Array, place: SegmentPlace): boolean {
   const first =
     readBatch(bytes, place, SEGMENT_START) ?? readBatchByCopy(bytes, place, SEGMENT_START);
   if (first !== undefined && first.payloadIntact) return true;
-  return nextBatch(bytes, place, SEGMENT_START, SEGMENT_START, bytes.length) !== undefined;
+  return nextBatch(bytes, place, SEGMENT_START + BLOCK_SIZE_BYTES, bytes.length) !== undefined;
 }
 
-/** The first intact header at or after `from` that promises the bytes at `bad` were durable. */
+/** The first batch with an intact header that starts at or after `from`. */
 function nextBatch(
   bytes: Uint8Array,
   place: SegmentPlace,
   from: number,
-  bad: number,
   limit: number,
-): number | undefined {
+): FoundBatch | undefined {
   for (let offset = from; offset < limit; offset += BLOCK_SIZE_BYTES) {
     const batch = readBatch(bytes, place, offset);
-    if (batch !== undefined && batch.syncedOffset > bad) return offset;
+    if (batch !== undefined) return batch;
   }
   return undefined;
 }

@@ -254,18 +254,24 @@ export class SharedLog {
 
   /** Makes what was recovered durable in a segment of its own, synchronously. */
   #start(recovery: LogRecovery): ReturnType<LogRecovery["recoverShards"]> {
-    const { used, prepared } = recovery;
-    const previous = used.at(-1);
-    const number = previous === undefined ? (prepared[0]?.number ?? 1) : previous.number + 1;
-    this.#previousEnd = recovery.provenEnd;
-    this.#openFirst(number, recovery);
-    const length = this.#builder.build(this.#gathering, this.#target(), this.#inFlight);
+    this.#openFirst(recovery);
+    const target: BatchTarget = {
+      storeTag: this.#storeTag,
+      number: this.#files.active.number,
+      offset: this.#offset,
+      room: this.#files.active.sizeBytes - this.#offset,
+      carriesCheckpoint: true,
+      previousEnd: recovery.provenEnd,
+      syncedOffset: this.#offset === SEGMENT_START ? SEGMENT_START : recovery.provenEnd,
+    };
+    const length = this.#builder.build(this.#gathering, target, this.#inFlight);
     assert(this.#gathering.empty, "the last batch is written again as one");
     this.#files.active.file.writeSync(this.#builder.bytes, 0, length, this.#offset);
+    this.#writeLength = length;
     this.#offset += length;
     this.#writtenBytes += length;
     this.#syncs++;
-    const recovered = recovery.recoverShards(number);
+    const recovered = recovery.recoverShards(target.number);
     this.#unproven = true;
     this.#watchIdle();
     this.#files.prepare();
@@ -273,17 +279,29 @@ export class SharedLog {
     return recovered;
   }
 
-  /** On a disk without room for a comfortable first segment, one that is just large enough does. */
-  #openFirst(number: number, recovery: LogRecovery): void {
-    const [reusable, ...others] = recovery.prepared;
+  /**
+   * Opens the segment to start with. On a full disk it is the last one, where that has room, or
+   * one that is just large enough; starting again and again must not use up what is left.
+   */
+  #openFirst(recovery: LogRecovery): void {
+    const { used, prepared } = recovery;
+    const previous = used.at(-1);
+    const number = previous === undefined ? (prepared[0]?.number ?? 1) : previous.number + 1;
+    const [reusable, ...others] = prepared;
     for (const segment of others) this.#env.disk.remove(segment.path);
-    const needed = SEGMENT_START + this.#builder.firstLength(this.#gathering);
+    const length = this.#builder.firstLength(this.#gathering);
+    const needed = SEGMENT_START + length;
     const wanted = Math.max(this.#settings.firstSegmentSizeBytes, 2 * needed);
     try {
       this.#files.openFirst(number, wanted, reusable);
     } catch (error) {
       if (!(error instanceof DiskError) || error.code !== "noSpace") throw error;
-      this.#files.openFirst(number, needed, undefined);
+      if (previous !== undefined && recovery.end + length <= previous.sizeBytes) {
+        this.#files.resumeLast();
+        this.#offset = recovery.end;
+      } else {
+        this.#files.openFirst(number, needed, undefined);
+      }
     }
   }
 
@@ -314,8 +332,9 @@ export class SharedLog {
       number,
       offset: this.#offset,
       room: first ? room : Math.min(room, this.#settings.batchSizeBytesMax),
-      first,
+      carriesCheckpoint: first,
       previousEnd: first ? this.#previousEnd : 0,
+      syncedOffset: this.#offset,
     };
   }
 
@@ -332,7 +351,7 @@ export class SharedLog {
       target = this.#target();
       assert(this.#builder.fits(this.#gathering, target), "an empty segment is too small");
     }
-    this.#unproven = this.#gathering.itemCount > 0 || target.first;
+    this.#unproven = this.#gathering.itemCount > 0 || target.carriesCheckpoint;
     this.#markerWanted = false;
     this.#writeLength = this.#builder.build(this.#gathering, target, this.#inFlight);
     this.#writing = true;
@@ -402,7 +421,9 @@ export class SharedLog {
         this.#watchIdle();
         return;
       }
-      this.#markerWanted = !this.#full || !this.#gathering.empty;
+      // On a full disk a marker is worth its block only if it spares a start a larger one.
+      const worthwhile = !this.#full || this.#writeLength > BLOCK_SIZE_BYTES;
+      this.#markerWanted = worthwhile || !this.#gathering.empty;
       this.#pump();
     });
   }
@@ -453,7 +474,7 @@ function settingsOf(options: SharedLogOptions): Settings {
     segmentSizeBytes,
     firstSegmentSizeBytes: Math.min(segmentSizeBytes, options.firstSegmentSizeBytes ?? 4 * MIB),
     reservedBytes: options.reservedBytes ?? Math.floor(segmentSizeBytes / 8),
-    batchSizeBytesMax: options.batchSizeBytesMax ?? 8 * MIB,
+    batchSizeBytesMax: options.batchSizeBytesMax ?? 4 * MIB,
     idleMarkerMs: options.idleMarkerMs ?? 50,
     fullRetryMs: options.fullRetryMs ?? 1000,
   };

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/base/prng.js";
 import type { DiskError } from "../../src/env/disk.js";
+import type { SharedLogOptions } from "../../src/log/log-types.js";
 import { MemoryDisk } from "../support/memory-disk.js";
 import { commitNow, DIRECTORY, entries, openLog, outline, settle, SMALL } from "./support.js";
 import type { Opened } from "./support.js";
@@ -14,9 +15,11 @@ function fill(opened: Opened, shardId: number, from: number, last: number): void
   }
 }
 
-function crashed(opened: Opened): Opened {
-  return openLog(opened.disk.crash(new Prng(1), "loseAll"), SMALL);
+function crashed(opened: Opened, options: SharedLogOptions = SMALL): Opened {
+  return openLog(opened.disk.crash(new Prng(1), "loseAll"), options);
 }
+
+const TIGHT = { ...SMALL, batchSizeBytesMax: 16 * 1024, reservedBytes: 32 * 1024 };
 
 describe("segments", () => {
   test("are recycled when trimmed; stale bytes in them are never taken for new ones", () => {
@@ -92,7 +95,7 @@ describe("segments", () => {
 describe("a full disk", () => {
   function full(): Opened {
     const disk = new MemoryDisk({ completion: "manual", quotaBytes: 200 * 1024 });
-    const opened = openLog(disk);
+    const opened = openLog(disk, TIGHT);
     settle(opened);
     for (let index = 1; index < 100 && opened.log.hasRoom(9000); index++) {
       opened.log.append(1, 1, entries(1, index, 1, 1, 8000));
@@ -133,10 +136,19 @@ describe("a full disk", () => {
 
   test("does not keep the log from starting", () => {
     let opened = full();
-    for (let i = 0; i < 3; i++) opened = crashed(opened);
+    const before = outline(crashed(opened, TIGHT).recovered.get(1));
+    for (let i = 0; i < 3; i++) {
+      opened = crashed(opened, TIGHT);
+      opened.env.fake.advance(200);
+      settle(opened);
+    }
+    expect(opened.disk.list(DIRECTORY).length).toBe(3);
     opened.log.saveHardState(1, 1, { term: 78, vote: 1, commitIndex: 3 });
     commitNow(opened);
-    expect(crashed(opened).recovered.get(1)!.hardState!.term).toBe(78);
+    const { recovered } = crashed(opened, TIGHT);
+    expect(recovered.get(1)!.hardState!.term).toBe(78);
+    expect(recovered.get(1)!.health.kind).toBe("intact");
+    expect(outline(recovered.get(1))).toBe(before);
   });
 
   test("makes commits wait when even the reserve is used up, and they go on afterwards", () => {
