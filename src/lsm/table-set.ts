@@ -5,7 +5,6 @@
  */
 import { assert, must } from "../base/assert.js";
 import type { Disk } from "../env/disk.js";
-import { DiskError } from "../env/disk.js";
 import type { BlockCache } from "./block-cache.js";
 import type { TableFile } from "./slice.js";
 import { Sstable } from "./sstable-reader.js";
@@ -31,12 +30,20 @@ export class TableSet {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #cache: BlockCache;
+  readonly #removeFile: (path: string) => void;
   readonly #entries: Map<number, Entry> = new Map();
 
-  constructor(disk: Disk, directory: string, cache: BlockCache) {
+  /** `removeFile` deletes a file now or later, in a place where that may take its time. */
+  constructor(
+    disk: Disk,
+    directory: string,
+    cache: BlockCache,
+    removeFile: (path: string) => void,
+  ) {
     this.#disk = disk;
     this.#directory = directory;
     this.#cache = cache;
+    this.#removeFile = removeFile;
   }
 
   /** Names a file that exists; it stays as long as a version refers to it. */
@@ -74,14 +81,10 @@ export class TableSet {
     this.remove(fileNumber);
   }
 
-  /** Deletes a file that is not named here. What cannot be deleted is left to the next start. */
+  /** Deletes a file that is not named here. */
   remove(fileNumber: number): void {
     assert(!this.#entries.has(fileNumber), "a file in use is not deleted");
-    try {
-      this.#disk.remove(tablePath(this.#directory, fileNumber));
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-    }
+    this.#removeFile(tablePath(this.#directory, fileNumber));
   }
 
   /** Closes all files and deletes none. */

@@ -97,7 +97,7 @@ export class Compactor {
     const slices = tree.version.slices;
     if (core.isLive(tree) && pick.inputs.every((slice) => slices.includes(slice))) {
       this.#install(tree, pick, result.table);
-    } else if (result.table !== undefined && !core.isClosing) {
+    } else if (result.table !== undefined) {
       core.tables.remove(target.fileNumber);
     }
   }

@@ -82,7 +82,7 @@ export class Flusher {
     await core.logIsDurable();
     const isWanted = core.isLive(tree) && tree.frozen[0] === memtable;
     if (isWanted) return this.#install(tree, must(memtable.state), table);
-    if (table !== undefined && !core.isClosing) core.tables.remove(table.file.fileNumber);
+    if (table !== undefined) core.tables.remove(table.file.fileNumber);
     return true;
   }
 

@@ -13,10 +13,12 @@ import type { WrittenTable } from "../lsm/sstable-writer.js";
 
 export type StoreJob =
   | { readonly kind: "flush"; readonly target: TableTarget; readonly image: MemtableImage }
-  | { readonly kind: "compact"; readonly target: TableTarget; readonly plan: CompactionPlan };
+  | { readonly kind: "compact"; readonly target: TableTarget; readonly plan: CompactionPlan }
+  /** Deleting a large file holds up whoever does it for milliseconds. */
+  | { readonly kind: "remove"; readonly path: string };
 
 export type StoreJobResult =
-  /** Without a table where a compaction left nothing. */
+  /** Without a table where a compaction left nothing, and for other jobs. */
   | { readonly kind: "written"; readonly table: WrittenTable | undefined }
   | { readonly kind: "noSpace" }
   | {
@@ -39,7 +41,7 @@ export function runStoreJob(disk: Disk, job: StoreJob): StoreJobResult {
       return { kind: "corrupt", path: error.path, offset: error.offset, message: error.message };
     }
     if (error instanceof DecodeError) {
-      return { kind: "corrupt", path: job.target.directory, offset: 0, message: error.message };
+      return { kind: "corrupt", path: pathOf(job), offset: 0, message: error.message };
     }
     throw error;
   }
@@ -51,5 +53,13 @@ function runKind(disk: Disk, job: StoreJob): WrittenTable | undefined {
       return flushMemtable(disk, job.target, job.image);
     case "compact":
       return compactTables(disk, job.target, job.plan);
+    case "remove":
+      disk.remove(job.path);
+      return undefined;
   }
+}
+
+/** Where a job works, as far as it is known without its error. */
+function pathOf(job: StoreJob): string {
+  return job.kind === "remove" ? job.path : job.target.directory;
 }

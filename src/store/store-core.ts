@@ -43,6 +43,7 @@ export class StoreCore {
   /** Background work that waits for room on the disk. */
   waitingForRoom = 0;
   readonly #saltSeed: number;
+  readonly #removals: Set<Promise<void>> = new Set();
   readonly #sleepers: Set<() => void> = new Set();
   #nextFileNumber: number;
   #hasFailed = false;
@@ -54,13 +55,19 @@ export class StoreCore {
     this.manifest = manifest;
     this.log = log;
     this.cache = new BlockCache(place.settings.blockCacheBytes);
-    this.tables = new TableSet(env.disk, place.directory, this.cache);
+    this.tables = new TableSet(env.disk, place.directory, this.cache, (path) =>
+      this.#removeFile(path),
+    );
     this.#saltSeed = hash32(utf8(manifest.storeId));
     this.#nextFileNumber = place.nextFileNumber;
   }
 
   get hasFailed(): boolean {
     return this.#hasFailed;
+  }
+
+  get #isEnding(): boolean {
+    return this.isClosing || this.#hasFailed;
   }
 
   /** A place for a new table; its number was never used before. */
@@ -78,9 +85,14 @@ export class StoreCore {
     }
   }
 
+  /** Resolves when no file is being deleted. */
+  async removalsDone(): Promise<void> {
+    while (this.#removals.size > 0) await Promise.all(this.#removals);
+  }
+
   /** Whether this tree is still the one of its shard. */
   isLive(tree: Tree): boolean {
-    return !this.isClosing && !this.#hasFailed && this.trees.get(tree.shardId) === tree;
+    return !this.#isEnding && this.trees.get(tree.shardId) === tree;
   }
 
   /** The content of the disk is unknown now: nothing is done any more, the owner stops the node. */
@@ -127,6 +139,7 @@ export class StoreCore {
 
   /** Waits before attempt `attempt` at something for which there was no room. */
   waitForRoom(attempt: number): Promise<void> {
+    if (this.#isEnding) return Promise.resolve();
     const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt);
     this.waitingForRoom++;
     return new Promise((resolve) => {
@@ -148,6 +161,7 @@ export class StoreCore {
 
   /** Resolves when everything that was given to the log before is durable, or when all ends. */
   logIsDurable(): Promise<void> {
+    if (this.#isEnding) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
         if (this.#sleepers.delete(wake)) resolve();
@@ -155,6 +169,17 @@ export class StoreCore {
       this.#sleepers.add(wake);
       this.log.commit(wake);
     });
+  }
+
+  /** A file that cannot be deleted, or not any more, is a stray that the next start deletes. */
+  #removeFile(path: string): void {
+    if (this.#isEnding) return;
+    const removal = this.runJob({ kind: "remove", path }).then((result) => {
+      this.#removals.delete(removal);
+      if (result.kind === "written") return;
+      this.env.tracer.trace("warn", "a file was not deleted", { path, result: result.kind });
+    });
+    this.#removals.add(removal);
   }
 }
 

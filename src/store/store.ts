@@ -172,10 +172,11 @@ export class Store {
     return !this.full && !this.#advisor.isMemoryFull && this.log.hasRoom(bytes);
   }
 
-  /** Resolves when no flush or compaction runs or waits. */
+  /** Resolves when no flush, compaction or deletion runs or waits. */
   async idle(): Promise<void> {
     await this.#flusher.idle();
     await this.#compactor.idle();
+    await this.#core.removalsDone();
   }
 
   stats(): StoreStats {

@@ -28,7 +28,9 @@ class Bench {
 
   constructor() {
     this.disk.makeDirectory(DIRECTORY);
-    this.tables = new TableSet(this.disk, DIRECTORY, new BlockCache(8 * 1024));
+    this.tables = new TableSet(this.disk, DIRECTORY, new BlockCache(8 * 1024), (path) =>
+      this.disk.remove(path),
+    );
     const pool = new SlabPool();
     const parts = { range: ALL, flushed: stateAt(0), slices: [], tables: this.tables, pool };
     this.tree = new Tree(1, parts);

@@ -125,6 +125,7 @@ describe("store", () => {
     const first = await openStore(disk);
     await fill(first.store, 30, 10);
     first.store.dropTree(1);
+    await first.store.idle();
     expect(tables(disk)).toEqual([]);
     const survivor = disk.crash(new Prng(1), "loseAll");
     await first.store.close();
@@ -274,6 +275,7 @@ describe("checkpoint and install", () => {
     const files = decodeCheckpointFiles(await send(from, install, inOrder));
     const tree = install.finish(flushedAt(60), files);
     expect(tree).toBe(old);
+    await store.idle();
     expect(difference(tree, 60)).toBeUndefined();
     expect(tables(disk).filter((name) => before.includes(name))).toEqual([]);
     await store.close();
@@ -290,6 +292,7 @@ describe("checkpoint and install", () => {
     const files = decodeCheckpointFiles(await send(from, install, inOrder));
     install.writeChunk(0, 100, Uint8Array.of(1, 2, 3));
     expect(() => install.finish(flushedAt(60), files)).toThrow(CorruptionError);
+    await store.idle();
     expect(tables(disk)).toEqual(before);
     expect(difference(must(store.tree(1)), 17)).toBeUndefined();
     await store.close();
@@ -304,6 +307,7 @@ describe("checkpoint and install", () => {
     await send(from, install, inOrder);
     expect(tables(disk).length).toBeGreaterThan(0);
     install.abort();
+    await store.idle();
     expect(tables(disk)).toEqual([]);
     expect(store.tree(1)).toBeUndefined();
     await store.close();
@@ -316,10 +320,12 @@ describe("checkpoint and install", () => {
     const checkpoint = await store.checkpointTree(1);
     const held = tables(disk);
     store.dropTree(1);
+    await store.idle();
     expect(tables(disk)).toEqual(held);
     expect(checkpoint.readChunk(0, 0, 10)).toHaveLength(10);
     checkpoint.release();
     checkpoint.release();
+    await store.idle();
     expect(tables(disk)).toEqual([]);
     await store.close();
   });
