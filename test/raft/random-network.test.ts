@@ -186,7 +186,7 @@ const weather: fc.Arbitrary<Weather> = fc.record({
 });
 
 const SEED = Number(process.env["RAFT_SEED"] ?? 20_260);
-const RUNS = Number(process.env["RAFT_RUNS"] ?? 200);
+const RUNS = Number(process.env["RAFT_RUNS"] ?? 100);
 
 /** What the runs have seen together: a schedule in which nothing happens proves nothing. */
 const seen = { commits: 0, terms: 0, reads: 0, leaseChecks: 0, snapshots: 0, changes: 0 };

@@ -1,0 +1,311 @@
+/**
+ * Single messages at a single replica, made by hand: what a follower verifies, commits, truncates
+ * and promises, and what the table of roles forbids.
+ */
+import { describe, expect, test } from "vitest";
+import { AssertionError, must } from "../../src/base/assert.js";
+import { type EntryRun, singleRun } from "../../src/base/entry-run.js";
+import { utf8 } from "../../src/base/bytes.js";
+import type { Message } from "../../src/raft/message.js";
+import { Raft } from "../../src/raft/raft.js";
+import type { Configuration, Ready, SnapshotMark } from "../../src/raft/types.js";
+import { encodeCommands } from "./cluster.js";
+
+const THREE: Configuration = { voters: [1, 2, 3], outgoing: [], learners: [], learnersNext: [] };
+
+interface Start {
+  readonly terms?: readonly number[];
+  readonly commit?: number;
+  readonly holdUntilMs?: number;
+}
+
+function follower({ terms = [], commit = 0, holdUntilMs = 0 }: Start = {}): Raft {
+  const term = terms.at(-1) ?? 0;
+  return new Raft(
+    {
+      selfId: 1,
+      electionTimeoutMs: { min: 400, max: 800 },
+      heartbeatMs: 50,
+      leaseMs: 150,
+      clockDriftRatio: 0.01,
+      preVote: true,
+      checkQuorum: true,
+      inflightMessagesMax: 4,
+      inflightBytesMax: 1000,
+      appendBytesMax: 100,
+      uncommittedBytesMax: 1000,
+      electionPriority: 0,
+      random: () => 0.5,
+      voteHoldUntilMs: holdUntilMs,
+    },
+    {
+      hardState: { term, vote: 0, commitIndex: commit },
+      snapshot: { index: 0, term: 0, configuration: THREE },
+      runs: runsOf(1, terms),
+      appliedIndex: 0,
+    },
+    0,
+  );
+}
+
+function runsOf(firstIndex: number, terms: readonly number[]): EntryRun[] {
+  return terms.map((term, i) => singleRun("command", term, firstIndex + i, utf8(`e${term}`)));
+}
+
+function append(prev: readonly [number, number], terms: readonly number[], commit = 0): Message {
+  const [prevIndex, prevTerm] = prev;
+  const runs = runsOf(prevIndex + 1, terms);
+  return {
+    kind: "append",
+    from: 2,
+    to: 1,
+    term: 5,
+    prevIndex,
+    prevTerm,
+    commitIndex: commit,
+    runs,
+  };
+}
+
+function heartbeat(round: number, promiseMs: number, release = false): Message {
+  return {
+    kind: "heartbeat",
+    from: 2,
+    to: 1,
+    term: 5,
+    round,
+    commitIndex: 0,
+    promiseMs,
+    release,
+  };
+}
+
+function vote(from: number, term: number, transfer: boolean): Message {
+  return { kind: "vote", from, to: 1, term, lastIndex: 99, lastTerm: 5, transfer };
+}
+
+/** The answer of a kind among everything that a Ready wants sent to somebody else. */
+function answer<K extends Message["kind"]>(
+  ready: Ready,
+  kind: K,
+): Extract<Message, { kind: K }> | undefined {
+  const all = [...ready.send, ...ready.sendAfterPersist];
+  return all.find(
+    (message): message is Extract<Message, { kind: K }> =>
+      message.kind === kind && message.to !== 1,
+  );
+}
+
+describe("a follower's log", () => {
+  test("an acknowledgement and a commit end where the message ends", () => {
+    const raft = follower({ terms: [1, 1, 1, 1] });
+    raft.step(append([1, 1], [1], 4), 1);
+    const ready = raft.ready();
+    expect(answer(ready, "appendResponse")).toMatchObject({ index: 2, rejected: false });
+    expect(raft.commitIndex).toBe(2);
+    expect(raft.lastIndex).toBe(4);
+  });
+
+  test("an empty append verifies its prevIndex and no more", () => {
+    const raft = follower({ terms: [1, 1, 1] });
+    raft.step(append([2, 1], [], 3), 1);
+    expect(answer(raft.ready(), "appendResponse")).toMatchObject({ index: 2 });
+    expect(raft.commitIndex).toBe(2);
+  });
+
+  test("only entries from the first other term on are truncated", () => {
+    const raft = follower({ terms: [1, 1, 2, 2] });
+    raft.step(append([0, 0], [1, 1, 3]), 1);
+    const ready = raft.ready();
+    expect(must(ready.persist).runs.map((run) => [run.firstIndex, run.term])).toEqual([[3, 3]]);
+    expect(raft.lastIndex).toBe(3);
+    expect(raft.durableIndex).toBe(2);
+  });
+
+  test("a committed entry is never truncated: that would be a bug, and it asserts", () => {
+    const raft = follower({ terms: [1, 1], commit: 2 });
+    expect(() => raft.step(append([0, 0], [1, 3]), 1)).toThrow(AssertionError);
+  });
+
+  test("a heartbeat's commit beyond the log is not believed", () => {
+    const raft = follower({ terms: [1] });
+    raft.step({ ...heartbeat(1, 0), commitIndex: 9 } as Message, 1);
+    expect(raft.commitIndex).toBe(0);
+  });
+
+  test("a rejection hints at the highest index that may fit", () => {
+    const raft = follower({ terms: [1, 1, 3, 3, 4] });
+    raft.step(append([5, 2], [5]), 1);
+    const response = answer(raft.ready(), "appendResponse");
+    expect(response).toMatchObject({ rejected: true, index: 5, hintIndex: 2, logTerm: 1 });
+  });
+
+  test("entries are not applied before this replica's own disk has them", () => {
+    const raft = follower();
+    raft.step(append([0, 0], [5, 5], 2), 1);
+    const ready = raft.ready();
+    expect(raft.commitIndex).toBe(2);
+    expect(ready.apply).toEqual([]);
+    const own = ready.sendAfterPersist.filter((message) => message.to === 1);
+    for (const message of own) raft.step(message, 2);
+    expect(raft.ready().apply.map((run) => run.firstIndex)).toEqual([1, 2]);
+  });
+
+  test("acknowledgements of one turn leave as one", () => {
+    const raft = follower();
+    raft.step(append([0, 0], [5]), 1);
+    raft.step(append([1, 5], [5]), 1);
+    const acks = raft.ready().sendAfterPersist.filter((message) => message.to === 2);
+    expect(acks).toMatchObject([{ kind: "appendResponse", index: 2 }]);
+  });
+});
+
+describe("a snapshot", () => {
+  const mark: SnapshotMark = { index: 3, term: 2, configuration: THREE };
+  const install: Message = { kind: "installSnapshot", from: 2, to: 1, term: 5, mark };
+
+  test("that the log contains moves the commit index and throws nothing away", () => {
+    const raft = follower({ terms: [1, 1, 2, 2] });
+    raft.step(install, 1);
+    const ready = raft.ready();
+    expect(ready.persist?.snapshot).toBeUndefined();
+    expect([raft.commitIndex, raft.lastIndex]).toEqual([3, 4]);
+    expect(answer(ready, "appendResponse")).toMatchObject({ index: 3 });
+  });
+
+  test("that contradicts the log takes its place, once", () => {
+    const raft = follower({ terms: [1, 1, 1, 1, 1] });
+    raft.step(install, 1);
+    const ready = raft.ready();
+    expect(must(ready.persist).snapshot).toEqual(mark);
+    expect([raft.firstIndex, raft.lastIndex, raft.commitIndex]).toEqual([4, 3, 3]);
+    raft.step(install, 2);
+    expect(raft.ready().persist?.snapshot).toBeUndefined();
+  });
+});
+
+describe("promises", () => {
+  test("count from their receipt, forbid votes to others, and say so", () => {
+    const raft = follower({ terms: [5] });
+    raft.step(heartbeat(1, 150), 1000);
+    expect(answer(raft.ready(), "heartbeatResponse")).toMatchObject({ promised: true });
+    raft.leaderLost(1001);
+    raft.step(vote(3, 6, true), 1149);
+    expect(raft.term).toBe(5);
+    raft.step(vote(3, 6, true), 1150);
+    expect(raft.vote).toBe(3);
+  });
+
+  test("do not forbid a vote for their holder", () => {
+    const raft = follower({ terms: [5] });
+    raft.step(heartbeat(1, 150), 1000);
+    raft.step(vote(2, 6, false), 1010);
+    expect(raft.vote).toBe(2);
+  });
+
+  test("end when the holder releases them, but not by an overtaken heartbeat", () => {
+    const raft = follower({ terms: [5] });
+    raft.step(heartbeat(2, 0, true), 1000);
+    raft.step(heartbeat(1, 150), 1001);
+    const responses = raft.ready().send.filter((each) => each.kind === "heartbeatResponse");
+    expect(responses).toMatchObject([{ promised: false }, { promised: false }]);
+    raft.step(heartbeat(3, 150), 1002);
+    raft.step(heartbeat(4, 0, true), 1003);
+    raft.step(vote(3, 6, true), 1004);
+    expect(raft.vote).toBe(3);
+  });
+
+  test("of an earlier run hold every vote, one's own too", () => {
+    const raft = follower({ holdUntilMs: 500 });
+    raft.campaign(100);
+    raft.step(vote(3, 6, true), 499);
+    expect([raft.term, raft.vote, raft.role]).toEqual([0, 0, "follower"]);
+    raft.tick(500);
+    expect(raft.role).toBe("preCandidate");
+  });
+
+  test("of two leaders are both kept", () => {
+    const raft = follower({ terms: [4] });
+    raft.step({ ...heartbeat(1, 150), term: 4 } as Message, 1000);
+    raft.step({ ...heartbeat(1, 20), from: 3 } as Message, 1010);
+    raft.step(vote(3, 6, true), 1100);
+    expect(raft.term).toBe(5);
+    raft.step(vote(3, 6, true), 1150);
+    expect(raft.vote).toBe(3);
+  });
+});
+
+describe("what cannot be", () => {
+  test("asserts: two leaders in one term", () => {
+    const raft = follower();
+    raft.step(append([0, 0], []), 1);
+    expect(() => raft.step({ ...append([0, 0], []), from: 3 }, 2)).toThrow(AssertionError);
+  });
+
+  test("asserts: a message for somebody else", () => {
+    expect(() => follower().step({ ...append([0, 0], []), to: 3 }, 2)).toThrow(AssertionError);
+  });
+
+  test("is refused: proposals where nobody leads, or of another term", () => {
+    const raft = follower();
+    expect(raft.propose(encodeCommands("a"), 1, 0)).toEqual({ kind: "notLeader", leaderId: 0 });
+    const lone = soleVoter();
+    expect(lone.propose(encodeCommands("a"), 1, 7)).toEqual({
+      kind: "refused",
+      reason: "termChanged",
+    });
+  });
+
+  test("is refused: a read while nobody leads", () => {
+    const raft = follower();
+    raft.readIndex(42);
+    expect(raft.ready().readsFailed).toEqual([42]);
+  });
+});
+
+/** A replica that leads alone, with its no-op applied. */
+function soleVoter(): Raft {
+  const configuration: Configuration = { ...THREE, voters: [1] };
+  const raft = new Raft(
+    {
+      selfId: 1,
+      electionTimeoutMs: { min: 400, max: 800 },
+      heartbeatMs: 50,
+      leaseMs: 0,
+      clockDriftRatio: 0,
+      preVote: true,
+      checkQuorum: true,
+      inflightMessagesMax: 4,
+      inflightBytesMax: 1000,
+      appendBytesMax: 100,
+      uncommittedBytesMax: 1000,
+      electionPriority: 0,
+      random: () => 0,
+      voteHoldUntilMs: 0,
+    },
+    {
+      hardState: { term: 0, vote: 0, commitIndex: 0 },
+      snapshot: { index: 0, term: 0, configuration },
+      runs: [],
+      appliedIndex: 0,
+    },
+    0,
+  );
+  raft.tick(0);
+  while (raft.hasReady()) {
+    const ready = raft.ready();
+    for (const message of ready.sendAfterPersist) raft.step(message, 0);
+    for (const run of ready.apply) raft.applied(run.firstIndex);
+  }
+  return raft;
+}
+
+describe("a lone voter", () => {
+  test("serves once its no-op is applied, and has no deadline but its own", () => {
+    const raft = soleVoter();
+    expect([raft.role, raft.noopApplied, raft.commitIndex]).toEqual(["leader", true, 1]);
+    expect(raft.nextDeadlineMs()).toBe(Number.POSITIVE_INFINITY);
+    expect(raft.hasLease(10)).toBe(false);
+    expect(raft.hasReady()).toBe(false);
+  });
+});
