@@ -27,7 +27,7 @@ export interface CompactionOptions {
 
 /** What the owner of the trees wants to hear; set with Store.observe once the owner exists. */
 export interface StoreObserver {
-  /** Everything up to `state.index` of this shard is durable in its tree: the log may be trimmed. */
+  /** Up to `state.index` this shard is durable in its tree: its log may be trimmed to there. */
   flushed(shardId: number, state: FlushedState): void;
   /**
    * This tree should be flushed soon, because it keeps the oldest segment of the log or holds much

@@ -1,3 +1,4 @@
+/** What is merged, and when; sizes are told in MiB. */
 import { describe, expect, test } from "vitest";
 import type { Slice } from "../../src/lsm/slice.js";
 import { isBottom, pickCompaction, pickExpired } from "../../src/lsm/compaction-picker.js";

@@ -1,3 +1,4 @@
+/** The three policies of garbage collection, as tables of what stays of a key's versions. */
 import { describe, expect, test } from "vitest";
 import type { GcPolicy } from "../../src/lsm/families.js";
 import { GcFilter } from "../../src/lsm/gc-filter.js";

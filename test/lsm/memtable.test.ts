@@ -1,3 +1,4 @@
+/** The memtable's tree against a sorted list. */
 import { describe, expect } from "vitest";
 import { fc, test } from "@fast-check/vitest";
 import { EMPTY_BYTES } from "../../src/base/bytes.js";

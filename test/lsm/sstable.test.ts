@@ -1,3 +1,4 @@
+/** Sstables: what goes in comes out, and no flipped bit goes unseen. */
 import { describe, expect } from "vitest";
 import { fc, test } from "@fast-check/vitest";
 import { hash32 } from "../../src/base/hash.js";
@@ -92,24 +93,27 @@ function fingerprint(item: Item): string {
 }
 
 describe("sstable", () => {
-  test.prop([itemsArbitrary, itemsArbitrary])("gives back what was written", (data, leases) => {
-    const disk = new MemoryDisk();
-    const families = new Map<FamilyId, Item[]>([
-      [FAMILY.data, data],
-      [FAMILY.lease, leases],
-    ]);
-    const table = open(disk, write(disk, families));
-    for (const [family, items] of families) {
-      expect(walk(table, family)).toEqual(items);
-      const { info } = table.section(family);
-      expect(info.entryCount).toBe(items.length);
-      expect(info.tombstoneCount).toBe(items.filter((item) => item.tombstone).length);
-      expect(info.minVersion).toBe(Math.min(...items.map((item) => item.version)));
-      expect(info.maxVersion).toBe(Math.max(...items.map((item) => item.version)));
-      for (const item of items) expect(get(table, family, item.key, item.version)).toEqual(item);
-    }
-    table.verify();
-  });
+  test.prop([itemsArbitrary, itemsArbitrary], { numRuns: 50 })(
+    "gives back what was written",
+    (data, leases) => {
+      const disk = new MemoryDisk();
+      const families = new Map<FamilyId, Item[]>([
+        [FAMILY.data, data],
+        [FAMILY.lease, leases],
+      ]);
+      const table = open(disk, write(disk, families));
+      for (const [family, items] of families) {
+        expect(walk(table, family)).toEqual(items);
+        const { info } = table.section(family);
+        expect(info.entryCount).toBe(items.length);
+        expect(info.tombstoneCount).toBe(items.filter((item) => item.tombstone).length);
+        expect(info.minVersion).toBe(Math.min(...items.map((item) => item.version)));
+        expect(info.maxVersion).toBe(Math.max(...items.map((item) => item.version)));
+        for (const item of items) expect(get(table, family, item.key, item.version)).toEqual(item);
+      }
+      table.verify();
+    },
+  );
 
   test("finds every version in a file of many blocks, with a cache of a few", () => {
     const disk = new MemoryDisk();

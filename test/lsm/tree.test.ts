@@ -1,3 +1,4 @@
+/** A tree against the model, through any mix of inserts, freezes, flushes and compactions. */
 import { describe, expect } from "vitest";
 import { fc, test } from "@fast-check/vitest";
 import { utf8 } from "../../src/base/bytes.js";

@@ -4,7 +4,7 @@
  * index writes follows from the index alone, so a tree can be compared with the index it is at.
  */
 import { must } from "../../src/base/assert.js";
-import { utf8 } from "../../src/base/bytes.js";
+import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { entryOffset, lastIndexOf, singleRun } from "../../src/base/entry-run.js";
 import type { KeyRange } from "../../src/base/key-range.js";
 import type { FlushedState } from "../../src/lsm/entry.js";
@@ -125,11 +125,13 @@ export function difference(tree: Tree, index: number): string | undefined {
   const versions = collect(revisions).map((item) => item.version);
   revisions.close();
   const recent = versions.filter((version) => version >= horizon);
-  return recent.length === index - Math.max(1, horizon) + 1 ? undefined : `revisions ${recent}`;
+  return recent.length === index - Math.max(1, horizon) + 1
+    ? undefined
+    : `revisions ${recent.join()}`;
 }
 
 function text(items: readonly Item[]): string {
   return items
-    .map(({ key, version, value }) => `${key} ${version} ${value.length} ${value[0]}`)
+    .map(({ key, version, value }) => `${utf8Text(key)} ${version} ${value.length} ${value[0]}`)
     .join("\n");
 }

@@ -56,16 +56,16 @@ async function attempt(disk: MemoryDisk, progress: Progress): Promise<void> {
   }
 }
 
-/** Opens what survived; returns the index that the tree was brought to. */
-async function recover(disk: MemoryDisk, acknowledged: number, place: string): Promise<number> {
+/** Opens what survived; says what is wrong with it, or undefined. */
+async function problemAfter(disk: MemoryDisk, acknowledged: number): Promise<string | undefined> {
   const opened = await openStore(disk);
   const tree = opened.store.tree(1);
   const applied = tree === undefined ? 0 : replay(opened, 1);
-  expect(applied, place).toBeGreaterThanOrEqual(acknowledged);
-  expect([...opened.damaged.keys()], place).toEqual([]);
-  if (tree !== undefined) expect(difference(tree, applied), place).toBeUndefined();
+  const wrong = tree === undefined ? undefined : difference(tree, applied);
   await opened.store.close();
-  return applied;
+  if (applied < acknowledged) return `${acknowledged} was acknowledged, ${applied} came back`;
+  if (opened.damaged.size > 0) return "a table is missing";
+  return wrong;
 }
 
 async function operationsInAll(): Promise<number> {
@@ -78,18 +78,23 @@ describe("a power cut", () => {
   test("after any operation loses nothing that was acknowledged", async () => {
     const total = await operationsInAll();
     expect(total).toBeGreaterThan(100);
+    const problems: string[] = [];
     for (let halt = 1; halt <= total; halt++) {
       const disk = new MemoryDisk();
       disk.haltAt(halt);
       const progress = { applied: 0, acknowledged: 0 };
       await attempt(disk, progress);
       const style = halt % 3 === 0 ? "loseAll" : "mixed";
-      await recover(disk.crash(new Prng(halt), style), progress.acknowledged, `halt at ${halt}`);
+      const survivor = disk.crash(new Prng(halt), style);
+      const problem = await problemAfter(survivor, progress.acknowledged);
+      if (problem !== undefined) problems.push(`halted at ${halt}: ${problem}`);
     }
+    expect(problems).toEqual([]);
   });
 
   test("during recovery, and again after it, neither", async () => {
     const total = await operationsInAll();
+    const problems: string[] = [];
     for (let halt = 10; halt <= total; halt += 17) {
       const disk = new MemoryDisk();
       disk.haltAt(halt);
@@ -104,7 +109,9 @@ describe("a power cut", () => {
         acknowledged = next.acknowledged;
         survivor = survivor.crash(new Prng(halt * 100 + second));
       }
-      await recover(survivor, acknowledged, `halt at ${halt} and later`);
+      const problem = await problemAfter(survivor, acknowledged);
+      if (problem !== undefined) problems.push(`halted at ${halt} and later: ${problem}`);
     }
+    expect(problems).toEqual([]);
   });
 });

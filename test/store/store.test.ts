@@ -1,3 +1,4 @@
+/** The store as its owner uses it: open, flush, drop, checkpoint, install, and what goes wrong. */
 import { describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
 import { Prng } from "../../src/base/prng.js";
