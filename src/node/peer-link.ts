@@ -114,6 +114,17 @@ export class PeerLink {
     if (data.client !== undefined) data.client.connection.flush();
   }
 
+  /** The node was heard of: whatever waits to be dialled again is dialled now. */
+  wake(): void {
+    for (const channel of CHANNELS) {
+      const line = this.#lines[channel];
+      line.pauseMs = REDIAL_MS_MIN;
+      if (line.client !== undefined || line.dialling) continue;
+      line.timer?.cancel();
+      this.#dial(channel);
+    }
+  }
+
   close(): void {
     this.#closed = true;
     for (const channel of CHANNELS) {

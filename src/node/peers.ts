@@ -167,6 +167,7 @@ export class Peers implements ReplicaTransport {
       if (other.nodeId === hello.nodeId && other.run < hello.run) other.connection.destroy();
     }
     this.#sessions.add(session);
+    this.#links.get(hello.nodeId)?.wake();
     return session;
   }
 

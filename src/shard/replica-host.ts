@@ -219,7 +219,9 @@ export class ReplicaHost implements ReplicaContext {
     if (rank < 0) return;
     const term = replica.raft.term;
     this.#env.timers.after(rank * this.#settings.campaignRankMs, () => {
-      if (this.#closed || replica.raft.term !== term || replica.raft.leaderId !== 0) return;
+      // Somebody else leads or is being elected: leave it to them.
+      if (this.#closed || replica.raft.term !== term) return;
+      if (replica.raft.leaderId !== 0 && replica.raft.leaderId !== lost) return;
       replica.raft.campaign(this.nowMs());
       this.schedule(replica);
     });

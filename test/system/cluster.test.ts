@@ -207,7 +207,11 @@ describe.each([
   });
 
   test("a transaction over two shards is refused and changes nothing", async () => {
-    const transaction = { compares: [], success: [put("apple", "x"), put("zest", "x")], failure: [] };
+    const transaction = {
+      compares: [],
+      success: [put("apple", "x"), put("zest", "x")],
+      failure: [],
+    };
     await expect(shared.txn(transaction)).rejects.toMatchObject({
       code: "crossShard",
       outcome: "notApplied",
