@@ -106,6 +106,23 @@ describe("asynchronous writes", () => {
   });
 });
 
+describe("a killed process", () => {
+  test("leaves writes in flight in the page cache, where a power cut may still take them", () => {
+    const sizes = new Set<number>();
+    for (let seed = 0; seed < 50; seed++) {
+      const disk = new MemoryDisk({ completion: "manual" });
+      const file = disk.open("/a", { create: true, dataSync: true });
+      disk.syncDirectory("/");
+      file.write(bytes(4096, 1), 4096, 0, () => expect.unreachable("nobody is left to be told"));
+      disk.kill(new Prng(seed));
+      disk.pump();
+      sizes.add(disk.content("/a").length);
+      expect(disk.crash(new Prng(1), "loseAll").content("/a").length).toBe(0);
+    }
+    expect(sizes.size).toBeGreaterThan(5);
+  });
+});
+
 describe("faults", () => {
   test("strike the operation they are meant for", () => {
     const disk = prepared();

@@ -36,10 +36,19 @@ class Workload {
   acknowledged = 0;
   readonly #prng: Prng;
 
-  constructor(prng: Prng, model: Model) {
+  /** `before`: what was legal before this start, which holds until the start is over. */
+  constructor(prng: Prng, model: Model, before: readonly string[] = []) {
     this.#prng = prng;
     this.model = model;
-    this.states = [describeModel(model)];
+    this.states = [...before, describeModel(model)];
+  }
+
+  get legal(): readonly string[] {
+    return this.states.slice(this.acknowledged);
+  }
+
+  started(): void {
+    this.acknowledged = this.states.length - 1;
   }
 
   step({ log, disk, env }: Opened): void {
@@ -142,6 +151,7 @@ function line(
 function run(workload: Workload, disk: MemoryDisk, steps: number): Opened | undefined {
   try {
     const opened = openLog(disk, OPTIONS);
+    workload.started();
     for (let i = 0; i < steps && !disk.halted; i++) workload.step(opened);
     return opened;
   } catch (error) {
@@ -173,9 +183,16 @@ function checkCrash(
   const probe = after.crash(prng, "keepAll", { quotaBytes: Infinity });
   const { recovered } = openLog(probe, OPTIONS);
   const found = describeRecovered(recovered);
-  const legal = workload.states.slice(workload.acknowledged);
-  expect(legal).toContain(found);
+  expect(workload.legal).toContain(found);
   return after;
+}
+
+/** Checks a kill of the process only: the next one finds what is in the page cache. */
+function checkKill(workload: Workload, disk: MemoryDisk, prng: Prng): MemoryDisk {
+  disk.haltAt(Infinity);
+  disk.kill(prng);
+  checkCrash(workload, disk, prng, "keepAll");
+  return disk;
 }
 
 const STEPS = 60;
@@ -207,12 +224,14 @@ describe("a crash after every k-th operation", () => {
         for (let generation = 0; generation < 6; generation++) {
           disk.haltAt(disk.operations + prng.between(1, 120));
           run(workload, disk, STEPS);
-          disk = checkCrash(workload, disk, prng, "mixed");
+          disk = prng.chance(0.4)
+            ? checkKill(workload, disk, prng)
+            : checkCrash(workload, disk, prng, "mixed");
           const { recovered } = openLog(
             disk.crash(prng, "keepAll", { quotaBytes: Infinity }),
             OPTIONS,
           );
-          workload = new Workload(prng.split(), modelOf(recovered));
+          workload = new Workload(prng.split(), modelOf(recovered), workload.legal);
         }
       }
     });
