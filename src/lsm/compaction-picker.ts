@@ -15,6 +15,8 @@ export interface PickOptions {
 
 /** Below this size runs count as equally large. */
 const SIZE_BYTES_FLOOR = 64 * 1024;
+/** Of a slice's entries, what makes it worth rewriting on its own. */
+const GARBAGE_FRACTION = 0.3;
 /** One job reads at most so many runs. */
 const INPUTS_MAX = 16;
 
@@ -33,6 +35,21 @@ export function pickCompaction(
 /** Slices that hold nothing any more, because all their versions are below the horizon. */
 export function pickExpired(slices: readonly Slice[], horizon: number): readonly Slice[] {
   return slices.filter((slice) => slice.maxVersion < horizon);
+}
+
+/**
+ * The oldest slice, where the horizon has passed all of it and rewriting it would drop a good part
+ * of its entries: so space comes back even when nothing is written any more.
+ */
+export function pickGarbage(
+  slices: readonly Slice[],
+  horizon: number,
+): readonly Slice[] | undefined {
+  const oldest = slices.at(-1);
+  if (oldest === undefined || oldest.maxVersion >= horizon) return undefined;
+  const tombstoneCount = isBottom([oldest], slices) ? oldest.tombstoneCount : 0;
+  const garbage = Math.max(oldest.entryCount - oldest.keyCount, tombstoneCount);
+  return garbage > oldest.entryCount * GARBAGE_FRACTION ? [oldest] : undefined;
 }
 
 /** Whether no slice outside the inputs can hold an older version of any key. */

@@ -3,7 +3,6 @@
  * frozen memtable, a compaction merges slices of one family and leaves out what the filter drops.
  * Both leave a durable file under a durable name, or none.
  */
-import { assert } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
@@ -40,21 +39,30 @@ export interface CompactionPlan {
 
 const INPUT_CACHE_SIZE_BYTES = 4 * 1024 * 1024;
 
-export function flushMemtable(disk: Disk, target: TableTarget, image: MemtableImage): WrittenTable {
+/**
+ * Undefined where the filter left nothing; there is no file then. `horizon` is the compacted
+ * revision in the state that becomes durable in the same edit as the outcome: it may be used
+ * already, because without that edit the outcome is void, too.
+ */
+export function flushMemtable(
+  disk: Disk,
+  target: TableTarget,
+  image: MemtableImage,
+  horizon: number,
+): WrittenTable | undefined {
   const arena = new Arena(new SlabPool(0));
   for (const slab of image.slabs) arena.adopt(slab);
-  const written = writeTable(disk, target, (writer) => {
-    const slot = new EntrySlot();
-    const add = (entry: EntrySlot): void => writer.add(entry);
+  return writeTable(disk, target, (writer) => {
+    let count = 0;
     for (const { family, leaves } of image.families) {
-      writer.beginFamily(family);
-      visitLeaves(arena, new Int32Array(leaves), slot, add);
-      writer.endFamily();
+      // Older slices may hold older versions, so a tombstone stays.
+      const filter = new GcFilter(gcPolicyOf(family), horizon, false);
+      const sink = new FilteredSink(writer, family, filter);
+      visitLeaves(arena, new Int32Array(leaves), new EntrySlot(), (slot) => sink.add(slot));
+      count += sink.end();
     }
-    return image.families.length;
+    return count;
   });
-  assert(written !== undefined, "an empty memtable is not flushed to a file");
-  return written;
 }
 
 /** Undefined where nothing is left of the inputs; there is no file then. */
@@ -84,23 +92,43 @@ function mergeInto(
   const range = { start: EMPTY_BYTES, end: undefined };
   const cursor = new MergingCursor(runs, range, Infinity, "all", undefined);
   const filter = new GcFilter(gcPolicyOf(plan.family), plan.horizon, plan.isBottom);
-  let lastBytes = EMPTY_BYTES;
-  let lastOffset = 0;
-  let lastLength = -1;
-  let count = 0;
-  while (cursor.next()) {
-    const slot = cursor.entry;
-    const isNewKey = !isKeyOf(slot, lastBytes, lastOffset, lastLength);
-    lastBytes = slot.bytes;
-    lastOffset = slot.keyOffset;
-    lastLength = slot.keyLength;
-    if (!filter.keeps(isNewKey, slot.version, slot.tombstone)) continue;
-    if (count === 0) writer.beginFamily(plan.family);
-    writer.add(slot);
-    count++;
+  const sink = new FilteredSink(writer, plan.family, filter);
+  while (cursor.next()) sink.add(cursor.entry);
+  return sink.end();
+}
+
+/** Takes the entries of a family in order and writes those that the filter keeps. */
+class FilteredSink {
+  readonly #writer: SstableWriter;
+  readonly #family: FamilyId;
+  readonly #filter: GcFilter;
+  #count = 0;
+  #lastBytes: Uint8Array = EMPTY_BYTES;
+  #lastOffset = 0;
+  #lastLength = -1;
+
+  constructor(writer: SstableWriter, family: FamilyId, filter: GcFilter) {
+    this.#writer = writer;
+    this.#family = family;
+    this.#filter = filter;
   }
-  if (count > 0) writer.endFamily();
-  return count;
+
+  add(slot: EntrySlot): void {
+    const isNewKey = !isKeyOf(slot, this.#lastBytes, this.#lastOffset, this.#lastLength);
+    this.#lastBytes = slot.bytes;
+    this.#lastOffset = slot.keyOffset;
+    this.#lastLength = slot.keyLength;
+    if (!this.#filter.keeps(isNewKey, slot.version, slot.tombstone)) return;
+    if (this.#count === 0) this.#writer.beginFamily(this.#family);
+    this.#writer.add(slot);
+    this.#count++;
+  }
+
+  /** Ends the section, if there is one; returns how many entries it has. */
+  end(): number {
+    if (this.#count > 0) this.#writer.endFamily();
+    return this.#count;
+  }
 }
 
 /** Runs `fill` on a new file; without content, or after an error, no file is left. */

@@ -105,14 +105,22 @@ export class Manifest {
     writeRecord(writer, edit, this.#number, this.#endOffset);
     this.#reserve(writer.length);
     this.catalog.apply(edit);
-    this.#isBroken = true;
-    this.#file.writeSync(writer.bytes, 0, writer.length, this.#endOffset);
-    this.#isBroken = false;
+    this.#write(writer);
     this.#endOffset += writer.length;
   }
 
   close(): void {
     this.#file.close();
+  }
+
+  /** Writes a record into its reserve, where lack of room is no excuse. */
+  #write(record: ByteWriter): void {
+    try {
+      this.#file.writeSync(record.bytes, 0, record.length, this.#endOffset);
+    } catch (error) {
+      this.#isBroken = true;
+      throw new DiskError("io", this.#file.path, error);
+    }
   }
 
   #reserve(length: number): void {
@@ -135,7 +143,6 @@ export class Manifest {
     let started: StartedFile;
     try {
       started = startFile(this.#disk, this.#directory, this.storeId, number, this.catalog);
-      placeMarker(this.#disk, this.#directory, number);
     } catch (error) {
       if (isNoSpace(error)) {
         this.#baseSizeBytes = this.#endOffset;
@@ -144,6 +151,14 @@ export class Manifest {
       this.#isBroken = true;
       throw error;
     }
+    // From here on either file may be the one in force after a crash: there is no way back.
+    this.#isBroken = true;
+    try {
+      placeMarker(this.#disk, this.#directory, number);
+    } catch (error) {
+      throw new DiskError("io", this.#directory, error);
+    }
+    this.#isBroken = false;
     this.#file.close();
     removeOlder(this.#disk, this.#directory, number);
     this.#file = started.file;

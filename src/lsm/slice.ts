@@ -27,6 +27,8 @@ export interface Slice {
   readonly minVersion: number;
   readonly maxVersion: number;
   readonly entryCount: number;
+  /** Different keys: the other entries are older versions of them. */
+  readonly keyCount: number;
   readonly tombstoneCount: number;
   readonly sizeBytes: number;
 }

@@ -43,6 +43,7 @@ export interface BlockHandle {
 export interface SectionInfo {
   readonly family: FamilyId;
   readonly entryCount: number;
+  readonly keyCount: number;
   readonly tombstoneCount: number;
   readonly minVersion: number;
   readonly maxVersion: number;
@@ -90,6 +91,7 @@ export function decodeFooter(bytes: Uint8Array, path: string, offset: number): F
 export function writeSection(writer: ByteWriter, info: SectionInfo): void {
   writer.u8(info.family);
   writer.u53(info.entryCount);
+  writer.u53(info.keyCount);
   writer.u53(info.tombstoneCount);
   writer.u53(info.minVersion);
   writer.u53(info.maxVersion);
@@ -108,6 +110,7 @@ export function readSection(reader: ByteReader, path: string): SectionInfo {
   return {
     family,
     entryCount: reader.u53(),
+    keyCount: reader.u53(),
     tombstoneCount: reader.u53(),
     minVersion: reader.u53(),
     maxVersion: reader.u53(),

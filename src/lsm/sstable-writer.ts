@@ -5,7 +5,7 @@
  * returns, its name is not: the directory is the caller's to sync.
  */
 import { assert } from "../base/assert.js";
-import { EMPTY_BYTES } from "../base/bytes.js";
+import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteWriter, writeU32 } from "../base/coding.js";
 import { hash32 } from "../base/hash.js";
@@ -48,6 +48,7 @@ export class SstableWriter {
   #family: FamilyId | undefined = undefined;
   #sectionStart = 0;
   #entryCount = 0;
+  #keyCount = 0;
   #tombstoneCount = 0;
   #minVersion: number = Infinity;
   #maxVersion = -1;
@@ -80,6 +81,7 @@ export class SstableWriter {
     this.#family = family;
     this.#sectionStart = this.sizeBytes;
     this.#entryCount = 0;
+    this.#keyCount = 0;
     this.#tombstoneCount = 0;
     this.#minVersion = Infinity;
     this.#maxVersion = -1;
@@ -98,8 +100,7 @@ export class SstableWriter {
     const tombstone = slot.tombstone;
     const valueLength = slot.valueLength;
     const block = this.#keyBlock;
-    const isNewKey = block.rowCount === 0 || !block.lastKeyIs(bytes, keyOffset, keyLength);
-    if (isNewKey) this.#addKey(bytes, keyOffset, keyLength);
+    if (!this.#isLastKey(bytes, keyOffset, keyLength)) this.#addKey(bytes, keyOffset, keyLength);
     const isApart = valueLength >= APART_VALUE_SIZE_BYTES_MIN;
     if (block.rowCount === 0) {
       this.#firstKey = bytes.slice(keyOffset, keyOffset + keyLength);
@@ -126,6 +127,7 @@ export class SstableWriter {
     this.#sections.push({
       family: this.#family,
       entryCount: this.#entryCount,
+      keyCount: this.#keyCount,
       tombstoneCount: this.#tombstoneCount,
       minVersion: this.#minVersion,
       maxVersion: this.#maxVersion,
@@ -158,7 +160,16 @@ export class SstableWriter {
     return { file, sections: this.#sections };
   }
 
+  #isLastKey(bytes: Uint8Array, keyOffset: number, keyLength: number): boolean {
+    if (this.#keyBlock.rowCount > 0) return this.#keyBlock.lastKeyIs(bytes, keyOffset, keyLength);
+    const last = this.#lastKey;
+    return (
+      this.#entryCount > 0 && compareSlices(bytes, keyOffset, keyLength, last, 0, last.length) === 0
+    );
+  }
+
   #addKey(bytes: Uint8Array, keyOffset: number, keyLength: number): void {
+    this.#keyCount++;
     if (this.#smallestKey === undefined) {
       this.#smallestKey = bytes.slice(keyOffset, keyOffset + keyLength);
     }

@@ -144,6 +144,7 @@ export function writeSlice(writer: ByteWriter, slice: Slice): void {
   writer.u53(slice.minVersion);
   writer.u53(slice.maxVersion);
   writer.u53(slice.entryCount);
+  writer.u53(slice.keyCount);
   writer.u53(slice.tombstoneCount);
   writer.u53(slice.sizeBytes);
 }
@@ -158,6 +159,7 @@ export function readSlice(reader: ByteReader): Slice {
     minVersion: reader.u53(),
     maxVersion: reader.u53(),
     entryCount: reader.u53(),
+    keyCount: reader.u53(),
     tombstoneCount: reader.u53(),
     sizeBytes: reader.u53(),
   };

@@ -74,6 +74,7 @@ export function sliceOf(fileNumber: number, info: SectionInfo, level: number): S
     minVersion: info.minVersion,
     maxVersion: info.maxVersion,
     entryCount: info.entryCount,
+    keyCount: info.keyCount,
     tombstoneCount: info.tombstoneCount,
     sizeBytes: info.sizeBytes,
   };

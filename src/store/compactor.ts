@@ -5,7 +5,7 @@
  */
 import { CorruptionError } from "../log/corruption-error.js";
 import type { PickOptions } from "../lsm/compaction-picker.js";
-import { isBottom, pickCompaction, pickExpired } from "../lsm/compaction-picker.js";
+import { isBottom, pickCompaction, pickExpired, pickGarbage } from "../lsm/compaction-picker.js";
 import type { FamilyId } from "../lsm/families.js";
 import { gcPolicyOf } from "../lsm/families.js";
 import type { Slice } from "../lsm/slice.js";
@@ -64,7 +64,8 @@ export class Compactor {
     await Promise.resolve();
     if (!this.#core.isLive(tree)) return;
     this.#dropExpired(tree);
-    const pick = pickIn(tree.version, this.#options);
+    const horizon = tree.flushed.compactedRevision;
+    const pick = pickIn(tree.version, this.#options, horizon);
     if (pick === undefined) return;
     const version = tree.version;
     version.retain();
@@ -146,10 +147,12 @@ function slicesOf(runs: readonly Run[]): Slice[] {
   return runs.map((run) => run.slice);
 }
 
-function pickIn(version: Version, options: PickOptions): Pick | undefined {
+function pickIn(version: Version, options: PickOptions, horizon: number): Pick | undefined {
   for (const runs of version.runs) {
     const slices = slicesOf(runs);
-    const inputs = pickCompaction(slices, options);
+    if (slices.length === 0) continue;
+    let inputs = pickCompaction(slices, options);
+    if (gcPolicyOf(slices[0]!.family) === "mvcc") inputs ??= pickGarbage(slices, horizon);
     if (inputs === undefined) continue;
     return { family: inputs[0]!.family, inputs, isBottom: isBottom(inputs, slices) };
   }

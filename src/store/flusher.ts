@@ -66,11 +66,14 @@ export class Flusher {
   /** False where there was no room. */
   async #flushOne(tree: Tree, memtable: Memtable): Promise<boolean> {
     const core = this.#core;
+    const state = must(memtable.state);
     let table: WrittenTable | undefined = undefined;
     if (memtable.entryCount > 0) {
       const target = core.newTarget();
       memtable.retain();
-      const result = await core.runJob({ kind: "flush", target, image: memtable.image() });
+      const image = memtable.image();
+      const horizon = state.compactedRevision;
+      const result = await core.runJob({ kind: "flush", target, image, horizon });
       memtable.release();
       if (result.kind === "noSpace") return false;
       if (result.kind !== "written") {
@@ -81,7 +84,7 @@ export class Flusher {
     }
     await core.logIsDurable();
     const isWanted = core.isLive(tree) && tree.frozen[0] === memtable;
-    if (isWanted) return this.#install(tree, must(memtable.state), table);
+    if (isWanted) return this.#install(tree, state, table);
     if (table !== undefined) core.tables.remove(table.file.fileNumber);
     return true;
   }

@@ -12,13 +12,18 @@ import type { MemtableImage } from "../lsm/memtable.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 
 export type StoreJob =
-  | { readonly kind: "flush"; readonly target: TableTarget; readonly image: MemtableImage }
+  | {
+      readonly kind: "flush";
+      readonly target: TableTarget;
+      readonly image: MemtableImage;
+      readonly horizon: number;
+    }
   | { readonly kind: "compact"; readonly target: TableTarget; readonly plan: CompactionPlan }
   /** Deleting a large file holds up whoever does it for milliseconds. */
   | { readonly kind: "remove"; readonly path: string };
 
 export type StoreJobResult =
-  /** Without a table where a compaction left nothing, and for other jobs. */
+  /** Without a table where nothing was left, and for other jobs. */
   | { readonly kind: "written"; readonly table: WrittenTable | undefined }
   | { readonly kind: "noSpace" }
   | {
@@ -50,7 +55,7 @@ export function runStoreJob(disk: Disk, job: StoreJob): StoreJobResult {
 function runKind(disk: Disk, job: StoreJob): WrittenTable | undefined {
   switch (job.kind) {
     case "flush":
-      return flushMemtable(disk, job.target, job.image);
+      return flushMemtable(disk, job.target, job.image, job.horizon);
     case "compact":
       return compactTables(disk, job.target, job.plan);
     case "remove":

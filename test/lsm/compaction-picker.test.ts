@@ -1,7 +1,12 @@
 /** What is merged, and when; sizes are told in MiB. */
 import { describe, expect, test } from "vitest";
 import type { Slice } from "../../src/lsm/slice.js";
-import { isBottom, pickCompaction, pickExpired } from "../../src/lsm/compaction-picker.js";
+import {
+  isBottom,
+  pickCompaction,
+  pickExpired,
+  pickGarbage,
+} from "../../src/lsm/compaction-picker.js";
 
 const MIB = 1024 * 1024;
 const OPTIONS = { fanIn: 4, runsMax: 8 };
@@ -16,7 +21,8 @@ function slicesOf(...sizes: readonly number[]): Slice[] {
     filterRange: { start: Uint8Array.of(0), end: undefined },
     minVersion: (sizes.length - at) * 10,
     maxVersion: (sizes.length - at) * 10 + 9,
-    entryCount: 1,
+    entryCount: 100,
+    keyCount: 100,
     tombstoneCount: 0,
     sizeBytes: size * MIB,
   }));
@@ -57,5 +63,18 @@ describe("compaction picker", () => {
     const slices = slicesOf(1, 1, 1);
     expect(pickExpired(slices, 20)).toEqual([slices[2]]);
     expect(pickExpired(slices, 19)).toEqual([]);
+  });
+
+  test("the oldest slice is rewritten when the horizon made much of it garbage", () => {
+    const [newest, oldest] = slicesOf(1, 1) as [Slice, Slice];
+    const versions = { ...oldest, keyCount: 60 };
+    const tombstones = { ...oldest, tombstoneCount: 40 };
+    expect(pickGarbage([newest, oldest], 50)).toBeUndefined();
+    expect(pickGarbage([newest, versions], 50)).toEqual([versions]);
+    expect(pickGarbage([newest, tombstones], 50)).toEqual([tombstones]);
+    expect(pickGarbage([newest, versions], oldest.maxVersion)).toBeUndefined();
+    expect(pickGarbage([versions, oldest], 50)).toBeUndefined();
+    // An older version may be outside, so the tombstones would have to stay.
+    expect(pickGarbage([{ ...newest, minVersion: 1 }, tombstones], 50)).toBeUndefined();
   });
 });

@@ -32,6 +32,7 @@ function sliceOf(fileNumber: number): Slice {
     minVersion: fileNumber,
     maxVersion: fileNumber + 2 ** 40,
     entryCount: 3,
+    keyCount: 2,
     tombstoneCount: 1,
     sizeBytes: 100,
   };

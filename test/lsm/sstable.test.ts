@@ -2,7 +2,7 @@
 import { describe, expect } from "vitest";
 import { fc, test } from "@fast-check/vitest";
 import { hash32 } from "../../src/base/hash.js";
-import { utf8, utf8Text } from "../../src/base/bytes.js";
+import { hex, utf8, utf8Text } from "../../src/base/bytes.js";
 import { Prng } from "../../src/base/prng.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { BlockCache } from "../../src/lsm/block-cache.js";
@@ -106,6 +106,7 @@ describe("sstable", () => {
         expect(walk(table, family)).toEqual(items);
         const { info } = table.section(family);
         expect(info.entryCount).toBe(items.length);
+        expect(info.keyCount).toBe(new Set(items.map((item) => hex(item.key))).size);
         expect(info.tombstoneCount).toBe(items.filter((item) => item.tombstone).length);
         expect(info.minVersion).toBe(Math.min(...items.map((item) => item.version)));
         expect(info.maxVersion).toBe(Math.max(...items.map((item) => item.version)));

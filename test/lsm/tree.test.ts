@@ -9,6 +9,8 @@ import { isBottom } from "../../src/lsm/compaction-picker.js";
 import type { Cursor, CursorMode } from "../../src/lsm/entry.js";
 import type { FamilyId } from "../../src/lsm/families.js";
 import { FAMILY } from "../../src/lsm/families.js";
+import type { Slice } from "../../src/lsm/slice.js";
+import type { WrittenTable } from "../../src/lsm/sstable-writer.js";
 import { TableSet } from "../../src/lsm/table-set.js";
 import { Tree } from "../../src/lsm/tree.js";
 import { sliceOf } from "../../src/lsm/version.js";
@@ -54,9 +56,10 @@ class Bench {
       this.tree.installFlush([]);
       return;
     }
-    const { file, sections } = flushMemtable(this.disk, this.#target(), memtable.image());
-    this.tables.add(file);
-    this.tree.installFlush(sections.map((section) => sliceOf(file.fileNumber, section, 0)));
+    const horizon = memtable.state!.compactedRevision;
+    const table = flushMemtable(this.disk, this.#target(), memtable.image(), horizon);
+    if (table !== undefined) this.tables.add(table.file);
+    this.tree.installFlush(slicesOf(table, 0));
   }
 
   /** Merges `count` neighbouring runs from the `start`-th newest on. */
@@ -71,10 +74,7 @@ class Bench {
       isBottom: isBottom(inputs, all),
     });
     if (table !== undefined) this.tables.add(table.file);
-    const fileNumber = table?.file.fileNumber ?? 0;
-    const sections = table?.sections ?? [];
-    const added = sections.map((section) => sliceOf(fileNumber, section, 1));
-    this.tree.installCompaction(inputs, added);
+    this.tree.installCompaction(inputs, slicesOf(table, 1));
   }
 
   scan(family: FamilyId, maxVersion: number, mode: CursorMode): Item[] {
@@ -91,6 +91,11 @@ class Bench {
   #target(): { directory: string; fileNumber: number; salt: number } {
     return { directory: DIRECTORY, fileNumber: this.#nextFileNumber++, salt: 77 };
   }
+}
+
+function slicesOf(table: WrittenTable | undefined, level: number): Slice[] {
+  if (table === undefined) return [];
+  return table.sections.map((section) => sliceOf(table.file.fileNumber, section, level));
 }
 
 type Step =

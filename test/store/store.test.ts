@@ -163,6 +163,21 @@ describe("store", () => {
     await second.store.close();
   });
 
+  test("compacting revisions gives back space although nothing is written", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await fill(store, 110, 200);
+    const tree = must(store.tree(1));
+    await store.flushNow(tree, stateAt(110));
+    const before = tree.stats().entryCount;
+    await store.flushNow(tree, stateAt(111, { compactedRevision: 111 }));
+    await store.idle();
+    // 23 keys, of which tombstones go as well, and the one meta key.
+    expect(tree.stats().entryCount).toBeLessThan(25);
+    expect(before).toBeGreaterThan(200);
+    await store.close();
+  });
+
   test("a full disk keeps the memtable, and the flush succeeds when there is room", async () => {
     const disk = new MemoryDisk();
     const { store } = await openStore(disk);
