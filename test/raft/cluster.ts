@@ -5,10 +5,8 @@
  * travel as bytes.
  */
 import { assert, must } from "../../src/base/assert.js";
-import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";
-import { type EntryKind, type EntryRun, singleRun } from "../../src/base/entry-run.js";
-import { readU32 } from "../../src/base/coding.js";
+import { singleRun } from "../../src/base/entry-run.js";
 import { Prng } from "../../src/base/prng.js";
 import { decodeMessage, encodeMessage } from "../../src/raft/message-codec.js";
 import type { Message } from "../../src/raft/message.js";
@@ -22,13 +20,8 @@ import type {
   ReplicaId,
   SnapshotMark,
 } from "../../src/raft/types.js";
+import { type Entry, encodeCommands, entriesOf } from "./entries.js";
 import { Ledger } from "./ledger.js";
-
-export interface Entry {
-  readonly kind: EntryKind;
-  readonly term: number;
-  readonly payload: Uint8Array;
-}
 
 /** What survives a crash of one replica. */
 export interface Disk {
@@ -73,28 +66,6 @@ export function emptyDisk(configuration: Configuration): Disk {
     base: { index: 0, term: 0, configuration },
     entries: [],
   };
-}
-
-export function encodeCommands(...texts: readonly string[]): Uint8Array {
-  const writer = new ByteWriter();
-  for (const text of texts) writer.blob(utf8(text));
-  return writer.copy();
-}
-
-export function entriesOf(run: EntryRun): Entry[] {
-  const entries: Entry[] = [];
-  for (let i = 0, at = 0; i < run.count; i++) {
-    const length = readU32(run.bytes, at);
-    const payload = run.bytes.slice(at + 4, at + 4 + length);
-    entries.push({ kind: run.kind, term: run.term, payload });
-    at += 4 + length;
-  }
-  return entries;
-}
-
-export function entryText(entry: Entry): string {
-  if (entry.kind !== "command") return entry.kind;
-  return utf8Text(entry.payload);
 }
 
 /** One replica: its core while it runs, its disk always. */

@@ -9,7 +9,7 @@ import { utf8 } from "../../src/base/bytes.js";
 import type { Message } from "../../src/raft/message.js";
 import { Raft } from "../../src/raft/raft.js";
 import type { Configuration, Ready, SnapshotMark } from "../../src/raft/types.js";
-import { encodeCommands } from "./cluster.js";
+import { encodeCommands } from "./entries.js";
 
 const THREE: Configuration = { voters: [1, 2, 3], outgoing: [], learners: [], learnersNext: [] };
 

@@ -6,8 +6,23 @@ import { must } from "../../src/base/assert.js";
 import type { EntryRun } from "../../src/base/entry-run.js";
 import { votersOf } from "../../src/raft/configuration.js";
 import type { Message } from "../../src/raft/message.js";
-import type { Ready, ReplicaId } from "../../src/raft/types.js";
-import { type Cluster, entriesOf, entryText } from "./cluster.js";
+import type { Raft } from "../../src/raft/raft.js";
+import type { HardState, Ready, ReplicaId, SnapshotMark } from "../../src/raft/types.js";
+import { entriesOf, entryText } from "./entries.js";
+
+/** What the ledger sees of a replica: its core while it runs, and its disk. */
+export interface WitnessedReplica {
+  readonly id: ReplicaId;
+  readonly raft: Raft | undefined;
+  readonly disk: { readonly hardState: HardState; readonly base: SnapshotMark };
+  durableTermAt(index: number): number | undefined;
+}
+
+/** What the ledger sees of a cluster. */
+export interface Witnessed {
+  readonly replicas: ReadonlyMap<ReplicaId, WitnessedReplica>;
+  clockOf(id: ReplicaId): number;
+}
 
 export class SafetyViolation extends Error {
   override readonly name = "SafetyViolation";
@@ -23,7 +38,7 @@ export class Ledger {
   readonly leaderOfTerm: Map<number, ReplicaId> = new Map<number, ReplicaId>();
   readsConfirmed = 0;
   leaseReads = 0;
-  readonly #cluster: Cluster;
+  readonly #cluster: Witnessed;
   readonly #committedTerms: number[] = [0];
   /** (index, term) determines the entry and the one before it. */
   readonly #entries = new Map<string, string>();
@@ -33,7 +48,7 @@ export class Ledger {
   /** The highest index any replica has ever taken for committed. */
   #commitMax = 0;
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Witnessed) {
     this.#cluster = cluster;
   }
 
@@ -62,7 +77,7 @@ export class Ledger {
     } else if (message.kind === "vote") {
       this.#noteVote(message.from, message.term, message.from);
     } else if (message.kind === "appendResponse" && !message.rejected) {
-      const replica = this.#cluster.get(message.from);
+      const replica = this.#replicaOf(message.from);
       const term = replica.durableTermAt(message.index);
       const isCovered = message.index < replica.disk.base.index;
       hold(
@@ -83,8 +98,16 @@ export class Ledger {
     }
   }
 
+  #replicaOf(id: ReplicaId): WitnessedReplica {
+    return must(this.#cluster.replicas.get(id), `replica ${id}`);
+  }
+
+  #runningOf(id: ReplicaId): Raft {
+    return must(this.#replicaOf(id).raft, `replica ${id} running`);
+  }
+
   #checkLeader(id: ReplicaId): void {
-    const raft = this.#cluster.get(id).running;
+    const raft = this.#runningOf(id);
     const known = this.leaderOfTerm.get(raft.term);
     if (known === undefined) {
       this.leaderOfTerm.set(raft.term, id);
@@ -102,7 +125,7 @@ export class Ledger {
 
   /** A leader's log holds everything that was ever committed. */
   #checkCompleteness(id: ReplicaId): void {
-    const raft = this.#cluster.get(id).running;
+    const raft = this.#runningOf(id);
     for (let index = raft.firstIndex; index <= this.#commitMax; index++) {
       const term = raft.termAt(index);
       const expected = this.#committedTerms[index];
@@ -114,7 +137,7 @@ export class Ledger {
   }
 
   #checkCommit(id: ReplicaId, commitIndex: number): void {
-    const raft = this.#cluster.get(id).running;
+    const raft = this.#runningOf(id);
     const before = this.#commitSeen.get(id);
     hold(before === undefined || commitIndex > before, () => `${id} took a commit back`);
     this.#commitSeen.set(id, commitIndex);
@@ -132,7 +155,7 @@ export class Ledger {
 
   /** What is newly committed is on the disks of a majority, of both halves while joint. */
   #checkDurableOnQuorum(id: ReplicaId, index: number): void {
-    const raft = this.#cluster.get(id).running;
+    const raft = this.#runningOf(id);
     const term = must(raft.termAt(index));
     const { voters, outgoing } = raft.configuration;
     // The configuration entry itself may be what was just committed and acted upon.
@@ -156,7 +179,7 @@ export class Ledger {
     const key = `${voterId}@${term}`;
     const before = this.#votes.get(key) ?? candidateId;
     hold(before === candidateId, () => `${voterId} voted twice in term ${term}`);
-    const { hardState } = this.#cluster.get(voterId).disk;
+    const { hardState } = this.#replicaOf(voterId).disk;
     const isDurable =
       hardState.term > term || (hardState.term === term && hardState.vote === candidateId);
     hold(isDurable, () => `${voterId} gave a vote in term ${term} that is not durable`);
@@ -164,7 +187,7 @@ export class Ledger {
   }
 
   #checkLogMatching(id: ReplicaId, run: EntryRun): void {
-    const raft = this.#cluster.get(id).running;
+    const raft = this.#runningOf(id);
     let index = run.firstIndex;
     let prevTerm = raft.termAt(index - 1);
     for (const entry of entriesOf(run)) {

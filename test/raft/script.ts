@@ -25,7 +25,8 @@ import { utf8 } from "../../src/base/bytes.js";
 import { enterJoint } from "../../src/raft/configuration.js";
 import type { Message } from "../../src/raft/message.js";
 import type { Ready, ReplicaId } from "../../src/raft/types.js";
-import { Cluster, type Entry, type Envelope, emptyDisk, entriesOf, entryText } from "./cluster.js";
+import { Cluster, type Envelope, emptyDisk } from "./cluster.js";
+import { type Entry, entriesOf, entryText } from "./entries.js";
 import { messageText, eventText } from "./script-text.js";
 
 export function runScript(text: string): string {

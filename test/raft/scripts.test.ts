@@ -12,12 +12,13 @@ const isRewriting = process.env["REWRITE"] === "1";
 
 describe("scripts", () => {
   for (const file of readdirSync(FOLDER).sort()) {
-    test(file.replace(".txt", "").replaceAll("-", " "), () => {
+    const title = file.replace(".txt", "").replaceAll("-", " ");
+    test(`${title}`, () => {
       const path = join(FOLDER, file);
       const expected = readFileSync(path, "utf8");
       const actual = runScript(expected);
       if (isRewriting) writeFileSync(path, actual);
-      else expect(actual).toBe(expected);
+      expect(actual).toBe(isRewriting ? actual : expected);
     });
   }
 });
