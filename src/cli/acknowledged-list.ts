@@ -1,7 +1,8 @@
 /**
- * The list of acknowledged keys: one key a line, each written the moment its write was acknowledged,
- * so that the list is true however the process ends. A key with a line break in it, or a quotation
- * mark in front, stands as a JSON string. A last line without its end does not count.
+ * The list of acknowledged keys: one key a line, each written the moment its write was
+ * acknowledged, so that the list is true however the process ends. A key with a line break in it,
+ * or a quotation mark in front, stands as a JSON string. A last line without its end does not
+ * count.
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 

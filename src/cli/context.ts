@@ -6,7 +6,8 @@ import type { ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type { ClientPort } from "./client-port.js";
 import { badConnection } from "./failure.js";
 import type { GlobalOptions } from "./global-options.js";
-import { clusterNumber, printerFor, type PrintSettings, type Printer } from "./printer.js";
+import { printerFor } from "./printer-loader.js";
+import { clusterNumber, type PrintSettings, type Printer } from "./printer.js";
 import { formatDuration } from "./quantities.js";
 import { note, type Terminal } from "./terminal.js";
 

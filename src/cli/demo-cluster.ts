@@ -6,7 +6,7 @@ import type { StatusResponse } from "../protocol/admin-messages.js";
 import type { ClientPort } from "./client-port.js";
 import type { Connect } from "./context.js";
 import { DemoNode } from "./demo-node.js";
-import type { PlannedNode } from "./demo-plan.js";
+import { DEMO_SHARDS, type PlannedNode } from "./demo-plan.js";
 import type { NodeView } from "./demo-view.js";
 
 const ASK_INTERVAL_MS = 250;
@@ -95,7 +95,7 @@ export class DemoCluster {
     });
   }
 
-  /** Every node has answered and every shard that a node has a replica of has a leader. */
+  /** Every node has answered, and every shard is there and has a leader. */
   isReady(): boolean {
     if (this.#nodes.some((node) => !node.runs || !this.#heard.has(node))) return false;
     const replicas = [...this.#heard.values()].flatMap(({ status }) => status.replicas);
@@ -103,7 +103,7 @@ export class DemoCluster {
     const led = new Set(
       replicas.filter(({ role }) => role === "leader").map(({ shardId }) => shardId),
     );
-    return shards.size > 1 && led.size === shards.size;
+    return shards.size >= DEMO_SHARDS && led.size === shards.size;
   }
 
   get anyRuns(): boolean {

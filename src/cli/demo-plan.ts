@@ -16,6 +16,8 @@ export const BASE_PORT_MAX: number = 65_535 - 30_001;
 
 /** "default" is always there: with these the cluster has eight shards with data. */
 const KEYSPACES = ["docs:range:split=g,p", "files:hash:shards=4"] as const;
+/** The placement group, one of "default", three of "docs", four of "files". */
+export const DEMO_SHARDS = 9;
 
 export interface NodePorts {
   readonly client: number;

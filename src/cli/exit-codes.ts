@@ -16,7 +16,7 @@ export const EXIT = {
 
 const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   ok: "done",
-  failed: "failed; nothing was applied",
+  failed: "failed; a single write was not applied",
   badConnection: "no connection to the cluster",
   invalidInput: "the input of txn or watch cannot be read",
   unsupportedFormat: "the command has no such output format",

@@ -79,7 +79,7 @@ export function badConnection(endpoints: readonly string[], error: unknown): Cli
   const list = endpoints.join(",");
   return new CliError(EXIT.badConnection, `cannot connect to ${list}: ${message}`, {
     because: "no node listens there, or the address belongs to something else",
-    next: "flotctl endpoint health --endpoints HOST:PORT",
+    next: "check --endpoints; flotilla start or flotilla demo start a node",
   });
 }
 

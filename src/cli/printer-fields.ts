@@ -1,4 +1,4 @@
-/** One `"Name" : value` a line, texts quoted as Go quotes them: for scripts without a JSON parser. */
+/** One `"Name" : value` a line, texts quoted as Go does it: for scripts without a JSON parser. */
 import { utf8 } from "../base/bytes.js";
 import type {
   DeleteResponse,

@@ -1,6 +1,6 @@
 /**
- * How answers become text. One printer a format, loaded when it is asked for; the simple one prints
- * what etcdctl prints where a command exists there. A printer only writes data.
+ * How answers become text. There is one printer a format; the simple one prints what etcdctl prints
+ * where a command exists there. A printer only writes data.
  */
 import type {
   DeleteResponse,
@@ -13,7 +13,6 @@ import type {
 import { EXIT } from "./exit-codes.js";
 import { CliError } from "./failure.js";
 import type { Format } from "./global-options.js";
-import type { Output } from "./terminal.js";
 
 export interface PrintSettings {
   readonly hex: boolean;
@@ -43,23 +42,6 @@ export interface Printer {
   sheet(sheet: Sheet): void;
   /** One sentence about what was done, with the same as properties. */
   done(sentence: string, properties: Readonly<Record<string, Cell>>): void;
-}
-
-export async function printerFor(
-  format: Format,
-  output: Output,
-  settings: PrintSettings,
-): Promise<Printer> {
-  switch (format) {
-    case "simple":
-      return new (await import("./printer-simple.js")).SimplePrinter(output, settings);
-    case "json":
-      return new (await import("./printer-json.js")).JsonPrinter(output, settings);
-    case "fields":
-      return new (await import("./printer-fields.js")).FieldsPrinter(output, settings);
-    case "table":
-      return new (await import("./printer-table.js")).TablePrinter(output, settings);
-  }
 }
 
 /** For what a format cannot show. */

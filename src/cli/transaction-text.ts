@@ -43,8 +43,10 @@ const NUMBER_TARGETS: Readonly<Record<string, "version" | "create" | "mod">> = {
   mod: "mod",
 };
 
-const COMPARE =
-  /^\s*(\w+)\s*\(\s*("(?:[^"\\]|\\.)*"|`[^`]*`)\s*\)\s*(=|!=|<|>)\s*("(?:[^"\\]|\\.)*"|`[^`]*`)\s*$/;
+const QUOTED = /("(?:[^"\\]|\\.)*"|`[^`]*`)/.source;
+const COMPARE = new RegExp(
+  `^\\s*(\\w+)\\s*\\(\\s*${QUOTED}\\s*\\)\\s*(=|!=|<|>)\\s*${QUOTED}\\s*$`,
+);
 
 const GRAMMAR = 'a compare looks like  mod("key") > "0"';
 

@@ -1,8 +1,10 @@
 /** flotctl as a user meets it: arguments in, text and exit code out. */
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
-import { KvError, notApplied } from "../../src/protocol/errors.js";
+import { exitCodesText } from "../../src/cli/exit-codes.js";
 import { runFlotctl } from "../../src/cli/run-flotctl.js";
+import { KvError, notApplied } from "../../src/protocol/errors.js";
 import { FakeClient } from "./fake-client.js";
 import { FakeTerminal } from "./fake-terminal.js";
 import { flotctl } from "./run.js";
@@ -370,4 +372,13 @@ describe("the command line", () => {
     expect(code).toBe(5);
     expect(err).toContain("interrupted");
   });
+});
+
+test("the README holds the table of exit codes", () => {
+  const readme = readFileSync(new URL("../../src/cli/README.md", import.meta.url), "utf8");
+  const table = readme.replaceAll(/ +/g, " ");
+  for (const line of exitCodesText().split("\n").slice(1)) {
+    const [, code, meaning] = /^\s+(\d+) {2}(.*)$/.exec(line) ?? [];
+    expect(table).toContain(`| ${code} | ${meaning} |`);
+  }
 });

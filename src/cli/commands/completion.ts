@@ -24,7 +24,11 @@ _flotctl() {
   words_found=("\${(@f)$(SHELL=zsh flotctl --get-yargs-completions "\${words[@]}" 2>/dev/null)}")
   if (( \${#words_found} )); then _describe flotctl words_found; else _files; fi
 }
-if [[ "\${zsh_eval_context[-1]}" == loadautofunc ]]; then _flotctl "$@"; else compdef _flotctl flotctl; fi
+if [[ "\${zsh_eval_context[-1]}" == loadautofunc ]]; then
+  _flotctl "$@"
+else
+  compdef _flotctl flotctl
+fi
 `;
 
 const FISH = `function __flotctl_words
