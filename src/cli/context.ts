@@ -7,7 +7,7 @@ import type { ClientPort } from "./client-port.js";
 import { badConnection } from "./failure.js";
 import type { GlobalOptions } from "./global-options.js";
 import { printerFor } from "./printer-loader.js";
-import { clusterNumber, type PrintSettings, type Printer } from "./printer.js";
+import { ageOf, clusterNumber, type PrintSettings, type Printer } from "./printer.js";
 import { formatDuration } from "./quantities.js";
 import { note, type Terminal } from "./terminal.js";
 
@@ -82,7 +82,10 @@ export class Context {
   /** Reads by another level than the default tell people what they show. */
   remarkLevel(header: ResponseHeader): void {
     if (this.options.level === "linearizable" || !this.terminal.err.isTTY) return;
-    const age = header.level === "stale" ? `, at most ${formatDuration(header.ageMs)} old` : "";
+    const ageMs = ageOf(header);
+    const known =
+      ageMs === undefined ? ", of unknown age" : `, at most ${formatDuration(ageMs)} old`;
+    const age = header.level === "stale" ? known : "";
     note(this.terminal, `${header.level} read at revision ${header.revision}${age}`);
   }
 

@@ -10,7 +10,7 @@ import type {
 } from "../client/client-types.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type { OperationResult } from "../protocol/operations.js";
-import type { Cell, PrintSettings, Printer, Sheet } from "./printer.js";
+import { ageOf, type Cell, type Printer, type PrintSettings, type Sheet } from "./printer.js";
 import { hexEscapes, quote } from "./quoting.js";
 import type { Output } from "./terminal.js";
 
@@ -75,7 +75,8 @@ export class FieldsPrinter implements Printer {
     this.#field("Revision", header.revision);
     this.#field("RaftTerm", header.raftTerm);
     this.#field("Level", header.level);
-    if (header.level === "stale") this.#field("AgeMs", header.ageMs);
+    const ageMs = ageOf(header);
+    if (ageMs !== undefined) this.#field("AgeMs", ageMs);
   }
 
   #range(range: Pick<RangeResponse, "kvs" | "more" | "count">): void {

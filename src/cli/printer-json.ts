@@ -13,7 +13,7 @@ import type {
 import type { KeyValue, ResponseHeader, WatchEvent } from "../protocol/key-value.js";
 import type { OperationResult } from "../protocol/operations.js";
 import { jsonText } from "./json-text.js";
-import type { Cell, PrintSettings, Printer, Sheet } from "./printer.js";
+import { ageOf, type Cell, type Printer, type PrintSettings, type Sheet } from "./printer.js";
 import type { Output } from "./terminal.js";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -79,7 +79,7 @@ export class JsonPrinter implements Printer {
       revision: header.revision,
       raft_term: header.raftTerm,
       level: header.level,
-      age_ms: header.level === "stale" ? header.ageMs : undefined,
+      age_ms: ageOf(header),
     };
   }
 

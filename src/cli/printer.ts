@@ -10,6 +10,7 @@ import type {
   TransactionResponse,
   WatchItem,
 } from "../client/client-types.js";
+import type { ResponseHeader } from "../protocol/key-value.js";
 import { EXIT } from "./exit-codes.js";
 import { CliError } from "./failure.js";
 import type { Format } from "./global-options.js";
@@ -49,6 +50,15 @@ export function unsupported(what: string, format: Format): CliError {
   return new CliError(EXIT.unsupportedFormat, `${what} has no ${format} output`, {
     next: "use -w simple, fields or json",
   });
+}
+
+/** What a replica that does not know the age of its state says. */
+const AGE_UNKNOWN_MS = 0xffff_ffff;
+
+/** How old a stale answer is at most; undefined for other levels and where nobody knows. */
+export function ageOf(header: ResponseHeader): number | undefined {
+  const known = header.level === "stale" && header.ageMs !== AGE_UNKNOWN_MS;
+  return known ? header.ageMs : undefined;
 }
 
 /** The cluster's id as the number that etcd's clients expect: its last 64 bits. */

@@ -285,6 +285,25 @@ describe("watch", () => {
     expect(err).toContain("not a watch: nonsense");
   });
 
+  test("progress is answered once it is known, and printed only when asked for", async () => {
+    const client = new FakeClient();
+    client.watchItems = [{ progress: 7 }];
+    const whenPrinted = (terminal: FakeTerminal): void => {
+      const timer = setInterval(() => {
+        if (terminal.out.text === "") return;
+        clearInterval(timer);
+        terminal.interrupt();
+      }, 1);
+    };
+    const input = "watch a\nprogress";
+    const asked = await flotctl(["watch", "-i"], { client, input, meanwhile: whenPrinted });
+    expect(asked.out).toBe("progress notify: 7\n");
+    const meanwhile = (terminal: FakeTerminal): void =>
+      void setTimeout(() => terminal.interrupt(), 50);
+    const silent = await flotctl(["watch", "-i"], { client, input: "watch a", meanwhile });
+    expect(silent.out).toBe("");
+  });
+
   test("needs a key, and has no table", async () => {
     expect((await flotctl(["watch"])).code).toBe(3);
     expect((await flotctl(["watch", "a", "-w", "table"])).code).toBe(4);

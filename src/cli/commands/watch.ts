@@ -39,7 +39,10 @@ export const watch: CommandDefinition<Context> = {
     }
     const request = interactive ? undefined : watchRequest(argv, context.rest);
     const client = await context.client();
-    const watches = new Watches(context, client, await context.printer());
+    const watches = new Watches(context, client, {
+      printer: await context.printer(),
+      wantsProgress: interactive,
+    });
     const ended = request === undefined ? watches.readLines() : watches.show(request);
     await Promise.race([ended, aborted(context.signal)]);
     await watches.cancel();
@@ -67,19 +70,29 @@ class Watches {
   readonly #context: Context;
   readonly #client: ClientPort;
   readonly #printer: Printer;
+  readonly #wantsProgress: boolean;
   readonly #shown: Shown[] = [];
+  /** `progress` was asked for before every watch knew its own. */
+  #progressAsked = false;
   #cancelled = false;
 
-  constructor(context: Context, client: ClientPort, printer: Printer) {
+  /** With `wantsProgress` every watch learns how far it is, though it may not print that. */
+  constructor(
+    context: Context,
+    client: ClientPort,
+    means: { printer: Printer; wantsProgress: boolean },
+  ) {
     this.#context = context;
     this.#client = client;
-    this.#printer = printer;
+    this.#printer = means.printer;
+    this.#wantsProgress = means.wantsProgress;
   }
 
   /** Resolves when the stream ends, which is an error unless it was cancelled. */
   show(request: WatchRequest): Promise<void> {
     const { fanOut } = this.#context.options;
-    const stream = this.#client.watch({ ...request.options, fanOut });
+    const progress = this.#wantsProgress || request.options.progress === true;
+    const stream = this.#client.watch({ ...request.options, progress, fanOut });
     const one: Shown = { stream, request, revision: 0, ended: Promise.resolve() };
     one.ended = this.#follow(one);
     this.#shown.push(one);
@@ -97,11 +110,12 @@ class Watches {
     if (!("events" in part)) {
       one.revision = part.progress;
       if (one.request.options.progress === true) this.#printer.watch(part);
-      return;
+      return this.#answerProgress();
     }
     one.revision = part.revision;
     const { program } = one.request;
     this.#printer.watch(part);
+    this.#answerProgress();
     if (program.length === 0) return;
     for (const event of part.events) {
       const code = await runProgram(program, eventEnvironment(part.revision, event));
@@ -120,11 +134,20 @@ class Watches {
           this.#context.terminal.err.write(failureText(failureOf(error, false)));
         });
       } else if (wanted.kind === "progress") {
-        const revisions = this.#shown.map(({ revision }) => revision);
-        this.#printer.watch({ progress: revisions.length === 0 ? 0 : Math.min(...revisions) });
+        this.#progressAsked = true;
+        this.#answerProgress();
       }
     }
     await Promise.allSettled(this.#shown.map(({ ended }) => ended));
+  }
+
+  /** Everything up to the least revision of all watches was shown. */
+  #answerProgress(): void {
+    if (!this.#progressAsked || this.#shown.length === 0) return;
+    const progress = Math.min(...this.#shown.map(({ revision }) => revision));
+    if (progress === 0) return;
+    this.#progressAsked = false;
+    this.#printer.watch({ progress });
   }
 
   async cancel(): Promise<void> {
