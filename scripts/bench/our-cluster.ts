@@ -28,27 +28,34 @@ export class OurCluster implements BenchCluster {
 }
 
 /** The command line of one node: the one place that knows it. */
-function startArguments(id: number, addresses: readonly string[], directory: string): string[] {
-  const peers = addresses.map((address, i) => `${i + 1}=${address}`).join(",");
+function startArguments(
+  id: number,
+  clients: readonly string[],
+  peers: readonly string[],
+  directory: string,
+): string[] {
   return [
     [CLI_PATH, "start"],
-    ["--id", String(id)],
-    ["--data", `${directory}/flotilla-${id}`],
-    ["--listen", addresses[id - 1]!],
-    ["--peers", peers],
+    ["--name", `n${id}`],
+    ["--data-dir", `${directory}/flotilla-${id}`],
+    ["--listen-client", clients[id - 1]!],
+    ["--listen-peer", peers[id - 1]!],
+    ["--initial-cluster", peers.map((address, i) => `n${i + 1}=${address}`).join(",")],
+    ["--log-level", "warn"],
   ].flat();
 }
 
 export async function startOurs(processes: Processes, directory: string): Promise<OurCluster> {
   if (!existsSync(CLI_PATH)) throw new Error(`${CLI_PATH} is missing: run "npm run build" first`);
-  const ports = await freePorts(NODES);
-  const addresses = ports.map((port) => `127.0.0.1:${port}`);
+  const ports = await freePorts(2 * NODES);
+  const addresses = ports.slice(0, NODES).map((port) => `127.0.0.1:${port}`);
+  const peers = ports.slice(NODES).map((port) => `127.0.0.1:${port}`);
   const servers = addresses.map((_, i) =>
     processes.start({
       name: `flotilla ${i + 1}`,
       command: process.execPath,
       outputPath: `${directory}/flotilla-${i + 1}.log`,
-      args: startArguments(i + 1, addresses, directory),
+      args: startArguments(i + 1, addresses, peers, directory),
     }),
   );
   const cluster = new OurCluster(servers, addresses);

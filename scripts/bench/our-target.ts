@@ -8,7 +8,7 @@ import type { Done, LoadTarget } from "./load.js";
 /** What is used of the SDK. */
 interface SdkClient {
   put(key: Uint8Array, value: Uint8Array): Promise<unknown>;
-  get(key: Uint8Array, options: { readonly level: Level }): Promise<unknown>;
+  get(key: Uint8Array, options: { readonly level: Level }): Promise<{ readonly kv: unknown }>;
   close(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ class OurTarget implements LoadTarget {
   get(connection: number, key: Uint8Array, done: Done): void {
     const client = this.#clients[connection % this.#clients.length]!;
     client.get(key, this.#readOptions).then(
-      (found) => done(found === undefined ? "the key is absent" : undefined),
+      ({ kv }) => done(kv === undefined ? "the key is absent" : undefined),
       (error: unknown) => done(String(error)),
     );
   }

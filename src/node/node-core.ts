@@ -4,7 +4,6 @@
  */
 import { ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
-import type { RecoveredShard } from "../log/log-types.js";
 import type { PlacementState } from "../placement/records.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
@@ -18,9 +17,10 @@ import { keyPrefixLength } from "../route/stored-key.js";
 import type { FrameConnection, FrameHandler } from "../rpc/frame-connection.js";
 import { ReplicaHost } from "../shard/replica-host.js";
 import type { ReplicaObserver } from "../shard/replica-host.js";
+import { damageOf } from "../shard/open-replica.js";
 import type { ReplicaSettings } from "../shard/open-replica.js";
 import type { Replica } from "../shard/replica.js";
-import type { Store } from "../store/store.js";
+import type { OpenedStore, Store } from "../store/store.js";
 import { serveAdmin } from "./admin-service.js";
 import { ClientSession } from "./client-session.js";
 import type { AdminRequest, SessionHost } from "./client-session.js";
@@ -39,6 +39,12 @@ import { PlacementService } from "./placement-service.js";
 import { RevisionClient } from "./revision-client.js";
 import { RoomGuard } from "./room-guard.js";
 import { Sequencer } from "./sequencer.js";
+
+const NOTHING_OPENED: Omit<OpenedStore, "store"> = {
+  recovered: new Map(),
+  shardsMayBeMissing: false,
+  damaged: new Map(),
+};
 
 /** The prefix of keys in the system keyspace, which has no descriptor. */
 const SYSTEM_PREFIX_BYTES = 4;
@@ -61,7 +67,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   readonly #sessions: Set<ClientSession> = new Set();
   readonly #reader = new ByteReader();
   #dirty: ClientSession[] = [];
-  #recovered: ReadonlyMap<number, RecoveredShard> = new Map();
+  #opened: Omit<OpenedStore, "store"> = NOTHING_OPENED;
   #descriptor: NodeDescriptor | undefined;
   #closed = false;
 
@@ -107,9 +113,9 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   /** Opens the replicas and begins to take part. */
-  start(descriptor: NodeDescriptor, recovered: ReadonlyMap<number, RecoveredShard>): void {
+  start(descriptor: NodeDescriptor, opened: Omit<OpenedStore, "store">): void {
     this.#descriptor = descriptor;
-    this.#recovered = recovered;
+    this.#opened = opened;
     const founding = placementDescriptor(this.config);
     if (founding.replicas.some((replica) => replica.nodeId === this.nodeId)) {
       const replica = this.#open(founding);
@@ -297,12 +303,14 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   #open(shard: ShardDescriptor): Replica | undefined {
-    const recovered = this.#recovered.get(shard.shardId);
-    if (recovered !== undefined && recovered.health.kind === "corrupt") {
-      this.env.tracer.trace("error", "the log of a shard is damaged; its replica stays closed", {
-        shardId: shard.shardId,
-        ...recovered.health,
-      });
+    const recovered = this.#opened.recovered.get(shard.shardId);
+    const { shardId } = shard;
+    const { damaged, shardsMayBeMissing } = this.#opened;
+    const reason =
+      damaged.get(shardId)?.message ??
+      damageOf(this.store.tree(shardId), recovered, shardsMayBeMissing);
+    if (reason !== undefined) {
+      this.env.tracer.trace("error", "a replica is damaged and stays closed", { shardId, reason });
       return undefined;
     }
     const keyspace = this.view.keyspace(shard.keyspaceId);

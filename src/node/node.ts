@@ -7,11 +7,11 @@
  */
 import type { Env } from "../env/env.js";
 import type { Listener } from "../env/network.js";
-import type { RecoveredShard } from "../log/log-types.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import { listenFrames } from "../rpc/handshake.js";
 import { Store } from "../store/store.js";
+import type { OpenedStore } from "../store/store.js";
 import { checkConfig } from "./config.js";
 import type { NodeConfig } from "./config.js";
 import { establishIdentity, foundersOf, nodeIdOf } from "./identity.js";
@@ -43,7 +43,8 @@ export async function startNode(env: Env, config: NodeConfig): Promise<RunningNo
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  const { store, recovered } = await openStore(env, config, (error) => fail(error));
+  const opened = await openStore(env, config, (error) => fail(error));
+  const { store } = opened;
   const core = new NodeCore(env, config, { identity, store });
   void failed.then(() => core.close());
   let listeners: Listener[] = [];
@@ -55,7 +56,7 @@ export async function startNode(env: Env, config: NodeConfig): Promise<RunningNo
     throw error;
   }
   const [client, peer] = listeners as [Listener, Listener];
-  core.start(descriptorOf(config, identity, store, { client, peer }), recovered);
+  core.start(descriptorOf(config, identity, store, { client, peer }), opened);
   knowFounders(config, core);
   const stop = async (): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.close()));
@@ -81,7 +82,7 @@ async function openStore(
   env: Env,
   config: NodeConfig,
   onFailure: (error: Error) => void,
-): Promise<{ store: Store; recovered: ReadonlyMap<number, RecoveredShard> }> {
+): Promise<OpenedStore> {
   return Store.open(env, `${config.dataDirectory}/store`, {
     memtablesBytesMax: config.memtablesBytesMax,
     blockCacheBytes: config.blockCacheBytes,

@@ -31,8 +31,10 @@ export class RoomGuard {
 
   /** Why a write is refused now. */
   get refusal(): KvError | undefined {
-    if (this.#refusal === undefined && !this.takesEntries) this.#measure();
-    return this.#refusal;
+    const bytes = ENTRY_ROOM_FACTOR * this.#config.requestSizeBytesMax;
+    if (this.#refusal === undefined && this.#store.hasRoom(bytes)) return undefined;
+    this.#measure();
+    return this.#refusal ?? (this.#store.hasRoom(bytes) ? undefined : overloaded());
   }
 
   /** Whether entries of other leaders still fit. */
@@ -61,6 +63,10 @@ export class RoomGuard {
       this.#env.tracer.trace(is ? "error" : "info", message, { free, reservedBytes });
     }
   }
+}
+
+function overloaded(): KvError {
+  return notApplied("overloaded", "flushes do not keep up with the writes; try again");
 }
 
 function full(free: number, reserved: number): KvError {

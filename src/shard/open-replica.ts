@@ -89,6 +89,27 @@ interface FittedLog {
   readonly hardState: HardState;
 }
 
+/**
+ * Why a replica must stay closed: it may have lost what it acknowledged, so it may neither vote nor
+ * serve. undefined where nothing is wrong.
+ */
+export function damageOf(
+  tree: Tree | undefined,
+  recovered: RecoveredShard | undefined,
+  mayBeMissing: boolean,
+): string | undefined {
+  if (recovered === undefined) {
+    return tree !== undefined && mayBeMissing ? "its log may have been lost" : undefined;
+  }
+  if (recovered.health.kind === "corrupt") return "entries of its log cannot be read";
+  if (tree === undefined) {
+    // A crash between the making of a tree and the first record of its log leaves the log empty.
+    return recovered.baseIndex > 0 ? "its tree is gone" : undefined;
+  }
+  if (recovered.baseIndex <= tree.flushed.index) return undefined;
+  return "its log begins behind the end of its tree";
+}
+
 /** Makes the log fit the tree; see the rules at the top. */
 export function reconcile(flushed: FlushedState, recovered: RecoveredShard | undefined): FittedLog {
   const found = recovered?.hardState ?? { term: 0, vote: 0, commitIndex: 0 };
@@ -109,7 +130,8 @@ export function reconcile(flushed: FlushedState, recovered: RecoveredShard | und
   const { baseIndex, baseTerm, runs } = recovered;
   const newest = runs[runs.length - 1];
   const lastIndex = newest === undefined ? baseIndex : lastIndexOf(newest);
-  if (lastIndex < flushed.index || baseIndex > flushed.index) return fresh;
+  assert(baseIndex <= flushed.index, "the log was trimmed behind what the tree holds");
+  if (lastIndex < flushed.index) return fresh;
   if (termIn(recovered, flushed.index) !== flushed.term) return fresh;
   const commitIndex = Math.min(hardState.commitIndex, lastIndex);
   return { reset: false, baseIndex, baseTerm, runs, hardState: { ...hardState, commitIndex } };

@@ -30,6 +30,9 @@ interface Change extends Write {
 export class FakeHistory {
   readonly #keyspace: KeyspaceDescriptor;
   readonly #changes: Change[] = [];
+  readonly #byRevision: Map<number, Change[]> = new Map();
+  /** The newest rows, by the key in hexadecimal. */
+  readonly #newest: Map<string, KeyValue> = new Map();
   revision = 1;
   compacted = 0;
 
@@ -44,8 +47,10 @@ export class FakeHistory {
   /** All of one revision. */
   write(writes: readonly Write[]): void {
     const before = new Map<string, KeyValue | undefined>();
-    for (const { key } of writes) before.set(hex(key), this.get(key, 0));
+    for (const { key } of writes) before.set(hex(key), this.#newest.get(hex(key)));
     this.revision++;
+    const changes: Change[] = [];
+    this.#byRevision.set(this.revision, changes);
     for (const { key, value } of writes) {
       const previous = before.get(hex(key));
       const kv: KeyValue = {
@@ -56,7 +61,11 @@ export class FakeHistory {
         version: value === undefined ? 0 : (previous?.version ?? 0) + 1,
         lease: 0n,
       };
-      this.#changes.push({ key, value, revision: this.revision, kv });
+      const change = { key, value, revision: this.revision, kv };
+      this.#changes.push(change);
+      changes.push(change);
+      if (value === undefined) this.#newest.delete(hex(key));
+      else this.#newest.set(hex(key), kv);
     }
   }
 
@@ -68,6 +77,7 @@ export class FakeHistory {
   }
 
   get(key: Uint8Array, revision: number): KeyValue | undefined {
+    if (revision === 0) return this.#newest.get(hex(key));
     return this.#rowsAt(revision).find((row) => equalBytes(row.key, key))?.kv;
   }
 
@@ -83,13 +93,13 @@ export class FakeHistory {
 
   eventsAt(revision: number, create: WatchCreate): readonly WatchEvent[] {
     const events: WatchEvent[] = [];
-    for (const change of this.#changes) {
-      if (change.revision !== revision || !inSpan(create, change.key)) continue;
-      const previous = this.get(change.key, revision - 1);
+    for (const change of this.#byRevision.get(revision) ?? []) {
+      if (!inSpan(create, change.key)) continue;
+      const previous = create.prevKv ? this.get(change.key, revision - 1) : undefined;
       events.push({
         type: change.value === undefined ? "delete" : "put",
         kv: change.kv,
-        prevKv: create.prevKv ? previous : undefined,
+        prevKv: previous,
       });
     }
     return events;
