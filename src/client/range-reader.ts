@@ -20,7 +20,7 @@ import type { ReadOptions } from "../protocol/get-codec.js";
 import { READ_LEVELS } from "../protocol/key-value.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type { RangeOperation, RangeResult } from "../protocol/operations.js";
-import { isKeyOrder, mergeRangeResults } from "../route/range-merge.js";
+import { isKeyOrder, mergeRangeResults, sortRows } from "../route/range-merge.js";
 import { isOpenEnd, keyspaceRange, storedKey, storedRange } from "../route/stored-key.js";
 import { orderedScanRefused } from "../route/stored-transaction.js";
 import { askRevision } from "./any-node.js";
@@ -262,13 +262,12 @@ export class RangeReader {
   #finish(results: readonly RangeResult[]): RangeResult {
     const operation = this.#query.operation;
     if (!this.#isFanOut) return mergeRangeResults(results, operation);
-    const picked = results.map((result): RangeResult => {
-      const kvs = result.kvs.filter((kv) => this.#means(kv));
-      return { kind: "range", kvs, more: false, count: kvs.length };
-    });
+    const kvs: KeyValue[] = [];
+    for (const result of results) for (const kv of result.kvs) if (this.#means(kv)) kvs.push(kv);
     // Stored keys are ordered by bucket: even the order of keys has to be made here.
-    const sortOrder = operation.sortOrder === "none" ? "ascend" : operation.sortOrder;
-    const merged = mergeRangeResults(picked, { ...operation, sortOrder });
+    sortRows(kvs, operation);
+    const whole: RangeResult = { kind: "range", kvs, more: false, count: kvs.length };
+    const merged = mergeRangeResults([whole], operation);
     return operation.countOnly ? { ...merged, kvs: [], more: false } : merged;
   }
 
