@@ -2,7 +2,7 @@
 const BUCKETS = 26;
 
 export class MicrosHistogram {
-  readonly #counts: number[] = new Array<number>(BUCKETS).fill(0);
+  readonly #counts: number[] = Array.from({ length: BUCKETS }, () => 0);
 
   addMs(durationMs: number): void {
     const micros = Math.max(1, Math.min(durationMs * 1000, 2 ** (BUCKETS - 1)));

@@ -7,6 +7,7 @@
  *      to be written again, before anything is built upon it.
  *   4. Later (`readRuns`), read the bytes of the entries that nobody has trimmed.
  */
+import { concatBytes } from "../base/bytes.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
 import type { Disk } from "../env/disk.js";
@@ -34,6 +35,8 @@ import {
 import { holdsBatches, walkSegment } from "./segment-reader.js";
 import type { RunSource, ShardRecord, Span } from "./shard-record.js";
 import { ShardTable } from "./shard-table.js";
+
+const JOINED_SIZE_BYTES_MAX = 1024 * 1024;
 
 export class LogRecovery {
   readonly #disk: Disk;
@@ -92,7 +95,7 @@ export class LogRecovery {
         hardState: record.hardState,
         baseIndex: record.baseIndex,
         baseTerm: record.baseTerm,
-        runs: runsOf(record, runs, rewritten, folded),
+        runs: runsOf(record, runs.get(record) ?? [], rewritten, folded),
         health: healthOf(record),
       });
       record.compact();
@@ -232,20 +235,54 @@ export class LogRecovery {
     });
   }
 
-  #readRuns(): ReadonlyMap<Span, EntryRun> {
-    const runs = new Map<Span, EntryRun>();
+  /** The runs in the used segments, up to the first lost entry. */
+  #readRuns(): ReadonlyMap<ShardRecord, EntryRun[]> {
+    const runs = new Map<ShardRecord, EntryRun[]>();
     for (const segment of this.used) {
-      let bytes: Uint8Array | undefined;
       for (const record of this.table.records.values()) {
-        for (const span of record.spans) {
-          if (span.segment !== segment.number || span.source === undefined || span.lost) continue;
-          bytes ??= this.#read(segment);
-          const run = runFrom(bytes, span.source, span.term);
-          runs.set(span, sliceRun(run, span.firstIndex, span.lastIndex));
-        }
+        const end = record.firstLostIndex ?? Infinity;
+        const spans = record.spans.filter(
+          (span) => span.segment === segment.number && span.firstIndex < end,
+        );
+        const found = runs.get(record) ?? [];
+        runs.set(record, found);
+        if (spans.length > 0) joinRuns(viewsOf(this.#read(segment), spans), found);
       }
     }
     return runs;
+  }
+}
+
+/** The runs of spans as views of a segment's bytes. */
+function viewsOf(bytes: Uint8Array, spans: readonly Span[]): readonly EntryRun[] {
+  const views: EntryRun[] = [];
+  for (const { source, term, firstIndex, lastIndex } of spans) {
+    if (source === undefined) continue;
+    const { position, length } = source;
+    const whole = { ...source, term, bytes: bytes.subarray(position, position + length) };
+    views.push(sliceRun(whole, firstIndex, lastIndex));
+  }
+  return views;
+}
+
+/** Copies neighbours of one term into runs of moderate size: far fewer objects than were logged. */
+function joinRuns(views: readonly EntryRun[], target: EntryRun[]): void {
+  let start = 0;
+  while (start < views.length) {
+    const { kind, term, firstIndex, bytes } = views[start]!;
+    let length = bytes.length;
+    let end = start + 1;
+    for (; end < views.length && kind === "command"; end++) {
+      const next = views[end]!;
+      if (next.kind !== kind || next.term !== term) break;
+      if (length + next.bytes.length > JOINED_SIZE_BYTES_MAX) break;
+      length += next.bytes.length;
+    }
+    const joined = views.slice(start, end);
+    const count = lastIndexOf(joined.at(-1)!) - firstIndex + 1;
+    const copy = concatBytes(...joined.map((view) => view.bytes));
+    target.push({ kind, term, firstIndex, count, bytes: copy });
+    start = end;
   }
 }
 
@@ -288,21 +325,17 @@ function foldRuns(appended: readonly EntryRun[]): readonly EntryRun[] {
   return folded;
 }
 
+/** What was read, and what of the last batch's runs the record still holds. */
 function runsOf(
   record: ShardRecord,
-  runs: ReadonlyMap<Span, EntryRun>,
+  read: readonly EntryRun[],
   rewritten: number,
   lastRuns: readonly EntryRun[],
 ): readonly EntryRun[] {
-  const found: EntryRun[] = [];
+  const found = [...read];
   for (const span of record.spans) {
     if (span.lost) break;
-    const run = runs.get(span);
-    if (run !== undefined) {
-      found.push(run);
-      continue;
-    }
-    if (span.segment !== rewritten) break;
+    if (span.segment !== rewritten || span.source !== undefined) continue;
     for (const last of lastRuns) {
       const from = Math.max(last.firstIndex, span.firstIndex);
       const to = Math.min(lastIndexOf(last), span.lastIndex);

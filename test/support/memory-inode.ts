@@ -53,7 +53,7 @@ export class MemoryInode {
     this.#dirtyPages.clear();
   }
 
-  /** A failed sync: the system forgets which pages were dirty, and a later sync passes over them. */
+  /** A failed sync: the system forgets which pages were dirty; a later sync passes over them. */
   forgetDirty(): void {
     this.#dirtyPages.clear();
   }
