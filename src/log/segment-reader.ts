@@ -35,21 +35,30 @@ export function walkSegment(
       offset += batch.length;
       continue;
     }
-    const from = batch === undefined ? offset + BLOCK_SIZE_BYTES : offset + batch.length;
-    const next = nextBatch(bytes, place, from, limit);
+    const next = nextBatch(bytes, place, offset + (batch?.length ?? BLOCK_SIZE_BYTES), limit);
     if (next === undefined && statedEnd === undefined) return offset;
-    if (next !== undefined && next.syncedOffset <= offset) {
-      // A start went on in this segment: what may have lain here was written again in `next`.
-      offset = next.offset;
-    } else if (batch !== undefined) {
-      visitor.batch(batch);
-      offset += batch.length;
-    } else {
-      visitor.lost(offset, next?.offset ?? limit);
-      offset = next?.offset ?? limit;
-    }
+    offset = passBad(offset, batch, next, limit, visitor);
   }
   return offset;
+}
+
+/** Goes past what is bad at `offset` although something later speaks of it. */
+function passBad(
+  offset: number,
+  batch: FoundBatch | undefined,
+  next: FoundBatch | undefined,
+  limit: number,
+  visitor: SegmentVisitor,
+): number {
+  // A start went on in this segment: what may have lain here was written again in `next`.
+  if (next !== undefined && next.syncedOffset <= offset) return next.offset;
+  if (batch !== undefined) {
+    visitor.batch(batch);
+    return offset + batch.length;
+  }
+  const end = next?.offset ?? limit;
+  visitor.lost(offset, end);
+  return end;
 }
 
 /** Whether any batch of the segment is left: if not, it was never more than prepared. */

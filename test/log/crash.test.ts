@@ -8,7 +8,7 @@ import { DiskError } from "../../src/env/disk.js";
 import type { LogHardState, RecoveredShard, SharedLogOptions } from "../../src/log/log-types.js";
 import { MemoryDisk } from "../support/memory-disk.js";
 import type { CrashStyle } from "../support/memory-disk.js";
-import { contents, entries, openLog } from "./support.js";
+import { contents, DIRECTORY, entries, openLog } from "./support.js";
 import type { Opened } from "./support.js";
 
 interface ModelShard {
@@ -227,6 +227,7 @@ describe("a crash after every k-th operation", () => {
           disk = prng.chance(0.4)
             ? checkKill(workload, disk, prng)
             : checkCrash(workload, disk, prng, "mixed");
+          expect(disk.exists(DIRECTORY)).toBe(true);
           const { recovered } = openLog(
             disk.crash(prng, "keepAll", { quotaBytes: Infinity }),
             OPTIONS,
