@@ -57,7 +57,7 @@ function statusOf(node: NodeParts): StatusResponse {
     version: SOFTWARE_VERSION,
     run: node.store.run,
     uptimeMs: Math.round(node.env.clock.monotonicMs() - node.startedMs),
-    storedBytes: node.store.stats().sizeBytes,
+    storedBytes: node.store.stats().sizeBytes + node.store.log.stats().sizeBytes,
     replicas: [...node.host.replicas].map(replicaStatus),
   };
 }
@@ -76,8 +76,14 @@ function replicaStatus(replica: Replica): ReplicaStatus {
     revision: machine.revision,
     closedRevision: machine.closedRevision,
     compactedRevision: machine.compactedRevision,
-    storedBytes: replica.tree.stats().sizeBytes,
+    storedBytes: sizeOf(replica),
   };
+}
+
+/** What a replica holds, on disk and in memory on its way there. */
+function sizeOf(replica: Replica): number {
+  const { sizeBytes, memtableBytes } = replica.tree.stats();
+  return sizeBytes + memtableBytes;
 }
 
 /** Healthy: every replica here has a leader, writes are taken, and a read is confirmed now. */

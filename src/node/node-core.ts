@@ -70,6 +70,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   #opened: Omit<OpenedStore, "store"> = NOTHING_OPENED;
   #descriptor: NodeDescriptor | undefined;
   #closed = false;
+  #ledPlacement = false;
 
   constructor(
     env: Env,
@@ -206,6 +207,10 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     if (!this.#closed) this.host.nodeLost(nodeId);
   }
 
+  nodeUp(): void {
+    if (!this.#closed) this.host.nodeUp();
+  }
+
   refuseNode(hello: Hello): string | undefined {
     const known = this.view.node(hello.nodeId);
     if (known === undefined || known.incarnation === hello.incarnation) return undefined;
@@ -215,6 +220,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   roleChanged(replica: Replica): void {
     const nodeId = replica.leaderNodeId;
     const { shardId } = replica;
+    if (nodeId !== 0 && shardId === PLACEMENT_SHARD_ID) this.heartbeats.soon();
     if (nodeId !== 0) this.view.noteLeader({ shardId, nodeId, term: replica.raft.term });
     this.transfers.roleChanged(replica);
     if (replica.raft.role === "leader") this.heartbeats.soon();
@@ -227,7 +233,11 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   applied(replica: Replica): void {
-    if (replica.shardId === PLACEMENT_SHARD_ID) this.placement?.applied();
+    if (replica.shardId !== PLACEMENT_SHARD_ID || this.placement === undefined) return;
+    const led = this.#ledPlacement;
+    this.#ledPlacement = replica.leads;
+    this.placement.applied();
+    if (!led && replica.leads) this.placement.kick();
   }
 
   raftEvent(replica: Replica, event: RaftEvent): void {

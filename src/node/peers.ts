@@ -36,6 +36,7 @@ export interface PeerService {
   /** Answers now or later, through `answer` or `refuse`, once. */
   request(request: PeerRequest): void;
   nodeLost(nodeId: number): void;
+  nodeUp(nodeId: number): void;
   /** Why a node that says this of itself is not who the map knows; undefined where it is. */
   refuseNode(hello: Hello): string | undefined;
 }
@@ -182,6 +183,7 @@ export class Peers implements ReplicaTransport {
 
   linkUp(nodeId: number): void {
     this.#env.tracer.trace("debug", "connected to a node", { nodeId });
+    this.#service.nodeUp(nodeId);
   }
 
   close(): void {

@@ -97,6 +97,7 @@ export class PlacementService {
     const known = this.#state.map?.nodes.find((node) => node.nodeId === nodeId);
     if (this.#state.map !== undefined && JSON.stringify(known) !== JSON.stringify(beat.node)) {
       await this.#change((state) => registerNode(state, beat.node));
+      this.kick();
     }
     this.#seen.set(nodeId, { atMs: this.#env.clock.monotonicMs(), run: beat.run });
     for (const hint of beat.leads) this.#noteLeader(hint);
@@ -106,6 +107,13 @@ export class PlacementService {
       leaders: [...this.#leaders.values()],
       alive: [...this.#alive()],
     };
+  }
+
+  /** Something changed: acts now instead of at the next interval. */
+  kick(): void {
+    if (this.#closed || this.#timer === undefined) return;
+    this.#timer.cancel();
+    this.#act();
   }
 
   async createKeyspace(request: KeyspaceCreateRequest): Promise<KeyspaceDescriptor> {
@@ -185,12 +193,14 @@ export class PlacementService {
   }
 
   #schedule(): void {
-    this.#timer = this.#env.timers.after(SCHEDULE_INTERVAL_MS, () => {
-      if (this.#closed) return;
-      if (this.leads) this.#lead();
-      else this.#leaders.clear();
-      this.#schedule();
-    });
+    this.#timer = this.#env.timers.after(SCHEDULE_INTERVAL_MS, () => this.#act());
+  }
+
+  #act(): void {
+    if (this.#closed) return;
+    if (this.leads) this.#lead();
+    else this.#leaders.clear();
+    this.#schedule();
   }
 
   #lead(): void {
@@ -225,7 +235,10 @@ export class PlacementService {
   #background(work: Promise<unknown>): void {
     this.#founding = true;
     work.then(
-      () => (this.#founding = false),
+      () => {
+        this.#founding = false;
+        this.kick();
+      },
       (error: unknown) => {
         this.#founding = false;
         const { code, message } = KvError.from(error);

@@ -174,6 +174,20 @@ export class ReplicaHost implements ReplicaContext {
     }
   }
 
+  /**
+   * A node can be reached: shards without a leader that belong here ask for votes at once, instead
+   * of after a time-out. Where there is a leader, it and those who hear it refuse.
+   */
+  nodeUp(): void {
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) {
+      const { raft, descriptor } = replica;
+      if (raft.leaderId !== 0 || descriptor.preferredNodeId !== this.nodeId) continue;
+      raft.campaign(nowMs);
+      this.schedule(replica);
+    }
+  }
+
   sendSnapshot(replica: Replica, to: number, term: number): void {
     const name = `${replica.shardId}/${to}`;
     if (this.#sending.has(name)) return;
