@@ -10,6 +10,13 @@ export const KEY_SIZE_BYTES_MAX: number = 64 * 1024;
 export const REQUEST_SIZE_BYTES_MAX: number = 1536 * 1024;
 /** Largest value that passes with the default request limit and any key. */
 export const VALUE_SIZE_BYTES_GUARANTEED: number = 1024 * 1024;
+/**
+ * Largest log entry. The effects of a command are not yet spread over several entries, so a delete
+ * of more than this is refused and has to be asked for in parts.
+ */
+export const ENTRY_SIZE_BYTES_MAX: number = 4 * 1024 * 1024;
+/** What the limit on one request may be configured to: its entry must fit. */
+export const REQUEST_SIZE_BYTES_BOUND: number = 3 * 1024 * 1024;
 /** A frame beyond this is no message of ours: the connection is closed. */
 export const FRAME_SIZE_BYTES_MAX: number = 16 * 1024 * 1024;
 /** Operations in one transaction, as in etcd. */
@@ -24,4 +31,6 @@ export const SNAPSHOT_CHUNK_SIZE_BYTES: number = 256 * 1024;
 export const KEYSPACE_SHARDS_MAX = 1024;
 
 assert(KEY_SIZE_BYTES_MAX + VALUE_SIZE_BYTES_GUARANTEED < REQUEST_SIZE_BYTES_MAX);
-assert(REQUEST_SIZE_BYTES_MAX * 2 < FRAME_SIZE_BYTES_MAX);
+assert(REQUEST_SIZE_BYTES_MAX <= REQUEST_SIZE_BYTES_BOUND);
+assert(REQUEST_SIZE_BYTES_BOUND < ENTRY_SIZE_BYTES_MAX);
+assert(ENTRY_SIZE_BYTES_MAX * 2 < FRAME_SIZE_BYTES_MAX);

@@ -2,6 +2,7 @@
  * Decides what a put or delete of one key comes to, given what the key was before: the new version
  * with its create revision and count, or a refusal; and hands it to the effects.
  */
+import { ENTRY_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { EntryView } from "../lsm/entry.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
@@ -10,12 +11,6 @@ import { PUT_FLAGS } from "../protocol/put-codec.js";
 import type { EffectsWriter } from "./effects-writer.js";
 import type { StateView } from "./state-view.js";
 import { clearValue, readRow } from "./stored-value.js";
-
-/**
- * Bound on one log entry. Effects of a command are not yet spread over several entries, so a
- * delete of more than this is refused and has to be asked for in parts.
- */
-export const ENTRY_SIZE_BYTES_MAX: number = 8 * 1024 * 1024;
 
 export class RowWriter {
   /** Filled by the caller of `put`: the stored key, the value and the lease. */

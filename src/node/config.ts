@@ -2,7 +2,11 @@
  * What one node is told at its start, and the checks between those values. Defaults live here and
  * nowhere else.
  */
-import { REQUEST_SIZE_BYTES_MAX, FRAME_SIZE_BYTES_MAX } from "../base/limits.js";
+import {
+  ENTRY_SIZE_BYTES_MAX,
+  REQUEST_SIZE_BYTES_BOUND,
+  REQUEST_SIZE_BYTES_MAX,
+} from "../base/limits.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import { notApplied } from "../protocol/errors.js";
 
@@ -39,6 +43,8 @@ export interface NodeConfig {
 }
 
 const MEBIBYTE = 1024 * 1024;
+/** The log wants room for two of the largest writes in a segment. */
+const SEGMENT_SIZE_BYTES_MIN: number = 4 * ENTRY_SIZE_BYTES_MAX;
 
 export const DEFAULT_CONFIG: NodeConfig = {
   name: "default",
@@ -129,13 +135,11 @@ function clusterFault(config: NodeConfig): string | undefined {
 
 function sizeFault(config: NodeConfig): string | undefined {
   const { requestSizeBytesMax } = config;
-  const bound = FRAME_SIZE_BYTES_MAX / 2;
-  if (!(requestSizeBytesMax >= 1024 && requestSizeBytesMax <= bound)) {
-    return `requestSizeBytesMax must be between 1024 and ${bound}`;
+  if (!(requestSizeBytesMax >= 1024 && requestSizeBytesMax <= REQUEST_SIZE_BYTES_BOUND)) {
+    return `requestSizeBytesMax must be between 1024 and ${REQUEST_SIZE_BYTES_BOUND}`;
   }
-  if (config.segmentSizeBytes < 8 * MEBIBYTE) return "segmentSizeBytes must be at least 8 MiB";
-  if (config.segmentSizeBytes < 4 * requestSizeBytesMax) {
-    return "segmentSizeBytes must be at least four times requestSizeBytesMax";
+  if (config.segmentSizeBytes < SEGMENT_SIZE_BYTES_MIN) {
+    return `segmentSizeBytes must be at least ${SEGMENT_SIZE_BYTES_MIN}`;
   }
   return undefined;
 }

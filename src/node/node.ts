@@ -5,6 +5,7 @@
  *   identity → store (lock, run raised) → placement replica, where this node is a founder →
  *   replicas of the map as last known → listeners → signs of life to the placement leader
  */
+import { ENTRY_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { Env } from "../env/env.js";
 import type { Listener } from "../env/network.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
@@ -18,6 +19,7 @@ import { establishIdentity, foundersOf, nodeIdOf } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { NodeCore } from "./node-core.js";
 
+const MEBIBYTE = 1024 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 3000;
 /** How long an orderly stop waits for leaderships to be taken over. */
 const ORDERLY_CLOSE_MS = 3000;
@@ -86,7 +88,10 @@ async function openStore(
   return Store.open(env, `${config.dataDirectory}/store`, {
     memtablesBytesMax: config.memtablesBytesMax,
     blockCacheBytes: config.blockCacheBytes,
-    logOptions: { segmentSizeBytes: config.segmentSizeBytes },
+    logOptions: {
+      segmentSizeBytes: config.segmentSizeBytes,
+      batchSizeBytesMax: ENTRY_SIZE_BYTES_MAX + MEBIBYTE,
+    },
     onFailure,
   });
 }

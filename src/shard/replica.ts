@@ -294,12 +294,13 @@ export class Replica {
     const { log } = this.#host.store;
     if (persist !== undefined) {
       if (persist.snapshot !== undefined) this.#install(persist.snapshot.index);
+      // The hard state goes first: a large backlog may become durable in several writes.
+      if (persist.hardState !== undefined) {
+        log.saveHardState(this.shardId, this.replicaId, persist.hardState);
+      }
       for (const run of persist.runs) {
         log.append(this.shardId, this.replicaId, run);
         this.#tail.appended(run);
-      }
-      if (persist.hardState !== undefined) {
-        log.saveHardState(this.shardId, this.replicaId, persist.hardState);
       }
     }
     if (persist !== undefined || ready.sendAfterPersist.length > 0) {

@@ -150,7 +150,7 @@ export class FakeCluster {
     const others = this.map.shards.filter((shard) => shard.shardId !== shardId);
     this.map = { ...this.map, version: this.map.version + 1, shards: [...others, ...halves] };
     this.#leaders.set(childId, childLeader);
-    for (const watch of [...this.#watches]) {
+    for (const watch of this.#watches) {
       if (watch.shardId === shardId) watch.fail(this.#stale(parent));
     }
   }

@@ -30,7 +30,7 @@ const MEBIBYTE = 1024 * 1024;
 
 /** Small enough that a cluster starts in a moment. */
 const SMALL: Partial<NodeConfig> = {
-  segmentSizeBytes: 8 * MEBIBYTE,
+  segmentSizeBytes: 16 * MEBIBYTE,
   memtablesBytesMax: 32 * MEBIBYTE,
   blockCacheBytes: 8 * MEBIBYTE,
   reservedBytes: MEBIBYTE,
