@@ -17,6 +17,7 @@ export interface NodeRequest<Answer> {
 }
 
 const PAUSE_MS = 20;
+const REDIRECTS_MAX = 2;
 const READ_ATTEMPT_MS = 1500;
 
 /** Asks the placement group's leader, or whoever can hand the request on to it. */
@@ -27,20 +28,29 @@ export async function askPlacement<Answer>(
   const timeoutMs = session.options.requestTimeoutMs;
   const endMs = session.env.clock.monotonicMs() + timeoutMs;
   let last: KvError = notApplied("unavailable", "no endpoint");
-  while (session.env.clock.monotonicMs() < endMs) {
-    for (const address of session.addresses(session.placementLeader)) {
-      if (session.closed) throw closedError();
-      const remaining = Math.ceil(endMs - session.env.clock.monotonicMs());
-      if (remaining <= 0) break;
-      try {
-        return await askAddress(session, address, request, remaining);
-      } catch (error) {
-        last = KvError.from(error);
-        learnLeader(session, last);
-        if (!mayRetry(last, request.isRead)) throw last;
-      }
+  let round: readonly string[] = [];
+  let redirects = 0;
+  for (let at = 0; ; at++) {
+    const remaining = Math.ceil(endMs - session.env.clock.monotonicMs());
+    if (remaining <= 0) break;
+    if (at >= round.length) {
+      if (round.length > 0) await pause(session);
+      round = session.addresses(session.placementLeader);
+      at = 0;
+      redirects = 0;
     }
-    await new Promise<void>((resolve) => session.env.timers.after(PAUSE_MS, resolve));
+    if (session.closed) throw closedError();
+    try {
+      return await askAddress(session, round[at] ?? "", request, remaining);
+    } catch (error) {
+      last = KvError.from(error);
+      if (!mayRetry(last, request.isRead)) throw last;
+    }
+    // Who leads is worth a new round; nodes that name each other are not followed for ever.
+    if (learnLeader(session, last) && redirects++ < REDIRECTS_MAX) {
+      round = session.addresses(session.placementLeader);
+      at = -1;
+    }
   }
   const text = `no answer from the placement group in ${timeoutMs} ms: ${last.message}`;
   throw notApplied("timeout", text);
@@ -68,9 +78,22 @@ export function askRevision(session: Session, keyspaceId: number): Promise<numbe
   });
 }
 
-function learnLeader(session: Session, error: KvError): void {
-  const leader = error.details.leaderNodeId;
-  if (leader !== undefined) session.placementLeader = leader;
+/** True where the refusal named a leader that was not known. */
+function learnLeader(session: Session, error: KvError): boolean {
+  const known = session.placementLeader;
+  const leader = error.details.leaderNodeId ?? 0;
+  if (error.code !== "notLeader") {
+    session.placementLeader = 0;
+    return false;
+  }
+  session.placementLeader = leader;
+  return leader !== 0 && leader !== known;
+}
+
+function pause(session: Session): Promise<void> {
+  return new Promise((resolve) => {
+    session.env.timers.after(PAUSE_MS, resolve);
+  });
 }
 
 function mayRetry(error: KvError, isRead: boolean): boolean {

@@ -185,15 +185,15 @@ export class Client {
         return routedCall(this.#session, COMPACT_CALL, target, request);
       }),
     );
-    let refusal: unknown;
+    let refusal = notApplied("shardNotFound", "no shards of the keyspace are known");
     for (const answer of answers) {
       // Where an earlier attempt reached some shards, those are compacted already.
-      const already = answer.status === "rejected" && isCompacted(answer.reason);
-      if (answer.status === "rejected" && !already) throw answer.reason;
-      if (answer.status === "rejected") refusal = answer.reason;
+      if (answer.status === "fulfilled") continue;
+      refusal = KvError.from(answer.reason);
+      if (refusal.code !== "compacted") throw refusal;
     }
     const done = answers.find((answer) => answer.status === "fulfilled");
-    if (done === undefined) throw refusal ?? notApplied("shardNotFound", "no shards are known");
+    if (done === undefined) throw refusal;
     return { header: done.value };
   }
 
@@ -250,10 +250,6 @@ function putFlags(options: PutOptions): number {
     (options.ignoreValue === true ? PUT_FLAGS.ignoreValue : 0) |
     (options.ignoreLease === true ? PUT_FLAGS.ignoreLease : 0)
   );
-}
-
-function isCompacted(reason: unknown): boolean {
-  return reason instanceof KvError && reason.code === "compacted";
 }
 
 function notMatching(): KvError {

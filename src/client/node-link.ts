@@ -38,7 +38,7 @@ export class NodeLink {
   readonly address: string;
   readonly #env: ClientEnv;
   readonly #options: LinkOptions;
-  readonly #clients: RequestClient[] = [];
+  #clients: RequestClient[] = [];
   #waiters: LinkWaiter[] = [];
   #dialling = false;
   #closed = false;
@@ -72,7 +72,9 @@ export class NodeLink {
 
   close(): void {
     this.#closed = true;
-    for (const client of [...this.#clients]) client.connection.destroy();
+    const clients = this.#clients;
+    this.#clients = [];
+    for (const client of clients) client.connection.destroy();
   }
 
   #dial(): void {

@@ -68,9 +68,7 @@ export function routedCall<Request, Answer>(
   target: CallTarget,
   request: Request,
 ): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    new RoutedCall(session, kind, target, request, resolve, reject).start();
-  });
+  return new RoutedCall(session, kind, target, request).run();
 }
 
 class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineEntry {
@@ -82,9 +80,8 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
   readonly #kind: CallKind<Request, Answer>;
   readonly #target: CallTarget;
   readonly #request: Request;
-  readonly #resolve: (answer: Answer) => void;
-  readonly #reject: (error: KvError) => void;
-  /** 0 until the first failure: the undisturbed call does not look at the clock here. */
+  #resolve: (answer: Answer) => void = nobody;
+  #reject: (error: KvError) => void = nobody;
   readonly #startMs: number;
   #attempt = 0;
   #redirects = 0;
@@ -98,16 +95,20 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
     kind: CallKind<Request, Answer>,
     target: CallTarget,
     request: Request,
-    resolve: (answer: Answer) => void,
-    reject: (error: KvError) => void,
   ) {
     this.#session = session;
     this.#kind = kind;
     this.#target = target;
     this.#request = request;
-    this.#resolve = resolve;
-    this.#reject = reject;
     this.#startMs = session.env.clock.monotonicMs();
+  }
+
+  run(): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.start();
+    });
   }
 
   /** One attempt. */
@@ -233,6 +234,9 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
 }
 
 const CLOSED = "the client was closed";
+
+/** Stands in until `run` has made the promise. */
+function nobody(): void {}
 
 function crossShard(): KvError {
   return notApplied(

@@ -113,17 +113,20 @@ export class Session {
     const { leaderNodeId, shards } = error.details;
     if (shards !== undefined) for (const shard of shards) this.#map.apply(shard);
     const route = this.#map.route(shardId);
-    if (error.code === "notLeader" && route !== undefined) {
-      const named = leaderNodeId !== undefined && leaderNodeId !== 0 && leaderNodeId !== nodeId;
-      if (named) route.leaderNodeId = leaderNodeId;
-      else if (route.leaderNodeId === nodeId) route.leaderNodeId = 0;
-      if (named && this.#map.node(leaderNodeId) === undefined) this.refreshSoon();
-      return;
-    }
     const lost = error.code === "unavailable" || error.code === "timeout";
-    if (lost && route?.leaderNodeId === nodeId) route.leaderNodeId = 0;
+    const leadsNot = lost || error.code === "notLeader";
+    if (leadsNot && route?.leaderNodeId === nodeId) route.leaderNodeId = 0;
+    if (error.code === "notLeader" && route !== undefined) {
+      this.#learnLeader(route, nodeId, leaderNodeId ?? 0);
+    }
     const misrouted = error.code === "staleEpoch" || error.code === "shardNotFound";
     if (misrouted && (shards === undefined || shards.length === 0)) this.refreshSoon();
+  }
+
+  #learnLeader(route: Route, fromNodeId: number, leaderNodeId: number): void {
+    if (leaderNodeId === 0 || leaderNodeId === fromNodeId) return;
+    route.leaderNodeId = leaderNodeId;
+    if (this.#map.node(leaderNodeId) === undefined) this.refreshSoon();
   }
 
   /** Fetches a map from whoever answers first in a round; one round at a time. */
@@ -168,7 +171,8 @@ export class Session {
 
   close(): void {
     this.#closed = true;
-    for (const watch of [...this.#watches]) watch.closed();
+    // A watch leaves the set when it hears of it, which a set's iteration allows.
+    for (const watch of this.#watches) watch.closed();
     for (const link of this.#links.values()) link.close();
   }
 

@@ -21,6 +21,10 @@ export function decodePlain<T extends object>(reader: ByteReader): T {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DecodeError(`no MessagePack: ${reason}`);
   }
-  if (typeof value !== "object" || value === null) throw new DecodeError("an object is expected");
+  // Extensions of MessagePack decode to objects of their own classes.
+  const plain = typeof value === "object" && value !== null;
+  if (!plain || Object.getPrototypeOf(value) !== Object.prototype) {
+    throw new DecodeError("a plain object is expected");
+  }
   return value as T;
 }

@@ -76,7 +76,7 @@ export function encodeReadOptions(out: ByteWriter, options: ReadOptions): void {
   writeU53(bytes, at + 14, options.minRevision);
 }
 
-/** Reads the options at `offset`; returns the offset behind them. The key fields stay as they are. */
+/** Reads the options at `offset`; returns the offset behind them. Leaves the key fields alone. */
 export function decodeReadOptions(
   bytes: Uint8Array,
   offset: number,

@@ -1,9 +1,9 @@
 /**
  * Requests over one connection, answered in any order. A request is a frame written in place and a
- * sink that gets the answer: no closure, timer or promise of its own here. Streams are requests with
- * more than one answer. It never retries. When the connection goes, every open request fails:
- * with outcome notApplied where its frame had not left the process, otherwise unknown. An answer that
- * cannot be read fails its request and closes the connection.
+ * sink that gets the answer: no closure, timer or promise of its own here. Streams are requests
+ * with more than one answer. It never retries. When the connection goes, every open request fails:
+ * with outcome notApplied where its frame had not left the process, otherwise unknown. An answer
+ * that cannot be read fails its request and closes the connection.
  */
 import { ByteReader, DecodeError } from "../base/coding.js";
 import type { ByteWriter } from "../base/coding.js";

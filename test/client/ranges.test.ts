@@ -1,3 +1,4 @@
+/** Ranges, scans, transactions and compaction over one shard, several, and a hash keyspace. */
 import { describe, expect, test } from "vitest";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
@@ -172,8 +173,8 @@ describe("scans", () => {
         if (seen.length === 0) cluster.history(name).writeUser(bytesOf("z9"), bytesOf("later"));
         seen.push(textOf(kv.key));
       }
-      expect(seen.toSorted()).toEqual(KEYS);
-      if (name !== "files") expect(seen).toEqual(KEYS);
+      const ordered = name === "files" ? seen.toSorted() : seen;
+      expect(ordered).toEqual(KEYS);
     });
   }
 
@@ -225,7 +226,7 @@ describe("compact", () => {
     cluster.seen.length = 0;
     // The fake has one history for all shards: the first shard compacts, the others did before.
     await docs.compact(20);
-    expect(cluster.seen.map((one) => one.shardId).toSorted()).toEqual([101, 102, 103]);
+    expect(new Set(cluster.seen.map((one) => one.shardId))).toEqual(new Set([101, 102, 103]));
     expect((await errorOf(docs.compact(20))).code).toBe("compacted");
   });
 });

@@ -1,3 +1,4 @@
+/** Puts and gets: where they go, how the map repairs itself, what is retried and what is not. */
 import { describe, expect, test } from "vitest";
 import { KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { connectBy } from "../../src/client/client.js";

@@ -1,3 +1,4 @@
+/** Watches: order, resumption after broken connections, merging over shards, slow readers. */
 import { describe, expect, test } from "vitest";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";

@@ -1,3 +1,4 @@
+/** One answer from many: merged ranges and watches, and transactions in stored keys. */
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { keyAfter } from "../../src/base/bytes.js";

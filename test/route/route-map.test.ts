@@ -1,3 +1,4 @@
+/** The route map: finding shards, and what it believes when told different things. */
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { compareBytes } from "../../src/base/bytes.js";

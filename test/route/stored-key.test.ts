@@ -1,3 +1,4 @@
+/** Stored keys: their prefix, their order, and the intervals of keyspaces. */
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { compareBytes, equalBytes } from "../../src/base/bytes.js";

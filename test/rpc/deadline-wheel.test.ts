@@ -1,3 +1,4 @@
+/** The deadline wheel: entries expire once, in time, by one timer. */
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { DeadlineWheel, NO_DEADLINE } from "../../src/rpc/deadline-wheel.js";

@@ -1,3 +1,4 @@
+/** Frames over a connection: however they are cut, and what ends it. */
 import { describe, expect, test } from "vitest";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { DecodeError } from "../../src/base/coding.js";
@@ -130,7 +131,7 @@ describe("a connection closes, and nothing else happens,", () => {
     ["at text", utf8("GET / HTTP/1.1\r\n\r\n")],
   ];
   for (const [what, bytes] of garbage) {
-    test(what, async () => {
+    test(`${what}`, async () => {
       const { nearSocket, received } = pair();
       nearSocket.write(bytes);
       await turnsUntil(() => received.ended !== undefined);

@@ -1,3 +1,4 @@
+/** Requests, streams and the handshake between two ends. */
 import { afterEach, describe, expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import type { ByteReader } from "../../src/base/coding.js";
