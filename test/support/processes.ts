@@ -1,0 +1,109 @@
+/**
+ * Real processes of the built command line: nodes that can be killed, and commands that are run to
+ * their end. Everything started here is ended by `close`, and nothing else is.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { must } from "../../src/base/assert.js";
+import { createNodeEnv } from "../../src/env/node/node-env.js";
+
+const FLOTILLA = "dist/src/cli/flotilla.js";
+const FLOTCTL = "dist/src/cli/flotctl.js";
+/** No node of a test outlives this. */
+const LIFETIME_MS = 120_000;
+
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class ProcessCluster {
+  readonly directory: string = mkdtempSync(join(tmpdir(), "flotilla-processes-"));
+  readonly names: readonly string[] = ["n1", "n2", "n3"];
+  readonly #clients: Map<string, string> = new Map();
+  readonly #peers: Map<string, string> = new Map();
+  readonly #children: Map<string, ChildProcess> = new Map();
+
+  static async start(flags: readonly string[] = []): Promise<ProcessCluster> {
+    if (!existsSync(FLOTILLA)) throw new Error("the command line is not built: npm run build");
+    const cluster = new ProcessCluster();
+    for (const name of cluster.names) {
+      cluster.#clients.set(name, await freeAddress());
+      cluster.#peers.set(name, await freeAddress());
+    }
+    for (const name of cluster.names) cluster.startNode(name, flags);
+    return cluster;
+  }
+
+  get endpoints(): string {
+    return this.names.map((name) => must(this.#clients.get(name))).join(",");
+  }
+
+  /** The value of --initial-cluster. */
+  get founders(): string {
+    return this.names.map((name) => `${name}=${must(this.#peers.get(name))}`).join(",");
+  }
+
+  endpoint(name: string): string {
+    return must(this.#clients.get(name));
+  }
+
+  startNode(name: string, flags: readonly string[] = []): void {
+    const log = openSync(join(this.directory, `${name}.log`), "a");
+    const child = spawn(
+      process.execPath,
+      [
+        ...[FLOTILLA, "start", "--name", name, "--data-dir", join(this.directory, name)],
+        ...["--listen-client", this.endpoint(name), "--listen-peer", must(this.#peers.get(name))],
+        ...["--initial-cluster", this.founders],
+        ...flags,
+      ],
+      { stdio: ["ignore", log, log], timeout: LIFETIME_MS },
+    );
+    this.#children.set(name, child);
+  }
+
+  /** Ends a node by a signal and waits until it is gone; gives its exit code, if it had one. */
+  async signal(name: string, signal: NodeJS.Signals): Promise<number | null> {
+    const child = must(this.#children.get(name), name);
+    this.#children.delete(name);
+    const gone = new Promise<number | null>((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    return gone;
+  }
+
+  /** Runs flotctl on this cluster. */
+  run(args: readonly string[], input = ""): Promise<CommandResult> {
+    return runNode([FLOTCTL, ...args, "--endpoints", this.endpoints], input);
+  }
+
+  async close(): Promise<void> {
+    for (const name of [...this.#children.keys()]) await this.signal(name, "SIGKILL");
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+export function runNode(args: readonly string[], input = ""): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { timeout: LIFETIME_MS });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk: Uint8Array) => (stdout += String(chunk)));
+    child.stderr.on("data", (chunk: Uint8Array) => (stderr += String(chunk)));
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
+    child.stdin.end(input);
+  });
+}
+
+async function freeAddress(): Promise<string> {
+  const { network } = createNodeEnv();
+  const listener = await network.listen("127.0.0.1:0", (socket) => socket.destroy());
+  const { address } = listener;
+  await listener.close();
+  return address;
+}
