@@ -17,16 +17,18 @@ interface Start {
   readonly terms?: readonly number[];
   readonly commit?: number;
   readonly holdUntilMs?: number;
+  readonly configuration?: Configuration;
+  readonly leaseMs?: number;
 }
 
-function follower({ terms = [], commit = 0, holdUntilMs = 0 }: Start = {}): Raft {
-  const term = terms.at(-1) ?? 0;
+function follower(start: Start = {}): Raft {
+  const { terms = [], commit = 0, holdUntilMs = 0, configuration = THREE, leaseMs = 150 } = start;
   return new Raft(
     {
       selfId: 1,
       electionTimeoutMs: { min: 400, max: 800 },
       heartbeatMs: 50,
-      leaseMs: 150,
+      leaseMs,
       clockDriftRatio: 0.01,
       preVote: true,
       checkQuorum: true,
@@ -39,13 +41,27 @@ function follower({ terms = [], commit = 0, holdUntilMs = 0 }: Start = {}): Raft
       voteHoldUntilMs: holdUntilMs,
     },
     {
-      hardState: { term, vote: 0, commitIndex: commit },
-      snapshot: { index: 0, term: 0, configuration: THREE },
+      hardState: { term: terms.at(-1) ?? 0, vote: 0, commitIndex: commit },
+      snapshot: { index: 0, term: 0, configuration },
       runs: runsOf(1, terms),
       appliedIndex: 0,
     },
     0,
   );
+}
+
+/** What a Ready wants sent to the replica itself, once its disk is done. */
+function ownReports(ready: Ready): Message[] {
+  return ready.sendAfterPersist.filter((message) => message.to === 1);
+}
+
+/** Lets the disk finish until nothing is left to do. */
+function finishDisk(raft: Raft, nowMs: number): void {
+  while (raft.hasReady()) {
+    const ready = raft.ready();
+    for (const message of ownReports(ready)) raft.step(message, nowMs);
+    for (const run of ready.apply) raft.applied(run.firstIndex + run.count - 1);
+  }
 }
 
 function runsOf(firstIndex: number, terms: readonly number[]): EntryRun[] {
@@ -249,7 +265,7 @@ describe("what cannot be", () => {
   test("is refused: proposals where nobody leads, or of another term", () => {
     const raft = follower();
     expect(raft.propose(encodeCommands("a"), 1, 0)).toEqual({ kind: "notLeader", leaderId: 0 });
-    const lone = soleVoter();
+    const lone = soleVoter(0);
     expect(lone.propose(encodeCommands("a"), 1, 7)).toEqual({
       kind: "refused",
       reason: "termChanged",
@@ -264,45 +280,91 @@ describe("what cannot be", () => {
 });
 
 /** A replica that leads alone, with its no-op applied. */
-function soleVoter(): Raft {
-  const configuration: Configuration = { ...THREE, voters: [1] };
-  const raft = new Raft(
-    {
-      selfId: 1,
-      electionTimeoutMs: { min: 400, max: 800 },
-      heartbeatMs: 50,
-      leaseMs: 0,
-      clockDriftRatio: 0,
-      preVote: true,
-      checkQuorum: true,
-      inflightMessagesMax: 4,
-      inflightBytesMax: 1000,
-      appendBytesMax: 100,
-      uncommittedBytesMax: 1000,
-      electionPriority: 0,
-      random: () => 0,
-      voteHoldUntilMs: 0,
-    },
-    {
-      hardState: { term: 0, vote: 0, commitIndex: 0 },
-      snapshot: { index: 0, term: 0, configuration },
-      runs: [],
-      appliedIndex: 0,
-    },
-    0,
-  );
+function soleVoter(leaseMs: number): Raft {
+  const raft = follower({ configuration: { ...THREE, voters: [1] }, leaseMs });
   raft.tick(0);
-  while (raft.hasReady()) {
-    const ready = raft.ready();
-    for (const message of ready.sendAfterPersist) raft.step(message, 0);
-    for (const run of ready.apply) raft.applied(run.firstIndex);
-  }
+  finishDisk(raft, 0);
   return raft;
 }
 
+function granted(from: number, term: number): Message {
+  return { kind: "voteResponse", from, to: 1, term, granted: true };
+}
+
+function preGranted(from: number, term: number): Message {
+  return { kind: "preVoteResponse", from, to: 1, term, round: 1, granted: true };
+}
+
+describe("a report of the own disk", () => {
+  test("about an entry that was replaced within the term counts for nothing", () => {
+    const raft = follower();
+    raft.step({ ...append([0, 0], [1, 1]), from: 3, term: 4 } as Message, 1);
+    raft.ready();
+    // Term 5 begins by a vote; its hard state brings a report about the old entries.
+    raft.step({ ...vote(2, 5, true), lastIndex: 2 } as Message, 2);
+    const late = ownReports(raft.ready());
+    expect(late).toMatchObject([{ term: 5, index: 2, logTerm: 1 }]);
+    raft.step(append([1, 1], [5]), 3);
+    const next = ownReports(raft.ready());
+    for (const message of late) raft.step(message, 4);
+    expect(raft.durableIndex).toBe(0);
+    for (const message of next) raft.step(message, 5);
+    expect(raft.durableIndex).toBe(2);
+  });
+
+  test("of an earlier term counts for nothing, even if the same entry is back", () => {
+    const raft = follower();
+    raft.step({ ...append([0, 0], [1]), from: 3, term: 3 } as Message, 1);
+    const first = ownReports(raft.ready());
+    raft.step({ ...append([0, 0], [4]), from: 2, term: 4 } as Message, 2);
+    raft.ready();
+    raft.step({ ...append([0, 0], [1]), from: 3, term: 5 } as Message, 3);
+    const third = ownReports(raft.ready());
+    for (const message of first) raft.step(message, 4);
+    expect(raft.durableIndex).toBe(0);
+    for (const message of third) raft.step(message, 5);
+    expect(raft.durableIndex).toBe(1);
+  });
+});
+
+describe("members", () => {
+  test("an election in a joint configuration needs both majorities", () => {
+    const joint: Configuration = { ...THREE, voters: [1, 4, 5], outgoing: [1, 2, 3] };
+    const raft = follower({ configuration: joint });
+    raft.campaign(1);
+    raft.ready();
+    for (const from of [4, 5, 2]) raft.step(preGranted(from, 0), 2);
+    finishDisk(raft, 3);
+    for (const from of [4, 5]) raft.step(granted(from, 1), 4);
+    expect(raft.role).toBe("candidate");
+    raft.step(granted(2, 1), 5);
+    expect(raft.role).toBe("leader");
+  });
+
+  test("do not change before the leader has committed in its term", () => {
+    const raft = follower();
+    raft.campaign(1);
+    raft.ready();
+    raft.step(preGranted(2, 0), 2);
+    finishDisk(raft, 3);
+    raft.step(granted(2, 1), 4);
+    expect(raft.role).toBe("leader");
+    const next: Configuration = { ...THREE, learners: [4] };
+    expect(raft.proposeConfiguration(next)).toEqual({ kind: "refused", reason: "noCommitInTerm" });
+  });
+
+  test("that join end a lease that rested on the old ones", () => {
+    const raft = soleVoter(150);
+    expect(raft.hasLease(1)).toBe(true);
+    const joint: Configuration = { ...THREE, outgoing: [1] };
+    expect(raft.proposeConfiguration(joint).kind).toBe("accepted");
+    expect(raft.hasLease(2)).toBe(false);
+  });
+});
+
 describe("a lone voter", () => {
   test("serves once its no-op is applied, and has no deadline but its own", () => {
-    const raft = soleVoter();
+    const raft = soleVoter(0);
     expect([raft.role, raft.noopApplied, raft.commitIndex]).toEqual(["leader", true, 1]);
     expect(raft.nextDeadlineMs()).toBe(Number.POSITIVE_INFINITY);
     expect(raft.hasLease(10)).toBe(false);
