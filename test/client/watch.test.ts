@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
 import type { Watch } from "../../src/client/watch.js";
+import { nodeTimers } from "../../src/env/node/node-timers.js";
 import { KvError } from "../../src/protocol/errors.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import { storedKey } from "../../src/route/stored-key.js";
 import { bytesOf, textOf } from "../support/bytes-of.js";
 import { FakeCluster, preload } from "../support/fake-cluster.js";
+import { FakeTimers } from "../support/fake-timers.js";
 import { testEnv, turnsUntil } from "../support/test-env.js";
 
 const PLANS = [
@@ -106,6 +108,32 @@ describe("a watch of one shard", () => {
     const watch = client.watch({ key: "a", startRevision: 2, progress: true });
     expect(await take(watch, 1)).toEqual(["progress 3"]);
     watch.cancel();
+  });
+
+  test("leaves a replica that has fallen silent", async () => {
+    const cluster = await FakeCluster.start(PLANS);
+    const fake = new FakeTimers();
+    const timers = {
+      after: (delayMs: number, run: () => void) => fake.after(delayMs, run),
+      endOfTurn: (run: () => void) => nodeTimers.endOfTurn(run),
+    };
+    const env = { ...testEnv({ network: cluster.network }), clock: fake, timers };
+    const client = await connectBy(env, { endpoints: cluster.endpoints });
+    const watch = client.watch({ key: "k", startRevision: 2, progress: true });
+    await turnsUntil(() => cluster.watchCount === 1);
+    cluster.network.silent.add(cluster.addressOf(cluster.leaderOf(100)));
+    write(cluster, "default", "k");
+    const streams = (): number => {
+      return cluster.seen.filter((one) => one.type === MESSAGE_TYPES.watch).length;
+    };
+    for (let second = 0; second < 16 && streams() === 1; second++) {
+      fake.advance(1000);
+      await turnsUntil(() => true);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await take(watch, 1)).toEqual(["2:k"]);
+    expect(new Set(cluster.seen.map((one) => one.nodeId)).size).toBeGreaterThan(1);
+    await client.close();
   });
 
   test("ends with the iteration, and with the client", async () => {
