@@ -3,8 +3,8 @@
  * against the applied state and the overlay of what was evaluated before them, and writes the
  * entries to be proposed. It changes nothing that is applied.
  *
- * An entry with revision r also closes r: revisions are given in the order of evaluation, so no
- * later entry of this shard can have a smaller one.
+ * An entry closes its own revision and, without effects, the one before it: revisions are given in
+ * the order of evaluation, so no later entry of this shard can have a smaller one.
  */
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
@@ -164,7 +164,7 @@ export class Evaluator {
 
   #fillHeader(kind: number, context: EvaluationContext): void {
     const header = this.#header;
-    const closed = context.closedRevision > this.#closed ? context.closedRevision : this.#closed;
+    const closed = Math.max(context.closedRevision, this.#closed, this.revision);
     header.kind = kind;
     header.keyspaceId = this.#keyspaceId;
     header.configuration = context.epoch.configuration;

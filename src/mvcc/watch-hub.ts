@@ -44,7 +44,7 @@ export class WatchHub {
   /** Watchers that read history, the next to be served first. */
   #behind: Watcher[] = [];
   /** Live watchers that are to be told the closed revision when their sink has room. */
-  #arrived: Watcher[] = [];
+  readonly #arrived = new Set<Watcher>();
   /** Live watchers that are told the closed revision as it advances. */
   readonly #progress = new Set<Watcher>();
   /** The closed revision that those were last told. */
@@ -69,7 +69,7 @@ export class WatchHub {
   /** Whether a call of `pump` would get something done now. */
   get hasWork(): boolean {
     if (this.#behind.length > 0 && this.#behind.some(hasRoom)) return true;
-    if (this.#arrived.length > 0 && this.#arrived.some(hasRoom)) return true;
+    for (const watcher of this.#arrived) if (watcher.sink.writable()) return true;
     return this.#progress.size > 0 && this.#source.closedRevision > this.#announced;
   }
 
@@ -234,14 +234,11 @@ export class WatchHub {
   }
 
   #greetArrived(): void {
-    if (this.#arrived.length === 0) return;
-    const waiting: Watcher[] = [];
     for (const watcher of this.#arrived) {
-      if (watcher.state !== "live") continue;
-      if (watcher.sink.writable()) watcher.sink.closed(this.#source.closedRevision);
-      else waiting.push(watcher);
+      if (!watcher.sink.writable()) continue;
+      this.#arrived.delete(watcher);
+      watcher.sink.closed(this.#source.closedRevision);
     }
-    this.#arrived = waiting;
   }
 
   #announceClosed(): void {
@@ -250,7 +247,7 @@ export class WatchHub {
     this.#announced = closed;
     for (const watcher of this.#progress) {
       if (watcher.sink.writable()) watcher.sink.closed(closed);
-      else this.#arrived.push(watcher);
+      else this.#arrived.add(watcher);
     }
   }
 
@@ -258,7 +255,7 @@ export class WatchHub {
     watcher.state = "live";
     this.#live.add(watcher);
     this.#index.add(watcher);
-    this.#arrived.push(watcher);
+    this.#arrived.add(watcher);
     if (watcher.spec.progress === true) this.#progress.add(watcher);
   }
 
@@ -266,6 +263,7 @@ export class WatchHub {
     this.#live.delete(watcher);
     this.#index.remove(watcher);
     this.#progress.delete(watcher);
+    this.#arrived.delete(watcher);
   }
 
   #fallBehind(watcher: Watcher): void {

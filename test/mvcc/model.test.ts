@@ -222,7 +222,6 @@ class Story {
   #read(request: Transaction, revision: number): void {
     const expected = attempt(() => {
       const { revision: newest, compacted } = this.applied;
-      if (revision > newest) throw new ModelError("futureRevision");
       if (revision > 0 && revision < compacted) throw new ModelError("compacted");
       const shown = this.applied.clone();
       shown.revision = revision === 0 ? newest : revision;

@@ -42,7 +42,9 @@ export class TestTree {
 
   constructor() {
     this.#disk.makeDirectory("/t");
-    this.#tables = new TableSet(this.#disk, "/t", new BlockCache(1 << 20));
+    this.#tables = new TableSet(this.#disk, "/t", new BlockCache(1 << 20), (path) =>
+      this.#disk.remove(path),
+    );
     const end = new Uint8Array(4);
     writeU32BE(end, 0, KEYSPACE_ID + 1);
     this.tree = new Tree(3, {
@@ -57,9 +59,9 @@ export class TestTree {
   flush(state: FlushedState): void {
     this.tree.freeze(state);
     const memtable = this.tree.frozen[0]!;
-    if (memtable.entryCount === 0) return this.tree.installFlush([]);
-    const written = flushMemtable(this.#disk, this.#target(), memtable.image());
-    this.tree.installFlush(this.#adopt(written, 0));
+    const horizon = state.compactedRevision;
+    const written = flushMemtable(this.#disk, this.#target(), memtable.image(), horizon);
+    this.tree.installFlush(written === undefined ? [] : this.#adopt(written, 0));
   }
 
   /** Merges all runs of every family into one, with the durable horizon. */
