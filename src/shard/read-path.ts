@@ -1,8 +1,8 @@
 /**
  * The read path of a replica. Reads that need leadership confirmed gather in a turn and share one
  * quorum round, begun at the turn's end; they are served once everything that was committed when
- * the round was asked for is applied. Two rounds at most are under way: what arrives meanwhile shares
- * the next one, so the cost of a round falls as load rises.
+ * the round was asked for is applied. Two rounds at most are under way: what arrives meanwhile
+ * shares the next one, so the cost of a round falls as load rises.
  *
  *   linearizable  leader, confirmed by a round begun after the read arrived
  *   lease         leader, while its lease holds in the step that answers; else as linearizable

@@ -54,16 +54,16 @@ export class ProcessCluster {
 
   startNode(name: string, flags: readonly string[] = []): void {
     const log = openSync(join(this.directory, `${name}.log`), "a");
-    const child = spawn(
-      process.execPath,
-      [
-        ...[FLOTILLA, "start", "--name", name, "--data-dir", join(this.directory, name)],
-        ...["--listen-client", this.endpoint(name), "--listen-peer", must(this.#peers.get(name))],
-        ...["--initial-cluster", this.founders],
-        ...flags,
-      ],
-      { stdio: ["ignore", log, log], timeout: LIFETIME_MS },
-    );
+    const args = [
+      [FLOTILLA, "start", "--name", name, "--data-dir", join(this.directory, name)],
+      ["--listen-client", this.endpoint(name), "--listen-peer", must(this.#peers.get(name))],
+      ["--initial-cluster", this.founders],
+      flags,
+    ];
+    const child = spawn(process.execPath, args.flat(), {
+      stdio: ["ignore", log, log],
+      timeout: LIFETIME_MS,
+    });
     this.#children.set(name, child);
   }
 
