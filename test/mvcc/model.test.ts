@@ -327,7 +327,7 @@ function attempt<T>(run: () => T): T | ModelError {
 }
 
 describe("the state machine", () => {
-  test.prop([steps], { numRuns: 150 })("answers as the model does", (list) => {
+  test.prop([steps], { numRuns: 80 })("answers as the model does", (list) => {
     const story = new Story();
     for (const step of list) story.run(step);
     story.finish();
