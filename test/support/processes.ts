@@ -82,7 +82,7 @@ export class ProcessCluster {
   }
 
   async close(): Promise<void> {
-    for (const name of [...this.#children.keys()]) await this.signal(name, "SIGKILL");
+    for (const name of Array.from(this.#children.keys())) await this.signal(name, "SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
