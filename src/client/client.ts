@@ -233,7 +233,7 @@ export class Client {
   async #described(): Promise<KeyspaceDescriptor> {
     const known = this.#session.map.keyspace(this.#name);
     if (known !== undefined) return known;
-    await this.#session.refresh();
+    await this.#session.untilFounded();
     const found = this.#session.map.keyspace(this.#name);
     if (found !== undefined) return found;
     throw notApplied("keyspaceNotFound", `there is no keyspace named ${this.#name}`);

@@ -31,6 +31,7 @@ export interface ClosedListener {
 /** Time for a connection with its handshake, and for an answer to `map`. */
 const CONNECT_TIMEOUT_MS = 1000;
 const MAP_TIMEOUT_MS = 1000;
+const FOUNDING_POLL_MS = 50;
 
 export class Session {
   readonly env: ClientEnv;
@@ -137,7 +138,20 @@ export class Session {
     return this.#refreshing;
   }
 
-  /** The same for those who do not wait: a failure shows when somebody needs the map. */
+  /** Refreshes until the cluster has been founded: before that its map is empty. */
+  async untilFounded(): Promise<void> {
+    const endMs = this.env.clock.monotonicMs() + this.options.requestTimeoutMs;
+    await this.refresh();
+    while (this.#map.clusterMap.keyspaces.length === 0) {
+      if (this.env.clock.monotonicMs() > endMs) {
+        throw notApplied("unavailable", "the cluster has no keyspaces: it is not founded yet");
+      }
+      await new Promise<void>((resolve) => this.env.timers.after(FOUNDING_POLL_MS, resolve));
+      await this.refresh();
+    }
+  }
+
+  /** Refreshes for those who do not wait: a failure shows when somebody needs the map. */
   refreshSoon(): void {
     this.refresh().catch(() => undefined);
   }
@@ -178,7 +192,8 @@ export class Session {
 
   async #fetchMap(): Promise<void> {
     let last: KvError | undefined;
-    for (const address of this.addresses(0)) {
+    // The placement group's leader has the newest map; whoever else answers will do.
+    for (const address of this.addresses(this.placementLeader)) {
       if (this.#closed) throw closedError();
       try {
         const client = await this.linkTo(address).connected();
@@ -190,6 +205,7 @@ export class Session {
       } catch (error) {
         last = KvError.from(error);
         if (last.code === "wrongCluster") throw last;
+        this.placementLeader = 0;
       }
     }
     const reason = last?.message ?? "there are none";

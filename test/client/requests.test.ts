@@ -232,6 +232,18 @@ describe("closing", () => {
     expect((await errorOf(client.get("k"))).code).toBe("closed");
   });
 
+  test("a cluster that is being founded is waited for", async () => {
+    const { cluster, client } = await setting();
+    const founded = cluster.map;
+    cluster.map = { ...founded, version: 0, keyspaces: [], shards: [] };
+    const env = testEnv({ time: "real", network: cluster.network });
+    const early = await connectBy(env, { endpoints: cluster.endpoints });
+    const pending = early.put("k", "v");
+    setTimeout(() => (cluster.map = founded), 20);
+    expect((await pending).header.revision).toBe(2);
+    await Promise.all([early.close(), client.close()]);
+  });
+
   test("connecting to nobody fails soon", async () => {
     const cluster = await FakeCluster.start(PLANS);
     const env = testEnv({ time: "real", network: cluster.network });
