@@ -15,7 +15,6 @@ import { rangeContains } from "../base/key-range.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { KeyspaceDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
-import { TXN_FLAGS } from "../protocol/get-codec.js";
 import type { ReadOptions } from "../protocol/get-codec.js";
 import { READ_LEVELS } from "../protocol/key-value.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
@@ -39,6 +38,9 @@ export interface RangeQuery {
   readonly minRevision: number;
   readonly fanOut: boolean;
 }
+
+/** Whether a page's rows, its count or both are looked at; counting walks on to the end. */
+type PageWish = "counted" | "uncounted" | "countOnly";
 
 /** How often a piece is cut anew because its shard changed, before the error is the user's. */
 const CUTS_MAX = 16;
@@ -87,7 +89,7 @@ export class RangeReader {
     while (!walk.done) {
       const few = left > 0 && left < SCAN_PAGE_ROWS && !this.#isFanOut;
       const limit = few ? left : SCAN_PAGE_ROWS;
-      const rows = await this.#page(walk, limit, TXN_FLAGS.uncounted);
+      const rows = await this.#page(walk, limit, "uncounted");
       for (const kv of rows.kvs) {
         if (!this.#means(kv)) continue;
         yield kv;
@@ -156,7 +158,7 @@ export class RangeReader {
   async #sortedPiece(piece: KeyRange): Promise<RangeResult | undefined> {
     const operation = this.#query.operation;
     const walk = new RangeWalk(piece);
-    const result = await this.#ask(walk, operation, 0);
+    const result = await this.#ask(walk, operation);
     if (!walk.done) return undefined;
     const cutShort = operation.limit === 0 || result.kvs.length < operation.limit;
     return result.more && cutShort ? undefined : result;
@@ -172,7 +174,8 @@ export class RangeReader {
       const uncounted = walk.uncounted;
       const full = limit > 0 && kvs.length >= limit;
       const left = full ? 0 : limit - kvs.length;
-      const result = await this.#page(walk, limit === 0 ? 0 : left, 0, full);
+      const wish = full ? "countOnly" : uncounted ? "counted" : "uncounted";
+      const result = await this.#page(walk, limit === 0 ? 0 : left, wish);
       for (const kv of result.kvs) kvs.push(kv);
       if (uncounted) count += result.count;
       if (full) more ||= result.count > 0;
@@ -185,25 +188,26 @@ export class RangeReader {
   }
 
   /** One page of a walk, in the order of keys. */
-  #page(walk: RangeWalk, limit: number, flags: number, countOnly = false): Promise<RangeResult> {
+  #page(walk: RangeWalk, limit: number, wish: PageWish): Promise<RangeResult> {
     const operation = this.#query.operation;
     const asked: RangeOperation = {
       ...operation,
       limit,
       sortOrder: "none",
       sortTarget: "key",
-      countOnly: countOnly || (operation.countOnly && !this.#isFanOut),
+      countOnly: wish === "countOnly" || (operation.countOnly && !this.#isFanOut),
       keysOnly: operation.keysOnly || operation.countOnly,
+      skipCount: wish === "uncounted",
     };
-    return this.#ask(walk, asked, flags);
+    return this.#ask(walk, asked);
   }
 
   /** Asks for what lies at the walk's place, and moves the walk behind the answer. */
-  async #ask(walk: RangeWalk, operation: RangeOperation, flags: number): Promise<RangeResult> {
+  async #ask(walk: RangeWalk, operation: RangeOperation): Promise<RangeResult> {
     for (let cuts = 0; ; cuts++) {
       const interval = this.#clip(walk.rest);
       try {
-        const result = await this.#call(interval, operation, flags);
+        const result = await this.#call(interval, operation);
         this.#advance(walk, interval, operation, result);
         return result;
       } catch (error) {
@@ -213,11 +217,11 @@ export class RangeReader {
     }
   }
 
-  async #call(interval: KeyRange, operation: RangeOperation, flags: number): Promise<RangeResult> {
+  async #call(interval: KeyRange, operation: RangeOperation): Promise<RangeResult> {
     const { level, maxStalenessMs, minRevision } = this.#query;
     const options: ReadOptions = {
       level,
-      flags,
+      flags: 0,
       // A page after the first may be asked of a replica that is behind the first one's.
       revision: this.#header === undefined ? this.#floor : this.#revision,
       maxStalenessMs,

@@ -96,6 +96,9 @@ export class WatchStream implements WatchSink {
   /** The client waits for the shard's closed revision to advance. */
   nudged(): void {
     this.#replica.wantClose();
+    const watcher = this.#watcher;
+    // Whoever asks is answered, also where nothing has changed: so it knows that the stream lives.
+    if (watcher?.state === "live") this.closed(this.#replica.machine.closedRevision);
   }
 
   close(): void {

@@ -13,8 +13,6 @@ import type { ShardDescriptor } from "./cluster.js";
 import { encodeRoutedHeader } from "./routed-header.js";
 
 export const GET_FLAGS = { keysOnly: 1 } as const;
-/** Flags of a transaction. uncounted: `count` of ranges is not looked at and may fall short. */
-export const TXN_FLAGS = { uncounted: 1 } as const;
 
 export const READ_OPTIONS_BYTES = 22;
 
