@@ -16,6 +16,7 @@ import {
   decodeOptionalKeyValue,
   decodeTransactionResult,
 } from "../../src/protocol/result-codec.js";
+import { HostileTree } from "./hostile-tree.js";
 import { INITIAL, KEYSPACE_ID, PREFIX_LENGTH, TestTree, stored } from "./test-tree.js";
 
 export const TERM = 5;
@@ -29,7 +30,7 @@ export class Replica {
   clockMs = 0;
 
   constructor() {
-    this.machine = new MvccMachine(this.files.tree, {
+    this.machine = new MvccMachine(new HostileTree(this.files.tree), {
       keyspaceId: KEYSPACE_ID,
       keyPrefixLength: PREFIX_LENGTH,
       initial: INITIAL,

@@ -198,6 +198,16 @@ describe("a watch of history", () => {
     expect(replica.machine.hub.size).toBe(1);
   });
 
+  test("leaves out what was before where that is compacted, removed or not yet", () => {
+    const replica = new Replica();
+    for (const value of ["1", "2", "3"]) run(replica, put("a", value));
+    replica.compact(3);
+    replica.applyPending();
+    const sink = watch(replica, "a", undefined, { startRevision: 3, prevKv: true });
+    pumpAll(replica);
+    expect(sink.take()).toEqual(["3 put a=2", "4 put a=3 was 2", "closed 4"]);
+  });
+
   test("fails when what it has not read yet is compacted", () => {
     const replica = new Replica();
     const slow = watch(replica, "a");
@@ -230,6 +240,20 @@ describe("a watch of history", () => {
     pumpAll(follower);
     expect(ahead.take()).toEqual(["closed 3", "4 put a=3"]);
   });
+});
+
+test("a quiet live watch outlives a snapshot that is compacted beyond its last event", () => {
+  const leader = new Replica();
+  const follower = new Replica();
+  const sink = watch(follower, "a");
+  for (const key of ["a", "b", "b", "b"]) leader.put(utf8(key), utf8("1"));
+  for (const entry of leader.applyPending()) follower.apply(entry);
+  leader.compact(5);
+  run(leader, put("a", "2"));
+  const state = leader.machine.flushedState(leader.index, TERM, new Uint8Array(0));
+  follower.machine.reset(leader.files.tree, state);
+  pumpAll(follower);
+  expect(sink.take()).toEqual(["2 put a=1", "6 put a=2", "closed 6"]);
 });
 
 test("an event is encoded once however many watch it", () => {
