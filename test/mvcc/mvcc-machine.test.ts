@@ -1,3 +1,4 @@
+/** Directed tests of the state machine: etcd's rules, refusals, the entry's bytes, the overlay. */
 import { describe, expect, test } from "vitest";
 import { hex, utf8, utf8Text } from "../../src/base/bytes.js";
 import { ByteWriter, DecodeError } from "../../src/base/coding.js";

@@ -1,3 +1,4 @@
+/** The overlay against a list, over random additions, trims and rollbacks. */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { compareBytes, concatBytes, hex, utf8 } from "../../src/base/bytes.js";

@@ -1,3 +1,4 @@
+/** Directed tests of watches: live, behind, compacted, across a snapshot. */
 import { describe, expect, test } from "vitest";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";

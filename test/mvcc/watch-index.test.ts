@@ -1,3 +1,4 @@
+/** The watch index against a look at every watcher. */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { compareBytes } from "../../src/base/bytes.js";

@@ -1,3 +1,4 @@
+/** The codecs of transactions and results: round trips, truncation, garbage, bytes. */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";

@@ -1,3 +1,4 @@
+/** The codecs of key-values and watches: round trips, truncation, unknown kinds. */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { ByteReader, ByteWriter, DecodeError } from "../../src/base/coding.js";
