@@ -113,6 +113,8 @@ function answerReads(core: RaftCore, leader: LeaderState): void {
   while (leader.readRounds.length > 0 && leader.readRounds[0]!.round <= confirmed) {
     const { index, contexts, remote } = leader.readRounds.shift()!;
     for (const context of contexts) core.outbox.reads.push({ context, index });
+    // A follower that is told an index waits until it has heard of the commit.
+    if (remote.length > 0) leader.hastenCommitNotice(core.nowMs);
     for (const { from, request } of remote) {
       core.outbox.send.push({
         kind: "readIndexResponse",

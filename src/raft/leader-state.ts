@@ -42,6 +42,8 @@ export class LeaderState {
   heartbeatDueMs: number;
   /** Some follower may have something to be sent. */
   appendsDue = true;
+  /** When followers that have not heard of the newest commit are told by an append of its own. */
+  commitNoticeDueMs: number = Number.POSITIVE_INFINITY;
   /** A heartbeat round is to begin with the next ready(). */
   roundDue = false;
   uncommittedBytes = 0;
@@ -69,6 +71,13 @@ export class LeaderState {
     this.#self.lastHeardMs = Number.POSITIVE_INFINITY;
     this.#self.confirmedRound = Number.POSITIVE_INFINITY;
     this.#self.promisedFromMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Whoever waits for the newest commit index at a follower gets it with the next flush. */
+  hastenCommitNotice(nowMs: number): void {
+    if (this.commitNoticeDueMs === Number.POSITIVE_INFINITY) return;
+    this.commitNoticeDueMs = nowMs;
+    this.appendsDue = true;
   }
 
   /** Everybody but the leader, in ascending order. */

@@ -40,12 +40,14 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   if (core.leader === undefined) return;
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
+  if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
   if (core.nowMs >= leader.heartbeatDueMs && leader.peers.length > 0) beginRound(core, leader);
 }
 
 export function leaderDeadlineMs(leader: LeaderState): number {
   const heartbeatMs = leader.peers.length > 0 ? leader.heartbeatDueMs : Number.POSITIVE_INFINITY;
-  return Math.min(heartbeatMs, leader.transfer?.deadlineMs ?? Number.POSITIVE_INFINITY);
+  const transferMs = leader.transfer?.deadlineMs ?? Number.POSITIVE_INFINITY;
+  return Math.min(heartbeatMs, transferMs, leader.commitNoticeDueMs);
 }
 
 /** Appends a run of commands to the leader's log. */

@@ -48,9 +48,13 @@ export function appendConfiguration(
 /** Sends every follower what it lacks and may be sent. */
 export function flushAppends(core: RaftCore, leader: LeaderState): void {
   leader.appendsDue = false;
+  const isNoticeDue = core.nowMs >= leader.commitNoticeDueMs;
+  if (isNoticeDue) leader.commitNoticeDueMs = Number.POSITIVE_INFINITY;
   for (const progress of leader.peers) {
     let isMoreDue = true;
-    while (isMoreDue && maySend(core, progress)) isMoreDue = sendAppend(core, progress);
+    while (isMoreDue && maySend(core, progress, isNoticeDue)) {
+      isMoreDue = sendAppend(core, progress);
+    }
   }
 }
 
@@ -67,6 +71,7 @@ export function advanceCommit(core: RaftCore, leader: LeaderState): void {
   if (index <= log.commitIndex || log.termAt(index) !== core.term) return;
   leader.uncommittedBytes -= log.bytesBetween(log.commitIndex, index);
   log.commitTo(index);
+  leader.commitNoticeDueMs = core.nowMs + core.config.commitNoticeMs;
   leader.appendsDue = true;
   finishConfigurationChange(core, leader);
 }
@@ -82,6 +87,7 @@ export function finishConfigurationChange(core: RaftCore, leader: LeaderState): 
     if (leader.transfer !== undefined) return;
     appendConfiguration(core, leader, leaveJoint(configuration));
   } else if (!configuration.voters.includes(core.selfId)) {
+    leader.hastenCommitNotice(core.nowMs);
     flushAppends(core, leader);
     core.becomeFollower(core.term, 0);
   }
@@ -103,12 +109,13 @@ function requestSnapshot(core: RaftCore, progress: Progress): void {
   });
 }
 
-function maySend(core: RaftCore, progress: Progress): boolean {
+function maySend(core: RaftCore, progress: Progress, isNoticeDue: boolean): boolean {
   if (progress.state === "snapshot") return false;
   if (progress.state === "probe") return !progress.isProbeSent;
   if (progress.appendForced) return true;
   const { commitIndex, lastIndex } = core.log;
   if (progress.nextIndex <= lastIndex && !progress.inflights.isFull) return true;
+  if (!isNoticeDue) return false;
   return Math.min(commitIndex, progress.nextIndex - 1) > progress.sentCommitIndex;
 }
 

@@ -48,6 +48,8 @@ export interface OpenedReplica {
   readonly tree: Tree;
 }
 
+/** About the time from a commit to the next append of clients that were just answered. */
+const COMMIT_NOTICE_MS = 2;
 /** The revision of a keyspace in which nothing was written yet, as in etcd. */
 const FIRST_REVISION = 1;
 
@@ -184,6 +186,7 @@ function raftConfig(
     inflightBytesMax: 8 * 1024 * 1024,
     appendBytesMax: 1024 * 1024,
     uncommittedBytesMax: 64 * 1024 * 1024,
+    commitNoticeMs: COMMIT_NOTICE_MS,
     electionPriority: 0,
     random: request.random,
     voteHoldUntilMs: promised ? request.nowMs + settings.leaseMs : 0,

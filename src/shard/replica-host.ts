@@ -64,6 +64,7 @@ export class ReplicaHost implements ReplicaContext {
   readonly #inLog: Persisting[][] = [];
   #logged = false;
   #turnPending = false;
+  #deadlineTimer: Timer | undefined;
   #transfers = 0;
   #timer: Timer | undefined;
   #closed = false;
@@ -219,6 +220,7 @@ export class ReplicaHost implements ReplicaContext {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#deadlineTimer?.cancel();
     this.snapshots.close();
     for (const replica of this.#replicas.values()) replica.close();
     this.#observer.turnEnded();
@@ -252,10 +254,13 @@ export class ReplicaHost implements ReplicaContext {
     if (this.#closed) return;
     const work = this.#work;
     this.#work = [];
+    let deadlineMs = Number.POSITIVE_INFINITY;
     for (const replica of work) {
       replica.scheduled = false;
       replica.turn();
+      deadlineMs = Math.min(deadlineMs, replica.raft.nextDeadlineMs());
     }
+    this.#wakeAt(deadlineMs);
     this.#commit();
     this.#transport.flush();
     this.#observer.turnEnded();
@@ -291,6 +296,24 @@ export class ReplicaHost implements ReplicaContext {
       }
     }
     this.#requestTurn();
+  }
+
+  /** What is due before the next tick has a timer of its own, one for all replicas. */
+  #wakeAt(deadlineMs: number): void {
+    if (this.#deadlineTimer !== undefined) return;
+    const delayMs = deadlineMs - this.nowMs();
+    if (delayMs >= this.#settings.tickMs) return;
+    this.#deadlineTimer = this.#env.timers.after(Math.max(1, Math.ceil(delayMs)), () => {
+      this.#deadlineTimer = undefined;
+      if (!this.#closed) this.#tickDue();
+    });
+  }
+
+  #tickDue(): void {
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) {
+      if (replica.raft.nextDeadlineMs() <= nowMs) replica.tick(nowMs);
+    }
   }
 
   /**

@@ -56,6 +56,7 @@ const DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
   inflightBytesMax: 8 * 1024 * 1024,
   appendBytesMax: 1024 * 1024,
   uncommittedBytesMax: 64 * 1024 * 1024,
+  commitNoticeMs: 0,
   electionPriority: 0,
   voteHoldUntilMs: 0,
 };

@@ -36,6 +36,7 @@ function follower(start: Start = {}): Raft {
       inflightBytesMax: 1000,
       appendBytesMax: 100,
       uncommittedBytesMax: 1000,
+      commitNoticeMs: 0,
       electionPriority: 0,
       random: () => 0.5,
       voteHoldUntilMs: holdUntilMs,

@@ -42,6 +42,7 @@ class Storm {
       appendBytesMax: p.between(1, 60),
       preVote: p.chance(0.85),
       uncommittedBytesMax: 4000,
+      commitNoticeMs: p.chance(0.5) ? 0 : p.between(1, 40),
       clockDriftRatio: 0.06,
     });
     const voters = this.#ids.slice(0, size);

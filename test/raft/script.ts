@@ -117,6 +117,7 @@ class Script {
       inflightMessagesMax: number("inflight", 256),
       appendBytesMax: number("appendBytes", 1024),
       uncommittedBytesMax: number("uncommittedBytes", 1024 * 1024),
+      commitNoticeMs: number("commitNotice", 0),
     });
     this.#cluster.onReady = (id, ready) => this.#trace(id, ready);
     const voters = Array.from({ length: Number(words[0]) }, (_, i) => i + 1);
