@@ -29,8 +29,11 @@ export const RANGE_RESPONSE_SIZE_BYTES: number = 1024 * 1024;
 export const SNAPSHOT_CHUNK_SIZE_BYTES: number = 256 * 1024;
 /** Shards of one keyspace. */
 export const KEYSPACE_SHARDS_MAX = 1024;
+/** The cluster map, which nodes hand to each other and to clients as one message. */
+export const MAP_SIZE_BYTES_MAX: number = 8 * 1024 * 1024;
 
 assert(KEY_SIZE_BYTES_MAX + VALUE_SIZE_BYTES_GUARANTEED < REQUEST_SIZE_BYTES_MAX);
 assert(REQUEST_SIZE_BYTES_MAX <= REQUEST_SIZE_BYTES_BOUND);
 assert(REQUEST_SIZE_BYTES_BOUND < ENTRY_SIZE_BYTES_MAX);
 assert(ENTRY_SIZE_BYTES_MAX * 2 < FRAME_SIZE_BYTES_MAX);
+assert(MAP_SIZE_BYTES_MAX < FRAME_SIZE_BYTES_MAX);

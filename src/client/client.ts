@@ -112,6 +112,8 @@ export class Client {
   get(key: BytesLike, options?: GetOptions): Promise<GetResponse> {
     const keyspace = this.#session.map.keyspace(this.#name);
     if (keyspace === undefined) return this.#described().then(() => this.get(key, options));
+    // A revision of many shards need not have been seen by this one: the reader sees to that.
+    if (!keyspace.dense && (options?.revision ?? 0) > 0) return this.#getAt(key, options);
     try {
       const stored = storedKey(keyspace, checkedKey(key));
       const level = this.#levelOf(options);
@@ -201,6 +203,11 @@ export class Client {
   close(): Promise<void> {
     this.#session.close();
     return Promise.resolve();
+  }
+
+  async #getAt(key: BytesLike, options: GetOptions | undefined): Promise<GetResponse> {
+    const { header, kvs } = await this.range({ ...options, key });
+    return { header, kv: kvs[0] };
   }
 
   async #reader(options: RangeOptions): Promise<RangeReader> {

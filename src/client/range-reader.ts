@@ -72,7 +72,9 @@ export class RangeReader {
   async read(): Promise<RangeResponse> {
     const pieces = this.#pieces();
     const results: RangeResult[] = [];
-    if (pieces.length > 1) await this.#pinRevision(pieces, results);
+    // A shard need not have seen a revision that others took: it is told that it exists.
+    const elsewhere = this.#revision > 0 && !this.#keyspace.dense;
+    if (pieces.length > 1 || elsewhere) await this.#pinRevision(pieces, results);
     const open = pieces.slice(results.length);
     results.push(...(await Promise.all(open.map((piece) => this.#readPiece(piece)))));
     const { kvs, more, count } = this.#finish(results);

@@ -26,6 +26,13 @@ import { checkKey, checkTransaction } from "./transaction-check.js";
 import type { KeyBounds } from "./transaction-check.js";
 import { TransactionRunner } from "./transaction-runner.js";
 
+export interface EvaluationMark {
+  readonly overlay: number;
+  readonly revision: number;
+  readonly compacted: number;
+  readonly closed: number;
+}
+
 export class Evaluator {
   /** Applied or in the overlay, whichever is newer. */
   revision: number;
@@ -118,6 +125,24 @@ export class Evaluator {
     const start = beginEntry(out);
     this.#fillHeader(ENTRY_KINDS.close, context);
     finishEntry(out, start, this.#header);
+  }
+
+  /** The state before what is evaluated next, to roll back to while nothing of that is proposed. */
+  mark(): EvaluationMark {
+    return {
+      overlay: this.#overlay.mark(),
+      revision: this.revision,
+      compacted: this.#compacted,
+      closed: this.#closed,
+    };
+  }
+
+  /** Takes back everything evaluated since the mark; what was proposed before stays. */
+  rollback(mark: EvaluationMark): void {
+    this.#overlay.rollback(mark.overlay);
+    this.revision = mark.revision;
+    this.#compacted = mark.compacted;
+    this.#closed = mark.closed;
   }
 
   /** Forgets everything that is not applied. */

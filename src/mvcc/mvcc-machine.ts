@@ -27,6 +27,7 @@ import {
 } from "./effects-format.js";
 import type { Evaluation, EvaluationContext } from "./evaluation.js";
 import { Evaluator } from "./evaluator.js";
+import type { EvaluationMark } from "./evaluator.js";
 import { logicalHash } from "./logical-hash.js";
 import { REVISION_KEY_BYTES, writeRevisionKey } from "./revision-index.js";
 import { StateView } from "./state-view.js";
@@ -131,7 +132,17 @@ export class MvccMachine {
     this.#evaluator.close(context, out);
   }
 
-  /** Leadership ended or proposals were refused: what is not applied leaves as a whole. */
+  /** See Evaluator.mark. */
+  mark(): EvaluationMark {
+    return this.#evaluator.mark();
+  }
+
+  /** Proposals were refused: what was evaluated since the mark leaves as a whole. */
+  rollback(mark: EvaluationMark): void {
+    this.#evaluator.rollback(mark);
+  }
+
+  /** Leadership ended: what is not applied leaves as a whole. */
   dropOverlay(): void {
     this.#evaluator.dropOverlay(this.#applied);
   }

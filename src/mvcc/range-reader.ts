@@ -25,6 +25,8 @@ export class RangeReader {
   #count = 0;
   #returned = 0;
   #more = false;
+  /** Where in the writer the whole answer begins: it may hold answers to others before. */
+  #start = 0;
 
   constructor(prefixLength: number) {
     this.#prefixLength = prefixLength;
@@ -40,7 +42,9 @@ export class RangeReader {
     range: RangeOperation,
     paged: boolean,
     out: ByteWriter,
+    start: number,
   ): KvError | undefined {
+    this.#start = start;
     const refusal = state.refusal(range.revision);
     if (refusal !== undefined) return refusal;
     const head = out.reserve(RANGE_RESULT_HEAD_BYTES);
@@ -78,7 +82,7 @@ export class RangeReader {
     if (range.keysOnly) row.valueLength = 0;
     writeKeyValue(out, row);
     this.#returned = 1;
-    return tooLarge(out);
+    return tooLarge(out.length - this.#start);
   }
 
   #inOrder(
@@ -108,7 +112,7 @@ export class RangeReader {
     if (range.keysOnly) this.#row.valueLength = 0;
     writeKeyValue(out, this.#row);
     this.#returned++;
-    return tooLarge(out);
+    return tooLarge(out.length - this.#start);
   }
 
   #sorted(state: StateView, range: RangeOperation, out: ByteWriter): KvError | undefined {
@@ -123,7 +127,7 @@ export class RangeReader {
       if (!isWithinBounds(range, this.#row)) continue;
       rows.push(sortRow(this.#row, range, gathered.length, rows.length));
       writeKeyValue(gathered, this.#row);
-      error = tooLarge(gathered);
+      error = tooLarge(gathered.length);
     }
     scan.close();
     if (error !== undefined) return error;
@@ -132,7 +136,7 @@ export class RangeReader {
     if (this.#more) rows.length = range.limit;
     for (const row of rows) copyRow(row, range.keysOnly, gathered.bytes, out);
     this.#returned = rows.length;
-    return tooLarge(out);
+    return tooLarge(out.length - this.#start);
   }
 }
 
@@ -209,8 +213,8 @@ function rangeOf(range: RangeOperation): { start: Uint8Array; end: Uint8Array | 
 }
 
 /** The refusal of an answer that no frame can carry. */
-export function tooLarge(out: ByteWriter): KvError | undefined {
-  if (out.length <= ANSWER_SIZE_BYTES_MAX) return undefined;
+export function tooLarge(sizeBytes: number): KvError | undefined {
+  if (sizeBytes <= ANSWER_SIZE_BYTES_MAX) return undefined;
   const bound = ANSWER_SIZE_BYTES_MAX;
   const message = `the answer would exceed ${bound} bytes; ask for less, or in pages`;
   return notApplied("requestTooLarge", message, { bound });

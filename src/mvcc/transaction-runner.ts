@@ -38,6 +38,8 @@ export class TransactionRunner {
   #decisions: boolean[] = [];
   #decisionAt = 0;
   #paged = false;
+  /** Where in the writer this answer begins. */
+  #start = 0;
 
   constructor(state: StateView, prefixLength: number, writer: RowWriter | undefined) {
     this.#state = state;
@@ -48,6 +50,7 @@ export class TransactionRunner {
 
   /** Writes "u8 succeeded | results"; on a refusal what is in `out` is of no use. */
   run(txn: Transaction, out: ByteWriter): KvError | undefined {
+    this.#start = out.length;
     this.#decisions = [];
     this.#decisionAt = 0;
     this.#paged =
@@ -78,7 +81,7 @@ export class TransactionRunner {
     out.varint(operations.length);
     for (const operation of operations) {
       out.u8(OPERATION_KINDS[operation.kind]);
-      const error = this.#runOperation(operation, out) ?? tooLarge(out);
+      const error = this.#runOperation(operation, out) ?? tooLarge(out.length - this.#start);
       if (error !== undefined) return error;
     }
     return undefined;
@@ -87,7 +90,7 @@ export class TransactionRunner {
   #runOperation(operation: Operation, out: ByteWriter): KvError | undefined {
     switch (operation.kind) {
       case "range":
-        return this.#ranges.read(this.#state, operation, this.#paged, out);
+        return this.#ranges.read(this.#state, operation, this.#paged, out, this.#start);
       case "txn":
         return this.#runBranch(operation.txn, out);
       case "put":
@@ -148,6 +151,6 @@ export class TransactionRunner {
     const writer = must(this.#writer);
     readRow(entry, this.#prefixLength, this.#row);
     if (prevKv) writeKeyValue(out, this.#row);
-    return writer.delete(entry, this.#row) ?? tooLarge(out);
+    return writer.delete(entry, this.#row) ?? tooLarge(out.length - this.#start);
   }
 }

@@ -23,6 +23,7 @@ import type { Replica } from "../shard/replica.js";
 import type { ReadRequest } from "../shard/requests.js";
 import type { AnswerFacts, Responder } from "../shard/responder.js";
 import { keysFault, writesAnything } from "./transaction-keys.js";
+import { decodeWatchCreate } from "../protocol/watch-codec.js";
 import { WatchStream } from "./watch-stream.js";
 import type { WatchOwner } from "./watch-stream.js";
 
@@ -249,19 +250,10 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     });
   }
 
-  /** A read at a floor revision waits for every write that may have got a revision below it. */
   #submitRead(replica: Replica, request: ReadRequest): void {
-    if (request.floorRevision === 0 || request.level === "stale") {
-      replica.reads.submit(request);
-      return;
-    }
-    if (replica.raft.role === "leader" && replica.writes.allocationPending) {
-      replica.reads.hold(request);
-      replica.wake();
-      return;
-    }
-    request.minIndex = replica.raft.lastIndex;
-    replica.reads.submit(request);
+    const { reads, writes } = replica;
+    if (request.floorRevision === 0 || request.level === "stale") reads.submit(request);
+    else reads.submitAtFloor(request, writes.allocationsBegun);
   }
 
   #onCompact(requestId: number, bytes: Uint8Array, offset: number, end: number): void {
@@ -289,9 +281,10 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     const replica = this.#host.resolve(this.#routed);
     if (replica instanceof KvError) return this.failed(requestId, replica);
     this.#reader.open(bytes, body, end);
+    const create = decodeWatchCreate(this.#reader);
     const watch = new WatchStream(this, requestId, replica);
     this.#watches.set(requestId, watch);
-    watch.start(this.#reader);
+    watch.start(create);
   }
 
   #onAdmin(type: number, requestId: number, bytes: Uint8Array, offset: number, end: number): void {

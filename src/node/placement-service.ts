@@ -4,11 +4,12 @@
  * runs commands one at a time, and moves leaderships to where the map wants them.
  */
 import { utf8, utf8Text } from "../base/bytes.js";
+import { assert } from "../base/assert.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import { createKeyspace, foundCluster, preferLeader } from "../placement/commands.js";
 import { registerNode } from "../placement/commands.js";
-import type { PlacementDecision } from "../placement/commands.js";
+import type { PlacementDecision, PlacementStep } from "../placement/commands.js";
 import { COUNTERS_KEY, decodeState, reservedRecord } from "../placement/records.js";
 import type { PlacementRecord, PlacementState } from "../placement/records.js";
 import { balanceLeaders } from "../placement/schedulers/balance-leader.js";
@@ -20,6 +21,7 @@ import type {
   Operation,
   PutOperation,
   RangeOperation,
+  RangeResult,
   Transaction,
 } from "../protocol/operations.js";
 import { keyspaceRange } from "../route/stored-key.js";
@@ -137,7 +139,7 @@ export class PlacementService {
   async reserve(keyspaceId: number, upTo: number): Promise<void> {
     await this.#change((state) => {
       if ((state.reserved.get(keyspaceId) ?? 0) >= upTo) return { kind: "nothing" };
-      return { kind: "write", records: [reservedRecord(keyspaceId, upTo)] };
+      return { kind: "write", steps: [[reservedRecord(keyspaceId, upTo)]] };
     });
   }
 
@@ -150,14 +152,30 @@ export class PlacementService {
     this.#timer?.cancel();
   }
 
+  /** All records, page by page; nothing is applied in between. */
   #readRecords(): PlacementRecord[] {
     const { start, end } = keyspaceRange(SYSTEM_KEYSPACE_ID);
-    const operation: RangeOperation = { ...RANGE_ALL, key: start, rangeEnd: end };
+    const records: PlacementRecord[] = [];
+    let from: Uint8Array | undefined = start;
+    while (from !== undefined) {
+      const page: RangeResult = this.#read({
+        ...RANGE_ALL,
+        key: from,
+        rangeEnd: end,
+        skipCount: true,
+      });
+      for (const kv of page.kvs) records.push({ key: utf8Text(kv.key), value: kv.value });
+      const last = records[records.length - 1];
+      from = page.more && last !== undefined ? systemKey(`${last.key}\0`) : undefined;
+    }
+    return records;
+  }
+
+  #read(operation: RangeOperation): RangeResult {
     const transaction = { compares: [], success: [operation], failure: [] };
-    const { results } = readApplied(this.#host.replica, transaction);
-    const first = results[0];
-    if (first?.kind !== "range") return [];
-    return first.kvs.map((kv) => ({ key: utf8Text(kv.key), value: kv.value }));
+    const first = readApplied(this.#host.replica, transaction).results[0];
+    assert(first?.kind === "range", "a range is answered by a range");
+    return first;
   }
 
   /** Decides and writes, one command after the other. */
@@ -176,20 +194,26 @@ export class PlacementService {
       const decision = decide(this.#state);
       if (decision.kind === "nothing") return;
       if (decision.kind === "refused") throw decision.error;
-      const revision = this.#countersRevision();
-      const answer = await transact(replica, guarded(decision.records, revision));
-      this.applied();
-      if (answer.result.succeeded) return;
+      if (await this.#write(decision.steps)) return;
     }
     throw notApplied("unavailable", "placement is being changed by others; try again");
   }
 
+  /** Writes step after step; false where somebody else decided something before the last. */
+  async #write(steps: readonly PlacementStep[]): Promise<boolean> {
+    let revision = this.#countersRevision();
+    for (const step of steps) {
+      const answer = await transact(this.#host.replica, guarded(step, revision));
+      this.applied();
+      if (!answer.result.succeeded) return false;
+      ({ revision } = answer);
+    }
+    return true;
+  }
+
   /** Mod revision of the record that every decision rewrites; 0 before the first. */
   #countersRevision(): number {
-    const operation: RangeOperation = { ...RANGE_ALL, key: systemKey(COUNTERS_KEY) };
-    const transaction = { compares: [], success: [operation], failure: [] };
-    const first = readApplied(this.#host.replica, transaction).results[0];
-    return first?.kind === "range" ? (first.kvs[0]?.modRevision ?? 0) : 0;
+    return this.#read({ ...RANGE_ALL, key: systemKey(COUNTERS_KEY) }).kvs[0]?.modRevision ?? 0;
   }
 
   #schedule(): void {

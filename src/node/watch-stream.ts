@@ -3,12 +3,11 @@
  * them to the connection. A connection that does not keep up is never waited for: the hub then
  * reads its events from history once it is writable again.
  */
-import { DecodeError } from "../base/coding.js";
-import type { ByteReader } from "../base/coding.js";
 import type { WatchSink, Watcher } from "../mvcc/watcher.js";
 import type { KvError } from "../protocol/errors.js";
 import { FRAME_FLAGS, MESSAGE_TYPES } from "../protocol/message-types.js";
-import { decodeWatchCreate, encodeClosedPart, encodeEventsPart } from "../protocol/watch-codec.js";
+import { encodeClosedPart, encodeEventsPart } from "../protocol/watch-codec.js";
+import type { WatchCreate } from "../protocol/watch-codec.js";
 import type { Replica } from "../shard/replica.js";
 import type { FrameConnection } from "../rpc/frame-connection.js";
 
@@ -39,9 +38,7 @@ export class WatchStream implements WatchSink {
     this.#replica = replica;
   }
 
-  start(reader: ByteReader): void {
-    const create = decodeWatchCreate(reader);
-    if (create.key.length === 0) throw new DecodeError("a watch needs a key");
+  start(create: WatchCreate): void {
     const watcher = this.#replica.machine.hub.watch(
       {
         start: create.key,

@@ -1,10 +1,15 @@
 /**
  * What placement can be asked to change, as functions from its state to the records to write. They
- * decide and do nothing: the placement leader writes the records in one transaction that holds only
- * if nothing was decided in between.
+ * decide and do nothing: the placement leader writes the records in transactions that hold only if
+ * nothing was decided in between.
+ *
+ * A decision of many records takes several transactions, its steps. Each but the last writes shards
+ * whose ids are not yet behind the counters, which nobody sees (records.ts); the last moves the
+ * counters. So all of it becomes visible at once, and what a crash leaves of earlier steps is
+ * written over by the next decision that takes the same ids.
  */
 import { compareBytes } from "../base/bytes.js";
-import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX } from "../base/limits.js";
+import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX, MAP_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import type {
@@ -25,10 +30,19 @@ import {
 } from "./records.js";
 import type { PlacementRecord, PlacementState } from "./records.js";
 
+/** The records of one transaction. */
+export type PlacementStep = readonly PlacementRecord[];
+
 export type PlacementDecision =
-  | { readonly kind: "write"; readonly records: readonly PlacementRecord[] }
+  | { readonly kind: "write"; readonly steps: readonly PlacementStep[] }
   | { readonly kind: "nothing" }
   | { readonly kind: "refused"; readonly error: KvError };
+
+/** Within what one transaction may hold, with room for the records of the last step. */
+const STEP_RECORDS_MAX = 100;
+const STEP_SIZE_BYTES_MAX: number = 1024 * 1024;
+/** What a shard takes of the map beside the keys of its range; generous. */
+const SHARD_SIZE_BYTES = 512;
 
 /** Founds the cluster, once. */
 export function foundCluster(state: PlacementState, clusterId: string): PlacementDecision {
@@ -72,6 +86,8 @@ export function createKeyspace(
   };
   const ranges = rangesOf(keyspace, request);
   const nodes = map.nodes.map((node) => node.nodeId).sort((a, b) => a - b);
+  const tooLarge = mapFault(map.shards, ranges);
+  if (tooLarge !== undefined) return refuse(tooLarge);
   const offset = map.shards.length;
   const shards = ranges.map((range, i): ShardDescriptor => {
     const placed = spread(nodes, offset + i, replicationFactor);
@@ -86,10 +102,8 @@ export function createKeyspace(
     };
   });
   const next = { shardId: counters.shardId + shards.length, keyspaceId: keyspaceId + 1 };
-  return {
-    kind: "write",
-    records: [keyspaceRecord(keyspace), ...shards.map(shardRecord), countersRecord(next)],
-  };
+  const last = [keyspaceRecord(keyspace), countersRecord(next)];
+  return { kind: "write", steps: inSteps(shards.map(shardRecord), countersRecord(counters), last) };
 }
 
 /** Says where a shard's leader should be from now on. */
@@ -112,7 +126,29 @@ export function preferLeader(
 
 function write(state: PlacementState, records: readonly PlacementRecord[]): PlacementDecision {
   // The counters are written with every decision: they are what the transaction compares.
-  return { kind: "write", records: [...records, countersRecord(state.counters)] };
+  return { kind: "write", steps: [[...records, countersRecord(state.counters)]] };
+}
+
+/** Cuts records into steps; each is ended by `between`, but the last by `last`. */
+function inSteps(
+  records: readonly PlacementRecord[],
+  between: PlacementRecord,
+  last: readonly PlacementRecord[],
+): PlacementStep[] {
+  const steps: PlacementStep[] = [];
+  let step: PlacementRecord[] = [];
+  let sizeBytes = 0;
+  for (const record of records) {
+    const isFull = step.length === STEP_RECORDS_MAX || sizeBytes > STEP_SIZE_BYTES_MAX;
+    if (isFull) {
+      steps.push([...step, between]);
+      step = [];
+      sizeBytes = 0;
+    }
+    step.push(record);
+    sizeBytes += record.value.length;
+  }
+  return [...steps, [...step, ...last]];
 }
 
 function refuse(error: KvError): PlacementDecision {
@@ -120,6 +156,8 @@ function refuse(error: KvError): PlacementDecision {
 }
 
 function faultOf(state: PlacementState, request: KeyspaceCreateRequest): KvError | undefined {
+  const mistyped = typeFault(request);
+  if (mistyped !== undefined) return mistyped;
   if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/.test(request.name)) {
     return notApplied(
       "invalidArgument",
@@ -141,6 +179,40 @@ function faultOf(state: PlacementState, request: KeyspaceCreateRequest): KvError
     return notApplied("invalidArgument", text, { bound: KEYSPACE_SHARDS_MAX });
   }
   return splitFault(request.splitPoints) ?? replicationFault(state, request.replicationFactor);
+}
+
+/** The request came as a plain object from a client: nothing about its fields is certain. */
+function typeFault(request: {
+  readonly [Field in keyof KeyspaceCreateRequest]: unknown;
+}): KvError | undefined {
+  const { name, kind, splitPoints, shardCount, replicationFactor } = request;
+  const wrong = (field: string, wanted: string): KvError =>
+    notApplied("invalidArgument", `${field} of a keyspace must be ${wanted}`);
+  if (typeof name !== "string") return wrong("name", "a text");
+  if (kind !== "range" && kind !== "hash") return wrong("kind", '"range" or "hash"');
+  const isPoints =
+    Array.isArray(splitPoints) && splitPoints.every((point) => point instanceof Uint8Array);
+  if (!isPoints) return wrong("splitPoints", "a list of keys");
+  if (!Number.isInteger(shardCount)) return wrong("shardCount", "a whole number");
+  if (!Number.isInteger(replicationFactor)) return wrong("replicationFactor", "a whole number");
+  return undefined;
+}
+
+/** Nodes and clients take the map whole: it must not outgrow a message. */
+function mapFault(
+  shards: readonly ShardDescriptor[],
+  ranges: readonly KeyRange[],
+): KvError | undefined {
+  let sizeBytes = 0;
+  for (const { range } of shards) sizeBytes += rangeSize(range);
+  for (const range of ranges) sizeBytes += rangeSize(range);
+  if (sizeBytes <= MAP_SIZE_BYTES_MAX) return undefined;
+  const text = `the cluster map would exceed ${MAP_SIZE_BYTES_MAX} bytes`;
+  return notApplied("requestTooLarge", text, { bound: MAP_SIZE_BYTES_MAX });
+}
+
+function rangeSize({ start, end }: KeyRange): number {
+  return SHARD_SIZE_BYTES + start.length + (end?.length ?? 0);
 }
 
 function splitFault(points: readonly Uint8Array[]): KvError | undefined {

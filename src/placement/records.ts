@@ -9,7 +9,9 @@
  *   shard/<id>            a shard; keys of its range in hexadecimal
  *   sequencer/<keyspace>  {"reservedTo"}: no revision above this was ever handed out
  *
- * Ids are padded to sixteen digits so that they sort as numbers.
+ * Ids are padded to sixteen digits so that they sort as numbers. A shard counts once the counters
+ * are past its id: shards of a keyspace that is still being written, or never was to its end, are
+ * not part of the state.
  */
 import { hex, utf8, utf8Text } from "../base/bytes.js";
 import type {
@@ -95,8 +97,9 @@ export function decodeState(records: readonly PlacementRecord[], version: number
       reserved.set(Number(key.slice(SEQUENCER.length)), (data as Reserved).reservedTo);
     }
   }
+  const known = shards.filter(({ shardId }) => shardId < counters.shardId);
   const map =
-    clusterId === undefined ? undefined : { clusterId, version, nodes, keyspaces, shards };
+    clusterId === undefined ? undefined : { clusterId, version, nodes, keyspaces, shards: known };
   return { map, counters, reserved };
 }
 

@@ -27,6 +27,8 @@ const ROUND_TIMEOUT_MS = 1500;
 /** Freshness is proved this often while stale reads are in use; they count as such so long. */
 const PROBE_INTERVAL_MS = 100;
 const PROBE_IN_USE_MS = 10_000;
+/** Voters are asked for promises, which slow a failover down, only while lease reads are in use. */
+const LEASE_IN_USE_MS = 10_000;
 
 export interface ReadHost {
   readonly raft: Raft;
@@ -39,6 +41,12 @@ export interface ReadHost {
   /** The replica asks this often for its state to be closed further. */
   wantClose(): void;
   wake(): void;
+}
+
+interface HeldRead {
+  readonly request: ReadRequest;
+  readonly barrier: number;
+  readonly arrivedMs: number;
 }
 
 interface Round {
@@ -56,8 +64,8 @@ export class ReadPath {
   readonly #host: ReadHost;
   #gathered: ReadRequest[] = [];
   #answers: ConfirmedAnswer[] = [];
-  /** Reads at a floor revision that wait until an allocation under way is resolved. */
-  #held: ReadRequest[] = [];
+  /** Reads at a floor revision that wait until the allocations before them are resolved. */
+  #held: HeldRead[] = [];
   #rounds: Round[] = [];
   /** Confirmed rounds that wait for their index to be applied. */
   #confirmed: Round[] = [];
@@ -65,6 +73,7 @@ export class ReadPath {
   #probeWanted = false;
   #probing = false;
   #staleUsedMs = Number.NEGATIVE_INFINITY;
+  #leaseUsedMs = Number.NEGATIVE_INFINITY;
   #probedMs = Number.NEGATIVE_INFINITY;
   /** Our own time at which the applied state was certainly no older than the cluster's. */
   #freshAtMs = Number.NEGATIVE_INFINITY;
@@ -92,20 +101,52 @@ export class ReadPath {
     this.#host.wake();
   }
 
-  /** Reads at a floor revision may go on: no allocation made before them is unresolved. */
-  allocationsResolved(): void {
+  /**
+   * End of turn, writes proposed: `resolved` requests for revisions are evaluated and in the log.
+   * Reads at a floor revision that came before the next one see all of those.
+   */
+  allocationsResolved(resolved: number): void {
     if (this.#held.length === 0) return;
     const held = this.#held;
     this.#held = [];
-    for (const request of held) {
-      request.minIndex = this.#host.raft.lastIndex;
-      this.#gather(request);
+    for (const each of held) {
+      if (each.barrier > resolved) {
+        this.#held.push(each);
+        continue;
+      }
+      each.request.minIndex = this.#host.raft.lastIndex;
+      if (each.request.level === "lease") this.#submitLease(each.request);
+      else this.#submitAtLeader(each.request);
     }
   }
 
-  /** Keeps a read back until `allocationsResolved`. */
-  hold(request: ReadRequest): void {
-    this.#held.push(request);
+  /**
+   * A read at a floor revision: shows every write at or below it. At the leader it waits until the
+   * first `barrier` requests for revisions are resolved; any replica may serve it once its closed
+   * revision has reached the floor.
+   */
+  submitAtFloor(request: ReadRequest, barrier: number): void {
+    const { raft, machine } = this.#host;
+    const atLeader = request.level === "linearizable" || request.level === "lease";
+    if (!atLeader && machine.closedRevision >= request.floorRevision) {
+      this.#gather(request);
+      return;
+    }
+    if (raft.role !== "leader") {
+      request.responder.failed(request.requestId, this.#host.notLeading());
+      return;
+    }
+    this.#held.push({ request, barrier, arrivedMs: this.#host.clockMs() });
+    this.#host.wake();
+  }
+
+  /** How many answers without effects wait for a round that has not begun. */
+  get answersMark(): number {
+    return this.#answers.length;
+  }
+
+  failAnswersFrom(mark: number, error: KvError): void {
+    failAnswers(this.#answers.splice(mark), error);
   }
 
   /** End of turn: begins a round for what gathered. */
@@ -157,7 +198,7 @@ export class ReadPath {
   leadershipEnded(): void {
     const error = this.#host.notLeading();
     this.#gathered = failWhere(this.#gathered, (read) => read.level !== "follower", error);
-    for (const read of this.#held) read.responder.failed(read.requestId, error);
+    for (const { request } of this.#held) request.responder.failed(request.requestId, error);
     this.#held = [];
     failAnswers(this.#answers, error);
     this.#answers = [];
@@ -169,6 +210,8 @@ export class ReadPath {
   }
 
   expire(nowMs: number): void {
+    this.#expireHeld(nowMs);
+    if (nowMs - this.#leaseUsedMs > LEASE_IN_USE_MS) this.#host.raft.useLease(false);
     const old = this.#rounds.filter((round) => nowMs - round.startedMs > ROUND_TIMEOUT_MS);
     if (old.length > 0) {
       this.#rounds = this.#rounds.filter((round) => !old.includes(round));
@@ -190,6 +233,17 @@ export class ReadPath {
     this.leadershipEnded();
   }
 
+  #expireHeld(nowMs: number): void {
+    if (this.#held.every((each) => nowMs - each.arrivedMs <= ROUND_TIMEOUT_MS)) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const each of held) {
+      const { request } = each;
+      if (nowMs - each.arrivedMs <= ROUND_TIMEOUT_MS) this.#held.push(each);
+      else request.responder.failed(request.requestId, this.#unavailable());
+    }
+  }
+
   #submitAtLeader(request: ReadRequest): void {
     if (this.#host.raft.role !== "leader") {
       request.responder.failed(request.requestId, this.#host.notLeading());
@@ -201,6 +255,7 @@ export class ReadPath {
   #submitLease(request: ReadRequest): void {
     const { raft } = this.#host;
     raft.useLease(true);
+    this.#leaseUsedMs = this.#host.clockMs();
     const caughtUp = raft.noopApplied && raft.appliedIndex === raft.commitIndex;
     if (request.minIndex <= raft.appliedIndex && caughtUp && raft.hasLease(this.#host.clockMs())) {
       this.#answer(request, "lease");

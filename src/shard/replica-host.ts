@@ -7,6 +7,7 @@
  */
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
+import type { CorruptionError } from "../log/corruption-error.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
@@ -150,6 +151,10 @@ export class ReplicaHost implements ReplicaContext {
   persisting(replica: Replica, logged: boolean, messages: readonly Message[]): void {
     if (logged) this.#logged = true;
     this.#persisting.push({ replica, messages });
+  }
+
+  damaged(replica: Replica, error: CorruptionError): void {
+    this.#env.timers.endOfTurn(() => this.#treeDamaged(replica.shardId, error));
   }
 
   applied(replica: Replica): void {

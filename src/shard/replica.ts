@@ -10,6 +10,7 @@ import { assert, must } from "../base/assert.js";
 import { lastIndexOf, ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { readU32 } from "../base/coding.js";
+import { CorruptionError } from "../log/corruption-error.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { MvccMachine } from "../mvcc/mvcc-machine.js";
@@ -27,7 +28,7 @@ import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
 import type { AnswerFacts, Responder } from "./responder.js";
 import { LogTail } from "./log-tail.js";
 import type { StagedSnapshot } from "./snapshot-messages.js";
-import { WritePath } from "./write-path.js";
+import { WritePath, damagedHere } from "./write-path.js";
 import type { RevisionSource } from "./write-path.js";
 
 /** Ready values taken in one turn; more work than that waits for the next. */
@@ -46,6 +47,8 @@ export interface ReplicaContext {
   applied(replica: Replica): void;
   roleChanged(replica: Replica): void;
   observed(replica: Replica, event: RaftEvent): void;
+  /** The replica's files are damaged: it is closed at the end of the turn. */
+  damaged(replica: Replica, error: CorruptionError): void;
 }
 
 export interface ReplicaParts {
@@ -174,7 +177,7 @@ export class Replica {
   turn(): void {
     if (this.#closed) return;
     this.writes.flush();
-    if (!this.writes.allocationPending) this.reads.allocationsResolved();
+    this.reads.allocationsResolved(this.writes.allocationsResolved);
     this.reads.flush();
     for (let i = 0; i < READY_MAX && this.raft.hasReady(); i++) this.#handle(this.raft.ready());
     if (this.raft.hasReady()) this.wake();
@@ -224,9 +227,22 @@ export class Replica {
 
   serve(read: ReadRequest, level: ReadLevel, revision: number, ageMs: number): void {
     const out = read.responder.beginAnswer(read.requestId, this.#factsOf(revision, level, ageMs));
-    const error = this.#readInto(read, level === "stale" ? revision : read.floorRevision, out);
+    const atRevision = level === "stale" ? revision : read.floorRevision;
+    const error = this.#readSound(read, atRevision, out);
     if (error === undefined) read.responder.endAnswer();
     else read.responder.failed(read.requestId, error);
+  }
+
+  answersMark(): number {
+    return this.reads.answersMark;
+  }
+
+  failAnswersFrom(mark: number, error: KvError): void {
+    this.reads.failAnswersFrom(mark, error);
+  }
+
+  damaged(error: CorruptionError): void {
+    this.#host.damaged(this, error);
   }
 
   wantClose(): void {
@@ -252,6 +268,21 @@ export class Replica {
     facts.level = level;
     facts.ageMs = Math.round(ageMs);
     return facts;
+  }
+
+  /** A read that meets a damaged block is refused, and the replica stops serving. */
+  #readSound(
+    read: ReadRequest,
+    atRevision: number,
+    out: Parameters<MvccMachine["readTransaction"]>[2],
+  ): KvError | undefined {
+    try {
+      return this.#readInto(read, atRevision, out);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.damaged(error);
+      return damagedHere();
+    }
   }
 
   #readInto(
@@ -318,6 +349,7 @@ export class Replica {
     this.#tail.reset();
     this.#host.store.log.reset(this.shardId, this.replicaId, index, staged.state.term);
     this.raft.applied(index);
+    this.writes.installed(index);
     this.#host.applied(this);
   }
 
@@ -352,7 +384,13 @@ export class Replica {
 
   /** Watchers that lag read some history; while a connection is full they are not asked again. */
   #pump(): void {
-    this.machine.hub.pump();
+    try {
+      this.machine.hub.pump();
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.damaged(error);
+      return;
+    }
     if (this.machine.hub.hasWork) this.wake();
   }
 

@@ -13,11 +13,13 @@
  */
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
+import { CorruptionError } from "../log/corruption-error.js";
 import type { Evaluation, EvaluationContext } from "../mvcc/evaluation.js";
+import type { EvaluationMark } from "../mvcc/evaluator.js";
 import type { MvccMachine } from "../mvcc/mvcc-machine.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { Transaction } from "../protocol/operations.js";
-import type { PutView } from "../protocol/put-codec.js";
+import { PutView } from "../protocol/put-codec.js";
 import type { Raft } from "../raft/raft.js";
 import type { PendingWrite, WriteRequest } from "./requests.js";
 import type { Responder } from "./responder.js";
@@ -49,6 +51,11 @@ export interface WriteHost {
   notLeading(): KvError;
   /** Hands an answer without effects to the read path, which confirms leadership first. */
   confirm(responder: Responder, requestId: number, revision: number, response: Uint8Array): void;
+  /** How many answers without effects wait for their round; and fails those after so many. */
+  answersMark(): number;
+  failAnswersFrom(mark: number, error: KvError): void;
+  /** A read met a damaged file: the replica must stop. */
+  damaged(error: CorruptionError): void;
   /** Answers an applied write. */
   acknowledge(write: PendingWrite): void;
   wake(): void;
@@ -75,8 +82,14 @@ export class WritePath {
   #head = 0;
   /** Writes that wait for revisions. */
   #queue: QueuedWrite[] = [];
-  #allocating = false;
+  /** Requests for revisions so far, and how many of them are resolved: evaluated, or failed. */
+  #allocationsBegun = 0;
+  #allocationsResolved = 0;
+  /** Where to go back to if the batch is refused; set with its first evaluation. */
+  #mark: { readonly machine: EvaluationMark; readonly answers: number } | undefined;
   #closeWanted = false;
+  /** A damaged file was met: nothing is evaluated any more. */
+  #stopped = false;
   #lostAtMs = 0;
   #clockTerm = 0;
   #clockOffsetMs = 0;
@@ -96,25 +109,26 @@ export class WritePath {
     return this.#pending.length - this.#head + this.#evaluated.length + this.#queue.length;
   }
 
-  /** Whether writes wait for revisions that were or will be asked for. */
-  get allocationPending(): boolean {
-    return this.#allocating || this.#queue.length > 0;
+  /**
+   * A read at a floor revision that arrives now must see every write that may have got a revision
+   * already: those of all requests begun so far. Later ones get larger revisions.
+   */
+  get allocationsBegun(): number {
+    return this.#allocationsBegun;
+  }
+
+  get allocationsResolved(): number {
+    return this.#allocationsResolved;
   }
 
   submitPut(responder: Responder, requestId: number, put: PutView): void {
     const refusal = this.#refusal();
     if (refusal !== undefined) return responder.failed(requestId, refusal);
     if (this.#host.revisions !== undefined) {
-      const own = Object.assign(
-        Object.create(Object.getPrototypeOf(put) as object),
-        put,
-      ) as PutView;
-      this.#enqueue({ responder, requestId, request: { kind: "put", put: own } });
+      this.#enqueue({ responder, requestId, request: { kind: "put", put: copyOfPut(put) } });
       return;
     }
-    const { machine } = this.#host;
-    this.#prepare(machine.lastEvaluatedRevision + 1);
-    this.#settle(responder, requestId, machine.evaluatePut(put, this.#context, this.#batch));
+    this.#evaluatePut(responder, requestId, put, this.#host.machine.lastEvaluatedRevision + 1);
   }
 
   submitTransaction(responder: Responder, requestId: number, transaction: Transaction): void {
@@ -158,11 +172,12 @@ export class WritePath {
     const writes = this.#evaluated;
     this.#evaluated = [];
     if (result.kind !== "accepted") {
-      this.#host.machine.dropOverlay();
       const error = refused(result.kind === "refused" ? result.reason : "notLeader", this.#host);
+      this.#takeBack(error);
       for (const write of writes) write.responder.failed(write.requestId, error);
       return;
     }
+    this.#mark = undefined;
     // An entry without a client (a close) has no write, so writes carry their place in the batch.
     for (const write of writes) {
       write.index += result.firstIndex;
@@ -171,11 +186,14 @@ export class WritePath {
     }
   }
 
-  /** Entries up to `lastIndex`, all of `term`, have been applied. */
+  /**
+   * Entries up to `lastIndex`, all of `term`, have been applied. Terms never fall along a log, so no
+   * entry of an older term can be applied any more, wherever it was proposed.
+   */
   applied(lastIndex: number, term: number): void {
     while (this.#head < this.#pending.length) {
       const write = this.#pending[this.#head]!;
-      if (write.index > lastIndex) break;
+      if (write.index > lastIndex && write.term >= term) break;
       this.#head++;
       if (write.term === term) this.#host.acknowledge(write);
       else write.responder.failed(write.requestId, overwritten());
@@ -189,11 +207,20 @@ export class WritePath {
     }
   }
 
+  /** A snapshot took the place of the log up to `index`: which entries it holds is not known. */
+  installed(index: number): void {
+    while (this.#head < this.#pending.length && this.#pending[this.#head]!.index <= index) {
+      const write = this.#pending[this.#head++]!;
+      write.responder.failed(write.requestId, fateUnknown());
+    }
+  }
+
   /** This replica no longer leads the term in which it evaluated. */
   leadershipEnded(nowMs: number): void {
     const error = this.#host.notLeading();
     this.#batch.reset();
     this.#batchCount = 0;
+    this.#mark = undefined;
     this.#host.machine.dropOverlay();
     const unproposed = this.#evaluated;
     this.#evaluated = [];
@@ -235,6 +262,7 @@ export class WritePath {
   }
 
   #refusal(): KvError | undefined {
+    if (this.#stopped) return damagedHere();
     if (!this.#leads()) return this.#host.notLeading();
     if (this.inFlightCount >= WRITES_IN_FLIGHT_MAX) {
       return notApplied("overloaded", "too many writes are in flight on this shard; try again");
@@ -244,6 +272,12 @@ export class WritePath {
 
   #prepare(revision: number): void {
     const context = this.#context;
+    if (this.#batchCount === 0) {
+      this.#mark = {
+        machine: this.#host.machine.mark(),
+        answers: this.#host.answersMark(),
+      };
+    }
     context.term = this.#host.raft.term;
     context.revision = revision;
     context.closedRevision = revision;
@@ -264,15 +298,57 @@ export class WritePath {
     return Math.floor(nowMs + this.#clockOffsetMs);
   }
 
+  /** The batch was refused: what it evaluated, and what was seen of that, was never there. */
+  #takeBack(error: KvError): void {
+    const mark = this.#mark;
+    assert(mark !== undefined, "a batch without a mark");
+    this.#mark = undefined;
+    this.#host.machine.rollback(mark.machine);
+    this.#host.failAnswersFrom(mark.answers, error);
+  }
+
   /** Evaluates a write; true where it took the revision. */
   #evaluate(write: QueuedWrite, revision: number): boolean {
+    const { responder, requestId, request } = write;
+    if (request.kind === "put") {
+      return this.#evaluatePut(responder, requestId, request.put, revision);
+    }
+    try {
+      return this.#evaluateSound(write, revision);
+    } catch (error) {
+      return this.#unsound(responder, requestId, error);
+    }
+  }
+
+  #evaluatePut(responder: Responder, requestId: number, put: PutView, revision: number): boolean {
+    this.#prepare(revision);
+    try {
+      const evaluation = this.#host.machine.evaluatePut(put, this.#context, this.#batch);
+      return this.#settle(responder, requestId, evaluation);
+    } catch (error) {
+      return this.#unsound(responder, requestId, error);
+    }
+  }
+
+  /** An evaluation met a damaged file: this batch is half made, and the replica must stop. */
+  #unsound(responder: Responder, requestId: number, error: unknown): false {
+    if (!(error instanceof CorruptionError)) throw error;
+    this.#stopped = true;
+    this.#batch.reset();
+    this.#batchCount = 0;
+    const writes = this.#evaluated;
+    this.#evaluated = [];
+    for (const write of writes) write.responder.failed(write.requestId, damagedHere());
+    responder.failed(requestId, damagedHere());
+    this.#host.damaged(error);
+    return false;
+  }
+
+  #evaluateSound(write: QueuedWrite, revision: number): boolean {
     const { machine } = this.#host;
     const { request } = write;
     this.#prepare(revision);
-    if (request.kind === "put") {
-      const evaluation = machine.evaluatePut(request.put, this.#context, this.#batch);
-      return this.#settle(write.responder, write.requestId, evaluation);
-    }
+    assert(request.kind !== "put", "a put is evaluated on its own");
     if (request.kind === "transaction") {
       const evaluation = machine.evaluateTransaction(
         request.transaction,
@@ -317,13 +393,14 @@ export class WritePath {
   /** One request for revisions at a time: what arrives meanwhile gathers for the next. */
   #allocate(): void {
     const { revisions, shardId, keyspaceId, raft } = this.#host;
-    if (revisions === undefined || this.#allocating || !this.#leads()) return;
+    if (revisions === undefined || !this.#leads()) return;
+    if (this.#allocationsBegun > this.#allocationsResolved) return;
     if (this.#queue.length === 0 && !this.#closeWanted) return;
     const count = this.#queue.length;
     const term = raft.term;
-    this.#allocating = true;
+    this.#allocationsBegun++;
     revisions.allocate({ keyspaceId, shardId, count }, (base) => {
-      this.#allocating = false;
+      this.#allocationsResolved++;
       this.#allocated(base, count, term);
       this.#host.wake();
     });
@@ -365,6 +442,25 @@ export class WritePath {
     this.#queue = [];
     for (const write of queue) write.responder.failed(write.requestId, error);
   }
+}
+
+/** A put that outlives the frame's view of it; the bytes themselves stay where they are. */
+function copyOfPut(put: PutView): PutView {
+  const copy = new PutView();
+  copy.bytes = put.bytes;
+  copy.flags = put.flags;
+  copy.leaseLow = put.leaseLow;
+  copy.leaseHigh = put.leaseHigh;
+  copy.keyOffset = put.keyOffset;
+  copy.keyLength = put.keyLength;
+  copy.valueOffset = put.valueOffset;
+  copy.valueLength = put.valueLength;
+  return copy;
+}
+
+/** The refusal of a replica whose files are damaged. */
+export function damagedHere(): KvError {
+  return notApplied("unavailable", "this replica's data is damaged; another one has to serve");
 }
 
 function overwritten(): KvError {
