@@ -17,6 +17,7 @@ import { KeyValueView, writeKeyValue } from "../protocol/key-value-codec.js";
 import type { Transaction } from "../protocol/operations.js";
 import type { PutView } from "../protocol/put-codec.js";
 import { AppliedState } from "./applied-state.js";
+import type { CountRest } from "./count-rest.js";
 import {
   EFFECT_TYPES,
   ENTRY_KINDS,
@@ -212,6 +213,16 @@ export class MvccMachine {
     const error = this.#reader.run(txn, out);
     if (error !== undefined) out.length = start;
     return error;
+  }
+
+  /** As readTransaction, but the rest of a long count is put aside, for `takeRest`. */
+  readSliced(txn: Transaction, revision: number, out: ByteWriter): KvError | undefined {
+    const refusal = this.#viewAt(revision).refusal(revision);
+    return refusal ?? this.#reader.runSliced(txn, out);
+  }
+
+  takeRest(): CountRest | undefined {
+    return this.#reader.takeRest();
   }
 
   /** A hash of the logical content at a revision that is applied and not compacted. */

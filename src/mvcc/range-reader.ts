@@ -12,13 +12,16 @@ import type { KvError } from "../protocol/errors.js";
 import { KEY_VALUE_FIXED_BYTES, KeyValueView, writeKeyValue } from "../protocol/key-value-codec.js";
 import type { RangeOperation } from "../protocol/operations.js";
 import { RANGE_RESULT_HEAD_BYTES } from "../protocol/result-codec.js";
-import type { StateView } from "./state-view.js";
+import { COUNT_SLICE_ROWS, CountRest } from "./count-rest.js";
+import type { Scan, StateView } from "./state-view.js";
 import { readRow } from "./stored-value.js";
 
 /** An answer has to fit a frame, with room for what stands before it. */
 export const ANSWER_SIZE_BYTES_MAX: number = FRAME_SIZE_BYTES_MAX - 64 * 1024;
 
 export class RangeReader {
+  /** Whether long counts are put aside, for takeRest. */
+  sliced = false;
   readonly #prefixLength: number;
   readonly #row = new KeyValueView();
   readonly #gathered = new ByteWriter(0);
@@ -27,6 +30,8 @@ export class RangeReader {
   #more = false;
   /** Where in the writer the whole answer begins: it may hold answers to others before. */
   #start = 0;
+  #countAt = 0;
+  #rest: CountRest | undefined;
 
   constructor(prefixLength: number) {
     this.#prefixLength = prefixLength;
@@ -48,6 +53,7 @@ export class RangeReader {
     const refusal = state.refusal(range.revision);
     if (refusal !== undefined) return refusal;
     const head = out.reserve(RANGE_RESULT_HEAD_BYTES);
+    this.#countAt = head + 1 - start;
     this.#count = 0;
     this.#returned = 0;
     this.#more = false;
@@ -57,6 +63,13 @@ export class RangeReader {
     writeU53(out.bytes, head + 1, this.#count);
     writeU32(out.bytes, head + 9, this.#returned);
     return undefined;
+  }
+
+  /** What is left to count of the last range, where it was read in slices. */
+  takeRest(): CountRest | undefined {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    return rest;
   }
 
   #readRows(
@@ -92,12 +105,18 @@ export class RangeReader {
     out: ByteWriter,
   ): KvError | undefined {
     const pageEnd = out.length + RANGE_RESPONSE_SIZE_BYTES;
-    const scan = state.scan(rangeOf(range), state.versionMax(range.revision));
+    // A count in slices goes on while others write: it must not see them.
+    const versionMax = Math.min(state.versionMax(range.revision), state.current);
+    const scan = state.scan(rangeOf(range), paged ? versionMax : state.versionMax(range.revision));
     let error: KvError | undefined;
+    let counted = 0;
     const stopsEarly = range.skipCount === true && !range.countOnly;
     while (error === undefined && !(stopsEarly && this.#more) && scan.next()) {
       this.#count++;
-      if (this.#more || range.countOnly) continue;
+      if (this.#more || range.countOnly) {
+        if (this.#putAside(scan, ++counted)) return undefined;
+        continue;
+      }
       readRow(scan.entry, this.#prefixLength, this.#row);
       if (!isWithinBounds(range, this.#row)) continue;
       if (this.#returned === range.limit && range.limit > 0) this.#more = true;
@@ -106,6 +125,12 @@ export class RangeReader {
     }
     scan.close();
     return error;
+  }
+
+  #putAside(scan: Scan, counted: number): boolean {
+    if (!this.sliced || counted < COUNT_SLICE_ROWS) return false;
+    this.#rest = new CountRest(scan, this.#count, this.#countAt);
+    return true;
   }
 
   #give(range: RangeOperation, out: ByteWriter): KvError | undefined {

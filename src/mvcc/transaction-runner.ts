@@ -22,6 +22,7 @@ import type {
 import { PUT_FLAGS } from "../protocol/put-codec.js";
 import { DELETE_RESULT_HEAD_BYTES } from "../protocol/result-codec.js";
 import { holds } from "./compare.js";
+import type { CountRest } from "./count-rest.js";
 import type { RowWriter } from "./row-writer.js";
 import { RangeReader, tooLarge } from "./range-reader.js";
 import type { StateView } from "./state-view.js";
@@ -53,13 +54,21 @@ export class TransactionRunner {
     this.#start = out.length;
     this.#decisions = [];
     this.#decisionAt = 0;
-    this.#paged =
-      this.#writer === undefined &&
-      txn.compares.length === 0 &&
-      txn.failure.length === 0 &&
-      txn.success.length === 1;
+    this.#paged = this.#writer === undefined && isOneRange(txn);
     this.#decide(txn);
     return this.#runBranch(txn, out);
+  }
+
+  /** As run, but a long count is put aside after a slice: `takeRest` has what is left of it. */
+  runSliced(txn: Transaction, out: ByteWriter): KvError | undefined {
+    this.#ranges.sliced = isOneRange(txn);
+    const error = this.run(txn, out);
+    this.#ranges.sliced = false;
+    return error;
+  }
+
+  takeRest(): CountRest | undefined {
+    return this.#ranges.takeRest();
   }
 
   #decide(txn: Transaction): void {
@@ -153,4 +162,9 @@ export class TransactionRunner {
     if (prevKv) writeKeyValue(out, this.#row);
     return writer.delete(entry, this.#row) ?? tooLarge(out.length - this.#start);
   }
+}
+
+/** Whether a transaction is nothing but one operation. */
+function isOneRange(txn: Transaction): boolean {
+  return txn.compares.length === 0 && txn.failure.length === 0 && txn.success.length === 1;
 }

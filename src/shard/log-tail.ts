@@ -1,15 +1,30 @@
 /**
  * Decides how much of a shard's log is kept behind what its tree has made durable. Followers that
- * lag a little are caught up from it; one that lags beyond the cap takes a snapshot instead.
+ * lag a little are caught up from it; one that lags beyond the tail takes a snapshot instead. A
+ * leader keeps more than the tail for those that are being caught up, or none would ever arrive:
+ *
+ *   a snapshot is on its way to it   → all behind the snapshot
+ *   it answers and takes appends     → all that it does not have yet
+ *
+ * How much that may become is bounded by the size of the log of all shards, not here: its owner
+ * then trims what is held, too.
  */
 import { lastIndexOf } from "../base/entry-run.js";
 import type { EntryRun } from "../base/entry-run.js";
 import type { Raft } from "../raft/raft.js";
 
+/** What decides is to be seen here; the rest of the core is not of interest. */
+export type RaftView = Pick<
+  Raft,
+  "role" | "firstIndex" | "durableIndex" | "configuration" | "progress"
+>;
+
 /** Bytes of entries kept for followers that lag. */
 const TAIL_SIZE_BYTES: number = 8 * 1024 * 1024;
 /** Marks kept: one for about every 64 KiB of entries. */
 const MARK_SIZE_BYTES: number = 64 * 1024;
+/** A follower that was silent for longer is not being caught up. */
+const ALIVE_MS = 5000;
 
 interface Mark {
   readonly lastIndex: number;
@@ -17,9 +32,21 @@ interface Mark {
   readonly totalBytes: number;
 }
 
+/** A snapshot that is on its way to a replica, or has just reached it. */
+interface Hold {
+  readonly index: number;
+  readonly untilMs: number;
+}
+
 export class LogTail {
+  readonly #ownId: number;
+  readonly #holds: Map<number, Hold> = new Map();
   #marks: Mark[] = [];
   #totalBytes = 0;
+
+  constructor(ownId: number) {
+    this.#ownId = ownId;
+  }
 
   appended(run: EntryRun): void {
     const marks = this.#marks;
@@ -32,31 +59,73 @@ export class LogTail {
 
   reset(): void {
     this.#marks = [];
+    this.#holds.clear();
+  }
+
+  /** A replica is given a snapshot that stands at `index`: what follows it is kept until then. */
+  hold(replicaId: number, index: number, untilMs: number): void {
+    this.#holds.set(replicaId, { index, untilMs });
   }
 
   /** The index up to which the log may be dropped, at most `flushedIndex`. */
-  trimmableTo(flushedIndex: number, raft: Raft, ownId: number): number {
-    let upTo = 0;
-    let dropped = 0;
-    for (const mark of this.#marks) {
-      if (mark.lastIndex > flushedIndex) break;
-      if (this.#totalBytes - mark.totalBytes < TAIL_SIZE_BYTES) break;
-      upTo = mark.lastIndex;
-      dropped++;
-    }
-    this.#marks.splice(0, dropped);
-    const needed = slowestMatch(raft, ownId);
-    return Math.max(upTo, Math.min(flushedIndex, needed));
+  trimmableTo(flushedIndex: number, raft: RaftView, nowMs: number): number {
+    const unneeded = Math.max(this.#tailStart(), this.#slowestMatch(raft));
+    return Math.min(flushedIndex, unneeded, this.heldFrom(raft, nowMs));
   }
-}
 
-/** What every follower has; a follower itself cannot know and keeps the tail. */
-function slowestMatch(raft: Raft, ownId: number): number {
-  if (raft.role !== "leader") return 0;
-  let slowest = raft.durableIndex;
-  for (const id of raft.configuration.voters) {
-    if (id === ownId) continue;
-    slowest = Math.min(slowest, raft.progress(id)?.matchIndex ?? 0);
+  /** The log behind this index is kept for replicas that are being caught up. */
+  heldFrom(raft: RaftView, nowMs: number): number {
+    let from = Number.POSITIVE_INFINITY;
+    if (raft.role !== "leader") return from;
+    for (const id of this.#others(raft)) {
+      const index = this.#neededFrom(id, raft, nowMs);
+      // Where the log begins later already, this replica takes a snapshot whatever is kept.
+      if (index >= raft.firstIndex - 1) from = Math.min(from, index);
+    }
+    return from;
   }
-  return slowest;
+
+  trimmed(index: number): void {
+    let dropped = 0;
+    while (dropped < this.#marks.length && this.#marks[dropped]!.lastIndex <= index) dropped++;
+    if (dropped > 0) this.#marks.splice(0, dropped);
+  }
+
+  #tailStart(): number {
+    let index = 0;
+    for (const mark of this.#marks) {
+      if (this.#totalBytes - mark.totalBytes < TAIL_SIZE_BYTES) break;
+      index = mark.lastIndex;
+    }
+    return index;
+  }
+
+  /** What every other replica has; a follower cannot know and keeps the tail. */
+  #slowestMatch(raft: RaftView): number {
+    if (raft.role !== "leader") return 0;
+    let slowest = raft.durableIndex;
+    for (const id of this.#others(raft)) {
+      slowest = Math.min(slowest, raft.progress(id)?.matchIndex ?? 0);
+    }
+    return slowest;
+  }
+
+  #neededFrom(id: number, raft: RaftView, nowMs: number): number {
+    const progress = raft.progress(id);
+    if (progress === undefined) return Number.POSITIVE_INFINITY;
+    const hold = this.#holds.get(id);
+    if (hold !== undefined && nowMs < hold.untilMs) {
+      return Math.max(hold.index, progress.matchIndex);
+    }
+    this.#holds.delete(id);
+    const isFollowing = progress.state === "replicate" && nowMs - progress.lastHeardMs < ALIVE_MS;
+    return isFollowing ? progress.matchIndex : Number.POSITIVE_INFINITY;
+  }
+
+  #others(raft: RaftView): Set<number> {
+    const { voters, outgoing, learners } = raft.configuration;
+    const ids = new Set([...voters, ...outgoing, ...learners]);
+    ids.delete(this.#ownId);
+    return ids;
+  }
 }

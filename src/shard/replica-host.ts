@@ -9,7 +9,6 @@ import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import type { CorruptionError } from "../log/corruption-error.js";
 import type { RecoveredShard } from "../log/log-types.js";
-import type { FlushedState } from "../lsm/entry.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import type { Message } from "../raft/message.js";
 import type { RaftEvent } from "../raft/types.js";
@@ -20,7 +19,7 @@ import { Replica } from "./replica.js";
 import type { ReplicaContext } from "./replica.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { sendSnapshot } from "./snapshot-sender.js";
-import type { BulkTransport } from "./snapshot-sender.js";
+import type { BulkTransport, SnapshotTarget } from "./snapshot-sender.js";
 import type { RevisionSource } from "./write-path.js";
 
 /** Messages to other nodes. */
@@ -34,6 +33,8 @@ export interface ReplicaTransport extends BulkTransport {
 
 /** Who is told what happens to replicas. */
 export interface ReplicaObserver {
+  /** It was closed because its data are damaged. */
+  replicaDamaged(replica: Replica): void;
   roleChanged(replica: Replica): void;
   applied(replica: Replica): void;
   raftEvent(replica: Replica, event: RaftEvent): void;
@@ -47,6 +48,10 @@ interface Persisting {
 }
 
 const SNAPSHOT_RETRY_MS = 500;
+/** A snapshot that was taken in whole is installed and acknowledged within this time. */
+const SNAPSHOT_INSTALL_MS = 10_000;
+/** How often logs are looked at: followers catch up, and are given up, without any flush. */
+const TRIM_INTERVAL_MS = 1000;
 
 export class ReplicaHost implements ReplicaContext {
   readonly store: Store;
@@ -57,6 +62,8 @@ export class ReplicaHost implements ReplicaContext {
   readonly #transport: ReplicaTransport;
   readonly #observer: ReplicaObserver;
   readonly #replicas: Map<number, Replica> = new Map();
+  /** Shards whose replica stays closed while this node runs, and why. */
+  readonly #damaged: Map<number, string> = new Map();
   readonly #sending: Set<string> = new Set();
   readonly #runTurn = (): void => this.#turn();
   #work: Replica[] = [];
@@ -70,6 +77,7 @@ export class ReplicaHost implements ReplicaContext {
   #timer: Timer | undefined;
   #closed = false;
   #nowMs = 0;
+  #trimDueMs = 0;
 
   constructor(
     env: Env,
@@ -85,11 +93,13 @@ export class ReplicaHost implements ReplicaContext {
     this.#observer = parts.observer;
     this.snapshots = new SnapshotReceiver(store, (shardId) => this.#replicas.get(shardId));
     store.observe({
-      flushed: (shardId, state) => this.#treeFlushed(shardId, state),
+      flushed: (shardId) => this.#treeFlushed(shardId),
       flushWanted: (shardId) => {
         const replica = this.#replicas.get(shardId);
         if (replica !== undefined) this.schedule(replica);
       },
+      trimWanted: (shardId, upTo, evenHeld) =>
+        this.#replicas.get(shardId)?.releaseLog(upTo, evenHeld) ?? false,
       treeDamaged: (shardId, error) => this.#treeDamaged(shardId, error),
     });
     this.#scheduleTick();
@@ -97,6 +107,17 @@ export class ReplicaHost implements ReplicaContext {
 
   get replicas(): Iterable<Replica> {
     return this.#replicas.values();
+  }
+
+  get damaged(): ReadonlyMap<number, string> {
+    return this.#damaged;
+  }
+
+  /** This node's replica may have lost what it acknowledged: it is not opened in this run. */
+  keepClosed(shardId: number, reason: string): void {
+    if (this.#damaged.has(shardId)) return;
+    this.#damaged.set(shardId, reason);
+    this.#env.tracer.trace("error", "a replica is damaged and stays closed", { shardId, reason });
   }
 
   replica(shardId: number): Replica | undefined {
@@ -211,7 +232,7 @@ export class ReplicaHost implements ReplicaContext {
       replica.raft.snapshotSent(to, ok);
       this.schedule(replica);
     };
-    sendSnapshot(this.store, this.#transport, target, ++this.#transfers).then(
+    this.#stream(replica, target).then(
       () => done(true),
       (error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);
@@ -229,6 +250,21 @@ export class ReplicaHost implements ReplicaContext {
     this.snapshots.close();
     for (const replica of this.#replicas.values()) replica.close();
     this.#observer.turnEnded();
+  }
+
+  /** Streams a snapshot; the log behind it is kept until its receiver has installed it. */
+  async #stream(replica: Replica, target: SnapshotTarget): Promise<void> {
+    const checkpoint = await this.store.checkpointTree(target.shardId);
+    const { index } = checkpoint.state;
+    let heldUntilMs = 0;
+    replica.holdLog(target.toReplica, index, Number.POSITIVE_INFINITY);
+    try {
+      await sendSnapshot(checkpoint, this.#transport, target, ++this.#transfers);
+      heldUntilMs = this.nowMs() + SNAPSHOT_INSTALL_MS;
+    } finally {
+      replica.holdLog(target.toReplica, index, heldUntilMs);
+      checkpoint.release();
+    }
   }
 
   /** Followers take turns by their place among the replicas, so that votes do not split. */
@@ -262,13 +298,22 @@ export class ReplicaHost implements ReplicaContext {
     let deadlineMs = Number.POSITIVE_INFINITY;
     for (const replica of work) {
       replica.scheduled = false;
-      replica.turn();
+      this.#turnOf(replica);
       deadlineMs = Math.min(deadlineMs, replica.raft.nextDeadlineMs());
     }
     this.#wakeAt(deadlineMs);
     this.#commit();
     this.#transport.flush();
     this.#observer.turnEnded();
+  }
+
+  /** When the store has failed the node is being stopped: what follows from that is no crash. */
+  #turnOf(replica: Replica): void {
+    try {
+      replica.turn();
+    } catch (error) {
+      if (!this.store.failed) throw error;
+    }
   }
 
   /** One write and one sync for everything the replicas handed to the log in this turn. */
@@ -331,27 +376,33 @@ export class ReplicaHost implements ReplicaContext {
         if (this.#closed) return;
         this.#nowMs = this.nowMs();
         for (const replica of this.#replicas.values()) replica.tick(this.#nowMs);
+        this.#trimLogs();
         this.#scheduleTick();
       });
     });
   }
 
-  #treeFlushed(shardId: number, state: FlushedState): void {
+  #trimLogs(): void {
+    if (this.#nowMs < this.#trimDueMs) return;
+    this.#trimDueMs = this.#nowMs + TRIM_INTERVAL_MS;
+    for (const replica of this.#replicas.values()) replica.trimLog();
+  }
+
+  #treeFlushed(shardId: number): void {
     if (this.#closed) return;
     const replica = this.#replicas.get(shardId);
     if (replica === undefined) return;
-    replica.treeFlushed(state);
+    replica.trimLog();
     this.schedule(replica);
   }
 
   #treeDamaged(shardId: number, error: Error): void {
-    this.#env.tracer.trace("error", "a tree is damaged; its replica stops serving", {
-      shardId,
-      reason: error.message,
-    });
+    this.keepClosed(shardId, error.message);
     const replica = this.#replicas.get(shardId);
     if (replica === undefined) return;
     this.#replicas.delete(shardId);
+    this.snapshots.drop(shardId);
     replica.close();
+    this.#observer.replicaDamaged(replica);
   }
 }

@@ -9,7 +9,7 @@
 import { assert, must } from "../base/assert.js";
 import { lastIndexOf, ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
 import type { EntryRun } from "../base/entry-run.js";
-import { readU32 } from "../base/coding.js";
+import { ByteWriter, readU32 } from "../base/coding.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
@@ -18,6 +18,7 @@ import type { ShardDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import type { ReadLevel } from "../protocol/key-value.js";
+import type { Transaction } from "../protocol/operations.js";
 import { encodeConfiguration } from "../raft/configuration-codec.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
@@ -27,6 +28,7 @@ import { ReadPath } from "./read-path.js";
 import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
 import type { AnswerFacts, Responder } from "./responder.js";
 import { LogTail } from "./log-tail.js";
+import { LongReads } from "./long-reads.js";
 import type { StagedSnapshot } from "./snapshot-messages.js";
 import { WritePath, damagedHere } from "./write-path.js";
 import type { RevisionSource } from "./write-path.js";
@@ -73,7 +75,9 @@ export class Replica {
   scheduled = false;
   readonly #host: ReplicaContext;
   readonly #facts: AnswerFacts;
-  readonly #tail = new LogTail();
+  readonly #longReads = new LongReads();
+  readonly #body = new ByteWriter(4096);
+  readonly #tail: LogTail;
   #role: Raft["role"];
   #leaderId: number;
   #staged: StagedSnapshot | undefined;
@@ -90,6 +94,7 @@ export class Replica {
     this.shardId = descriptor.shardId;
     this.keyspaceId = descriptor.keyspaceId;
     this.replicaId = replicaId;
+    this.#tail = new LogTail(replicaId);
     this.raft = parts.raft;
     this.tree = parts.tree;
     this.revisions = parts.revisions;
@@ -182,19 +187,32 @@ export class Replica {
     for (let i = 0; i < READY_MAX && this.raft.hasReady(); i++) this.#handle(this.raft.ready());
     if (this.raft.hasReady()) this.wake();
     this.#dropUnwanted();
+    if (this.#longReads.pending) this.#countOn();
     if (this.machine.hub.hasWork) this.#pump();
     this.#host.store.maybeFlush(this.tree, () => this.flushedState());
   }
 
-  /** The tree's content up to `state` is durable: the log behind it may go. */
-  treeFlushed(state: FlushedState): void {
-    const upTo = Math.min(
-      state.index,
-      this.#tail.trimmableTo(state.index, this.raft, this.replicaId),
-    );
-    if (upTo < this.raft.firstIndex) return;
-    this.raft.compactTo(upTo);
-    this.#host.store.log.trim(this.shardId, upTo);
+  /** Drops what nobody needs of the log behind the tree; after a flush, and from time to time. */
+  trimLog(): void {
+    const flushedIndex = this.tree.flushed.index;
+    this.#trimTo(this.#tail.trimmableTo(flushedIndex, this.raft, this.clockMs()));
+  }
+
+  /**
+   * The node's log is too large and this shard keeps the oldest of it: drops its entries up to
+   * `upTo`, the tail included, and where `evenHeld` also what replicas are being caught up from.
+   * Returns whether they are, or soon will be, gone.
+   */
+  releaseLog(upTo: number, evenHeld: boolean): boolean {
+    if (this.#closed || upTo > this.tree.flushed.index) return false;
+    if (!evenHeld && upTo > this.#tail.heldFrom(this.raft, this.clockMs())) return false;
+    this.#trimTo(upTo);
+    return true;
+  }
+
+  /** A replica is given a snapshot that stands at `index`: the log behind it is kept meanwhile. */
+  holdLog(replicaId: number, index: number, untilMs: number): void {
+    this.#tail.hold(replicaId, index, untilMs);
   }
 
   flushedState(): FlushedState {
@@ -226,11 +244,38 @@ export class Replica {
   }
 
   serve(read: ReadRequest, level: ReadLevel, revision: number, ageMs: number): void {
-    const out = read.responder.beginAnswer(read.requestId, this.#factsOf(revision, level, ageMs));
     const atRevision = level === "stale" ? revision : read.floorRevision;
-    const error = this.#readSound(read, atRevision, out);
+    const facts = this.#factsOf(revision, level, ageMs);
+    if (read.transaction !== undefined) {
+      this.#serveTransaction(read, read.transaction, atRevision, facts);
+      return;
+    }
+    const out = read.responder.beginAnswer(read.requestId, facts);
+    const error = this.#readKey(read, atRevision, out);
     if (error === undefined) read.responder.endAnswer();
     else read.responder.failed(read.requestId, error);
+  }
+
+  /** Reads into a writer of its own first, for a long count is completed in later turns. */
+  #serveTransaction(
+    read: ReadRequest,
+    transaction: Transaction,
+    atRevision: number,
+    facts: AnswerFacts,
+  ): void {
+    const { responder, requestId } = read;
+    const body = this.#body;
+    const error = this.#readBody(transaction, atRevision);
+    if (error !== undefined) return responder.failed(requestId, error);
+    const rest = this.machine.takeRest();
+    if (rest !== undefined) {
+      this.#longReads.add({ responder, requestId, facts: { ...facts }, body: body.copy(), rest });
+      this.wake();
+      return;
+    }
+    const out = responder.beginAnswer(requestId, facts);
+    out.slice(body.bytes, 0, body.length);
+    responder.endAnswer();
   }
 
   answersMark(): number {
@@ -254,6 +299,7 @@ export class Replica {
     this.#closed = true;
     this.writes.abandon();
     this.reads.abandon();
+    this.#longReads.abandon(notApplied("closed", "the replica is closed"));
     this.#staged?.install.abort();
   }
 
@@ -271,38 +317,38 @@ export class Replica {
   }
 
   /** A read that meets a damaged block is refused, and the replica stops serving. */
-  #readSound(
-    read: ReadRequest,
-    atRevision: number,
-    out: Parameters<MvccMachine["readTransaction"]>[2],
-  ): KvError | undefined {
+  #unsound(error: unknown): KvError {
+    if (!(error instanceof CorruptionError)) throw error;
+    this.damaged(error);
+    return damagedHere();
+  }
+
+  #readBody(transaction: Transaction, atRevision: number): KvError | undefined {
     try {
-      return this.#readInto(read, atRevision, out);
+      this.#body.reset();
+      return this.machine.readSliced(transaction, atRevision, this.#body);
     } catch (error) {
-      if (!(error instanceof CorruptionError)) throw error;
-      this.damaged(error);
-      return damagedHere();
+      return this.#unsound(error);
     }
   }
 
-  #readInto(
-    read: ReadRequest,
-    atRevision: number,
-    out: Parameters<MvccMachine["readTransaction"]>[2],
-  ): KvError | undefined {
-    const { machine } = this;
-    if (read.transaction !== undefined) {
-      return machine.readTransaction(read.transaction, atRevision, out);
+  #countOn(): void {
+    try {
+      this.#longReads.step();
+    } catch (error) {
+      this.#longReads.abandon(this.#unsound(error));
     }
+    if (this.#longReads.pending) this.wake();
+  }
+
+  #readKey(read: ReadRequest, atRevision: number, out: ByteWriter): KvError | undefined {
     const revision = read.revision > 0 ? read.revision : atRevision;
-    return machine.readGet(
-      read.bytes,
-      read.keyOffset,
-      read.keyLength,
-      revision,
-      read.keysOnly,
-      out,
-    );
+    const { bytes, keyOffset, keyLength, keysOnly } = read;
+    try {
+      return this.machine.readGet(bytes, keyOffset, keyLength, revision, keysOnly, out);
+    } catch (error) {
+      return this.#unsound(error);
+    }
   }
 
   #handle(ready: Ready): void {
@@ -345,6 +391,9 @@ export class Replica {
     assert(staged !== undefined && staged.state.index === index, "no staged snapshot to install");
     this.#staged = undefined;
     this.tree = staged.install.finish(staged.state, staged.files);
+    this.#longReads.abandon(
+      notApplied("unavailable", "the replica was replaced by a snapshot while it read"),
+    );
     this.machine.reset(this.tree, staged.state);
     this.#tail.reset();
     this.#host.store.log.reset(this.shardId, this.replicaId, index, staged.state.term);
@@ -380,6 +429,13 @@ export class Replica {
       this.reads.leadershipEnded();
     }
     this.#host.roleChanged(this);
+  }
+
+  #trimTo(index: number): void {
+    if (index < this.raft.firstIndex) return;
+    this.raft.compactTo(index);
+    this.#tail.trimmed(index);
+    this.#host.store.log.trim(this.shardId, index);
   }
 
   /** Watchers that lag read some history; while a connection is full they are not asked again. */

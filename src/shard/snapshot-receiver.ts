@@ -1,8 +1,11 @@
 /**
  * Takes in Raft snapshots: stages the files as their chunks arrive, and offers the whole to the
  * replica. Nothing of the replica changes before all of it is here; the core decides then, by term
- * and index, whether it still wants it.
+ * and index, whether it still wants it. What the disk does not take is refused, with the reason,
+ * and what came of it is removed; the sender tries again later.
  */
+import { DiskError } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
 import type { Message } from "../raft/message.js";
 import type { TreeInstall } from "../store/tree-install.js";
 import type { Store } from "../store/store.js";
@@ -46,20 +49,49 @@ export class SnapshotReceiver {
   chunk(chunk: SnapshotChunk): SnapshotAnswer {
     const transfer = this.#transfers.get(chunk.shardId);
     if (transfer?.begin.transfer !== chunk.transfer) return { refused: "no such transfer" };
-    transfer.install.writeChunk(chunk.fileIndex, chunk.offset, chunk.bytes);
-    return OK;
+    return this.#attempt(chunk.shardId, () => {
+      transfer.install.writeChunk(chunk.fileIndex, chunk.offset, chunk.bytes);
+    });
   }
 
   end(end: SnapshotEnd): SnapshotAnswer {
     const transfer = this.#transfers.get(end.shardId);
     if (transfer?.begin.transfer !== end.transfer) return { refused: "no such transfer" };
-    this.#transfers.delete(end.shardId);
     const replica = this.#replica(end.shardId);
     if (replica === undefined) {
-      transfer.install.abort();
+      this.drop(end.shardId);
       return { refused: "the replica is gone" };
     }
-    const { begin, install } = transfer;
+    return this.#attempt(end.shardId, () => {
+      transfer.install.prepare(transfer.begin.files);
+      this.#transfers.delete(end.shardId);
+      this.#offer(replica, transfer);
+    });
+  }
+
+  /** Gives up what has come for a shard. */
+  drop(shardId: number): void {
+    this.#transfers.get(shardId)?.install.abort();
+    this.#transfers.delete(shardId);
+  }
+
+  close(): void {
+    for (const transfer of this.#transfers.values()) transfer.install.abort();
+    this.#transfers.clear();
+  }
+
+  #attempt(shardId: number, step: () => void): SnapshotAnswer {
+    try {
+      step();
+      return OK;
+    } catch (error) {
+      this.drop(shardId);
+      if (!(error instanceof DiskError || error instanceof CorruptionError)) throw error;
+      return { refused: error.message };
+    }
+  }
+
+  #offer(replica: Replica, { begin, install }: Transfer): void {
     const { state, files } = begin;
     const message: Message = {
       kind: "installSnapshot",
@@ -69,11 +101,5 @@ export class SnapshotReceiver {
       mark: { index: state.index, term: state.term, configuration: configurationOf(state) },
     };
     replica.offerSnapshot({ message, state, files, install });
-    return OK;
-  }
-
-  close(): void {
-    for (const transfer of this.#transfers.values()) transfer.install.abort();
-    this.#transfers.clear();
   }
 }

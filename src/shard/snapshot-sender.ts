@@ -6,7 +6,6 @@
 import { SNAPSHOT_CHUNK_SIZE_BYTES } from "../base/limits.js";
 import type { ByteWriter } from "../base/coding.js";
 import { decodeConfiguration } from "../raft/configuration-codec.js";
-import type { Store } from "../store/store.js";
 import type { TreeCheckpoint } from "../store/tree-checkpoint.js";
 import { encodeSnapshotChunk } from "./snapshot-messages.js";
 import type { SnapshotAnswer, SnapshotBegin, SnapshotEnd } from "./snapshot-messages.js";
@@ -18,6 +17,9 @@ export interface BulkTransport {
   snapshotEnd(nodeId: number, end: SnapshotEnd): Promise<SnapshotAnswer>;
 }
 
+/** The files to send, as they are. */
+export type SnapshotSource = Pick<TreeCheckpoint, "state" | "files" | "readChunk">;
+
 export interface SnapshotTarget {
   readonly shardId: number;
   readonly nodeId: number;
@@ -26,48 +28,44 @@ export interface SnapshotTarget {
   readonly term: number;
 }
 
-/** Sends one snapshot; resolves when it is installed, rejects when it is not. */
-export async function sendSnapshot(
-  store: Store,
-  bulk: BulkTransport,
-  target: SnapshotTarget,
-  transfer: number,
-): Promise<void> {
-  const checkpoint = await store.checkpointTree(target.shardId);
-  try {
-    const begin = await bulk.snapshotBegin(target.nodeId, {
-      shardId: target.shardId,
-      transfer,
-      fromReplica: target.fromReplica,
-      toReplica: target.toReplica,
-      term: target.term,
-      state: checkpoint.state,
-      files: checkpoint.files,
-    });
-    accepted(begin);
-    for (let i = 0; i < checkpoint.files.length; i++) {
-      await sendFile(bulk, target, transfer, { checkpoint, fileIndex: i });
-    }
-    const { shardId } = target;
-    accepted(await bulk.snapshotEnd(target.nodeId, { shardId, transfer }));
-  } finally {
-    checkpoint.release();
-  }
+/** Chunks of a transfer that are on their way at once: the next one is read meanwhile. */
+const CHUNKS_IN_FLIGHT = 8;
+
+interface ChunkPlace {
+  readonly fileIndex: number;
+  readonly offset: number;
 }
 
-async function sendFile(
+/** Sends one snapshot; resolves when it is taken in whole, rejects when it is not. */
+export async function sendSnapshot(
+  source: SnapshotSource,
   bulk: BulkTransport,
   target: SnapshotTarget,
   transfer: number,
-  part: { readonly checkpoint: TreeCheckpoint; readonly fileIndex: number },
 ): Promise<void> {
-  const { checkpoint, fileIndex } = part;
-  const { sizeBytes } = checkpoint.files[fileIndex]!.file;
-  const { shardId } = target;
-  for (let offset = 0; offset < sizeBytes; offset += SNAPSHOT_CHUNK_SIZE_BYTES) {
-    const bytes = checkpoint.readChunk(fileIndex, offset, SNAPSHOT_CHUNK_SIZE_BYTES);
-    const chunk = { shardId, transfer, fileIndex, offset, bytes };
-    accepted(await bulk.snapshotChunk(target.nodeId, (out) => encodeSnapshotChunk(out, chunk)));
+  const { shardId, nodeId, fromReplica, toReplica, term } = target;
+  const { state, files } = source;
+  const begin = { shardId, transfer, fromReplica, toReplica, term, state, files };
+  accepted(await bulk.snapshotBegin(nodeId, begin));
+  const places = placesOf(files);
+  const send = async (): Promise<void> => {
+    // Leaving the loop by an error ends the generator, so that all others end with it.
+    for (const { fileIndex, offset } of places) {
+      const bytes = source.readChunk(fileIndex, offset, SNAPSHOT_CHUNK_SIZE_BYTES);
+      const chunk = { shardId, transfer, fileIndex, offset, bytes };
+      accepted(await bulk.snapshotChunk(nodeId, (out) => encodeSnapshotChunk(out, chunk)));
+    }
+  };
+  await Promise.all(Array.from({ length: CHUNKS_IN_FLIGHT }, send));
+  accepted(await bulk.snapshotEnd(nodeId, { shardId, transfer }));
+}
+
+/** Where the chunks of all files begin. */
+function* placesOf(files: SnapshotSource["files"]): Generator<ChunkPlace> {
+  for (const [fileIndex, { file }] of files.entries()) {
+    for (let offset = 0; offset < file.sizeBytes; offset += SNAPSHOT_CHUNK_SIZE_BYTES) {
+      yield { fileIndex, offset };
+    }
   }
 }
 
