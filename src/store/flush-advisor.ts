@@ -1,16 +1,21 @@
 /**
  * Says which trees should be flushed although their own memtable is not full: the one that keeps
  * the oldest segment of the log, and the largest ones when all memtables together take too much.
+ * Where the one that keeps the oldest segment is flushed, it is told to trim, however little it has:
+ *
+ *   flush wanted → flushed → trim wanted → trimmed, durably → the next shard, or the next segment
+ *
+ * Each step begins when the one before has ended, so that many idle shards take little time.
  */
+import type { LogPin } from "../log/log-types.js";
 import type { Tree } from "../lsm/tree.js";
 import type { StoreCore } from "./store-core.js";
-
-/** So many segments are no burden yet. */
-const SEGMENTS_EASY = 4;
 
 export class FlushAdvisor {
   readonly #core: StoreCore;
   readonly #wanted: Set<Tree> = new Set();
+  /** A trim that was asked for is on its way to the disk. */
+  #isTrimming = false;
   /** Whether the memtables take more than their budget: proposals should wait. */
   isMemoryFull = false;
 
@@ -26,7 +31,7 @@ export class FlushAdvisor {
     this.#wanted.delete(tree);
   }
 
-  /** Looks at log and memory; called a few times a second. */
+  /** Looks at log and memory; called a few times a second, and after each flush. */
   review(): void {
     if (this.#core.hasFailed) return;
     this.#reviewLog();
@@ -36,12 +41,28 @@ export class FlushAdvisor {
   }
 
   #reviewLog(): void {
-    const pin = this.#core.log.oldestPinned();
-    if (pin === undefined || this.#core.log.stats().segments <= SEGMENTS_EASY) return;
-    const tree = this.#core.trees.get(pin.shardId);
-    // Where the flush is done or under way already, it is not this tree's memory that keeps it.
-    if (tree === undefined || tree.flushed.index >= pin.index || tree.frozen.length > 0) return;
-    this.#wanted.add(tree);
+    const { log, settings, trees } = this.#core;
+    const pin = log.oldestPinned();
+    const { segments } = log.stats();
+    if (pin === undefined || segments <= settings.logSegmentsMax) return;
+    const tree = trees.get(pin.shardId);
+    if (tree === undefined) return;
+    if (tree.flushed.index >= pin.index) this.#trim(pin);
+    else if (tree.frozen.length === 0) this.#wanted.add(tree);
+  }
+
+  #trim(pin: LogPin): void {
+    const { log, observer, settings } = this.#core;
+    if (this.#isTrimming || observer === undefined) return;
+    const { sizeBytes, full } = log.stats();
+    const evenHeld = full || sizeBytes > settings.logBytesHeldMax;
+    if (!observer.trimWanted(pin.shardId, pin.index, evenHeld)) return;
+    this.#isTrimming = true;
+    log.commit(() => {
+      this.#isTrimming = false;
+      const next = log.oldestPinned();
+      if (next?.shardId !== pin.shardId || next.index !== pin.index) this.review();
+    });
   }
 
   #reviewMemory(): void {

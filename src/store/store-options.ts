@@ -8,6 +8,10 @@ export interface StoreOptions {
   /** When all memtables together pass half of this, the largest trees are flushed. */
   readonly memtablesBytesMax?: number | undefined;
   readonly blockCacheBytes?: number | undefined;
+  /** With more segments of the log than this, the shard that keeps the oldest is to let go of it. */
+  readonly logSegmentsMax?: number | undefined;
+  /** With a larger log than this, it is trimmed even while replicas are caught up from it. */
+  readonly logBytesHeldMax?: number | undefined;
   readonly logOptions?: Partial<SharedLogOptions> | undefined;
   readonly compaction?: CompactionOptions | undefined;
   /**
@@ -34,6 +38,12 @@ export interface StoreObserver {
    * of the memory: call maybeFlush, even if nothing was applied.
    */
   flushWanted(shardId: number): void;
+  /**
+   * The log is too large, and this shard, flushed up to there, keeps the oldest segment by its
+   * entries up to `upToIndex`: trim it, and where `evenHeld`, whoever may still need them. Returns
+   * whether the log was told so.
+   */
+  trimWanted(shardId: number, upToIndex: number, evenHeld: boolean): boolean;
   /** A file of this tree is damaged: the replica must stop serving and be refilled. */
   treeDamaged(shardId: number, error: Error): void;
 }
@@ -43,6 +53,8 @@ export interface StoreSettings {
   readonly memtableBytesMax: number;
   readonly memtablesBytesMax: number;
   readonly blockCacheBytes: number;
+  readonly logSegmentsMax: number;
+  readonly logBytesHeldMax: number;
   readonly compactionEnabled: boolean;
   readonly compactionFanIn: number;
   readonly compactionRunsMax: number;
@@ -59,6 +71,8 @@ export function settingsOf(options: StoreOptions): StoreSettings {
     memtableBytesMax: options.memtableBytesMax ?? 16 * MIB,
     memtablesBytesMax: options.memtablesBytesMax ?? 128 * MIB,
     blockCacheBytes: options.blockCacheBytes ?? 64 * MIB,
+    logSegmentsMax: options.logSegmentsMax ?? 4,
+    logBytesHeldMax: options.logBytesHeldMax ?? 512 * MIB,
     compactionEnabled: compaction.enabled ?? true,
     compactionFanIn: fanIn,
     compactionRunsMax: fanIn * 3,

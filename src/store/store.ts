@@ -79,6 +79,7 @@ export class Store {
     this.#compactor = new Compactor(core);
     this.#flusher = new Flusher(core, (tree) => {
       this.#advisor.forget(tree);
+      this.#advisor.review();
       this.#compactor.consider(tree);
     });
     this.#advisor = new FlushAdvisor(core);

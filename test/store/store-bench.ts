@@ -43,6 +43,7 @@ export async function openStore(
   store.observe({
     flushed: (shardId, state) => store.log.trim(shardId, state.index),
     flushWanted: () => undefined,
+    trimWanted: () => false,
     treeDamaged: () => undefined,
   });
   return opened;

@@ -220,6 +220,7 @@ describe("store", () => {
     store.observe({
       flushed: () => undefined,
       flushWanted: () => undefined,
+      trimWanted: () => false,
       treeDamaged: (shardId) => damaged.push(shardId),
     });
     await fill(store, 20, 10);
