@@ -43,6 +43,8 @@ export interface ReadHost {
   wake(): void;
 }
 
+const NO_ANSWERS: readonly ConfirmedAnswer[] = [];
+
 interface HeldRead {
   readonly request: ReadRequest;
   readonly barrier: number;
@@ -149,24 +151,28 @@ export class ReadPath {
     failAnswers(this.#answers.splice(mark), error);
   }
 
-  /** End of turn: begins a round for what gathered. */
-  flush(): void {
-    const waiting = this.#gathered.length + this.#answers.length > 0 || this.#probeWanted;
+  /**
+   * End of turn: begins a round for what gathered. Answers without effects take part once everything
+   * that was evaluated before them is in the log, whose end they then wait for.
+   */
+  flush(allProposed: boolean): void {
+    const answers = allProposed ? this.#answers : NO_ANSWERS;
+    const waiting = this.#gathered.length + answers.length > 0 || this.#probeWanted;
     if (!waiting || this.#rounds.length >= ROUNDS_MAX) return;
     const context = this.#nextContext++;
     const lastIndex = this.#host.raft.lastIndex;
-    for (const answer of this.#answers) answer.minIndex = lastIndex;
+    for (const answer of answers) answer.minIndex = lastIndex;
     this.#rounds.push({
       context,
       startedMs: this.#host.clockMs(),
       reads: this.#gathered,
-      answers: this.#answers,
+      answers: [...answers],
       probe: true,
       index: -1,
     });
     this.#probeWanted = false;
     this.#gathered = [];
-    this.#answers = [];
+    if (allProposed) this.#answers = [];
     this.#host.raft.readIndex(context);
   }
 

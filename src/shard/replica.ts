@@ -50,7 +50,7 @@ export interface ReplicaContext {
   roleChanged(replica: Replica): void;
   observed(replica: Replica, event: RaftEvent): void;
   /** The replica's files are damaged: it is closed at the end of the turn. */
-  damaged(replica: Replica, error: CorruptionError): void;
+  replicaDamaged(replica: Replica, error: CorruptionError): void;
 }
 
 export interface ReplicaParts {
@@ -181,10 +181,10 @@ export class Replica {
   /** The work of a turn. Called by the host only. */
   turn(): void {
     if (this.#closed) return;
-    this.writes.flush();
-    this.reads.allocationsResolved(this.writes.allocationsResolved);
-    this.reads.flush();
+    this.#flush();
     for (let i = 0; i < READY_MAX && this.raft.hasReady(); i++) this.#handle(this.raft.ready());
+    // What was committed just now may make room for the batch that gathered meanwhile.
+    if (this.writes.holding) this.#flush();
     if (this.raft.hasReady()) this.wake();
     this.#dropUnwanted();
     if (this.#longReads.pending) this.#countOn();
@@ -287,7 +287,7 @@ export class Replica {
   }
 
   damaged(error: CorruptionError): void {
-    this.#host.damaged(this, error);
+    this.#host.replicaDamaged(this, error);
   }
 
   wantClose(): void {
@@ -305,6 +305,13 @@ export class Replica {
 
   describe(): string {
     return `shard ${this.shardId} replica ${this.replicaId}: ${this.raft.describe()}`;
+  }
+
+  #flush(): void {
+    this.writes.flush();
+    const allProposed = !this.writes.holding;
+    if (allProposed) this.reads.allocationsResolved(this.writes.allocationsResolved);
+    this.reads.flush(allProposed);
   }
 
   #factsOf(revision: number, level: ReadLevel, ageMs: number): AnswerFacts {

@@ -26,6 +26,10 @@ import type { Responder } from "./responder.js";
 
 /** How long a proposed write waits for news after leadership was lost. */
 const FATE_WAIT_MS = 1500;
+/** Batches of a shard under way at once; bench: cluster --work put. */
+const BATCHES_IN_FLIGHT_MAX = 2;
+/** A batch of this size is proposed whatever is under way. */
+const BATCH_SIZE_BYTES: number = 256 * 1024;
 /** A replica with more writes than this in flight asks its clients to come back later. */
 const WRITES_IN_FLIGHT_MAX = 20_000;
 
@@ -75,6 +79,8 @@ export class WritePath {
   readonly #batch = new ByteWriter(16 * 1024);
   readonly #context: Writable<EvaluationContext>;
   #batchCount = 0;
+  /** Last indexes of proposed batches that were not committed when last looked at. */
+  #batchEnds: number[] = [];
   /** Writes evaluated into the batch, in order. */
   #evaluated: PendingWrite[] = [];
   /** Proposed writes in log order; the first still unanswered one is at #head. */
@@ -159,11 +165,24 @@ export class WritePath {
     this.#host.wake();
   }
 
-  /** End of turn: asks for revisions and proposes what was evaluated. */
+  /** Whether evaluated writes wait for an earlier batch to be committed. */
+  get holding(): boolean {
+    return this.#batchCount > 0;
+  }
+
+  /**
+   * End of turn: asks for revisions and proposes what was evaluated. While batches are under way
+   * the next one gathers, so that the fixed cost of a batch is shared by more writes as load rises.
+   */
   flush(): void {
     this.#allocate();
     if (this.#batchCount === 0) return;
     const { raft } = this.#host;
+    while (this.#batchEnds.length > 0 && this.#batchEnds[0]! <= raft.commitIndex) {
+      this.#batchEnds.shift();
+    }
+    const full = this.#batch.length >= BATCH_SIZE_BYTES;
+    if (this.#batchEnds.length >= BATCHES_IN_FLIGHT_MAX && !full) return;
     const count = this.#batchCount;
     const term = this.#context.term;
     const result = raft.propose(this.#batch.copy(), count, term);
@@ -178,6 +197,7 @@ export class WritePath {
       return;
     }
     this.#mark = undefined;
+    this.#batchEnds.push(result.firstIndex + count - 1);
     // An entry without a client (a close) has no write, so writes carry their place in the batch.
     for (const write of writes) {
       write.index += result.firstIndex;
@@ -221,6 +241,7 @@ export class WritePath {
     this.#batch.reset();
     this.#batchCount = 0;
     this.#mark = undefined;
+    this.#batchEnds = [];
     this.#host.machine.dropOverlay();
     const unproposed = this.#evaluated;
     this.#evaluated = [];
