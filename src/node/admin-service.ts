@@ -86,11 +86,14 @@ function sizeOf(replica: Replica): number {
   return sizeBytes + memtableBytes;
 }
 
-/** Healthy: every replica here has a leader, writes are taken, and a read is confirmed now. */
+/** Healthy: every replica here is sound and has a leader, writes are taken, and a read is confirmed now. */
 async function healthOf(node: NodeParts): Promise<HealthResponse> {
   const reasons: string[] = [];
   for (const replica of node.host.replicas) {
     if (replica.leaderNodeId === 0) reasons.push(`shard ${replica.shardId} has no leader`);
+  }
+  for (const [shardId, reason] of node.host.damagedShards) {
+    reasons.push(`this node's replica of shard ${shardId} is damaged: ${reason}`);
   }
   const refusal = node.writeRefusal();
   if (refusal !== undefined) reasons.push(refusal.message);

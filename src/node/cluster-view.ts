@@ -2,6 +2,7 @@
  * The cluster map as this node holds it, and who leads what as far as it has heard. Kept in a file
  * beside the data, so that a node opens its replicas before it has reached anybody.
  */
+import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import type { ClusterMap, KeyspaceDescriptor, LeaderHint } from "../protocol/cluster.js";
 import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
@@ -61,8 +62,18 @@ export class ClusterView {
   update(map: ClusterMap): boolean {
     if (map.version <= this.#map.version || map.clusterId !== this.#map.clusterId) return false;
     this.#take(map);
-    writeTextFile(this.#disk, this.#directory, FILE, toText(map));
     return true;
+  }
+
+  /** Writes the map to its file; where the disk does not take it, the file keeps an older one. */
+  save(): DiskError | undefined {
+    try {
+      writeTextFile(this.#disk, this.#directory, FILE, toText(this.#map));
+      return undefined;
+    } catch (error) {
+      if (error instanceof DiskError) return error;
+      throw error;
+    }
   }
 
   noteLeader(hint: LeaderHint): void {

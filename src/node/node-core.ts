@@ -4,9 +4,10 @@
  */
 import { ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
+import type { Timer } from "../env/timers.js";
 import type { PlacementState } from "../placement/records.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
-import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
+import type { NodeDescriptor } from "../protocol/cluster.js";
 import type { KvError } from "../protocol/errors.js";
 import { notApplied } from "../protocol/errors.js";
 import type { ConnectionKind, Hello } from "../protocol/hello-codec.js";
@@ -17,7 +18,6 @@ import { keyPrefixLength } from "../route/stored-key.js";
 import type { FrameConnection, FrameHandler } from "../rpc/frame-connection.js";
 import { ReplicaHost } from "../shard/replica-host.js";
 import type { ReplicaObserver } from "../shard/replica-host.js";
-import { damageOf } from "../shard/open-replica.js";
 import type { ReplicaSettings } from "../shard/open-replica.js";
 import type { Replica } from "../shard/replica.js";
 import type { OpenedStore, Store } from "../store/store.js";
@@ -36,18 +36,16 @@ import type { NodeParts } from "./node-parts.js";
 import { Peers } from "./peers.js";
 import type { PeerRequest, PeerService } from "./peers.js";
 import { PlacementService } from "./placement-service.js";
+import { ReplicaOpener, SYSTEM_PREFIX_BYTES } from "./replica-opener.js";
 import { RevisionClient } from "./revision-client.js";
 import { RoomGuard } from "./room-guard.js";
 import { Sequencer } from "./sequencer.js";
+import { failWatches } from "./watch-stream.js";
 
-const NOTHING_OPENED: Omit<OpenedStore, "store"> = {
-  recovered: new Map(),
-  shardsMayBeMissing: false,
-  damaged: new Map(),
-};
-
-/** The prefix of keys in the system keyspace, which has no descriptor. */
-const SYSTEM_PREFIX_BYTES = 4;
+/** A connection to a node is given up when it says nothing for this many election time-outs. */
+const SILENT_ELECTIONS = 2;
+/** How long the map waits to be written to a disk that was full. */
+const SAVE_RETRY_MS = 1000;
 
 export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObserver {
   readonly env: Env;
@@ -67,7 +65,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   readonly #sessions: Set<ClientSession> = new Set();
   readonly #reader = new ByteReader();
   #dirty: ClientSession[] = [];
-  #opened: Omit<OpenedStore, "store"> = NOTHING_OPENED;
+  #opener: ReplicaOpener | undefined;
+  #saveTimer: Timer | undefined;
   #descriptor: NodeDescriptor | undefined;
   #closed = false;
   #ledPlacement = false;
@@ -84,7 +83,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.startedMs = env.clock.monotonicMs();
     this.view = new ClusterView(env.disk, config.dataDirectory, parts.identity.clusterId);
     const { storeId, run } = parts.store;
-    this.peers = new Peers(env, { ...parts.identity, incarnation: storeId, run }, this);
+    const silentMs = SILENT_ELECTIONS * config.electionTimeoutMaxMs;
+    this.peers = new Peers(env, { ...parts.identity, incarnation: storeId, run, silentMs }, this);
     this.host = new ReplicaHost(env, parts.store, settingsOf(config, parts.identity.nodeId), {
       transport: this.peers,
       observer: this,
@@ -116,12 +116,14 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   /** Opens the replicas and begins to take part. */
   start(descriptor: NodeDescriptor, opened: Omit<OpenedStore, "store">): void {
     this.#descriptor = descriptor;
-    this.#opened = opened;
     const founding = placementDescriptor(this.config);
-    if (founding.replicas.some((replica) => replica.nodeId === this.nodeId)) {
-      const replica = this.#open(founding);
-      if (replica !== undefined) this.#servePlacement(replica);
-    }
+    const founds = founding.replicas.some((replica) => replica.nodeId === this.nodeId);
+    const { store, host, view, revisions } = this;
+    const whenOpened = (replica: Replica): void => {
+      if (replica.shardId === PLACEMENT_SHARD_ID) this.#servePlacement(replica);
+    };
+    const parts = { store, host, view, revisions, opened: whenOpened };
+    this.#opener = new ReplicaOpener(this.env, parts, opened, founds ? founding : undefined);
     this.#mapTaken();
     this.heartbeats.start();
   }
@@ -232,6 +234,15 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     });
   }
 
+  replicaDamaged(replica: Replica): void {
+    const text = "this replica's data is damaged; another one has to serve";
+    failWatches(replica, notApplied("unavailable", text));
+    if (replica.shardId === PLACEMENT_SHARD_ID) {
+      this.placement?.close();
+      this.placement = undefined;
+    }
+  }
+
   applied(replica: Replica): void {
     if (replica.shardId !== PLACEMENT_SHARD_ID || this.placement === undefined) return;
     const led = this.#ledPlacement;
@@ -262,7 +273,9 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
 
   /** A newer map has come, from the placement leader. */
   mapHeard(map: ClusterView["map"]): void {
-    if (!this.#closed && this.view.update(map)) this.#mapTaken();
+    if (this.#closed || !this.view.update(map)) return;
+    this.#saveMap();
+    this.#mapTaken();
   }
 
   status(): object {
@@ -282,6 +295,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.#closed = true;
     this.heartbeats.close();
     this.placement?.close();
+    this.#opener?.close();
+    this.#saveTimer?.cancel();
     this.#room.close();
     this.host.close();
     for (const session of this.#sessions) session.connection.close();
@@ -308,34 +323,17 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     for (const shard of map.shards) {
       const replica = this.host.replica(shard.shardId);
       if (replica !== undefined) replica.descriptor = shard;
-      else if (shard.replicas.some((each) => each.nodeId === this.nodeId)) this.#open(shard);
     }
+    this.#opener?.openMissing();
   }
 
-  #open(shard: ShardDescriptor): Replica | undefined {
-    const recovered = this.#opened.recovered.get(shard.shardId);
-    const { shardId } = shard;
-    const { damaged, shardsMayBeMissing } = this.#opened;
-    const reason =
-      damaged.get(shardId)?.message ??
-      damageOf(this.store.tree(shardId), recovered, shardsMayBeMissing);
-    if (reason !== undefined) {
-      this.env.tracer.trace("error", "a replica is damaged and stays closed", { shardId, reason });
-      return undefined;
-    }
-    const keyspace = this.view.keyspace(shard.keyspaceId);
-    const prefix = keyspace === undefined ? SYSTEM_PREFIX_BYTES : keyPrefixLength(keyspace);
-    const sequenced = keyspace !== undefined && !keyspace.dense;
-    const replica = this.host.open(
-      shard,
-      recovered,
-      sequenced ? this.revisions : undefined,
-      prefix,
-    );
-    // The first leader of a new shard is the one the map prefers, without waiting for a time-out.
-    const fresh = replica.raft.term === 0 && shard.preferredNodeId === this.nodeId;
-    if (fresh) replica.raft.campaign(this.env.clock.monotonicMs());
-    return replica;
+  /** The map is in memory whatever becomes of its file, which only makes the next start faster. */
+  #saveMap(): void {
+    this.#saveTimer?.cancel();
+    const fault = this.view.save();
+    if (fault === undefined) return;
+    this.env.tracer.trace("warn", "the map was not written", { reason: fault.message });
+    this.#saveTimer = this.env.timers.after(SAVE_RETRY_MS, () => this.#saveMap());
   }
 
   #notHere(header: RoutedHeader): KvError {
@@ -343,7 +341,9 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     if (shard === undefined) {
       return notApplied("shardNotFound", `there is no shard ${header.shardId} in this node's map`);
     }
-    const details = { shards: [shard], leaderNodeId: this.view.leaderOf(shard.shardId) };
+    const known = this.view.leaderOf(shard.shardId);
+    // Of a replica that is closed here it may still be said that it leads.
+    const details = { shards: [shard], leaderNodeId: known === this.nodeId ? 0 : known };
     return notApplied("notLeader", "this node holds no replica of the shard", details);
   }
 }

@@ -2,6 +2,11 @@
  * The way to one other node: three connections that this node dials, for control messages, for
  * appends and for bulk data, so that no heartbeat waits behind a snapshot. A broken connection is
  * dialled again, with growing pauses; what is sent meanwhile is dropped, for Raft repeats itself.
+ *
+ * A host that vanished, or a partition, closes nothing: so each connection carries a ping now and
+ * then, and one that stays without an answer is broken off. Time is counted in the rounds of one
+ * timer, so that a stall of this node is not taken for the silence of another. While a backlog
+ * drains the other side lives, and the ping only waits behind it.
  */
 import type { ByteWriter, ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
@@ -22,20 +27,33 @@ export type Channel = (typeof CHANNELS)[number];
 
 /** More than this waiting for one node means that it does not keep up: messages are dropped. */
 const BUFFERED_BYTES_MAX: number = 64 * 1024 * 1024;
+/** A ping at most this often, and this many rounds within the time of silence that is borne. */
+const PING_MS_MAX = 500;
+const PING_ROUNDS = 3;
 const DIAL_TIMEOUT_MS = 1000;
 const REDIAL_MS_MIN = 20;
 const REDIAL_MS_MAX = 1000;
 
 export interface PeerLinkOwner {
   readonly wheel: DeadlineWheel;
+  /** A connection that answers nothing for this long is broken off. */
+  readonly silentMs: number;
   hello(channel: Channel): Hello;
   /** The control connection broke. */
   linkLost(nodeId: number): void;
   linkUp(nodeId: number): void;
+  /** The node said of itself that it is in this run. */
+  runSeen(nodeId: number, run: number): void;
 }
 
 interface Line {
   client: RequestClient | undefined;
+  /** The run of the node that the client is connected to. */
+  run: number;
+  /** Rounds for which a ping has waited; 0: none is under way. */
+  pingRounds: number;
+  /** What the system had taken of the output at the last round. */
+  takenBytes: number;
   timer: Timer | undefined;
   pauseMs: number;
   dialling: boolean;
@@ -46,6 +64,8 @@ export class PeerLink {
   readonly #env: Env;
   readonly #owner: PeerLinkOwner;
   readonly #lines: Record<Channel, Line>;
+  readonly #pingMs: number;
+  #pingTimer: Timer | undefined;
   #address: string;
   #closed = false;
 
@@ -55,7 +75,9 @@ export class PeerLink {
     this.nodeId = nodeId;
     this.#address = address;
     this.#lines = { control: newLine(), data: newLine(), bulk: newLine() };
+    this.#pingMs = Math.min(PING_MS_MAX, Math.ceil(owner.silentMs / PING_ROUNDS));
     for (const channel of CHANNELS) this.#dial(channel);
+    this.#schedulePings();
   }
 
   /** Whether control messages get through, as far as is known. */
@@ -125,8 +147,17 @@ export class PeerLink {
     }
   }
 
+  /** The node has started again: what is connected to its older run leads nowhere. */
+  dropOlder(run: number): void {
+    for (const channel of CHANNELS) {
+      const line = this.#lines[channel];
+      if (line.run < run) line.client?.connection.destroy();
+    }
+  }
+
   close(): void {
     this.#closed = true;
+    this.#pingTimer?.cancel();
     for (const channel of CHANNELS) {
       const line = this.#lines[channel];
       line.timer?.cancel();
@@ -141,9 +172,12 @@ export class PeerLink {
     dialFrames(this.#env, this.#address, {
       hello: this.#owner.hello(channel),
       timeoutMs: DIAL_TIMEOUT_MS,
-      established: (connection) => {
+      established: (connection, peer) => {
         const client = new RequestClient(connection, this.#owner.wheel, () => this.#lost(channel));
         line.client = client;
+        line.run = peer.run;
+        line.pingRounds = 0;
+        if (peer.nodeId === this.nodeId) this.#owner.runSeen(this.nodeId, peer.run);
         return client;
       },
     }).then(
@@ -193,11 +227,52 @@ export class PeerLink {
     line.pauseMs = Math.min(line.pauseMs * 2, REDIAL_MS_MAX);
   }
 
+  /** A round begins after a poll of the network, so that answers that are here are seen first. */
+  #schedulePings(): void {
+    this.#pingTimer = this.#env.timers.after(this.#pingMs, () => {
+      this.#env.timers.endOfTurn(() => {
+        if (this.#closed) return;
+        for (const channel of CHANNELS) this.#pingRound(channel);
+        this.#schedulePings();
+      });
+    });
+  }
+
+  #pingRound(channel: Channel): void {
+    const line = this.#lines[channel];
+    const { client } = line;
+    if (client === undefined || !client.open) return;
+    const { connection } = client;
+    if (line.pingRounds === 0) {
+      client.begin(MESSAGE_TYPES.ping);
+      const heard = (): void => {
+        if (line.client === client) line.pingRounds = 0;
+      };
+      client.send({ answered: heard, failed: heard }, 0);
+    }
+    const takenBytes = connection.queuedBytes - connection.bufferedBytes;
+    const drains = !connection.writable && takenBytes > line.takenBytes;
+    line.takenBytes = takenBytes;
+    line.pingRounds = drains ? 1 : line.pingRounds + 1;
+    if (line.pingRounds * this.#pingMs <= this.#owner.silentMs) return;
+    const { nodeId } = this;
+    this.#env.tracer.trace("warn", "a connection is silent and broken off", { nodeId, channel });
+    connection.destroy();
+  }
+
   #unreachable(): KvError {
     return notApplied("unavailable", `no connection to node ${this.nodeId} at ${this.#address}`);
   }
 }
 
 function newLine(): Line {
-  return { client: undefined, timer: undefined, pauseMs: REDIAL_MS_MIN, dialling: false };
+  return {
+    client: undefined,
+    run: 0,
+    pingRounds: 0,
+    takenBytes: 0,
+    timer: undefined,
+    pauseMs: REDIAL_MS_MIN,
+    dialling: false,
+  };
 }

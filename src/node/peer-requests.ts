@@ -28,6 +28,8 @@ export function servePeer(node: NodeParts, request: PeerRequest): void {
     case MESSAGE_TYPES.nudge:
       node.host.replica(reader.u32())?.wantClose();
       return request.answer(() => undefined);
+    case MESSAGE_TYPES.ping:
+      return request.answer(() => undefined);
     case MESSAGE_TYPES.snapshotBegin:
       return answer(request, node.host.snapshots.begin(decodePlain<SnapshotBegin>(reader)));
     case MESSAGE_TYPES.snapshotChunk:

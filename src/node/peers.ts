@@ -28,6 +28,8 @@ export interface PeerIdentity {
   readonly nodeId: number;
   readonly incarnation: string;
   readonly run: number;
+  /** A connection whose other side answers nothing for this long is given up. */
+  readonly silentMs: number;
 }
 
 /** What other nodes may ask of this one. */
@@ -163,13 +165,24 @@ export class Peers implements ReplicaTransport {
       connection.destroy();
       return session;
     }
-    this.#runs.set(hello.nodeId, hello.run);
-    for (const other of this.#sessions) {
-      if (other.nodeId === hello.nodeId && other.run < hello.run) other.connection.destroy();
-    }
+    this.runSeen(hello.nodeId, hello.run);
     this.#sessions.add(session);
     this.#links.get(hello.nodeId)?.wake();
     return session;
+  }
+
+  /** A node says which run it is in: whatever is connected to an older one is dead. */
+  runSeen(nodeId: number, run: number): void {
+    if (run <= (this.#runs.get(nodeId) ?? 0)) return;
+    this.#runs.set(nodeId, run);
+    for (const other of this.#sessions) {
+      if (other.nodeId === nodeId && other.run < run) other.connection.destroy();
+    }
+    this.#links.get(nodeId)?.dropOlder(run);
+  }
+
+  get silentMs(): number {
+    return this.#identity.silentMs;
   }
 
   sessionClosed(session: PeerSession): void {

@@ -25,6 +25,14 @@ export interface WatchOwner {
   watchEnded(requestId: number): void;
 }
 
+/** The open streams of each replica, so that they hear when it stops serving. */
+const streams: WeakMap<Replica, Set<WatchStream>> = new WeakMap();
+
+/** Ends all watches on a replica that serves no more; clients go on elsewhere. */
+export function failWatches(replica: Replica, error: KvError): void {
+  for (const stream of streams.get(replica) ?? []) stream.abort(error);
+}
+
 export class WatchStream implements WatchSink {
   readonly #session: WatchOwner;
   readonly #requestId: number;
@@ -51,8 +59,10 @@ export class WatchStream implements WatchSink {
       },
       this,
     );
-    if (this.#closed) watcher.cancel();
-    else this.#watcher = watcher;
+    this.#watcher = watcher;
+    const others = streams.get(this.#replica);
+    if (others === undefined) streams.set(this.#replica, new Set([this]));
+    else others.add(this);
     this.#replica.wake();
   }
 
@@ -75,7 +85,7 @@ export class WatchStream implements WatchSink {
 
   failed(error: KvError): void {
     if (this.#closed) return;
-    this.#closed = true;
+    this.#leave();
     this.#session.watchEnded(this.#requestId);
     this.#session.failed(this.#requestId, error);
   }
@@ -98,8 +108,19 @@ export class WatchStream implements WatchSink {
     if (watcher?.state === "live") this.closed(this.#replica.machine.closedRevision);
   }
 
-  close(): void {
-    this.#closed = true;
+  /** As failed, from outside of the hub. */
+  abort(error: KvError): void {
     this.#watcher?.cancel();
+    this.failed(error);
+  }
+
+  close(): void {
+    this.#leave();
+    this.#watcher?.cancel();
+  }
+
+  #leave(): void {
+    this.#closed = true;
+    streams.get(this.#replica)?.delete(this);
   }
 }

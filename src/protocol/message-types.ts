@@ -33,6 +33,8 @@ export const MESSAGE_TYPES = {
   placement: 70,
   /** To a shard's leader: close your revision as far as you can. */
   nudge: 71,
+  /** Nothing but an answer is wanted: a connection that carries none is dead. */
+  ping: 72,
 } as const;
 
 export type MessageType = keyof typeof MESSAGE_TYPES;

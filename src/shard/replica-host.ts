@@ -109,7 +109,7 @@ export class ReplicaHost implements ReplicaContext {
     return this.#replicas.values();
   }
 
-  get damaged(): ReadonlyMap<number, string> {
+  get damagedShards(): ReadonlyMap<number, string> {
     return this.#damaged;
   }
 
@@ -174,7 +174,7 @@ export class ReplicaHost implements ReplicaContext {
     this.#persisting.push({ replica, messages });
   }
 
-  damaged(replica: Replica, error: CorruptionError): void {
+  replicaDamaged(replica: Replica, error: CorruptionError): void {
     this.#env.timers.endOfTurn(() => this.#treeDamaged(replica.shardId, error));
   }
 

@@ -63,9 +63,11 @@ export class SnapshotReceiver {
       return { refused: "the replica is gone" };
     }
     return this.#attempt(end.shardId, () => {
-      transfer.install.prepare(transfer.begin.files);
+      const { begin, install } = transfer;
+      install.prepare(begin.files);
+      const message = messageOf(begin);
       this.#transfers.delete(end.shardId);
-      this.#offer(replica, transfer);
+      replica.offerSnapshot({ message, state: begin.state, files: begin.files, install });
     });
   }
 
@@ -90,16 +92,9 @@ export class SnapshotReceiver {
       return { refused: error.message };
     }
   }
+}
 
-  #offer(replica: Replica, { begin, install }: Transfer): void {
-    const { state, files } = begin;
-    const message: Message = {
-      kind: "installSnapshot",
-      from: begin.fromReplica,
-      to: begin.toReplica,
-      term: begin.term,
-      mark: { index: state.index, term: state.term, configuration: configurationOf(state) },
-    };
-    replica.offerSnapshot({ message, state, files, install });
-  }
+function messageOf({ state, fromReplica, toReplica, term }: SnapshotBegin): Message {
+  const mark = { index: state.index, term: state.term, configuration: configurationOf(state) };
+  return { kind: "installSnapshot", from: fromReplica, to: toReplica, term, mark };
 }

@@ -163,6 +163,11 @@ export class Store {
     return new TreeInstall(this.#core, shardId, range);
   }
 
+  /** Whether the store has failed and said so through `onFailure`. */
+  get failed(): boolean {
+    return this.#core.hasFailed;
+  }
+
   /** Whether a flush waits for room on the disk. */
   get full(): boolean {
     return this.#core.waitingForRoom > 0;

@@ -2,7 +2,7 @@
  * Takes in the files of a snapshot and makes them a tree in one step. Until then nothing refers to
  * the files, so that whatever an install that never ended left is removed at the next start.
  */
-import { assert } from "../base/assert.js";
+import { assert, must } from "../base/assert.js";
 import { crc32 } from "../base/checksum.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { DiskFile } from "../env/disk.js";
@@ -32,6 +32,8 @@ export class TreeInstall {
   readonly #shardId: number;
   readonly #range: KeyRange;
   readonly #staged: Map<number, Staged> = new Map();
+  /** What was received, once it is known to be whole and durable. */
+  #prepared: readonly TableFile[] | undefined;
   #isOver = false;
 
   constructor(core: StoreCore, shardId: number, range: KeyRange) {
@@ -42,7 +44,7 @@ export class TreeInstall {
 
   /** Chunks of a file may come in any order and more than once; in order is checked on the way. */
   writeChunk(fileIndex: number, offset: number, bytes: Uint8Array): void {
-    assert(!this.#isOver, "the install is over");
+    assert(!this.#isOver && this.#prepared === undefined, "the install is over");
     const staged = this.#staged.get(fileIndex) ?? this.#stage(fileIndex);
     staged.handle.writeSync(bytes, 0, bytes.length, offset);
     if (offset === staged.orderedBytes) {
@@ -59,27 +61,37 @@ export class TreeInstall {
   }
 
   /**
-   * Checks the files, syncs them and replaces the tree's content by them in one manifest edit.
-   * Throws CorruptionError where a file is not what its description says; the install is aborted
-   * then and nothing has changed. The caller resets the shard's log afterwards, never before.
+   * Checks the files and syncs them: whatever can go wrong with them goes wrong here. Throws
+   * CorruptionError where a file is not what its description says, DiskError where the disk does
+   * not take it; the install is aborted then and nothing has changed.
+   */
+  prepare(files: readonly CheckpointFile[]): void {
+    assert(!this.#isOver, "the install is over");
+    try {
+      this.#prepared = files.map((description, index) => this.#check(index, description));
+      this.#core.env.disk.syncDirectory(this.#core.directory);
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+  }
+
+  /**
+   * Replaces the tree's content by the files in one manifest edit. The caller resets the shard's
+   * log afterwards, never before. An edit that cannot be written ends the store, also on a full
+   * disk: whoever calls this has already promised to go on from the snapshot.
    */
   finish(state: FlushedState, files: readonly CheckpointFile[]): Tree {
     assert(!this.#isOver, "the install is over");
-    const received: TableFile[] = [];
-    const slices: Slice[] = [];
+    if (this.#prepared === undefined) this.prepare(files);
+    const received = must(this.#prepared);
+    const slices = files.flatMap((description, index) =>
+      description.slices.map((each) => ({ ...each, fileNumber: received[index]!.fileNumber })),
+    );
     try {
-      for (const [index, description] of files.entries()) {
-        const file = this.#check(index, description);
-        received.push(file);
-        for (const slice of description.slices) {
-          slices.push({ ...slice, fileNumber: file.fileNumber });
-        }
-      }
-      this.#core.env.disk.syncDirectory(this.#core.directory);
       this.#core.append(this.#edit(state, received, slices));
     } catch (error) {
-      // After a failed edit nobody knows whether the files are referred to: they stay.
-      if (!this.#core.hasFailed) this.abort();
+      this.#core.fail(error as Error);
       throw error;
     }
     this.#isOver = true;

@@ -8,7 +8,11 @@ import { equalBytes, utf8, utf8Text } from "../../src/base/bytes.js";
 import { KEY_SIZE_BYTES_MAX, REQUEST_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { KvError, connect } from "../../src/client/index.js";
 import type { Client, ShardDescriptor } from "../../src/client/index.js";
+import { PLACEMENT_SHARD_ID } from "../../src/protocol/cluster.js";
 import type { KeyspaceDescriptor } from "../../src/protocol/cluster.js";
+import { clientHello } from "../../src/protocol/hello-codec.js";
+import { dialFrames } from "../../src/rpc/handshake.js";
+import { createNodeEnv } from "../../src/env/node/node-env.js";
 import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import { startNode } from "../../src/node/node.js";
 import { encodePut } from "../../src/protocol/put-codec.js";
@@ -175,6 +179,29 @@ describe("what is no message of ours", () => {
     }
     await client.put("after", "garbage");
     expect(utf8Text((await client.get("after")).kv!.value)).toBe("garbage");
+  });
+
+  test("a message between nodes that cannot be read closes its connection only", async () => {
+    const env = createNodeEnv();
+    const { clusterId } = (await client.admin.map()).clusterMap;
+    const stranger = { kind: "control", nodeId: 4711, incarnation: "x", run: 1 } as const;
+    for (const name of cluster.names) {
+      const closed = new Promise<void>((resolve, reject) => {
+        dialFrames(env, cluster.peerAddress(name), {
+          hello: { ...clientHello(clusterId), ...stranger },
+          timeoutMs: 1000,
+          established: (connection) => {
+            const out = connection.begin(MESSAGE_TYPES.raft, 0, 0);
+            out.u32(PLACEMENT_SHARD_ID);
+            out.u32(0xffff_ffff);
+            connection.end();
+            return { frame: () => undefined, drain: () => undefined, closed: () => resolve() };
+          },
+        }).catch(reject);
+      });
+      await closed;
+    }
+    await client.put("after", "a broken message");
   });
 
   test("a request that cannot be read is answered as such; the connection goes on", async () => {

@@ -1,0 +1,117 @@
+/** Links between nodes over a network that closes nothing: silence, partitions, new runs. */
+import { afterEach, describe, expect, test } from "vitest";
+import type { Env } from "../../src/env/env.js";
+import { Peers } from "../../src/node/peers.js";
+import type { PeerRequest, PeerService } from "../../src/node/peers.js";
+import { listenFrames } from "../../src/rpc/handshake.js";
+import { eventually } from "../support/eventually.js";
+import { MemoryNetwork } from "../support/memory-socket.js";
+import { testEnv } from "../support/test-env.js";
+
+const SILENT_MS = 150;
+const LONG_MS = 60_000;
+
+class Node implements PeerService {
+  readonly peers: Peers;
+  readonly address: string;
+  readonly #env: Env;
+  lost = 0;
+  up = 0;
+
+  constructor(network: MemoryNetwork, nodeId: number, run: number, silentMs: number) {
+    this.#env = testEnv({ time: "real", network });
+    this.address = `n${nodeId}:${run}`;
+    const identity = { clusterId: "test", nodeId, incarnation: `disk ${nodeId}`, run, silentMs };
+    this.peers = new Peers(this.#env, identity, this);
+  }
+
+  async listen(address = this.address): Promise<void> {
+    await listenFrames(this.#env, address, {
+      hello: () => this.peers.hello("control"),
+      handshakeTimeoutMs: 1000,
+      established: (connection, hello) => this.peers.accept(connection, hello),
+      refused: () => undefined,
+    });
+  }
+
+  raft(): void {}
+
+  request(request: PeerRequest): void {
+    request.answer(() => undefined);
+  }
+
+  nodeLost(): void {
+    this.lost++;
+  }
+
+  nodeUp(): void {
+    this.up++;
+  }
+
+  refuseNode(): undefined {
+    return undefined;
+  }
+}
+
+const nodes: Node[] = [];
+
+afterEach(() => {
+  for (const node of nodes) node.peers.close();
+  nodes.length = 0;
+});
+
+function nodeOf(network: MemoryNetwork, nodeId: number, run: number, silentMs: number): Node {
+  const node = new Node(network, nodeId, run, silentMs);
+  nodes.push(node);
+  return node;
+}
+
+describe("a node that falls silent while its connections stay open", () => {
+  test("is given up, and found again when it speaks", async () => {
+    const network = new MemoryNetwork();
+    const near = nodeOf(network, 1, 1, SILENT_MS);
+    const far = nodeOf(network, 2, 1, LONG_MS);
+    await far.listen();
+    near.peers.know(2, far.address);
+    await eventually(() => near.peers.isConnected(2));
+    network.silent.add(far.address);
+    await eventually(() => near.lost === 1, 3000);
+    expect(near.peers.isConnected(2)).toBe(false);
+    network.silent.delete(far.address);
+    await eventually(() => near.peers.isConnected(2), 5000);
+  });
+
+  test("is kept as long as it answers", async () => {
+    const network = new MemoryNetwork();
+    const near = nodeOf(network, 1, 1, SILENT_MS);
+    const far = nodeOf(network, 2, 1, LONG_MS);
+    await far.listen();
+    near.peers.know(2, far.address);
+    await eventually(() => near.peers.isConnected(2));
+    const sockets = network.sockets.length;
+    await new Promise((resolve) => setTimeout(resolve, 5 * SILENT_MS));
+    expect(near.lost).toBe(0);
+    expect(network.sockets).toHaveLength(sockets);
+  });
+});
+
+test("the hello of a newer run breaks off what is connected to the older one", async () => {
+  const network = new MemoryNetwork();
+  const near = nodeOf(network, 1, 1, LONG_MS);
+  await near.listen();
+  const older = nodeOf(network, 2, 7, LONG_MS);
+  await older.listen("n2:0000");
+  const { address } = near;
+  near.peers.know(2, "n2:0000");
+  await eventually(() => near.peers.isConnected(2));
+  // The host dies without a word; its next run listens elsewhere and dials us.
+  network.silent.add("n2:0000");
+  const newer = nodeOf(network, 2, 8, LONG_MS);
+  await newer.listen();
+  near.peers.know(2, newer.address);
+  const before = near.up;
+  newer.peers.know(1, address);
+  await eventually(() => near.up === before + 1, 3000);
+  expect(near.peers.isConnected(2)).toBe(true);
+  expect(await near.peers.ask(2, 200, {}, 1000).catch(() => "no object")).toBe("no object");
+});

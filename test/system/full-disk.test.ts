@@ -1,0 +1,106 @@
+/** A full disk ends no node: neither a change of the map nor a snapshot that does not fit does. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { connect } from "../../src/client/index.js";
+import type { Client } from "../../src/client/index.js";
+import { eventually } from "../support/eventually.js";
+import { FillableDisk } from "../support/fillable-disk.js";
+import { TestCluster } from "../support/test-cluster.js";
+
+const MEBIBYTE = 1024 * 1024;
+
+const uncaught: unknown[] = [];
+const note = (error: unknown): void => void uncaught.push(error);
+const cleanups: (() => Promise<void>)[] = [];
+
+beforeEach(() => {
+  uncaught.length = 0;
+  process.on("uncaughtException", note);
+});
+
+afterEach(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+  cleanups.length = 0;
+  process.off("uncaughtException", note);
+});
+
+interface Started {
+  readonly cluster: TestCluster;
+  readonly client: Client;
+  readonly disks: Map<string, FillableDisk>;
+  readonly follower: string;
+}
+
+async function started(memtablesBytesMax = 32 * MEBIBYTE): Promise<Started> {
+  const disks = new Map<string, FillableDisk>();
+  const cluster = await TestCluster.start({
+    config: { memtablesBytesMax },
+    disk: (name, disk) => {
+      const fillable = new FillableDisk(disk);
+      disks.set(name, fillable);
+      return fillable;
+    },
+  });
+  cleanups.push(() => cluster.close());
+  const client = await connect({ endpoints: cluster.endpoints, requestTimeoutMs: 8000 });
+  cleanups.push(() => client.close());
+  await eventually(() => client.put("ready", "yes"));
+  await eventually(async () => (await client.admin.members()).length === 3);
+  const leader = cluster.nameOf((await client.put("a", "b")).header.nodeId);
+  const follower = cluster.names.find((name) => name !== leader)!;
+  return { cluster, client, disks, follower };
+}
+
+function shardsAt(client: Client, cluster: TestCluster, name: string): Promise<number[]> {
+  return client.admin
+    .status(cluster.endpoint(name))
+    .then((status) => status.replicas.map((each) => each.shardId));
+}
+
+test("a change of the map is taken, and its replicas open when there is room", async () => {
+  const { cluster, client, disks, follower } = await started();
+  disks.get(follower)!.full = true;
+  // Longer than what the manifest holds in reserve.
+  const splitPoints = Array.from({ length: 20 }, (_, i) => {
+    const point = new Uint8Array(32 * 1024).fill(97);
+    point[0] = 97 + i;
+    return point;
+  });
+  await client.admin.createKeyspace({ name: "more", kind: "range", splitPoints });
+  const { clusterMap } = await client.admin.map();
+  const wanted = clusterMap.shards.map((each) => each.shardId);
+  await eventually(() => client.keyspace("more").put("a", "1"));
+  const other = cluster.names.find((name) => name !== follower)!;
+  await eventually(async () => (await shardsAt(client, cluster, other)).length > wanted.length);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect((await shardsAt(client, cluster, follower)).length).toBeLessThan(wanted.length);
+  expect(uncaught).toEqual([]);
+  disks.get(follower)!.full = false;
+  await eventually(async () => {
+    const open = new Set(await shardsAt(client, cluster, follower));
+    return wanted.every((shardId) => open.has(shardId));
+  });
+  expect(uncaught).toEqual([]);
+}, 30_000);
+
+test("a snapshot that does not fit is refused, and comes when there is room", async () => {
+  const { cluster, client, disks, follower } = await started(24 * MEBIBYTE);
+  await cluster.crashNode(follower);
+  const value = new Uint8Array(256 * 1024).fill(7);
+  const put = async (i: number): Promise<void> =>
+    void (await eventually(() => client.put(`base/${i}`, value)));
+  for (let i = 0; i < 240; i += 8) {
+    await Promise.all(Array.from({ length: 8 }, (_, j) => put(i + j)));
+  }
+  const { header } = await eventually(() => client.put("small", "after"));
+  await cluster.startNode(follower);
+  disks.get(follower)!.full = true;
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  expect(uncaught).toEqual([]);
+  disks.get(follower)!.full = false;
+  await eventually(async () => {
+    const { replicas } = await client.admin.status(cluster.endpoint(follower));
+    const replica = replicas.find((each) => each.shardId === header.shardId);
+    return replica !== undefined && replica.revision >= header.revision;
+  }, 15_000);
+  expect(uncaught).toEqual([]);
+}, 40_000);
