@@ -30,7 +30,7 @@ step() {
 }
 
 run_tests() {
-  npm run -s test -- --reporter=dot --reporter=json --outputFile.json="$scratch/tests.json"
+  NO_COLOR=1 npm run -s test -- --reporter=dot --reporter=json --outputFile.json="$scratch/tests.json"
 }
 
 # Prints "PASSED FAILED"; a file that fails before its first test counts as one failed.

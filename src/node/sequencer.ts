@@ -12,7 +12,7 @@ import type { AnswerFacts, Responder } from "../shard/responder.js";
 import type { Replica } from "../shard/replica.js";
 
 /** Revisions reserved at once; a crash wastes what is left of it. */
-const WINDOW = 1_000_000;
+const WINDOW = 100_000;
 
 export interface Allocation {
   readonly keyspaceId: number;

@@ -71,6 +71,11 @@ export class Raft {
     return Math.min(core.electionDeadlineMs, core.forwardedReads.deadlineMs);
   }
 
+  /** When followers are due to be told of a commit; sooner than ticks usually come. */
+  get commitNoticeDueMs(): number {
+    return this.#core.leader?.commitNoticeDueMs ?? Number.POSITIVE_INFINITY;
+  }
+
   /**
    * Appends `count` commands, encoded as an entry run's bytes, to the leader's log. `bytes` is
    * kept and must not change. `term` is the term in which the commands were evaluated.

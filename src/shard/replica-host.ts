@@ -299,7 +299,7 @@ export class ReplicaHost implements ReplicaContext {
     for (const replica of work) {
       replica.scheduled = false;
       this.#turnOf(replica);
-      deadlineMs = Math.min(deadlineMs, replica.raft.nextDeadlineMs());
+      deadlineMs = Math.min(deadlineMs, replica.raft.commitNoticeDueMs);
     }
     this.#wakeAt(deadlineMs);
     this.#commit();
@@ -348,7 +348,10 @@ export class ReplicaHost implements ReplicaContext {
     this.#requestTurn();
   }
 
-  /** What is due before the next tick has a timer of its own, one for all replicas. */
+  /**
+   * News of commits are due before the next tick and have a timer of their own, one for all
+   * replicas. Heartbeats wait for the tick, so that those of all shards leave together.
+   */
   #wakeAt(deadlineMs: number): void {
     if (this.#deadlineTimer !== undefined) return;
     const delayMs = deadlineMs - this.nowMs();
@@ -362,7 +365,7 @@ export class ReplicaHost implements ReplicaContext {
   #tickDue(): void {
     const nowMs = this.nowMs();
     for (const replica of this.#replicas.values()) {
-      if (replica.raft.nextDeadlineMs() <= nowMs) replica.tick(nowMs);
+      if (replica.raft.commitNoticeDueMs <= nowMs) replica.tick(nowMs);
     }
   }
 
