@@ -202,6 +202,7 @@ describe("what is no message of ours", () => {
       await closed;
     }
     await client.put("after", "a broken message");
+    expect(utf8Text((await client.get("after")).kv!.value)).toBe("a broken message");
   });
 
   test("a request that cannot be read is answered as such; the connection goes on", async () => {
