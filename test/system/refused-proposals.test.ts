@@ -151,7 +151,7 @@ test("what was accepted before a refusal, and after it, is applied and found aga
 
 test("a transaction without effects never shows a write that is refused", async () => {
   const bench = await Bench.start();
-  await bench.fill();
+  const fills = await bench.fill();
   const range: RangeOperation = {
     kind: "range",
     key: bench.key("x"),
@@ -179,6 +179,7 @@ test("a transaction without effects never shows a write that is refused", async 
   bench.gate.reopen();
   // Refused with the write that it saw; or evaluated after the refusal, and then it saw nothing.
   expect(["notApplied overloaded", 0]).toContain(await seen);
+  await Promise.all(fills);
   expect((await bench.client.get("x")).kv).toBeUndefined();
   expect(errors).toEqual([]);
 });
