@@ -30,7 +30,8 @@ step() {
 }
 
 run_tests() {
-  NO_COLOR=1 npm run -s test -- --reporter=dot --reporter=json --outputFile.json="$scratch/tests.json"
+  NO_COLOR=1 npm run -s test -- \
+    --reporter=dot --reporter=json --outputFile.json="$scratch/tests.json"
 }
 
 # Prints "PASSED FAILED"; a file that fails before its first test counts as one failed.
@@ -39,7 +40,8 @@ count_tests() {
     const { readFileSync } = require("node:fs");
     const report = JSON.parse(readFileSync(process.argv[1], "utf8"));
     const broken = report.testResults.filter(
-      (file) => file.status === "failed" && !file.assertionResults.some((one) => one.status === "failed"),
+      ({ status, assertionResults }) =>
+        status === "failed" && !assertionResults.some((one) => one.status === "failed"),
     );
     const failed = report.numFailedTests + broken.length;
     console.log(report.numPassedTests, failed === 0 && !report.success ? 1 : failed);

@@ -86,7 +86,7 @@ function sizeOf(replica: Replica): number {
   return sizeBytes + memtableBytes;
 }
 
-/** Healthy: every replica here is sound and has a leader, writes are taken, and a read is confirmed now. */
+/** Healthy: all replicas are sound and have leaders, writes are taken, a read is confirmed now. */
 async function healthOf(node: NodeParts): Promise<HealthResponse> {
   const reasons: string[] = [];
   for (const replica of node.host.replicas) {

@@ -7,7 +7,8 @@ import { NO_ACK, type RaftCore } from "./core.js";
 import { beginReadRound, beginRound, hasReadsToBegin } from "./heartbeats.js";
 import { Outbox } from "./outbox.js";
 import { flushAppends } from "./replication.js";
-import type { Persist, Ready } from "./types.js";
+import type { Ready } from "./ready.js";
+import type { Persist } from "./types.js";
 
 export function hasReady(core: RaftCore): boolean {
   const { leader, log } = core;

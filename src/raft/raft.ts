@@ -16,12 +16,12 @@ import {
 } from "./leader.js";
 import type { Message } from "./message.js";
 import type { ProgressState } from "./progress.js";
+import type { Ready } from "./ready.js";
 import { startTransfer } from "./transfer.js";
 import type {
   Configuration,
   ProposeResult,
   RaftConfig,
-  Ready,
   ReplicaId,
   Restored,
   Role,

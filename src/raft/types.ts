@@ -5,7 +5,6 @@
  * Times are milliseconds of one monotonic clock, told by the caller with every input.
  */
 import type { EntryRun } from "../base/entry-run.js";
-import type { Message } from "./message.js";
 
 /** Unique in the shard and never used again after a removal; 0 stands for "none". */
 export type ReplicaId = number;
@@ -128,21 +127,6 @@ export type RaftEvent =
       readonly configuration: Configuration;
     }
   | { readonly kind: "snapshotInstalled"; readonly index: number; readonly term: number };
-
-/** Everything that is to be done, taken at once. A Ready is never handed back. */
-export interface Ready {
-  /** Send now: depends on nothing that is not durable. */
-  readonly send: readonly Message[];
-  readonly persist: Persist | undefined;
-  /** Send once that persist and all before it are durable; those to self go back into step(). */
-  readonly sendAfterPersist: readonly Message[];
-  /** Newly committed entries in order, every kind of them. */
-  readonly apply: readonly EntryRun[];
-  readonly reads: readonly ConfirmedRead[];
-  readonly readsFailed: readonly number[];
-  readonly snapshotsToSend: readonly SnapshotRequest[];
-  readonly events: readonly RaftEvent[];
-}
 
 export type ProposeRefusal =
   | "termChanged"

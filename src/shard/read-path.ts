@@ -152,8 +152,8 @@ export class ReadPath {
   }
 
   /**
-   * End of turn: begins a round for what gathered. Answers without effects take part once everything
-   * that was evaluated before them is in the log, whose end they then wait for.
+   * End of turn: begins a round for what gathered. Answers without effects take part once all that
+   * was evaluated before them is in the log, whose end they then wait for.
    */
   flush(allProposed: boolean): void {
     const answers = allProposed ? this.#answers : NO_ANSWERS;
@@ -230,7 +230,7 @@ export class ReadPath {
 
   /** The replica closes. */
   abandon(): void {
-    const error = notApplied("closed", "the node is shutting down");
+    const error = this.#host.notLeading();
     for (const round of [...this.#rounds, ...this.#confirmed]) this.#failRound(round, error);
     this.#rounds = [];
     this.#confirmed = [];

@@ -22,7 +22,8 @@ import type { Transaction } from "../protocol/operations.js";
 import { encodeConfiguration } from "../raft/configuration-codec.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
-import type { RaftEvent, Ready } from "../raft/types.js";
+import type { Ready } from "../raft/ready.js";
+import type { RaftEvent } from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import { ReadPath } from "./read-path.js";
 import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
@@ -144,7 +145,8 @@ export class Replica {
   }
 
   notLeading(): KvError {
-    if (this.#closed) return notApplied("closed", "the node is shutting down");
+    if (this.#closed)
+      return notApplied("unavailable", "this node is shutting down or has closed the replica");
     if (this.raft.role === "leader") {
       return notApplied("unavailable", "the leader is new and not ready yet; try again");
     }
@@ -299,7 +301,7 @@ export class Replica {
     this.#closed = true;
     this.writes.abandon();
     this.reads.abandon();
-    this.#longReads.abandon(notApplied("closed", "the replica is closed"));
+    this.#longReads.abandon(this.notLeading());
     this.#staged?.install.abort();
   }
 

@@ -207,8 +207,8 @@ export class WritePath {
   }
 
   /**
-   * Entries up to `lastIndex`, all of `term`, have been applied. Terms never fall along a log, so no
-   * entry of an older term can be applied any more, wherever it was proposed.
+   * Entries up to `lastIndex`, all of `term`, have been applied. Terms never fall along a log, so
+   * no entry of an older term can be applied any more, wherever it was proposed.
    */
   applied(lastIndex: number, term: number): void {
     while (this.#head < this.#pending.length) {

@@ -8,7 +8,7 @@ export interface StoreOptions {
   /** When all memtables together pass half of this, the largest trees are flushed. */
   readonly memtablesBytesMax?: number | undefined;
   readonly blockCacheBytes?: number | undefined;
-  /** With more segments of the log than this, the shard that keeps the oldest is to let go of it. */
+  /** With more segments of the log than this, the shard that keeps the oldest is to let go. */
   readonly logSegmentsMax?: number | undefined;
   /** With a larger log than this, it is trimmed even while replicas are caught up from it. */
   readonly logBytesHeldMax?: number | undefined;

@@ -16,10 +16,10 @@ import type {
   HardState,
   Persist,
   RaftConfig,
-  Ready,
   ReplicaId,
   SnapshotMark,
 } from "../../src/raft/types.js";
+import type { Ready } from "../../src/raft/ready.js";
 import { type Entry, encodeCommands, entriesOf } from "./entries.js";
 import { Ledger } from "./ledger.js";
 

@@ -8,7 +8,8 @@ import { type EntryRun, singleRun } from "../../src/base/entry-run.js";
 import { utf8 } from "../../src/base/bytes.js";
 import type { Message } from "../../src/raft/message.js";
 import { Raft } from "../../src/raft/raft.js";
-import type { Configuration, Ready, SnapshotMark } from "../../src/raft/types.js";
+import type { Ready } from "../../src/raft/ready.js";
+import type { Configuration, SnapshotMark } from "../../src/raft/types.js";
 import { encodeCommands } from "./entries.js";
 
 const THREE: Configuration = { voters: [1, 2, 3], outgoing: [], learners: [], learnersNext: [] };

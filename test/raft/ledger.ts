@@ -7,7 +7,8 @@ import type { EntryRun } from "../../src/base/entry-run.js";
 import { votersOf } from "../../src/raft/configuration.js";
 import type { Message } from "../../src/raft/message.js";
 import type { Raft } from "../../src/raft/raft.js";
-import type { HardState, Ready, ReplicaId, SnapshotMark } from "../../src/raft/types.js";
+import type { Ready } from "../../src/raft/ready.js";
+import type { HardState, ReplicaId, SnapshotMark } from "../../src/raft/types.js";
 import { entriesOf, entryText } from "./entries.js";
 
 /** What the ledger sees of a replica: its core while it runs, and its disk. */

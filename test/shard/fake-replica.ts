@@ -1,7 +1,7 @@
 /**
  * What surrounds the write path and the read path of a replica, as doubles that a test sets by
  * hand: a core that refuses as told and commits at once, a state machine that only counts
- * revisions, and somebody who asks and remembers every answer. Nothing here is replicated or stored.
+ * revisions, and somebody who asks and remembers every answer. Nothing is replicated or stored.
  */
 import { ByteWriter } from "../../src/base/coding.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";

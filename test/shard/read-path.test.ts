@@ -84,7 +84,7 @@ class Bench implements ReadHost {
   }
 
   endTurn(): void {
-    this.reads.flush();
+    this.reads.flush(true);
   }
 
   apply(index: number): void {
