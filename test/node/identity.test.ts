@@ -1,0 +1,86 @@
+/** Who a node is: made once, found again, and never mistaken for another. */
+import { describe, expect, test } from "vitest";
+import { Prng } from "../../src/base/prng.js";
+import { utf8 } from "../../src/base/bytes.js";
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
+import type { NodeConfig } from "../../src/node/config.js";
+import {
+  establishIdentity,
+  foundersOf,
+  nodeIdOf,
+  placementDescriptor,
+} from "../../src/node/identity.js";
+import { MemoryDisk } from "../support/memory-disk.js";
+
+const FOUNDERS = ["c", "a", "b"].map((name) => ({ name, peerAddress: `${name}:2380` }));
+
+function config(changed: Partial<NodeConfig> = {}): NodeConfig {
+  return { ...DEFAULT_CONFIG, dataDirectory: "/data", name: "a", ...changed };
+}
+
+describe("a data directory", () => {
+  test("is given an identity at the first start, which a crash does not take", () => {
+    const disk = new MemoryDisk();
+    const made = establishIdentity(disk, config());
+    expect(made).toMatchObject({ name: "a", nodeId: nodeIdOf("flotilla", "a") });
+    const after = disk.crash(new Prng(1), "lost");
+    expect(after.exists("/data/node.json")).toBe(true);
+    expect(establishIdentity(after, config())).toEqual(made);
+  });
+
+  test("of another node or cluster is refused and left as it is", () => {
+    const disk = new MemoryDisk();
+    establishIdentity(disk, config({ initialCluster: FOUNDERS }));
+    const before = disk.content("/data/node.json");
+    const opening = (changed: Partial<NodeConfig>) => () =>
+      establishIdentity(disk, config({ initialCluster: FOUNDERS, ...changed }));
+    expect(opening({ name: "b" })).toThrow("belongs to node a, not b");
+    expect(opening({ clusterToken: "other" })).toThrow(/belongs to node a/);
+    expect(opening({ initialCluster: [] })).toThrow(
+      expect.objectContaining({ code: "wrongCluster", outcome: "notApplied" }),
+    );
+    expect(disk.content("/data/node.json")).toEqual(before);
+  });
+
+  test("is opened again whatever the order of the founders and their addresses", () => {
+    const disk = new MemoryDisk();
+    const made = establishIdentity(disk, config({ initialCluster: FOUNDERS }));
+    const moved = FOUNDERS.map(({ name }) => ({ name, peerAddress: `${name}.new:1` })).reverse();
+    expect(establishIdentity(disk, config({ initialCluster: moved }))).toEqual(made);
+  });
+
+  test("whose identity is no JSON is not taken for a new one", () => {
+    const disk = new MemoryDisk();
+    establishIdentity(disk, config());
+    disk.setContent("/data/node.json", utf8("{"));
+    expect(() => establishIdentity(disk, config())).toThrow(SyntaxError);
+  });
+});
+
+describe("the founders", () => {
+  test("are this node alone where none are given, at its advertised address", () => {
+    expect(foundersOf(config({ listenPeer: "l:1" }))).toEqual([{ name: "a", peerAddress: "l:1" }]);
+    const advertised = config({ listenPeer: "l:1", advertisePeer: "p:2" });
+    expect(foundersOf(advertised)).toEqual([{ name: "a", peerAddress: "p:2" }]);
+  });
+
+  test("agree on the placement group without having talked", () => {
+    const [first, ...others] = FOUNDERS.map(({ name }, i) => {
+      const initialCluster = [...FOUNDERS.slice(i), ...FOUNDERS.slice(0, i)];
+      return placementDescriptor(config({ name, initialCluster }));
+    });
+    for (const other of others) expect(other).toEqual(first);
+    expect(first!.replicas.map((each) => each.nodeId)).toEqual(
+      ["a", "b", "c"].map((name) => nodeIdOf("flotilla", name)),
+    );
+  });
+
+  test("have ids that are safe integers and depend on token and name", () => {
+    const ids = new Set<number>();
+    for (const token of ["x", "y"]) {
+      for (let i = 0; i < 1000; i++) ids.add(nodeIdOf(token, `n${i}`));
+    }
+    expect(ids.size).toBe(2000);
+    expect([...ids].every((id) => Number.isSafeInteger(id) && id > 0)).toBe(true);
+  });
+});

@@ -1,0 +1,96 @@
+/** When writes are refused for want of room, why, and that they come back by themselves. */
+import { describe, expect, test } from "vitest";
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
+import { RoomGuard } from "../../src/node/room-guard.js";
+import type { Store } from "../../src/store/store.js";
+import { MemoryDisk } from "../support/memory-disk.js";
+import { testEnv } from "../support/test-env.js";
+import type { TestEnv } from "../support/test-env.js";
+
+const QUOTA_BYTES = 10_000;
+const RESERVED_BYTES = 1000;
+const CHECK_INTERVAL_MS = 500;
+
+/** The little of a store that the guard asks. */
+class FakeStore {
+  full = false;
+  memoryRoom = true;
+  logRoom = true;
+  readonly log: { hasRoom(): boolean } = { hasRoom: () => this.logRoom };
+
+  hasRoom(): boolean {
+    return !this.full && this.memoryRoom && this.logRoom;
+  }
+}
+
+class Bench {
+  readonly disk: MemoryDisk = new MemoryDisk({ quotaBytes: QUOTA_BYTES });
+  readonly store: FakeStore = new FakeStore();
+  readonly traced: string[] = [];
+  readonly env: TestEnv = testEnv({
+    disk: this.disk,
+    tracer: { trace: (_level: string, message: string) => this.traced.push(message) },
+  });
+  readonly guard: RoomGuard;
+
+  constructor() {
+    this.disk.makeDirectory("/data");
+    const config = { ...DEFAULT_CONFIG, dataDirectory: "/data", reservedBytes: RESERVED_BYTES };
+    this.guard = new RoomGuard(this.env, this.store as unknown as Store, config);
+  }
+
+  /** Lets other files take so much that `bytes` are left. */
+  leave(bytes: number): void {
+    this.disk.setContent("/data/others", new Uint8Array(QUOTA_BYTES - bytes));
+  }
+
+  code(): string | undefined {
+    return this.guard.refusal?.code;
+  }
+}
+
+describe("a disk", () => {
+  test("with no more free than is kept back refuses writes at the next check", () => {
+    const bench = new Bench();
+    bench.leave(RESERVED_BYTES);
+    expect(bench.code()).toBeUndefined();
+    bench.env.fake.advance(CHECK_INTERVAL_MS);
+    expect(bench.guard.refusal).toMatchObject({ code: "noSpace", outcome: "notApplied" });
+    expect(bench.guard.takesEntries).toBe(true);
+  });
+
+  test("that has room again takes writes again, and each change is said once", () => {
+    const bench = new Bench();
+    bench.leave(RESERVED_BYTES);
+    bench.env.fake.advance(3 * CHECK_INTERVAL_MS);
+    bench.leave(RESERVED_BYTES + 1);
+    expect(bench.code()).toBeUndefined();
+    bench.env.fake.advance(3 * CHECK_INTERVAL_MS);
+    expect(bench.traced).toEqual([
+      "the disk is full: writes are refused",
+      "the disk has room again",
+    ]);
+  });
+
+  test("is looked at no more once the guard is closed", () => {
+    const bench = new Bench();
+    bench.guard.close();
+    expect(bench.env.fake.waiting).toBe(0);
+  });
+});
+
+describe("a store", () => {
+  test.each([
+    ["whose flush met a full disk", { full: true }, "noSpace"],
+    ["whose log has no room left", { logRoom: false }, "noSpace"],
+    ["whose memory is full", { memoryRoom: false }, "overloaded"],
+  ])("%s refuses at once, and no longer than that", (_what, state, code) => {
+    const bench = new Bench();
+    const before = { full: false, logRoom: true, memoryRoom: true };
+    Object.assign(bench.store, state);
+    expect(bench.code()).toBe(code);
+    expect(bench.guard.takesEntries).toBe(bench.store.logRoom);
+    Object.assign(bench.store, before);
+    expect(bench.code()).toBeUndefined();
+  });
+});

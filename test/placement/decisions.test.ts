@@ -1,0 +1,190 @@
+/** What placement decides on one command: whom it refuses, where it puts replicas and leaders. */
+import { describe, expect, test } from "vitest";
+import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
+import { utf8 } from "../../src/base/bytes.js";
+import {
+  createKeyspace,
+  foundCluster,
+  preferLeader,
+  registerNode,
+} from "../../src/placement/commands.js";
+import type { PlacementDecision } from "../../src/placement/commands.js";
+import { decodeState } from "../../src/placement/records.js";
+import type { PlacementRecord, PlacementState } from "../../src/placement/records.js";
+import { balanceLeaders } from "../../src/placement/schedulers/balance-leader.js";
+import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
+import type { LeaderHint, NodeDescriptor, ShardDescriptor } from "../../src/protocol/cluster.js";
+
+const EMPTY = decodeState([], 0);
+
+function node(nodeId: number, changed: Partial<NodeDescriptor> = {}): NodeDescriptor {
+  const addresses = { clientAddress: `c${nodeId}`, peerAddress: `p${nodeId}` };
+  return { nodeId, name: `n${nodeId}`, ...addresses, labels: {}, incarnation: "1", ...changed };
+}
+
+function request(changed: Partial<KeyspaceCreateRequest> = {}): KeyspaceCreateRequest {
+  return {
+    name: "new",
+    kind: "hash",
+    splitPoints: [],
+    shardCount: 4,
+    replicationFactor: 0,
+    ...changed,
+  };
+}
+
+/** The state after decisions, each made from what the ones before it wrote. */
+function after(
+  ...decide: readonly ((state: PlacementState) => PlacementDecision)[]
+): PlacementState {
+  const held = new Map<string, PlacementRecord>();
+  let state = EMPTY;
+  for (const each of decide) {
+    const decision = each(state);
+    if (decision.kind === "refused") throw decision.error;
+    const steps = decision.kind === "write" ? decision.steps : [];
+    for (const record of steps.flat()) held.set(record.key, record);
+    state = decodeState(
+      [...held.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),
+      1,
+    );
+  }
+  return state;
+}
+
+function founded(nodeCount: number, ...requests: readonly KeyspaceCreateRequest[]): PlacementState {
+  return after(
+    (state) => foundCluster(state, "abc"),
+    ...Array.from(
+      { length: nodeCount },
+      (_, i) => (state: PlacementState) => registerNode(state, node(i + 1)),
+    ),
+    ...requests.map((each) => (state: PlacementState) => createKeyspace(state, each)),
+  );
+}
+
+const refused = (code: string): object => ({
+  kind: "refused",
+  error: { code, outcome: "notApplied" },
+});
+
+test("a cluster is founded once, and by another never", () => {
+  const state = founded(0);
+  expect(foundCluster(state, "abc")).toEqual({ kind: "nothing" });
+  expect(foundCluster(state, "def")).toMatchObject(refused("wrongCluster"));
+});
+
+test("a node may change its addresses, and not lose its data", () => {
+  const state = founded(1);
+  expect(registerNode(state, node(1))).toEqual({ kind: "nothing" });
+  expect(registerNode(state, node(1, { peerAddress: "p9" })).kind).toBe("write");
+  expect(registerNode(state, node(1, { incarnation: "2" }))).toMatchObject(
+    refused("invalidArgument"),
+  );
+});
+
+describe("a keyspace is refused", () => {
+  test.each<[string, string, Partial<KeyspaceCreateRequest>]>([
+    ["invalidArgument", "a bad name", { name: "a/b" }],
+    ["keyspaceExists", "a known name", { name: "known" }],
+    ["invalidArgument", "too many shards", { shardCount: KEYSPACE_SHARDS_MAX + 1 }],
+    ["invalidArgument", "less than no shards", { shardCount: -1 }],
+    ["invalidArgument", "split points of hashes", { splitPoints: [utf8("m")] }],
+    ["invalidArgument", "an empty split point", { kind: "range", splitPoints: [utf8("")] }],
+    [
+      "invalidArgument",
+      "split points that do not ascend",
+      { kind: "range", splitPoints: [utf8("m"), utf8("m")] },
+    ],
+    [
+      "invalidArgument",
+      "a split point beyond any key",
+      { kind: "range", splitPoints: [new Uint8Array(KEY_SIZE_BYTES_MAX + 1)] },
+    ],
+    ["invalidArgument", "an even replication factor", { replicationFactor: 2 }],
+    ["invalidArgument", "more replicas than nodes", { replicationFactor: 5 }],
+    ["invalidArgument", "a number for a name", { name: 5 as unknown as string }],
+  ])("%s: %s", (code, _what, changed) => {
+    const state = founded(3, request({ name: "known" }));
+    expect(createKeyspace(state, request(changed))).toMatchObject(refused(code));
+  });
+
+  test("before there is a cluster, and a node in it", () => {
+    expect(createKeyspace(EMPTY, request())).toMatchObject(refused("unavailable"));
+    expect(createKeyspace(founded(0), request())).toMatchObject(refused("unavailable"));
+  });
+});
+
+describe("replicas", () => {
+  const shardsOf = (state: PlacementState): readonly ShardDescriptor[] => state.map!.shards;
+
+  test("of a shard lie on nodes of their own; all nodes get as many, and as many leaders", () => {
+    const shards = shardsOf(founded(5, request({ shardCount: 10 }), request({ name: "b" })));
+    const held = new Map<number, number>();
+    const led = new Map<number, number>();
+    for (const each of shards.slice(0, 10)) {
+      expect(new Set(each.replicas.map((replica) => replica.nodeId)).size).toBe(3);
+      for (const { nodeId } of each.replicas) held.set(nodeId, (held.get(nodeId) ?? 0) + 1);
+      led.set(each.preferredNodeId, (led.get(each.preferredNodeId) ?? 0) + 1);
+    }
+    expect([...held.values()]).toEqual([6, 6, 6, 6, 6]);
+    expect([...led.values()]).toEqual([2, 2, 2, 2, 2]);
+  });
+
+  test("are three where there are as many nodes, else one", () => {
+    expect(shardsOf(founded(2, request()))[0]!.replicas).toHaveLength(1);
+    expect(shardsOf(founded(4, request()))[0]!.replicas).toHaveLength(3);
+  });
+
+  test("ranges follow on each other without a gap", () => {
+    const points = ["d", "m"].map(utf8);
+    const shards = shardsOf(founded(1, request({ kind: "range", splitPoints: points })));
+    expect(shards).toHaveLength(3);
+    for (const [i, each] of shards.slice(1).entries()) {
+      expect(each.range.start).toEqual(shards[i]!.range.end);
+    }
+  });
+});
+
+describe("leaderships", () => {
+  const state = founded(3, request({ shardCount: 3 }));
+  const [first, second, third] = state.map!.shards as [
+    ShardDescriptor,
+    ShardDescriptor,
+    ShardDescriptor,
+  ];
+  const all = new Set([1, 2, 3]);
+  const other = (shard: ShardDescriptor): number => (shard.preferredNodeId % 3) + 1;
+  const ledBy = (...pairs: [ShardDescriptor, number][]): Map<number, LeaderHint> =>
+    new Map(pairs.map(([shard, nodeId]) => [shard.shardId, { nodeId } as LeaderHint]));
+
+  test("are preferred only where a voter is", () => {
+    expect(preferLeader(state, first.shardId, first.preferredNodeId)).toEqual({ kind: "nothing" });
+    expect(preferLeader(state, first.shardId, other(first)).kind).toBe("write");
+    expect(preferLeader(state, first.shardId, 9)).toMatchObject(refused("invalidArgument"));
+    expect(preferLeader(state, 999, 1)).toMatchObject(refused("shardNotFound"));
+  });
+
+  test("are moved to where they are preferred, a few at a time", () => {
+    const leaders = ledBy([first, other(first)], [second, other(second)], [third, other(third)]);
+    const steps = balanceLeaders(state.map!, leaders, all, 2);
+    expect(steps).toEqual(
+      [first, second].map((shard) => ({
+        shardId: shard.shardId,
+        generation: shard.generation,
+        fromNodeId: other(shard),
+        toNodeId: shard.preferredNodeId,
+      })),
+    );
+  });
+
+  test("stay where they are right, or not known, or one of the two nodes is dead", () => {
+    const right = ledBy([first, first.preferredNodeId]);
+    expect(balanceLeaders(state.map!, right, all, 9)).toEqual([]);
+    const wrong = ledBy([second, other(second)]);
+    for (const dead of [second.preferredNodeId, other(second)]) {
+      const alive = new Set([...all].filter((id) => id !== dead));
+      expect(balanceLeaders(state.map!, wrong, alive, 9)).toEqual([]);
+    }
+  });
+});
