@@ -441,9 +441,10 @@ export class WritePath {
     // `base` is the first revision of ours; without any it is the newest one given to anybody.
     let next = base;
     for (const write of writes) {
-      if (this.#evaluate(write, next)) next++;
+      if (this.#stopped) write.responder.failed(write.requestId, damagedHere());
+      else if (this.#evaluate(write, next)) next++;
     }
-    if (this.#closeWanted) this.#close(count === 0 ? base : base + count - 1);
+    if (this.#closeWanted && !this.#stopped) this.#close(count === 0 ? base : base + count - 1);
   }
 
   /** Every revision up to `revision` that this shard ever got is evaluated: says so in the log. */
