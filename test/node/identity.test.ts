@@ -23,7 +23,7 @@ describe("a data directory", () => {
     const disk = new MemoryDisk();
     const made = establishIdentity(disk, config());
     expect(made).toMatchObject({ name: "a", nodeId: nodeIdOf("flotilla", "a") });
-    const after = disk.crash(new Prng(1), "lost");
+    const after = disk.crash(new Prng(1), "loseAll");
     expect(after.exists("/data/node.json")).toBe(true);
     expect(establishIdentity(after, config())).toEqual(made);
   });

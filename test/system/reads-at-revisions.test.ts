@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { utf8Text } from "../../src/base/bytes.js";
 import { connect } from "../../src/client/index.js";
-import type { Client, Keyspace, RangeResponse } from "../../src/client/index.js";
+import type { Client, RangeResponse } from "../../src/client/index.js";
 import { eventually } from "../support/eventually.js";
 import { TestCluster } from "../support/test-cluster.js";
 import { uncaughtErrors } from "../support/uncaught-errors.js";
@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 /** A keyspace cut at "m", with "a" in its first shard and "z" in its second, for both clients. */
-async function twoShards(name: string): Promise<{ written: Keyspace; read: Keyspace }> {
+async function twoShards(name: string): Promise<{ written: Client; read: Client }> {
   await writers.admin.createKeyspace({ name, kind: "range", splitPoints: ["m"] });
   const written = writers.keyspace(name);
   for (const key of ["a", "z"]) await eventually(() => written.put(key, "0"));
@@ -46,11 +46,11 @@ async function twoShards(name: string): Promise<{ written: Keyspace; read: Keysp
 /** Writes on both shards from `count` loops until it is stopped. */
 class Load {
   writes = 0;
-  readonly #keyspace: Keyspace;
+  readonly #keyspace: Client;
   readonly #loops: Promise<void>[];
   #stopped = false;
 
-  constructor(keyspace: Keyspace, count: number, keys: number) {
+  constructor(keyspace: Client, count: number, keys: number) {
     this.#keyspace = keyspace;
     this.#loops = Array.from({ length: count }, (_, i) =>
       this.#loop(`${i % 2 === 0 ? "a" : "z"}${i % keys}`),
@@ -73,12 +73,12 @@ class Load {
 /** A few writes in every turn, whatever becomes of the ones before, so that there always are some. */
 class Stream {
   writes = 0;
-  readonly #keyspace: Keyspace;
+  readonly #keyspace: Client;
   readonly #running: Promise<void>;
   #open = 0;
   #stopped = false;
 
-  constructor(keyspace: Keyspace) {
+  constructor(keyspace: Client) {
     this.#keyspace = keyspace;
     this.#running = this.#run();
   }
@@ -151,8 +151,8 @@ describe("what a range at a revision showed", () => {
 });
 
 test.each([
-  ["writers that wait for their answers", (to: Keyspace) => new Load(to, 64, 20)],
-  ["a stream of writes that waits for none", (to: Keyspace) => new Stream(to)],
+  ["writers that wait for their answers", (to: Client) => new Load(to, 64, 20)],
+  ["a stream of writes that waits for none", (to: Client) => new Stream(to)],
 ])("ranges over shards are served under %s", async (_what, start) => {
   const { written, read } = await twoShards(`under-${_what.slice(0, 1)}`);
   const load = start(written);

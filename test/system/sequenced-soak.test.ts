@@ -7,7 +7,7 @@
 import { afterEach, expect, test } from "vitest";
 import { utf8Text } from "../../src/base/bytes.js";
 import { KvError, connect } from "../../src/client/index.js";
-import type { Keyspace, Watch } from "../../src/client/index.js";
+import type { Client, Watch } from "../../src/client/index.js";
 import { eventually } from "../support/eventually.js";
 import { TestCluster } from "../support/test-cluster.js";
 import { uncaughtErrors } from "../support/uncaught-errors.js";
@@ -42,11 +42,11 @@ class Writers {
   readonly acknowledged: Acknowledged[] = [];
   /** The last write of each key; undefined where its outcome is not known. */
   readonly last: Map<string, string | undefined> = new Map();
-  readonly #keyspace: Keyspace;
+  readonly #keyspace: Client;
   readonly #loops: Promise<void>[];
   #stopped = false;
 
-  constructor(keyspace: Keyspace) {
+  constructor(keyspace: Client) {
     this.#keyspace = keyspace;
     this.#loops = Array.from({ length: WRITERS }, (_, i) => this.#loop(`k${i}`));
   }
