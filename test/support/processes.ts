@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { must } from "../../src/base/assert.js";
-import { createNodeEnv } from "../../src/env/node/node-env.js";
+import { freeAddress } from "./ports.js";
 
 const FLOTILLA = "dist/src/cli/flotilla.js";
 const FLOTCTL = "dist/src/cli/flotctl.js";
@@ -98,12 +98,4 @@ export function runNode(args: readonly string[], input = ""): Promise<CommandRes
     child.once("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
     child.stdin.end(input);
   });
-}
-
-async function freeAddress(): Promise<string> {
-  const { network } = createNodeEnv();
-  const listener = await network.listen("127.0.0.1:0", (socket) => socket.destroy());
-  const { address } = listener;
-  await listener.close();
-  return address;
 }

@@ -18,6 +18,7 @@ import { startNode } from "../../src/node/node.js";
 import type { RunningNode } from "../../src/node/node.js";
 import { runStoreJob } from "../../src/store/jobs.js";
 import type { StoreJob } from "../../src/store/jobs.js";
+import { freeAddress } from "./ports.js";
 
 export interface TestClusterOptions {
   readonly nodeCount?: number | undefined;
@@ -130,12 +131,4 @@ export class TestCluster {
     this.#nodes.clear();
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-async function freeAddress(): Promise<string> {
-  const { network } = createNodeEnv();
-  const listener = await network.listen("127.0.0.1:0", (socket) => socket.destroy());
-  const { address } = listener;
-  await listener.close();
-  return address;
 }
