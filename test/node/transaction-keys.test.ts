@@ -1,4 +1,4 @@
-/** What is known of a transaction before it is evaluated: whether it writes, and where its keys lie. */
+/** What is known of a transaction before it is evaluated: whether it writes, where its keys lie. */
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import { KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";

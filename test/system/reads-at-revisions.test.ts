@@ -70,7 +70,7 @@ class Load {
   }
 }
 
-/** A few writes in every turn, whatever becomes of the ones before, so that there always are some. */
+/** A few writes in every turn, whatever becomes of the ones before: there always are some. */
 class Stream {
   writes = 0;
   readonly #keyspace: Client;
