@@ -183,7 +183,7 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     const put = this.#put;
     decodePut(bytes, body, end, put);
     const fault =
-      this.#host.writeRefusal() ?? this.#keyFault(replica, bytes, put.keyOffset, put.keyLength);
+      this.#writeRefusal(replica) ?? this.#keyFault(replica, bytes, put.keyOffset, put.keyLength);
     if (fault !== undefined) return this.failed(requestId, fault);
     replica.writes.submitPut(this, requestId, put);
   }
@@ -228,7 +228,7 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     );
     if (fault !== undefined) return this.failed(requestId, fault);
     if (writesAnything(transaction)) {
-      const refusal = this.#host.writeRefusal();
+      const refusal = this.#writeRefusal(replica);
       if (refusal !== undefined) return this.failed(requestId, refusal);
       replica.writes.submitTransaction(this, requestId, transaction);
       return;
@@ -299,6 +299,11 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
       },
       refuse: (error) => this.failed(requestId, error),
     });
+  }
+
+  /** Who does not lead says who does, whatever the state of its own disk. */
+  #writeRefusal(replica: Replica): KvError | undefined {
+    return replica.raft.role === "leader" ? this.#host.writeRefusal() : undefined;
   }
 
   #keyFault(

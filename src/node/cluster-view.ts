@@ -19,7 +19,7 @@ export class ClusterView {
   #shards: Map<number, ShardDescriptor> = new Map();
   #keyspaces: Map<number, KeyspaceDescriptor> = new Map();
   #nodes: Map<number, NodeDescriptor> = new Map();
-  #alive: ReadonlySet<number> = new Set();
+  #fit: ReadonlySet<number> = new Set();
 
   constructor(disk: Disk, directory: string, clusterId: string) {
     this.#disk = disk;
@@ -33,9 +33,9 @@ export class ClusterView {
     return this.#map;
   }
 
-  /** Nodes that the placement leader has heard of lately. */
-  get alive(): ReadonlySet<number> {
-    return this.#alive;
+  /** Nodes that the placement leader has heard of lately and that have room on their disks. */
+  get fit(): ReadonlySet<number> {
+    return this.#fit;
   }
 
   shard(shardId: number): ShardDescriptor | undefined {
@@ -81,8 +81,8 @@ export class ClusterView {
     if (known === undefined || known.term <= hint.term) this.#leaders.set(hint.shardId, hint);
   }
 
-  noteAlive(nodeIds: readonly number[]): void {
-    this.#alive = new Set(nodeIds);
+  noteFit(nodeIds: readonly number[]): void {
+    this.#fit = new Set(nodeIds);
   }
 
   #take(map: ClusterMap): void {

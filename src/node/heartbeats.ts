@@ -67,6 +67,7 @@ export class Heartbeats {
       node: descriptor,
       run: node.store.run,
       mapVersion: node.view.map.version,
+      full: node.writeRefusal()?.code === "noSpace",
       leads: this.#leads(),
     };
     const answer =
@@ -82,7 +83,7 @@ export class Heartbeats {
     this.#refused = "";
     if (answer.map !== undefined) node.mapHeard(answer.map);
     for (const hint of answer.leaders) node.view.noteLeader(hint);
-    node.view.noteAlive(answer.alive);
+    node.view.noteFit(answer.fit);
   }
 
   #leads(): LeaderHint[] {

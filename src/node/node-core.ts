@@ -47,6 +47,9 @@ const SILENT_ELECTIONS = 2;
 /** How long the map waits to be written to a disk that was full. */
 const SAVE_RETRY_MS = 1000;
 
+/** How long leaderships that leave a full disk are waited for. */
+const HAND_OVER_MS = 3000;
+
 export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObserver {
   readonly env: Env;
   readonly config: NodeConfig;
@@ -102,7 +105,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.revisions = new RevisionClient(env, this.nodeId, { sequencer, peers }, placementLeader);
     this.heartbeats = new Heartbeats(this);
     this.transfers = new LeaderTransfers(env, this.host);
-    this.#room = new RoomGuard(env, parts.store, config);
+    // Who cannot take writes does not lead, where somebody else can.
+    this.#room = new RoomGuard(env, parts.store, config, () => this.#leaveFullDisk());
   }
 
   get nodeId(): number {
@@ -283,6 +287,13 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       nodeId: this.nodeId,
       replicas: [...this.host.replicas].map((each) => each.describe()),
     };
+  }
+
+  #leaveFullDisk(): void {
+    this.heartbeats.soon();
+    const isFit = (nodeId: number): boolean =>
+      this.view.fit.has(nodeId) && this.peers.isConnected(nodeId);
+    void this.transfers.handOverAll(HAND_OVER_MS, isFit);
   }
 
   /** Transfers leaderships away; resolves when none is left here or the time is up. */

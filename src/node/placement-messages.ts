@@ -12,6 +12,8 @@ export interface NodeHeartbeat {
   readonly node: NodeDescriptor;
   readonly run: number;
   readonly mapVersion: number;
+  /** Its disk has no room: it should lead nothing. */
+  readonly full: boolean;
   /** The shards this node leads. */
   readonly leads: readonly LeaderHint[];
 }
@@ -20,8 +22,8 @@ export interface NodeHeartbeatAnswer {
   /** Where the sender's is not the newest. */
   readonly map?: ClusterMap | undefined;
   readonly leaders: readonly LeaderHint[];
-  /** Nodes heard of lately. */
-  readonly alive: readonly number[];
+  /** Nodes heard of lately that have room on their disks. */
+  readonly fit: readonly number[];
 }
 
 export type PlacementCommand =

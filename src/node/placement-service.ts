@@ -51,6 +51,7 @@ export interface PlacementHost {
 interface Seen {
   readonly atMs: number;
   readonly run: number;
+  readonly full: boolean;
 }
 
 export class PlacementService {
@@ -101,13 +102,13 @@ export class PlacementService {
       await this.#change((state) => registerNode(state, beat.node));
       this.kick();
     }
-    this.#seen.set(nodeId, { atMs: this.#env.clock.monotonicMs(), run: beat.run });
+    this.#seen.set(nodeId, { atMs: this.#env.clock.monotonicMs(), run: beat.run, full: beat.full });
     for (const hint of beat.leads) this.#noteLeader(hint);
     const { map } = this.#state;
     return {
       map: map === undefined || map.version === beat.mapVersion ? undefined : map,
       leaders: [...this.#leaders.values()],
-      alive: [...this.#alive()],
+      fit: [...this.#fit()],
     };
   }
 
@@ -232,7 +233,7 @@ export class PlacementService {
     const { map } = this.#state;
     if (map === undefined) return;
     const nowMs = this.#env.clock.monotonicMs();
-    for (const step of balanceLeaders(map, this.#leaders, this.#alive(), TRANSFERS_MAX)) {
+    for (const step of balanceLeaders(map, this.#leaders, this.#fit(), TRANSFERS_MAX)) {
       const last = this.#transferred.get(step.shardId) ?? Number.NEGATIVE_INFINITY;
       if (nowMs - last < TRANSFER_RETRY_MS) continue;
       this.#transferred.set(step.shardId, nowMs);
@@ -269,6 +270,11 @@ export class PlacementService {
         this.#env.tracer.trace("warn", "placement could not act", { code, reason: message });
       },
     );
+  }
+
+  /** Nodes that leaderships may be moved to: alive, with room on their disks. */
+  #fit(): ReadonlySet<number> {
+    return new Set([...this.#alive()].filter((nodeId) => this.#seen.get(nodeId)?.full === false));
   }
 
   #alive(): ReadonlySet<number> {

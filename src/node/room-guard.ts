@@ -19,11 +19,14 @@ export class RoomGuard {
   readonly #env: Env;
   readonly #store: Store;
   readonly #config: NodeConfig;
+  readonly #filled: () => void;
   #timer: Timer | undefined;
   #refusal: KvError | undefined;
 
-  constructor(env: Env, store: Store, config: NodeConfig) {
+  /** `filled` is told again and again while the disk is full. */
+  constructor(env: Env, store: Store, config: NodeConfig, filled: () => void) {
     this.#env = env;
+    this.#filled = filled;
     this.#store = store;
     this.#config = config;
     this.#check();
@@ -37,6 +40,10 @@ export class RoomGuard {
     return this.#refusal ?? (this.#store.hasRoom(bytes) ? undefined : overloaded());
   }
 
+  get full(): boolean {
+    return this.#refusal !== undefined;
+  }
+
   /** Whether entries of other leaders still fit. */
   get takesEntries(): boolean {
     return this.#store.log.hasRoom(ENTRY_ROOM_FACTOR * this.#config.requestSizeBytesMax);
@@ -48,6 +55,7 @@ export class RoomGuard {
 
   #check(): void {
     this.#measure();
+    if (this.full) this.#filled();
     this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => this.#check());
   }
 

@@ -32,11 +32,14 @@ class Bench {
     tracer: { trace: (_level: string, message: string) => this.traced.push(message) },
   });
   readonly guard: RoomGuard;
+  filled = 0;
 
   constructor() {
     this.disk.makeDirectory("/data");
     const config = { ...DEFAULT_CONFIG, dataDirectory: "/data", reservedBytes: RESERVED_BYTES };
-    this.guard = new RoomGuard(this.env, this.store as unknown as Store, config);
+    this.guard = new RoomGuard(this.env, this.store as unknown as Store, config, () => {
+      this.filled++;
+    });
   }
 
   /** Lets other files take so much that `bytes` are left. */

@@ -109,3 +109,16 @@ test("a snapshot that does not fit is refused, and comes when there is room", as
   }, 15_000);
   expect(uncaught).toEqual([]);
 }, 40_000);
+
+test("a leader whose disk fills up hands over, and writes go on", async () => {
+  const { cluster, client, disks } = await started();
+  const leader = cluster.nameOf((await client.put("a", "1")).header.nodeId);
+  disks.get(leader)!.full = true;
+  const { header } = await eventually(async () => {
+    const answer = await client.put("a", "2");
+    return cluster.nameOf(answer.header.nodeId) !== leader && answer;
+  });
+  expect(cluster.nameOf(header.nodeId)).not.toBe(leader);
+  for (let i = 0; i < 50; i++) await client.put("a", `${i}`);
+  expect(uncaught).toEqual([]);
+});

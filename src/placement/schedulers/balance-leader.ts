@@ -1,6 +1,7 @@
 /**
  * Moves leaderships to where the map wants them, which is an even spread: from the map, who leads,
- * and which nodes are alive, to a few transfers. A step is bound to the descriptor's generation.
+ * and which nodes are fit to lead, to a few transfers. A step is bound to the descriptor's
+ * generation.
  */
 import type { ClusterMap, LeaderHint } from "../../protocol/cluster.js";
 
@@ -15,7 +16,7 @@ export interface TransferStep {
 export function balanceLeaders(
   map: ClusterMap,
   leaders: ReadonlyMap<number, LeaderHint>,
-  alive: ReadonlySet<number>,
+  fit: ReadonlySet<number>,
   stepsMax: number,
 ): readonly TransferStep[] {
   const steps: TransferStep[] = [];
@@ -24,7 +25,7 @@ export function balanceLeaders(
     const fromNodeId = leaders.get(shard.shardId)?.nodeId;
     const toNodeId = shard.preferredNodeId;
     if (fromNodeId === undefined || fromNodeId === toNodeId) continue;
-    if (!alive.has(fromNodeId) || !alive.has(toNodeId)) continue;
+    if (!fit.has(fromNodeId) || !fit.has(toNodeId)) continue;
     steps.push({ shardId: shard.shardId, generation: shard.generation, fromNodeId, toNodeId });
   }
   return steps;
