@@ -21,6 +21,11 @@ export const REQUEST_SIZE_BYTES_BOUND: number = 3 * 1024 * 1024;
 export const FRAME_SIZE_BYTES_MAX: number = 16 * 1024 * 1024;
 /** Operations in one transaction, as in etcd. */
 export const TRANSACTION_OPERATIONS_MAX = 128;
+/**
+ * Rows that the ranges, compares and deletes of one transaction may visit together: more would hold
+ * the event loop too long. A range alone has no bound, for it is read in slices.
+ */
+export const TRANSACTION_ROWS_MAX = 200_000;
 /** Nesting of transactions. */
 export const TRANSACTION_DEPTH_MAX = 8;
 /** One answer to a range carries about this much; the rest is asked for again. */

@@ -33,6 +33,9 @@ export class StateView {
     return revision === 0 ? this.newest : revision;
   }
 
+  /** How many rows scans that begin now may visit together; none left means they were cut short. */
+  budget: RowBudget = { rowsLeft: Number.POSITIVE_INFINITY };
+
   /** Why `revision` cannot be read, if so. */
   refusal(revision: number): KvError | undefined {
     if (revision === 0) return undefined;
@@ -57,9 +60,14 @@ export class StateView {
   scan(range: KeyRange, versionMax: number): Scan {
     const cursor = this.tree.cursor(FAMILY.data, range, versionMax, "newest");
     const overlay = this.overlay;
-    if (overlay === undefined || overlay.size === 0) return new Scan(cursor, undefined, NO_EFFECTS);
-    return new Scan(cursor, overlay, overlay.effectsIn(range, versionMax));
+    if (overlay === undefined || overlay.size === 0)
+      return new Scan(cursor, this.budget, undefined, NO_EFFECTS);
+    return new Scan(cursor, this.budget, overlay, overlay.effectsIn(range, versionMax));
   }
+}
+
+export interface RowBudget {
+  rowsLeft: number;
 }
 
 const NO_EFFECTS: readonly number[] = [];
@@ -69,14 +77,21 @@ export class Scan {
   /** The key that `next` moved to; valid until the next call. */
   entry: EntryView;
   readonly #cursor: Cursor;
+  readonly #budget: RowBudget;
   readonly #overlay: Overlay | undefined;
   readonly #effects: readonly number[];
   #effectAt = 0;
   /** Whether the cursor stands on an entry that was not given out yet. */
   #pending = false;
 
-  constructor(cursor: Cursor, overlay: Overlay | undefined, effects: readonly number[]) {
+  constructor(
+    cursor: Cursor,
+    budget: RowBudget,
+    overlay: Overlay | undefined,
+    effects: readonly number[],
+  ) {
     this.#cursor = cursor;
+    this.#budget = budget;
     this.#overlay = overlay;
     this.#effects = effects;
     this.entry = cursor.entry;
@@ -84,7 +99,7 @@ export class Scan {
 
   next(): boolean {
     do {
-      if (!this.#advance()) return false;
+      if (--this.#budget.rowsLeft < 0 || !this.#advance()) return false;
     } while (this.entry.tombstone);
     return true;
   }

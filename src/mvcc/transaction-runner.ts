@@ -10,6 +10,8 @@ import { assert, must } from "../base/assert.js";
 import { writeU32, writeU53 } from "../base/coding.js";
 import type { ByteWriter } from "../base/coding.js";
 import type { EntryView } from "../lsm/entry.js";
+import { TRANSACTION_ROWS_MAX } from "../base/limits.js";
+import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import { KeyValueView, leaseHigh, leaseLow, writeKeyValue } from "../protocol/key-value-codec.js";
 import { OPERATION_KINDS } from "../protocol/operation-codec.js";
@@ -55,8 +57,10 @@ export class TransactionRunner {
     this.#decisions = [];
     this.#decisionAt = 0;
     this.#paged = this.#writer === undefined && isOneRange(txn);
+    const budget = this.#ranges.sliced ? Number.POSITIVE_INFINITY : TRANSACTION_ROWS_MAX;
+    this.#state.budget = { rowsLeft: budget };
     this.#decide(txn);
-    return this.#runBranch(txn, out);
+    return this.#tooManyRows() ?? this.#runBranch(txn, out);
   }
 
   /** As run, but a long count is put aside after a slice: `takeRest` has what is left of it. */
@@ -90,10 +94,21 @@ export class TransactionRunner {
     out.varint(operations.length);
     for (const operation of operations) {
       out.u8(OPERATION_KINDS[operation.kind]);
-      const error = this.#runOperation(operation, out) ?? tooLarge(out.length - this.#start);
+      const error =
+        this.#runOperation(operation, out) ??
+        this.#tooManyRows() ??
+        tooLarge(out.length - this.#start);
       if (error !== undefined) return error;
     }
     return undefined;
+  }
+
+  /** What was cut short is refused as a whole, never answered. */
+  #tooManyRows(): KvError | undefined {
+    if (this.#state.budget.rowsLeft >= 0) return undefined;
+    const bound = TRANSACTION_ROWS_MAX;
+    const message = `the transaction visits more than ${bound} rows; ask for less at once`;
+    return notApplied("requestTooLarge", message, { bound });
   }
 
   #runOperation(operation: Operation, out: ByteWriter): KvError | undefined {

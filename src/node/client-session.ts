@@ -49,6 +49,8 @@ export interface AdminRequest {
   refuse(error: KvError): void;
 }
 
+/** Answers that wait for a client to read them. */
+const BUFFERED_BYTES_MAX: number = 128 * 1024 * 1024;
 const TYPE_ANSWER = 0;
 const ERROR_FLAGS: number = FRAME_FLAGS.response | FRAME_FLAGS.error;
 
@@ -121,6 +123,8 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     this.#answering = false;
     this.connection.end();
     this.touch();
+    // Who asks and does not read is let go before the answers fill the memory.
+    if (this.connection.bufferedBytes > BUFFERED_BYTES_MAX) this.connection.destroy();
   }
 
   failed(requestId: number, error: KvError): void {

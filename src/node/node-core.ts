@@ -47,6 +47,8 @@ const SILENT_ELECTIONS = 2;
 /** How long the map waits to be written to a disk that was full. */
 const SAVE_RETRY_MS = 1000;
 
+/** Connections of clients at once; each takes a file descriptor. */
+const CLIENT_SESSIONS_MAX = 10_000;
 /** How long leaderships that leave a full disk are waited for. */
 const HAND_OVER_MS = 3000;
 
@@ -141,6 +143,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   acceptClient(connection: FrameConnection): FrameHandler {
     const session = new ClientSession(this, connection);
     this.#sessions.add(session);
+    if (this.#sessions.size > CLIENT_SESSIONS_MAX) connection.destroy();
     return session;
   }
 
@@ -193,13 +196,13 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.#sessions.delete(session);
   }
 
-  raft(_nodeId: number, bytes: Uint8Array, offset: number, end: number): void {
+  raft(nodeId: number, bytes: Uint8Array, offset: number, end: number): void {
     const reader = this.#reader;
     reader.open(bytes, offset, end);
     const replica = this.host.replica(reader.u32());
     if (replica === undefined) return;
     const message = decodeMessage(reader);
-    if (message.to !== replica.replicaId) return;
+    if (message.to !== replica.replicaId || replica.nodeOf(message.from) !== nodeId) return;
     // A full disk takes no entries; the leader hears nothing and tries again later.
     if (message.kind === "append" && message.runs.length > 0 && !this.#room.takesEntries) return;
     replica.step(message);

@@ -22,7 +22,7 @@ export function servePeer(node: NodeParts, request: PeerRequest): void {
         else request.answer((out) => encodeBases(out, bases));
       });
     case MESSAGE_TYPES.nodeHeartbeat:
-      return reply(request, heartbeat(node, decodePlain<NodeHeartbeat>(reader)));
+      return reply(request, heartbeat(node, request, decodePlain<NodeHeartbeat>(reader)));
     case MESSAGE_TYPES.placement:
       return reply(request, runPlacementCommand(node, decodePlain<PlacementCommand>(reader)));
     case MESSAGE_TYPES.nudge:
@@ -64,8 +64,15 @@ function notPlacementLeader(node: NodeParts): KvError {
   return notApplied("notLeader", "this node does not lead the placement group", { leaderNodeId });
 }
 
-async function heartbeat(node: NodeParts, beat: NodeHeartbeat): Promise<object> {
+async function heartbeat(
+  node: NodeParts,
+  request: PeerRequest,
+  beat: NodeHeartbeat,
+): Promise<object> {
   if (node.placement === undefined) throw notPlacementLeader(node);
+  if (beat.node?.nodeId !== request.fromNodeId || !Array.isArray(beat.leads)) {
+    throw notApplied("malformed", "a sign of life must be of the node that sends it");
+  }
   return node.placement.heartbeat(beat);
 }
 

@@ -272,7 +272,8 @@ export class PeerSession implements FrameHandler {
       const fromNodeId = this.nodeId;
       this.#service.request({ type, fromNodeId, reader: this.#reader, answer, refuse });
     } catch (error) {
-      if (error instanceof DecodeError) throw error;
+      // Fields that are missing or of another type are a malformed request like any other.
+      if (error instanceof TypeError) throw new DecodeError(`malformed request: ${error.message}`);
       if (!(error instanceof KvError)) throw error;
       refuse(error);
     }

@@ -54,6 +54,9 @@ export function foundCluster(state: PlacementState, clusterId: string): Placemen
 
 /** Admits a node, or notes its new addresses. A wiped disk is another node under an old name. */
 export function registerNode(state: PlacementState, node: NodeDescriptor): PlacementDecision {
+  if (!isNode(node)) {
+    return refuse(notApplied("invalidArgument", "a node's description lacks something"));
+  }
   const known = state.map?.nodes.find((each) => each.nodeId === node.nodeId);
   if (known === undefined) return write(state, [nodeRecord(node)]);
   if (known.incarnation !== node.incarnation) {
@@ -64,6 +67,19 @@ export function registerNode(state: PlacementState, node: NodeDescriptor): Place
   }
   if (JSON.stringify(known) === JSON.stringify(node)) return { kind: "nothing" };
   return write(state, [nodeRecord(node)]);
+}
+
+/** Descriptions come from other processes: nothing about them is taken for granted. */
+function isNode(node: NodeDescriptor): boolean {
+  const texts: unknown[] = [node.name, node.clientAddress, node.peerAddress, node.incarnation];
+  return (
+    Number.isSafeInteger(node.nodeId) &&
+    node.nodeId > 0 &&
+    texts.every((text) => typeof text === "string") &&
+    node.name !== "" &&
+    typeof node.labels === "object" &&
+    node.labels !== null
+  );
 }
 
 /** Makes a keyspace and its shards, spread over the nodes. */

@@ -2,10 +2,11 @@
 import { expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import { ByteReader, ByteWriter, writeU53 } from "../../src/base/coding.js";
+import { TRANSACTION_ROWS_MAX } from "../../src/base/limits.js";
 import { COUNT_SLICE_ROWS } from "../../src/mvcc/count-rest.js";
 import type { RangeResult } from "../../src/protocol/operations.js";
 import { decodeTransactionResult } from "../../src/protocol/result-codec.js";
-import { txn } from "./operations.js";
+import { put, range, txn } from "./operations.js";
 import { Replica } from "./replica.js";
 import { stored } from "./test-tree.js";
 
@@ -75,4 +76,21 @@ test("a read that is not sliced counts to the end", () => {
   expect(machine.takeRest()).toBe(undefined);
   const { results } = decodeTransactionResult(new ByteReader(out.copy()));
   expect((results[0] as RangeResult).count).toBe(ROWS);
+});
+
+test("a transaction that visits too many rows is refused as a whole", () => {
+  const replica = filled();
+  const counts = Array.from({ length: 20 }, () => wholeRange(0, true)[0]!);
+  const out = new ByteWriter(64);
+  const wanted = { code: "requestTooLarge", details: { bound: TRANSACTION_ROWS_MAX } };
+  expect(replica.machine.readTransaction(txn([], counts), 0, out)).toMatchObject(wanted);
+  const written = replica.transaction({
+    compares: [],
+    success: [...counts.map(() => range("k", "l", { countOnly: true })), put("a")],
+    failure: [],
+  });
+  expect(written.error).toMatchObject(wanted);
+  expect(replica.machine.overlaySize).toBe(0);
+  const few = txn([], counts.slice(0, 3));
+  expect(replica.machine.readTransaction(few, 0, out)).toBe(undefined);
 });

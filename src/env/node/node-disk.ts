@@ -11,6 +11,9 @@ import { lockDirectory } from "./node-lock.js";
 
 const CODES: Readonly<Record<string, DiskErrorCode>> = {
   ENOSPC: "noSpace",
+  // No descriptor to be had: as with a full disk, there may be one later.
+  EMFILE: "noSpace",
+  ENFILE: "noSpace",
   EDQUOT: "noSpace",
   ENOENT: "notFound",
   EEXIST: "exists",
