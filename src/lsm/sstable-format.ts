@@ -7,7 +7,7 @@
  *   footer, 48 bytes at the end
  *
  * A key block holds rows as block-format.ts says. A value block is values one after another; a
- * value of 256 bytes or more lies in one, apart from its key. The key index is a block whose rows
+ * value of 1 KiB or more lies in one, apart from its key. The key index is a block whose rows
  * are the first (key, version) of each key block, with this value:
  *   u53 offset | u32 size | u53 smallest version | u53 largest version
  * The value index is a list of: u53 offset | u32 size. The filter is described in filter.ts.
@@ -31,7 +31,7 @@ export const SSTABLE_FORMAT_VERSION = 1;
 export const FOOTER_SIZE_BYTES = 48;
 export const KEY_BLOCK_SIZE_BYTES: number = 16 * 1024;
 export const VALUE_BLOCK_SIZE_BYTES: number = 32 * 1024;
-export const APART_VALUE_SIZE_BYTES_MIN = 256;
+export const APART_VALUE_SIZE_BYTES_MIN = 1024;
 export const VALUE_HANDLE_SIZE_BYTES = 12;
 
 export interface BlockHandle {

@@ -63,7 +63,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   requestSizeBytesMax: REQUEST_SIZE_BYTES_MAX,
   labels: {},
   memtablesBytesMax: 128 * MEBIBYTE,
-  blockCacheBytes: 64 * MEBIBYTE,
+  blockCacheBytes: 256 * MEBIBYTE,
   segmentSizeBytes: 32 * MEBIBYTE,
   reservedBytes: 64 * MEBIBYTE,
 };

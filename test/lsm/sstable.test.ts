@@ -11,6 +11,7 @@ import type { FamilyId } from "../../src/lsm/families.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import { buildFilter, mayContain } from "../../src/lsm/filter.js";
 import type { TableFile } from "../../src/lsm/slice.js";
+import { APART_VALUE_SIZE_BYTES_MIN } from "../../src/lsm/sstable-format.js";
 import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
 import { Sstable } from "../../src/lsm/sstable-reader.js";
 import { SstableWriter } from "../../src/lsm/sstable-writer.js";
@@ -154,7 +155,7 @@ describe("sstable", () => {
     const disk = new MemoryDisk();
     const items = manyItems(3, 3).map((item, at) =>
       at === 0
-        ? { ...item, value: new Uint8Array(260) }
+        ? { ...item, value: new Uint8Array(APART_VALUE_SIZE_BYTES_MIN) }
         : { ...item, value: item.value.slice(0, 3) },
     );
     const file = write(disk, new Map([[FAMILY.meta, items]]));
