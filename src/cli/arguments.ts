@@ -58,7 +58,7 @@ function parsedOf(
   return value;
 }
 
-/** One of a few words; undefined where the flag is absent. */
+/** One of a few words, of which the first for each meaning is named; undefined where the flag is absent. */
 export function choiceOf<T extends string>(
   argv: Arguments,
   name: string,
@@ -67,9 +67,10 @@ export function choiceOf<T extends string>(
   const text = textOf(argv, name);
   if (text === undefined) return undefined;
   const choice = choices[text.toLowerCase()];
-  const wanted = `one of ${[...new Set(Object.values(choices))].join(", ")}`;
-  if (choice === undefined) throw notA(`--${name}`, text, wanted);
-  return choice;
+  if (choice !== undefined) return choice;
+  const all = Object.values(choices);
+  const words = Object.keys(choices).filter((_, at) => all.indexOf(all[at] as T) === at);
+  throw notA(`--${name}`, text, `one of ${words.join(", ")}`);
 }
 
 export function notA(flag: string, text: string, wanted: string): CliError {

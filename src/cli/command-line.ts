@@ -1,30 +1,25 @@
 /**
  * Reads a command line by a command table: strict parsing, help, completion. It decides nothing
  * about what a command does. What stands behind `--` is taken out before parsing and put back as
- * plain arguments, or handed over as `rest` for the commands that run another program.
+ * plain arguments, or handed over as `rest` for the commands that run another program. A word
+ * true or false is taken out too: the parser would make it the value of a switch before it, whose
+ * value can only stand behind `=`.
  *
  * Numbers, lists and dots are not interpreted: keys look like all of them.
  */
 import yargs, { type Argv, type Options } from "yargs";
-import type { Arguments } from "./arguments.js";
+import { type Arguments, notA } from "./arguments.js";
 import type {
   CommandDefinition,
   CommandEntry,
   CommandGroup,
   CommandTable,
+  Tool,
 } from "./command-table.js";
 import { EXIT, exitCodesText } from "./exit-codes.js";
 import { badArguments, CliError } from "./failure.js";
+import { refusal } from "./refusals.js";
 import type { Terminal } from "./terminal.js";
-
-export interface Tool<Context> {
-  readonly name: string;
-  readonly describe: string;
-  readonly table: CommandTable<Context>;
-  readonly globalFlags: Readonly<Record<string, Options>>;
-  /** Commands that get what stands behind `--` as `rest`. */
-  readonly takesRest: readonly string[];
-}
 
 export interface Invocation<Context> {
   readonly command: CommandDefinition<Context>;
@@ -46,8 +41,8 @@ const PARSER_SETTINGS = {
 /** With one of these, flags are shown, so that their descriptions are needed. */
 const SHOWS_FLAGS: ReadonlySet<string> = new Set(["--help", "-h", "--get-yargs-completions"]);
 
-/** No argument of a process can hold a zero byte, so this marks what stood behind `--`. */
-const REST_MARK = "\0";
+/** No argument of a process can hold a zero byte, so this marks a word that was taken out. */
+const MARK = "\0";
 
 /**
  * The command to run, or undefined where help or completions were asked for and written. Throws
@@ -61,43 +56,77 @@ export async function readCommandLine<Context>(
   const cut = args.indexOf("--");
   const rest = cut < 0 ? [] : args.slice(cut + 1);
   const before = cut < 0 ? args : args.slice(0, cut);
-  const word = commandWord(tool, before);
+  const words = commandWords(tool, before);
+  const word = words[0] ?? "";
   const ownRest = tool.takesRest.includes(word);
-  const words = ownRest ? before : [...before, ...rest.map((_, at) => `${REST_MARK}${at}`)];
+  const marked = withMarks(before, ownRest ? [] : rest);
   let found: Invocation<Context> | undefined;
   const showsFlags = args.some((arg) => SHOWS_FLAGS.has(arg));
-  const parser = buildParser(tool, terminal, showsFlags);
-  const building = { tool, showsFlags };
-  addCommands(parser, building, word, (invocation) => {
-    found = { ...invocation, argv: restored(invocation.argv, rest), rest: ownRest ? rest : [] };
+  const parser = buildParser(tool, terminal, showsFlags).fail((message, error) => {
+    throw error ?? refusal({ tool, args: before, words }, unmarked(message, marked.taken));
+  });
+  addCommands(parser, { tool, showsFlags }, word, (invocation) => {
+    checkSwitches(before, { ...tool.globalFlags, ...invocation.command.flags });
+    const argv = restored(invocation.argv, marked.taken);
+    found = { ...invocation, argv, rest: ownRest ? rest : [] };
   });
   let text = "";
-  await parser.parseAsync([...words], {}, (_error, _argv, output) => {
+  await parser.parseAsync(marked.words, {}, (_error, _argv, output) => {
     text = output;
   });
   if (text !== "") terminal.out.write(`${text}\n`);
   return found;
 }
 
-/** The first word that is neither a flag nor the value of one. */
-function commandWord<Context>(tool: Tool<Context>, args: readonly string[]): string {
+interface Marked {
+  readonly words: string[];
+  /** What each mark stands for. */
+  readonly taken: readonly string[];
+}
+
+function withMarks(before: readonly string[], rest: readonly string[]): Marked {
+  const taken: string[] = [];
+  const mark = (text: string): string => `${MARK}${taken.push(text) - 1}`;
+  const words = before.map((arg) => (arg === "true" || arg === "false" ? mark(arg) : arg));
+  return { words: [...words, ...rest.map(mark)], taken };
+}
+
+function unmarked(text: string, taken: readonly string[]): string {
+  return text.replace(/\0(\d+)/g, (_, at: string) => taken[Number(at)] ?? "");
+}
+
+/** The parser takes every other value of a switch for false. */
+function checkSwitches(args: readonly string[], flags: Readonly<Record<string, Options>>): void {
+  for (const arg of args) {
+    const [, name = "", value = ""] = /^--?([^=]+)=(.*)$/s.exec(arg) ?? [];
+    const flag = flags[name] ?? Object.values(flags).find(({ alias }) => alias === name);
+    if (flag?.type !== "boolean" || value === "true" || value === "false") continue;
+    throw notA(arg.slice(0, arg.indexOf("=")), value, "true or false");
+  }
+}
+
+/** The words that are neither flags nor the values of global ones. */
+function commandWords<Context>(tool: Tool<Context>, args: readonly string[]): readonly string[] {
+  const words: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const arg = args[at] ?? "";
-    if (!arg.startsWith("-")) return arg;
+    if (!arg.startsWith("-")) {
+      words.push(arg);
+      continue;
+    }
     const name = arg.replace(/^-+/, "");
     const flag = Object.entries(tool.globalFlags).find(
       ([long, { alias }]) => long === name || alias === name,
     );
     if (flag?.[1].type === "string") at++;
   }
-  return "";
+  return words;
 }
 
-function restored(argv: Arguments, rest: readonly string[]): Arguments {
+function restored(argv: Arguments, taken: readonly string[]): Arguments {
   const plain = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(plain);
-    const marked = typeof value === "string" && value.startsWith(REST_MARK);
-    return marked ? rest[Number(value.slice(REST_MARK.length))] : value;
+    return typeof value === "string" ? unmarked(value, taken) : value;
   };
   return Object.fromEntries(Object.entries(argv).map(([name, value]) => [name, plain(value)]));
 }
@@ -122,17 +151,13 @@ function buildParser<Context>(tool: Tool<Context>, terminal: Terminal, showsFlag
     .parserConfiguration(PARSER_SETTINGS)
     .exitProcess(false)
     .strict()
-    .recommendCommands()
     .demandCommand(1, "no command was named")
     .version(false)
     .help("help")
     .alias("help", "h")
     .options(flagsFor(tool.globalFlags, showsFlags))
     .epilogue(showsFlags ? exitCodesText() : "")
-    .wrap(Math.min(terminal.out.columns, 100))
-    .fail((message, error) => {
-      throw error ?? refused(tool, message);
-    });
+    .wrap(Math.min(terminal.out.columns, 100));
 }
 
 interface Building<Context> {
@@ -157,12 +182,6 @@ function addCommands<Context>(
 
 function firstWord<Context>(entry: CommandTable<Context>[number]): string {
   return "load" in entry ? (entry.usage.split(" ")[0] ?? "") : entry.name;
-}
-
-function refused<Context>(tool: Tool<Context>, message: string): CliError {
-  const counts = /Not enough non-option arguments: got (\d+), need at least (\d+)/.exec(message);
-  const text = counts === null ? message : "an argument is missing";
-  return badArguments(text, `${tool.name} --help, or ${tool.name} COMMAND --help`);
 }
 
 function addGroup<Context>(

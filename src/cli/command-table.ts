@@ -33,3 +33,14 @@ export interface CommandGroup<Context> {
 }
 
 export type CommandTable<Context> = readonly (CommandEntry<Context> | CommandGroup<Context>)[];
+
+export interface Tool<Context> {
+  readonly name: string;
+  readonly describe: string;
+  readonly table: CommandTable<Context>;
+  readonly globalFlags: Readonly<Record<string, Options>>;
+  /** Commands that get what stands behind `--` as `rest`. */
+  readonly takesRest: readonly string[];
+  /** Commands that users of etcdctl know and miss here. */
+  readonly notYet: readonly string[];
+}

@@ -2,11 +2,12 @@
  * What a demo will run: three nodes with their ports and directories. A kept directory remembers
  * the ports in demo.json, because the nodes know each other by them.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { EXIT } from "./exit-codes.js";
 import { badArguments, CliError } from "./failure.js";
+import { makeDirectory } from "./files.js";
 
 const HOST = "127.0.0.1";
 const PORTS_FILE = "demo.json";
@@ -88,7 +89,7 @@ export function rememberedPorts(directory: string): readonly NodePorts[] | undef
 }
 
 export function rememberPorts(directory: string, ports: readonly NodePorts[]): void {
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   writeFileSync(join(directory, PORTS_FILE), `${JSON.stringify({ ports })}\n`);
 }
 

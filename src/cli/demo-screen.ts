@@ -2,7 +2,7 @@
  * The live part of a demo: the nodes' lines. On a terminal they are redrawn in place, elsewhere
  * they are written again every few seconds, and at once when a node comes or goes.
  */
-import { nodeLine, type NodeView } from "./demo-view.js";
+import { downText, nodeLine, type NodeView } from "./demo-view.js";
 import { styled, type Terminal } from "./terminal.js";
 
 const REDRAW_MS = 250;
@@ -15,6 +15,7 @@ export class DemoScreen {
   #drawnLines = 0;
   #drawnAtMs = Number.NEGATIVE_INFINITY;
   #drawnState = "";
+  readonly #saidDown = new Set<string>();
 
   constructor(terminal: Terminal, views: () => readonly NodeView[]) {
     this.#terminal = terminal;
@@ -33,6 +34,13 @@ export class DemoScreen {
     this.#drawnAtMs = Number.NEGATIVE_INFINITY;
   }
 
+  #sayDown(view: NodeView): void {
+    if (view.runs) this.#saidDown.delete(view.name);
+    if (view.runs || this.#saidDown.has(view.name)) return;
+    this.#saidDown.add(view.name);
+    this.say(downText(view));
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -45,12 +53,13 @@ export class DemoScreen {
   #draw(): void {
     const { out } = this.#terminal;
     const views = this.#views();
+    for (const view of views) this.#sayDown(view);
     const state = views.map(({ runs, status }) => `${runs}${status !== undefined}`).join();
     const due = performance.now() - this.#drawnAtMs >= REPEAT_MS || state !== this.#drawnState;
     if (!out.isTTY && !due) return;
     this.#erase();
     for (const view of views) {
-      const { text, style } = nodeLine(view);
+      const { text, style } = nodeLine(view, out.isTTY);
       const line = out.isTTY ? text.slice(0, out.columns - 1) : text;
       const shown = style === undefined ? line : styled(this.#terminal, out, style, line);
       out.write(`${shown}\n`);

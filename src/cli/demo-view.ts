@@ -24,11 +24,12 @@ export interface Line {
   readonly style: Style | undefined;
 }
 
-export function nodeLine(view: NodeView): Line {
+/** `hasKeys`: the demo listens to keys. */
+export function nodeLine(view: NodeView, hasKeys: boolean): Line {
   const name = view.name.padEnd(3);
   if (!view.runs) {
-    const how = exitText(view.exit);
-    return { text: `${name} ✗ down (${how})  start again: ${view.commandText}`, style: "red" };
+    const help = hasKeys ? "  press r to start it again" : "";
+    return { text: `${name} ✗ down (${exitText(view.exit)})${help}`, style: "red" };
   }
   const { status, heardMs } = view;
   if (status === undefined || heardMs === undefined) {
@@ -49,6 +50,11 @@ export function nodeLine(view: NodeView): Line {
     text: `${name} ${silent ? "? silent" : "● up"}  ${facts.join("  ")}`,
     style: silent ? "yellow" : undefined,
   };
+}
+
+/** Said once when a node goes down; too long for its line. */
+export function downText({ name, exit, commandText }: NodeView): string {
+  return `${name} is down (${exitText(exit)}); to start it by hand: ${commandText}`;
 }
 
 function exitText(exit: Exit | undefined): string {

@@ -8,6 +8,8 @@ import { EXIT } from "./exit-codes.js";
 export interface FailureHints {
   /** The likely cause, a sentence. */
   readonly because?: string | undefined;
+  /** How the command is written. */
+  readonly usage?: string | undefined;
   /** What to do next, best a command. */
   readonly next?: string | undefined;
 }
@@ -96,12 +98,15 @@ export function failureOf(error: unknown, writes: boolean): Failure {
 
 function failureOfRequest(error: KvError, writes: boolean): Failure {
   const hints = HINTS[error.code] ?? {};
-  if (!writes || error.outcome === "notApplied") {
-    return { exitCode: EXIT.failed, message: error.message, hints };
+  const message = error.message.replace(/\bfanOut\b/g, "--fan-out");
+  if (!writes) {
+    // A read applies nothing, so that nobody wonders whether it did.
+    return { exitCode: EXIT.failed, message: message.replace(", not applied:", ":"), hints };
   }
+  if (error.outcome === "notApplied") return { exitCode: EXIT.failed, message, hints };
   return {
     exitCode: EXIT.outcomeUnknown,
-    message: `outcome unknown: the write may have been applied (${error.message})`,
+    message: `outcome unknown: the write may have been applied (${message})`,
     hints: {
       because: hints.because ?? "the connection ended before the answer came",
       next: "read the key back before you write again",
@@ -116,9 +121,10 @@ export function isSystemError(error: unknown): error is Error & { readonly code:
 
 /** The failure as lines for stderr. */
 export function failureText(failure: Failure): string {
-  const { because, next } = failure.hints;
+  const { because, usage, next } = failure.hints;
   const lines = [`Error: ${failure.message}`];
   if (because !== undefined) lines.push(`  likely cause: ${because}`);
+  if (usage !== undefined) lines.push(`  usage: ${usage}`);
   if (next !== undefined) lines.push(`  next: ${next}`);
   return `${lines.join("\n")}\n`;
 }

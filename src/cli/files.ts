@@ -3,9 +3,9 @@
  * walk follows no symbolic link, and says what it left out and why. Paths made from keys never
  * leave the directory.
  */
-import { constants } from "node:fs";
+import { constants, existsSync, mkdirSync } from "node:fs";
 import { lstat, mkdir, open, readdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { utf8, utf8Text } from "../base/bytes.js";
 import { KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_GUARANTEED } from "../base/limits.js";
 import { EXIT } from "./exit-codes.js";
@@ -98,4 +98,15 @@ export async function writeBelow(
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Makes a directory and those above it, one by one: asked to make all of them at once where one
+ * refuses (as /proc does), Node.js would never end.
+ */
+export function makeDirectory(directory: string): void {
+  const path = resolve(directory);
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  mkdirSync(path);
 }

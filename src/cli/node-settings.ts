@@ -14,6 +14,9 @@ export interface NodeSettings extends NodeConfig {
 
 export const DEFAULT_SETTINGS: NodeSettings = { ...DEFAULT_CONFIG, logLevel: "info" };
 
+/** What the file may hold for a setting beside a text. */
+export type FileShape = "text" | "number" | "pairs" | "list";
+
 export interface Setting {
   readonly flag: string;
   readonly field: keyof NodeSettings;
@@ -22,6 +25,7 @@ export interface Setting {
   readonly repeatable: boolean;
   /** In words, for messages. */
   readonly wanted: string;
+  readonly fileShape: FileShape;
   /** undefined: the texts are none. */
   parse(texts: readonly string[]): unknown;
   show(settings: NodeSettings): string;
@@ -29,32 +33,38 @@ export interface Setting {
 
 interface Kind<T> {
   readonly wanted: string;
+  readonly fileShape: FileShape;
   parse(text: string): T | undefined;
   show(value: T): string;
 }
 
 const TEXT: Kind<string> = {
   wanted: "a text",
+  fileShape: "text",
   parse: (text) => text,
   show: (value) => value,
 };
 const DURATION: Kind<number> = {
   wanted: "a duration, such as 50ms",
+  fileShape: "number",
   parse: parseDuration,
   show: formatDuration,
 };
 const SIZE: Kind<number> = {
   wanted: "a size, such as 64MiB",
+  fileShape: "number",
   parse: parseSize,
   show: (value) => formatBytes(value).replace(" ", ""),
 };
 const NODES: Kind<readonly InitialNode[]> = {
   wanted: "nodes, such as n1=127.0.0.1:2380,n2=127.0.0.1:22380",
+  fileShape: "pairs",
   parse: (text) => pairs(text)?.map(([name, peerAddress]) => ({ name, peerAddress })),
   show: (nodes) => nodes.map(({ name, peerAddress }) => `${name}=${peerAddress}`).join(","),
 };
 const LABELS: Kind<Readonly<Record<string, string>>> = {
   wanted: "labels, such as zone=a,rack=7",
+  fileShape: "pairs",
   parse: (text) => {
     const list = pairs(text);
     return list === undefined ? undefined : Object.fromEntries(list);
@@ -66,6 +76,7 @@ const LABELS: Kind<Readonly<Record<string, string>>> = {
 };
 const LEVEL: Kind<TraceLevel> = {
   wanted: "debug, info, warn or error",
+  fileShape: "text",
   parse: (text) => (["debug", "info", "warn", "error"] as const).find((level) => level === text),
   show: (level) => level,
 };
@@ -94,6 +105,7 @@ function setting<Field extends keyof NodeSettings>(
     describe,
     repeatable: false,
     wanted: kind.wanted,
+    fileShape: kind.fileShape,
     parse: (texts) => kind.parse(texts.at(-1) ?? ""),
     show: (settings) => kind.show(settings[field]),
   };
@@ -105,6 +117,7 @@ const KEYSPACES: Setting = {
   describe: "a keyspace to found the cluster with, name:range:split=K,K or name:hash:shards=N",
   repeatable: true,
   wanted: "keyspaces, such as docs:range:split=g,p or files:hash:shards=8",
+  fileShape: "list",
   parse: (texts) => {
     const list = texts.map(parseKeyspace);
     return list.includes(undefined) ? undefined : list;
@@ -163,3 +176,14 @@ export const NODE_SETTINGS: readonly Setting[] = [
   setting("reserved-disk", "reservedBytes", SIZE, "with less disk free, writes are refused"),
   setting("log-level", "logLevel", LEVEL, "of the diagnostics: debug, info, warn, error"),
 ];
+
+/** A sentence about fields of the configuration, with the flags that set them. */
+export function namingFlags(sentence: string): string {
+  let text = sentence.replace(/Ms must be at least \d+$/, "$&ms");
+  for (const { field, flag } of NODE_SETTINGS) {
+    // "name" is a word of sentences too, and names a setting only where one begins.
+    const pattern = /[A-Z]/.test(field) ? `\\b${field}\\b` : `^${field}\\b`;
+    text = text.replace(new RegExp(pattern, "g"), `--${flag}`);
+  }
+  return text;
+}

@@ -72,7 +72,7 @@ export class SimplePrinter implements Printer {
   }
 
   sheet(sheet: Sheet): void {
-    for (const row of sheet.rows) this.#line(row.join(", "));
+    for (const row of sheet.simpleRows ?? sheet.rows) this.#line(row.join(", "));
   }
 
   done(sentence: string): void {

@@ -29,6 +29,8 @@ export type Cell = string | number | boolean;
 export interface Sheet {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
+  /** The rows of the simple format where etcdctl's has other columns. */
+  readonly simpleRows?: readonly (readonly Cell[])[] | undefined;
   /** The same for programs. */
   readonly json: unknown;
 }

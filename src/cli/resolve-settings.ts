@@ -12,6 +12,7 @@ import { EXIT } from "./exit-codes.js";
 import { badArguments, CliError } from "./failure.js";
 import {
   DEFAULT_SETTINGS,
+  type FileShape,
   NODE_SETTINGS,
   type NodeSettings,
   type Setting,
@@ -65,7 +66,9 @@ function givenFor(setting: Setting, { argv, env, file, fileName }: Sources): Giv
   const value = file[key];
   if (value === undefined) return undefined;
   const origin = `${key} in ${fileName}`;
-  return { texts: textsOfJson(value, origin), origin };
+  const texts = textsOfJson(value, setting.fileShape);
+  if (texts !== undefined) return { texts, origin };
+  throw badArguments(`${origin} is ${JSON.stringify(value)}, but must be ${setting.wanted}`);
 }
 
 export function environmentName(flag: string): string {
@@ -76,16 +79,23 @@ export function fileKey(flag: string): string {
   return flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** As the flag would be written: an object as name=value pairs, a list as several values. */
-function textsOfJson(value: unknown, origin: string): readonly string[] {
+/**
+ * As the flag would be written: an object as name=value pairs, a list as several values. undefined
+ * where the setting has no such shape.
+ */
+function textsOfJson(value: unknown, shape: FileShape): readonly string[] | undefined {
   if (typeof value === "string") return [value];
-  if (typeof value === "number") return [String(value)];
-  if (Array.isArray(value)) return value.flatMap((one: unknown) => textsOfJson(one, origin));
-  if (typeof value === "object" && value !== null) {
-    const pairs = Object.entries(value).map(([name, one]) => `${name}=${String(one)}`);
-    return [pairs.join(",")];
-  }
-  throw badArguments(`${origin} must be a text, a number, a list or an object`);
+  if (typeof value === "number") return shape === "number" ? [String(value)] : undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  const all: readonly unknown[] = Object.values(value);
+  if (!all.every((one) => typeof one === "string")) return undefined;
+  if (Array.isArray(value)) return shape === "list" ? all : undefined;
+  if (shape !== "pairs") return undefined;
+  return [
+    Object.entries(value)
+      .map(([name, one]) => `${name}=${String(one)}`)
+      .join(","),
+  ];
 }
 
 function checkFileKeys({ file, fileName }: Sources): void {

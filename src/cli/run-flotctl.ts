@@ -1,10 +1,30 @@
 /** One run of flotctl, with the connection as a parameter, so that tests need no cluster. */
-import type { Tool } from "./command-line.js";
+import type { Tool } from "./command-table.js";
 import { type Connect, Context } from "./context.js";
 import { FLOTCTL_COMMANDS } from "./flotctl-commands.js";
 import { GLOBAL_FLAGS, globalOptions } from "./global-options.js";
 import { runTool } from "./run-tool.js";
 import type { Terminal } from "./terminal.js";
+
+const NOT_YET: readonly string[] = [
+  "lease",
+  "lock",
+  "elect",
+  "alarm",
+  "auth",
+  "user",
+  "role",
+  "defrag",
+  "snapshot",
+  "make-mirror",
+  "check",
+  "downgrade",
+  "member add",
+  "member remove",
+  "member update",
+  "member promote",
+  "endpoint hashkv",
+];
 
 const FLOTCTL: Tool<Context> = {
   name: "flotctl",
@@ -12,6 +32,7 @@ const FLOTCTL: Tool<Context> = {
   table: FLOTCTL_COMMANDS,
   globalFlags: GLOBAL_FLAGS,
   takesRest: ["watch"],
+  notYet: NOT_YET,
 };
 
 export function runFlotctl(

@@ -1,6 +1,5 @@
 /** One run of flotilla. */
-import type { Tool } from "./command-line.js";
-import type { CommandTable } from "./command-table.js";
+import type { CommandTable, Tool } from "./command-table.js";
 import type { NodeContext } from "./node-context.js";
 import { runTool } from "./run-tool.js";
 import type { Terminal } from "./terminal.js";
@@ -29,6 +28,7 @@ const FLOTILLA: Tool<NodeContext> = {
   table: COMMANDS,
   globalFlags: {},
   takesRest: [],
+  notYet: [],
 };
 
 export function runFlotilla(

@@ -2,7 +2,8 @@
  * One run of a tool: reads the command line, runs the command, reports a failure, and gives back
  * the exit code. Ctrl-C once ends the command, twice does not wait for it.
  */
-import { type Invocation, readCommandLine, type Tool } from "./command-line.js";
+import { type Invocation, readCommandLine } from "./command-line.js";
+import type { Tool } from "./command-table.js";
 import { EXIT } from "./exit-codes.js";
 import { failureOf, failureText } from "./failure.js";
 import { note, type Terminal } from "./terminal.js";
@@ -51,12 +52,17 @@ async function execute<Context>(
   });
   const running = command.run(prepared.context, argv);
   try {
-    return await Promise.race([running, interruption.exitCode]);
-  } finally {
-    interruption.forget();
+    const exitCode = await Promise.race([running, interruption.exitCode]);
     // Cut off, the command fails on what is closed under it; nobody waits for that.
     running.catch(() => undefined);
     await prepared.close();
+    return exitCode;
+  } catch (error) {
+    // What fails while closing after a failure says nothing new.
+    await prepared.close().catch(() => undefined);
+    throw error;
+  } finally {
+    interruption.forget();
   }
 }
 

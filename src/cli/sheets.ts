@@ -24,16 +24,20 @@ export interface EndpointStatus {
   readonly status: StatusResponse;
 }
 
+/** etcdctl's columns; labels come after them, but in the simple format, which scripts cut. */
 export function memberSheet(nodes: readonly NodeDescriptor[]): Sheet {
+  const simpleRows = nodes.map((node) => [
+    node.nodeId.toString(16),
+    "started",
+    node.name,
+    node.peerAddress,
+    node.clientAddress,
+    false,
+  ]);
   return {
-    columns: ["ID", "Name", "Peer address", "Client address", "Labels"],
-    rows: nodes.map((node) => [
-      node.nodeId,
-      node.name,
-      node.peerAddress,
-      node.clientAddress,
-      labelText(node.labels),
-    ]),
+    columns: ["ID", "Status", "Name", "Peer address", "Client address", "Is learner", "Labels"],
+    rows: simpleRows.map((row, at) => [...row, labelText(nodes[at]?.labels ?? {})]),
+    simpleRows,
     json: {
       members: nodes.map((node) => ({
         ID: node.nodeId,

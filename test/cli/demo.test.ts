@@ -100,19 +100,18 @@ function view(name: string, roles: readonly ReplicaStatus["role"][]): NodeView {
 describe("the picture", () => {
   test("one line a node, and who is down, silent or starting", () => {
     const up = view("n1", ["leader", "follower", "leader"]);
-    expect(nodeLine(up)).toEqual({
+    expect(nodeLine(up, true)).toEqual({
       text:
         "n1  ● up  leads 2/3  term 4  revision 2  applied 27  data 2.0 KiB  memory 3.0 MiB  " +
         "heartbeat 40ms ago",
       style: undefined,
     });
-    expect(nodeLine({ ...up, heardMs: 5000 }).text).toContain("? silent");
+    expect(nodeLine({ ...up, heardMs: 5000 }, true).text).toContain("? silent");
     const down = { ...up, runs: false, exit: { code: null, signal: "SIGKILL" } };
-    expect(nodeLine(down)).toEqual({
-      text: "n1  ✗ down (killed by SIGKILL)  start again: node start",
-      style: "red",
-    });
-    expect(nodeLine({ ...up, status: undefined, heardMs: undefined }).style).toBe("yellow");
+    const text = "n1  ✗ down (killed by SIGKILL)";
+    expect(nodeLine(down, false)).toEqual({ text, style: "red" });
+    expect(nodeLine(down, true).text).toBe(`${text}  press r to start it again`);
+    expect(nodeLine({ ...up, status: undefined, heardMs: undefined }, true).style).toBe("yellow");
   });
 
   test("the busiest node is the one that leads most, if it runs", () => {
@@ -133,6 +132,26 @@ describe("the picture", () => {
       expect(terminal.out.text).toContain("hello\n");
     }
   });
+});
+
+test("how to start a dead node is said once, whole", () => {
+  const command = `node start ${"x".repeat(200)}`;
+  const down = { ...view("n1", []), runs: false, commandText: command };
+  const terminal = new FakeTerminal({ isTTY: true, env: { NO_COLOR: "1" } });
+  const screen = new DemoScreen(terminal, () => [down]);
+  for (let n = 0; n < 2; n++) {
+    screen.start();
+    screen.stop();
+  }
+  expect(terminal.out.text.split(command)).toHaveLength(2);
+  expect(terminal.out.text).toContain("press r to start it again\n");
+});
+
+test("a directory below one that refuses is refused", () => {
+  rememberPorts(join(directory, "a", "b"), []);
+  expect(existsSync(join(directory, "a", "b", "demo.json"))).toBe(true);
+  writeFileSync(join(directory, "file"), "");
+  expect(() => rememberPorts(join(directory, "file", "x", "y"), [])).toThrow("mkdir");
 });
 
 describe("its processes", () => {

@@ -140,6 +140,17 @@ describe("get", () => {
   });
 });
 
+test("a read that fails names flags, and says nothing of applying", async () => {
+  const client = new FakeClient();
+  const late = notApplied("timeout", "get gave up after 5000 ms, not applied: no connection");
+  const scattered = notApplied("orderedScanRefused", "a prefix must be asked for with fanOut");
+  for (const error of [late, scattered]) client.faults.set(error.code, [{ error, applied: false }]);
+  const timeout = await flotctl(["get", "timeout"], { client });
+  expect(timeout.err).toContain("Error: get gave up after 5000 ms: no connection\n");
+  const refused = await flotctl(["get", "orderedScanRefused"], { client });
+  expect(refused.err).toContain("must be asked for with --fan-out\n");
+});
+
 describe("other commands", () => {
   test("del counts", async () => {
     const { out, client } = await flotctl(["del", "a", "c", "--prev-kv"], { client: seeded() });
@@ -177,7 +188,9 @@ describe("other commands", () => {
     expect((await flotctl(["compaction", "3"])).out).toBe("compacted revision 3\n");
     expect((await flotctl(["compaction", "x"])).code).toBe(128);
     const members = await flotctl(["member", "list"]);
-    expect(members.out.split("\n")[0]).toBe("1, n1, 127.0.0.1:12380, 127.0.0.1:12379, zone=a");
+    expect(members.out.split("\n")[0]).toBe(
+      "1, started, n1, 127.0.0.1:12380, 127.0.0.1:12379, false",
+    );
     const shards = await flotctl(["shard", "list"]);
     expect(shards.out).toBe("2, default, -, -, n1, 5, n1 n2 n3, 1.1\n");
     expect((await flotctl(["shard", "locate", "k"])).out).toBe(shards.out);
@@ -187,6 +200,11 @@ describe("other commands", () => {
     const moved = await flotctl(["move-leader", "--shard", "2", "--node", "n3"]);
     expect(moved.client.requests).toEqual(["moveLeader 2 n3"]);
     expect((await flotctl(["move-leader", "n3"])).code).toBe(128);
+    const absent = await flotctl(["move-leader", "--shard", "99", "--node", "n3"]);
+    expect(absent.err).toBe("Error: there is no shard 99\n  next: flotctl shard list\n");
+    const placement = await flotctl(["move-leader", "--shard", "1", "--node", "n3"]);
+    expect(placement.err).toContain("shard 1 is the placement group");
+    expect([...absent.client.requests, ...placement.client.requests]).toEqual([]);
   });
 
   test("keyspace create", async () => {
@@ -304,6 +322,14 @@ describe("watch", () => {
     expect(silent.out).toBe("");
   });
 
+  test("a program that cannot run is the only failure, whatever fails at the end", async () => {
+    const client = new FakeClient();
+    client.watchItems = [{ revision: 2, events: [{ type: "put", kv, prevKv: undefined }] }];
+    client.close = () => Promise.reject(notApplied("closed", "the client is closed"));
+    const { code, err } = await flotctl(["watch", "a", "--", "/nope"], { client });
+    expect([code, err]).toEqual([6, "Error: cannot run /nope: spawn /nope ENOENT\n"]);
+  });
+
   test("needs a key, and has no table", async () => {
     expect((await flotctl(["watch"])).code).toBe(3);
     expect((await flotctl(["watch", "a", "-w", "table"])).code).toBe(4);
@@ -313,10 +339,24 @@ describe("watch", () => {
 describe("the command line", () => {
   test.each([
     [[], 128, "no command was named"],
-    [["gte", "a"], 128, "Did you mean get?"],
-    [["get"], 128, "an argument is missing"],
-    [["get", "a", "--bogus"], 128, "Unknown argument: bogus"],
-    [["get", "a", "b", "c"], 128, "Unknown argument: c"],
+    [["gte", "a"], 128, 'Error: unknown command "gte"; did you mean "get"?\n'],
+    [["foo", "--bar", "x"], 128, 'Error: unknown command "foo"\n'],
+    [["true"], 128, 'Error: unknown command "true"\n'],
+    [["lease", "grant", "10"], 128, 'the command "lease" of etcdctl is not there yet'],
+    [["member", "add", "n4"], 128, 'the command "member add" of etcdctl is not there yet'],
+    [
+      ["endpoint", "helth"],
+      128,
+      'unknown command "endpoint helth"; did you mean "endpoint health"?',
+    ],
+    [["get"], 128, "<key> is missing\n  usage: flotctl get <key> [range-end] [flags]\n"],
+    [["keyspace", "create"], 128, "usage: flotctl keyspace create <name> [flags]\n"],
+    [["get", "a", "--bogus"], 128, "Error: unknown flag --bogus\n"],
+    [["get", "a", "--bogus=1", "-x"], 128, "Error: unknown flag --bogus, unknown flag -x\n"],
+    [["get", "a", "b", "c"], 128, 'unexpected argument "c"'],
+    [["get", "a", "b", "true"], 128, 'unexpected argument "true"'],
+    [["get", "a", "--prefix=yes"], 128, '--prefix is "yes", but must be true or false'],
+    [["get", "a", "--sort-by", "x"], 128, "one of key, version, create, modify, value"],
     [["endpoint"], 128, "endpoint needs one of: status, health"],
     [["get", "a", "-w", "yaml"], 4, "no format yaml"],
     [["get", "a", "--endpoints", "nowhere"], 128, "--endpoints is"],
@@ -327,6 +367,46 @@ describe("the command line", () => {
     expect([ran.code, ran.out]).toEqual([code, ""]);
     expect(ran.err).toContain(text);
     expect(ran.connected).toEqual([]);
+  });
+
+  test.each([
+    [
+      ["--prefix", "true"],
+      ["true", "true1"],
+    ],
+    [
+      ["--prefix=true", "true"],
+      ["true", "true1"],
+    ],
+    [["--prefix=false", "true"], ["true"]],
+    [["--hex=false", "--prefix", "false", "--fan-out"], ["false"]],
+    [
+      ["--prev-kv", "true", "w"],
+      ["true", "true1"],
+    ],
+    [["--range", "false", "true"], ["false"]],
+    [
+      ["-w", "simple", "true", "--prefix"],
+      ["true", "true1"],
+    ],
+  ])("a switch takes no word after it: del %j", async (args, gone) => {
+    const client = new FakeClient();
+    client.seed({ true: "1", true1: "2", w: "3", false: "4" });
+    expect((await flotctl(["del", ...args], { client })).code).toBe(0);
+    const left = ["true", "true1", "w", "false"].filter((key) => !gone.includes(key));
+    expect([...client.entries.keys()]).toEqual(left);
+  });
+
+  test("del --prefix true w deletes nothing: two keys and a prefix exclude each other", async () => {
+    const client = new FakeClient();
+    client.seed({ w: "1", w1: "2" });
+    expect((await flotctl(["del", "--prefix", "true", "w"], { client })).code).toBe(128);
+    expect(client.entries.size).toBe(2);
+  });
+
+  test("true and false are values of flags with a value", async () => {
+    const { connected } = await flotctl(["get", "a", "--keyspace", "true"]);
+    expect(connected[0]?.keyspace).toBe("true");
   });
 
   test("a flag goes over its variable, that over the default", async () => {

@@ -90,6 +90,12 @@ describe("precedence", () => {
     { argv: { "initial-keyspace": ["docs:tree"] } },
     { file: { heartbeat: "50ms" } },
     { file: { heartbeatMs: 50 } },
+    { file: { name: 5 } },
+    { file: { name: ["n1", "n2"] } },
+    { file: { name: { n: "1" } } },
+    { file: { memory: ["1MiB"] } },
+    { file: { labels: { rack: 7 } } },
+    { file: { initialKeyspace: [5] } },
   ])("a bad value is an error wherever it stands: %j", (bad) => {
     const resolve = (): unknown => resolveSettings({ ...sources, ...bad });
     expect(resolve).toThrow(expect.objectContaining({ exitCode: 128 }));
@@ -174,8 +180,16 @@ describe("start", () => {
   test("refuses settings that do not fit together", async () => {
     const { code, err } = await flotilla(["start", "--election-timeout-min", "60ms"]);
     expect(code).toBe(128);
-    expect(err).toContain("electionTimeoutMinMs must be at least four times heartbeatMs");
+    expect(err).toContain(
+      "--election-timeout-min must be at least four times --heartbeat-interval",
+    );
     expect((await flotilla(["start", "--bogus"])).code).toBe(128);
+    const errorOf = async (...args: string[]): Promise<string> =>
+      (await flotilla(["start", ...args])).err;
+    expect(await errorOf("--listen-client", "x")).toContain("--listen-client must be host:port");
+    expect(await errorOf("--name", "")).toContain("Error: --name must be 1 to 64");
+    expect(await errorOf("--initial-cluster", "n9=a:1")).toContain("must name this node");
+    expect(await errorOf("--heartbeat-interval", "1ms")).toContain("must be at least 5ms");
   });
 
   test("refuses a file that is missing, broken or of another shape", async () => {
@@ -187,6 +201,13 @@ describe("start", () => {
       expect(code).toBe(128);
       expect(err).toContain(path);
     }
+  });
+
+  test("a value of the wrong type in the file is named with what it must be", async () => {
+    const path = join(directory, "node.json");
+    writeFileSync(path, '{"name": 5}');
+    const { err } = await flotilla(["start", "--config-file", path]);
+    expect(err).toContain(`name in ${path} is 5, but must be a text`);
   });
 
   test("ends in order when asked once", async () => {

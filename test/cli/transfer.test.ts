@@ -66,6 +66,14 @@ describe("import", () => {
     expect((await flotctl(["import", "--from-dir", directory])).code).toBe(0);
   });
 
+  test("a keyspace that is not there is one failure, before any file", async () => {
+    write({ a: "1", b: "2" });
+    const args = ["import", "--from-dir", directory, "--keyspace", "nofiles"];
+    const { code, out, err, client } = await flotctl(args);
+    expect([code, out, client.requests]).toEqual([1, "", []]);
+    expect(err).toBe('Error: there is no keyspace "nofiles"\n  next: flotctl keyspace list\n');
+  });
+
   test("retries an unknown outcome, and reports it", async () => {
     write({ a: "1", b: "2" });
     const client = new FakeClient();

@@ -2,9 +2,6 @@
  * flotctl export: writes the keys of a keyspace as files. It reads one revision, and leaves out
  * keys that are no paths below the directory.
  */
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import type { KeyValue } from "../../protocol/key-value.js";
 import { textOf } from "../arguments.js";
 import { runBounded } from "../bounded-pool.js";
@@ -12,7 +9,7 @@ import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
 import { badArguments, isSystemError } from "../failure.js";
-import { relativePathOf, writeBelow } from "../files.js";
+import { makeDirectory, relativePathOf, writeBelow } from "../files.js";
 import { Progress } from "../progress.js";
 import { counted, formatBytes, formatDuration } from "../quantities.js";
 import { quote } from "../quoting.js";
@@ -36,7 +33,7 @@ export const exportFiles: CommandDefinition<Context> = {
     const directory = textOf(argv, "to-dir") ?? "";
     if (directory === "") throw badArguments("--to-dir DIR is missing");
     const client = await context.client();
-    await makeDirectory(directory);
+    makeDirectory(directory);
     const { level, maxStalenessMs } = context.options;
     const prefix = { prefix: true, fromKey: false };
     const span = selectKeys(textOf(argv, "prefix") ?? "", undefined, prefix);
@@ -107,13 +104,4 @@ class ExportRun {
     if (context.signal.aborted) return EXIT.interrupted;
     return this.#skipped + this.#failed > 0 ? EXIT.failed : EXIT.ok;
   }
-}
-
-/**
- * Makes the last directory alone where its parent is there: with a parent that refuses (as /proc
- * does), making all of them would never end.
- */
-async function makeDirectory(directory: string): Promise<void> {
-  if (existsSync(directory)) return;
-  await mkdir(directory, { recursive: !existsSync(dirname(resolve(directory))) });
 }

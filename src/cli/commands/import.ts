@@ -11,6 +11,7 @@ import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
 import { contentOf, type FoundFile, type Walk, walk } from "../files.js";
+import { keyspaceNamed } from "../keyspace-lookup.js";
 import { Progress } from "../progress.js";
 import { counted, formatBytes, formatDuration } from "../quantities.js";
 import { type Patience, retrying } from "../retrying.js";
@@ -43,6 +44,7 @@ export const importFiles: CommandDefinition<Context> = {
   run: async (context, argv) => {
     const directory = await directoryOf(argv, "from-dir");
     const client = await context.client();
+    await checkKeyspace(client, context.options.keyspace);
     const found = await walk(directory);
     const progress = new Progress(context.terminal, "importing", totalsOf(found));
     const listPath = textOf(argv, "acknowledged");
@@ -57,6 +59,11 @@ export const importFiles: CommandDefinition<Context> = {
     return run.report(context, found);
   },
 };
+
+/** Once, and not with every file. */
+async function checkKeyspace(client: ClientPort, name: string | undefined): Promise<void> {
+  if (name !== undefined) keyspaceNamed((await client.admin.map()).clusterMap, name);
+}
 
 interface ImportParts {
   readonly client: ClientPort;

@@ -44,8 +44,11 @@ export const watch: CommandDefinition<Context> = {
       wantsProgress: interactive,
     });
     const ended = request === undefined ? watches.readLines() : watches.show(request);
-    await Promise.race([ended, aborted(context.signal)]);
-    await watches.cancel();
+    try {
+      await Promise.race([ended, aborted(context.signal)]);
+    } finally {
+      await watches.cancel();
+    }
     return context.signal.aborted ? EXIT.interrupted : EXIT.ok;
   },
 };

@@ -2,7 +2,7 @@
  * flotilla demo: a cluster of three processes on this machine, with a live line for each node. It
  * ends what it started, and nothing else, within ten seconds of Ctrl-C.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -71,7 +71,6 @@ async function plan(
   }
   const { ports, taken } = await choosePorts(basePort === 0 ? BASE_PORT : basePort);
   if (taken.length > 0) note(terminal, `ports taken, others chosen: ${taken.join(", ")}`, "yellow");
-  mkdirSync(directory, { recursive: true });
   rememberPorts(directory, ports);
   return planNodes(resolve(directory), ports);
 }

@@ -10,7 +10,12 @@ import type { CommandDefinition } from "../command-table.js";
 import { EXIT } from "../exit-codes.js";
 import { badArguments, CliError } from "../failure.js";
 import type { NodeContext } from "../node-context.js";
-import { DEFAULT_SETTINGS, NODE_SETTINGS, type NodeSettings } from "../node-settings.js";
+import {
+  DEFAULT_SETTINGS,
+  namingFlags,
+  NODE_SETTINGS,
+  type NodeSettings,
+} from "../node-settings.js";
 import {
   readConfigFile,
   type Resolved,
@@ -70,7 +75,7 @@ function check({ settings }: Resolved): void {
   try {
     checkConfig(settings);
   } catch (error) {
-    throw badArguments(KvError.from(error).message, "flotilla start --print-config");
+    throw badArguments(namingFlags(KvError.from(error).message), "flotilla start --print-config");
   }
 }
 
