@@ -58,7 +58,7 @@ function parsedOf(
   return value;
 }
 
-/** One of a few words, of which the first for each meaning is named; undefined where the flag is absent. */
+/** One of a few words; undefined where the flag is absent. Errors name one word a meaning. */
 export function choiceOf<T extends string>(
   argv: Arguments,
   name: string,

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import { exitCodesText } from "../../src/cli/exit-codes.js";
 import { runFlotctl } from "../../src/cli/run-flotctl.js";
+import type { WatchItem } from "../../src/client/client-types.js";
 import { KvError, notApplied } from "../../src/protocol/errors.js";
 import { FakeClient } from "./fake-client.js";
 import { FakeTerminal } from "./fake-terminal.js";
@@ -320,6 +321,30 @@ describe("watch", () => {
       void setTimeout(() => terminal.interrupt(), 50);
     const silent = await flotctl(["watch", "-i"], { client, input: "watch a", meanwhile });
     expect(silent.out).toBe("");
+  });
+
+  test("a bad line of -i is the only failure, though the other watches lose their client", async () => {
+    const client = new FakeClient();
+    let lose: (error: KvError) => void = () => undefined;
+    client.watch = () => {
+      let cancel: () => void = () => undefined;
+      const ended = new Promise<void>((resolve, reject) => {
+        cancel = resolve;
+        lose = reject;
+      });
+      async function* stream(): AsyncGenerator<WatchItem> {
+        yield* client.watchItems;
+        await ended;
+      }
+      return { [Symbol.asyncIterator]: stream, cancel: () => cancel() };
+    };
+    client.close = async () => {
+      lose(notApplied("closed", "the client is closed"));
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    const { code, err } = await flotctl(["watch", "-i"], { client, input: "watch a\nnonsense" });
+    expect(code).toBe(3);
+    expect(err).not.toContain("the client is closed");
   });
 
   test("a program that cannot run is the only failure, whatever fails at the end", async () => {
