@@ -86,18 +86,13 @@ export class MemtableTree {
     return this.#findInLeaf(node, prefix, key, keyOffset, keyLength, version);
   }
 
-  /**
-   * Adds an entry; false, and nothing changes, where it is already there. Its value is the header
-   * followed by the value.
-   */
+  /** Adds an entry; false, and nothing changes, where it is already there. */
   insert(
     key: Uint8Array,
     keyOffset: number,
     keyLength: number,
     version: number,
     tombstone: boolean,
-    header: Uint8Array,
-    headerLength: number,
     value: Uint8Array,
     valueOffset: number,
     valueLength: number,
@@ -113,10 +108,9 @@ export class MemtableTree {
       return false;
     }
     const arena = this.arena;
-    const pointer = arena.allocate(keyLength, headerLength + valueLength, version, tombstone);
+    const pointer = arena.allocate(keyLength, valueLength, version, tombstone);
     arena.fill(pointer, 0, key, keyOffset, keyLength);
-    if (headerLength > 0) arena.fill(pointer, keyLength, header, 0, headerLength);
-    arena.fill(pointer, keyLength + headerLength, value, valueOffset, valueLength);
+    arena.fill(pointer, keyLength, value, valueOffset, valueLength);
     this.#insertFound(prefix, pointer);
     if (this.entryCount === 0) this.#firstPointer = pointer;
     this.entryCount++;

@@ -7,7 +7,6 @@
  * when the manifest has it.
  */
 import { assert, must } from "../base/assert.js";
-import { EMPTY_BYTES } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
 import type { KeyRange } from "../base/key-range.js";
 import { intersectRanges } from "../base/key-range.js";
@@ -83,39 +82,9 @@ export class Tree {
   }
 
   /**
-   * Adds an entry whose value is header[0, headerLength) followed by value[offset, +length).
-   * An entry that is already in the memtable is left alone, so that replay is idempotent.
+   * Adds an entry whose value is value[offset, +length). An entry that is already in the memtable
+   * is left alone, so that replay is idempotent.
    */
-  insert2(
-    family: FamilyId,
-    key: Uint8Array,
-    keyOffset: number,
-    keyLength: number,
-    version: number,
-    tombstone: boolean,
-    header: Uint8Array,
-    headerLength: number,
-    value: Uint8Array,
-    valueOffset: number,
-    valueLength: number,
-  ): void {
-    this.#active
-      .familyForWrite(family)
-      .insert(
-        key,
-        keyOffset,
-        keyLength,
-        version,
-        tombstone,
-        header,
-        headerLength,
-        value,
-        valueOffset,
-        valueLength,
-      );
-  }
-
-  /** As insert2, without a header. */
   insert(
     family: FamilyId,
     key: Uint8Array,
@@ -128,18 +97,7 @@ export class Tree {
     valueLength: number,
   ): void {
     const tree = this.#active.familyForWrite(family);
-    tree.insert(
-      key,
-      keyOffset,
-      keyLength,
-      version,
-      tombstone,
-      EMPTY_BYTES,
-      0,
-      value,
-      valueOffset,
-      valueLength,
-    );
+    tree.insert(key, keyOffset, keyLength, version, tombstone, value, valueOffset, valueLength);
   }
 
   /**
