@@ -2,11 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
-import { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import { storedKey } from "../../src/route/stored-key.js";
 import { bytesOf, textOf } from "../support/bytes-of.js";
+import { errorOf } from "../support/error-of.js";
 import { FakeCluster, preload } from "../support/fake-cluster.js";
 import { testEnv } from "../support/test-env.js";
 
@@ -35,15 +35,6 @@ async function setting(pageRows = 1000): Promise<Setting> {
 
 function keysOf(kvs: readonly KeyValue[]): readonly string[] {
   return kvs.map((kv) => textOf(kv.key));
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<KvError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(KvError);
-  return error as KvError;
 }
 
 describe("ranges", () => {

@@ -3,11 +3,12 @@ import { describe, expect, test } from "vitest";
 import { KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
-import { KvError, notApplied } from "../../src/protocol/errors.js";
+import { notApplied } from "../../src/protocol/errors.js";
 import { READ_LEVELS } from "../../src/protocol/key-value.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import { storedKey } from "../../src/route/stored-key.js";
 import { bytesOf, textOf } from "../support/bytes-of.js";
+import { errorOf } from "../support/error-of.js";
 import { FakeCluster } from "../support/fake-cluster.js";
 import { testEnv } from "../support/test-env.js";
 
@@ -28,15 +29,6 @@ async function setting(requestTimeoutMs = 2000): Promise<Setting> {
   const client = await connectBy(env, { endpoints: cluster.endpoints, requestTimeoutMs });
   cluster.seen.length = 0;
   return { cluster, client };
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<KvError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(KvError);
-  return error as KvError;
 }
 
 function puts(cluster: FakeCluster): readonly number[] {

@@ -6,7 +6,7 @@ import { TRANSACTION_ROWS_MAX } from "../../src/base/limits.js";
 import { COUNT_SLICE_ROWS } from "../../src/mvcc/count-rest.js";
 import type { RangeResult } from "../../src/protocol/operations.js";
 import { decodeTransactionResult } from "../../src/protocol/result-codec.js";
-import { put, range, txn } from "./operations.js";
+import { put, range, rangeOf, txn } from "../support/operations.js";
 import { Replica } from "./replica.js";
 import { stored } from "./test-tree.js";
 
@@ -20,23 +20,7 @@ function filled(): Replica {
 }
 
 function wholeRange(limit: number, countOnly: boolean): Parameters<typeof txn>[1] {
-  return [
-    {
-      kind: "range",
-      key: stored("k"),
-      rangeEnd: stored("l"),
-      limit,
-      revision: 0,
-      sortOrder: "none",
-      sortTarget: "key",
-      keysOnly: true,
-      countOnly,
-      minModRevision: 0,
-      maxModRevision: 0,
-      minCreateRevision: 0,
-      maxCreateRevision: 0,
-    },
-  ];
+  return [rangeOf(stored("k"), stored("l"), { limit, keysOnly: true, countOnly })];
 }
 
 test.each([

@@ -11,7 +11,7 @@ import { UnknownEntryError } from "../../src/mvcc/effects-format.js";
 import { isReadOnly } from "../../src/mvcc/transaction-check.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { Operation, RangeResult, Transaction } from "../../src/protocol/operations.js";
-import { compare, nested, put, range, remove, txn } from "./operations.js";
+import { compare, nested, put, range, remove, txn } from "../support/operations.js";
 import { Replica, TERM, resultOf } from "./replica.js";
 import { stored } from "./test-tree.js";
 

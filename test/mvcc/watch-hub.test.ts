@@ -8,7 +8,7 @@ import type { Watcher, WatchSink, WatchSpec } from "../../src/mvcc/watcher.js";
 import type { KvError } from "../../src/protocol/errors.js";
 import type { Operation } from "../../src/protocol/operations.js";
 import { decodeWatchEvent } from "../../src/protocol/watch-codec.js";
-import { put, remove, txn } from "./operations.js";
+import { put, remove, txn } from "../support/operations.js";
 import { Replica, TERM } from "./replica.js";
 import { stored } from "./test-tree.js";
 

@@ -4,6 +4,7 @@ import { utf8 } from "../../src/base/bytes.js";
 import { KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { keysFault, writesAnything } from "../../src/node/transaction-keys.js";
 import type { Compare, Operation, Transaction } from "../../src/protocol/operations.js";
+import { nested, rangeOf } from "../support/operations.js";
 
 const PREFIX_LENGTH = 4;
 const key = (text: string): Uint8Array => utf8(`ks01${text}`);
@@ -19,21 +20,7 @@ function transaction(
 }
 
 function range(from: string, end?: string): Operation {
-  return {
-    kind: "range",
-    key: key(from),
-    rangeEnd: end === undefined ? undefined : key(end),
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
+  return rangeOf(key(from), end === undefined ? undefined : key(end));
 }
 
 function put(at: string): Operation {
@@ -52,8 +39,6 @@ function remove(from: string, end?: string): Operation {
   const rangeEnd = end === undefined ? undefined : key(end);
   return { kind: "delete", key: key(from), rangeEnd, prevKv: false };
 }
-
-const nested = (txn: Transaction): Operation => ({ kind: "txn", txn });
 
 describe("a transaction writes", () => {
   test.each<[string, Transaction, boolean]>([

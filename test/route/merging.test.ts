@@ -11,6 +11,7 @@ import { storedTransaction } from "../../src/route/stored-transaction.js";
 import { WatchMerger } from "../../src/route/watch-merger.js";
 import { bytesOf, textOf } from "../support/bytes-of.js";
 import { clusterMap } from "../support/cluster-maps.js";
+import { rangeOf } from "../support/operations.js";
 
 const MAP = clusterMap([
   { name: "docs", kind: "range", cuts: ["g"] },
@@ -23,21 +24,7 @@ function row(key: string, modRevision: number): KeyValue {
   return { key: bytesOf(key), value, createRevision: 2, modRevision, version: 1, lease: 0n };
 }
 
-const WHOLE_RANGE: RangeOperation = {
-  kind: "range",
-  key: bytesOf("c"),
-  rangeEnd: OPEN_END,
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-};
+const WHOLE_RANGE = rangeOf(bytesOf("c"), OPEN_END);
 
 describe("merged ranges", () => {
   property.prop([

@@ -6,7 +6,8 @@ import { nodeClock } from "../../src/env/node/node-clock.js";
 import { nodeTimers } from "../../src/env/node/node-timers.js";
 import type { Listener } from "../../src/env/network.js";
 import { encodeError } from "../../src/protocol/error-codec.js";
-import { KvError, notApplied } from "../../src/protocol/errors.js";
+import { notApplied } from "../../src/protocol/errors.js";
+import type { KvError } from "../../src/protocol/errors.js";
 import { clientHello } from "../../src/protocol/hello-codec.js";
 import type { Hello } from "../../src/protocol/hello-codec.js";
 import { FRAME_FLAGS } from "../../src/protocol/message-types.js";
@@ -14,6 +15,7 @@ import { DeadlineWheel } from "../../src/rpc/deadline-wheel.js";
 import type { FrameConnection, FrameHandler } from "../../src/rpc/frame-connection.js";
 import { dialFrames, listenFrames } from "../../src/rpc/handshake.js";
 import { RequestClient } from "../../src/rpc/request-client.js";
+import { errorOf } from "../support/error-of.js";
 import { MemoryNetwork } from "../support/memory-socket.js";
 import { turnsUntil } from "../support/test-env.js";
 
@@ -125,15 +127,6 @@ function ask(client: RequestClient, type: number, body: string, timeoutMs = 1000
     (reader: ByteReader) => new TextDecoder().decode(reader.rawView(reader.remaining)),
     timeoutMs,
   );
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<KvError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(KvError);
-  return error as KvError;
 }
 
 describe("requests", () => {

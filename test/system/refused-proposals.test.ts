@@ -10,11 +10,12 @@ import type { Client, ShardDescriptor } from "../../src/client/index.js";
 import type { KeyspaceDescriptor } from "../../src/protocol/cluster.js";
 import { KvError } from "../../src/protocol/errors.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
-import type { RangeOperation, Transaction } from "../../src/protocol/operations.js";
+import type { Transaction } from "../../src/protocol/operations.js";
 import { encodePut } from "../../src/protocol/put-codec.js";
 import { storedKey } from "../../src/route/stored-key.js";
 import { eventually } from "../support/eventually.js";
 import { GatedDisk } from "../support/gated-disk.js";
+import { rangeOf } from "../support/operations.js";
 import { RawClient } from "../support/raw-client.js";
 import { TestCluster } from "../support/test-cluster.js";
 import { uncaughtErrors } from "../support/uncaught-errors.js";
@@ -152,21 +153,7 @@ test("what was accepted before a refusal, and after it, is applied and found aga
 test("a transaction without effects never shows a write that is refused", async () => {
   const bench = await Bench.start();
   const fills = await bench.fill();
-  const range: RangeOperation = {
-    kind: "range",
-    key: bench.key("x"),
-    rangeEnd: undefined,
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    keysOnly: true,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
+  const range = rangeOf(bench.key("x"), undefined, { keysOnly: true });
   const none = {
     kind: "delete",
     key: bench.key("none"),

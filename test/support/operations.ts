@@ -1,4 +1,4 @@
-/** Short ways to write down operations. Keys are user keys. */
+/** Short ways to write down operations. */
 import { utf8 } from "../../src/base/bytes.js";
 import type {
   Compare,
@@ -21,10 +21,19 @@ export function range(
   end?: string,
   more: Partial<RangeOperation> = {},
 ): RangeOperation {
+  return rangeOf(utf8(key), end === undefined ? undefined : utf8(end), more);
+}
+
+/** A range over keys that are bytes already. */
+export function rangeOf(
+  key: Uint8Array,
+  rangeEnd?: Uint8Array,
+  more: Partial<RangeOperation> = {},
+): RangeOperation {
   return {
     kind: "range",
-    key: utf8(key),
-    rangeEnd: end === undefined ? undefined : utf8(end),
+    key,
+    rangeEnd,
     limit: 0,
     revision: 0,
     sortOrder: "none",
