@@ -265,7 +265,10 @@ test("a full disk refuses writes, serves reads, and recovers by itself", async (
       const { header } = await client.put(`full/${i}`, value);
       acknowledged.set(`full/${i}`, header.revision);
     } catch (error) {
-      refused = KvError.from(error);
+      const failure = KvError.from(error);
+      // Where the followers' logs fill up before the leader notices its own disk, what the leader
+      // had accepted waits for their room: its outcome is unknown. What comes later is refused.
+      if (failure.outcome === "notApplied") refused = failure;
     }
   }
   expect(refused).toMatchObject(refusal("noSpace"));
@@ -276,4 +279,4 @@ test("a full disk refuses writes, serves reads, and recovers by itself", async (
   for (const [key, revision] of acknowledged) {
     expect((await client.get(key)).kv?.modRevision).toBe(revision);
   }
-});
+}, 60_000);
