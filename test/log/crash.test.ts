@@ -6,8 +6,8 @@ import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/base/prng.js";
 import { DiskError } from "../../src/env/disk.js";
 import type { LogHardState, RecoveredShard, SharedLogOptions } from "../../src/log/log-types.js";
-import { MemoryDisk } from "../support/memory-disk.js";
-import type { CrashStyle } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
+import type { CrashStyle } from "../../jepsen-style/sim/memory-disk.js";
 import { contents, DIRECTORY, entries, openLog } from "./support.js";
 import type { Opened } from "./support.js";
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { equalBytes } from "../../src/base/bytes.js";
 import { Prng } from "../../src/base/prng.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { commitNow, DIRECTORY, entries, openLog, outline, settle, SMALL } from "./support.js";
 import type { Opened } from "./support.js";
 

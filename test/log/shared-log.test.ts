@@ -7,7 +7,7 @@ import { singleRun } from "../../src/base/entry-run.js";
 import { Prng } from "../../src/base/prng.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { SharedLog } from "../../src/log/shared-log.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import {
   commitNow,
   contents,

@@ -4,7 +4,7 @@ import { lastIndexOf } from "../../src/base/entry-run.js";
 import { Prng } from "../../src/base/prng.js";
 import type { DiskError } from "../../src/env/disk.js";
 import type { SharedLogOptions } from "../../src/log/log-types.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { commitNow, DIRECTORY, entries, openLog, outline, settle, SMALL } from "./support.js";
 import type { Opened } from "./support.js";
 

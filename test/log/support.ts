@@ -5,7 +5,7 @@ import { lastIndexOf, sliceRun } from "../../src/base/entry-run.js";
 import { writeU32 } from "../../src/base/coding.js";
 import type { RecoveredShard, SharedLogOptions } from "../../src/log/log-types.js";
 import { SharedLog } from "../../src/log/shared-log.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { testEnv } from "../support/test-env.js";
 import type { TestEnv } from "../support/test-env.js";
 

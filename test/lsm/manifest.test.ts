@@ -8,7 +8,7 @@ import { FAMILY } from "../../src/lsm/families.js";
 import { Manifest } from "../../src/lsm/manifest.js";
 import type { Slice } from "../../src/lsm/slice.js";
 import type { EditOperation, VersionEdit } from "../../src/lsm/version-edit.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { stateAt } from "./tree-model.js";
 
 const STORE_ID = "0123456789abcdef0123456789abcdef";

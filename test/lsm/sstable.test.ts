@@ -15,7 +15,7 @@ import { APART_VALUE_SIZE_BYTES_MIN } from "../../src/lsm/sstable-format.js";
 import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
 import { Sstable } from "../../src/lsm/sstable-reader.js";
 import { SstableWriter } from "../../src/lsm/sstable-writer.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import type { Item } from "./tree-model.js";
 import { compareItems, itemOf, slotOf } from "./tree-model.js";
 

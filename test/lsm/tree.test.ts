@@ -14,7 +14,7 @@ import type { WrittenTable } from "../../src/lsm/sstable-writer.js";
 import { TableSet } from "../../src/lsm/table-set.js";
 import { Tree } from "../../src/lsm/tree.js";
 import { sliceOf } from "../../src/lsm/version.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import type { Item } from "./tree-model.js";
 import { TreeModel, collect, itemOf, stateAt } from "./tree-model.js";
 

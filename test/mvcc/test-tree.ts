@@ -11,7 +11,7 @@ import { isBottom } from "../../src/lsm/compaction-picker.js";
 import { TableSet } from "../../src/lsm/table-set.js";
 import { Tree } from "../../src/lsm/tree.js";
 import { sliceOf } from "../../src/lsm/version.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
 export const KEYSPACE_ID = 7;
 export const PREFIX_LENGTH = 4;

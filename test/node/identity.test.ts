@@ -10,7 +10,7 @@ import {
   nodeIdOf,
   placementDescriptor,
 } from "../../src/node/identity.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
 const FOUNDERS = ["c", "a", "b"].map((name) => ({ name, peerAddress: `${name}:2380` }));
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import { RoomGuard } from "../../src/node/room-guard.js";
 import type { Store } from "../../src/store/store.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { testEnv } from "../support/test-env.js";
 import type { TestEnv } from "../support/test-env.js";
 

@@ -1,6 +1,6 @@
 /** A snapshot whose place in the manifest cannot be written: the store says so and ends. */
 import { expect, test } from "vitest";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { flushedAt, openStore } from "./store-bench.js";
 
 /** More than the manifest holds in reserve. */

@@ -5,7 +5,7 @@ import { singleRun } from "../../src/base/entry-run.js";
 import type { Store } from "../../src/store/store.js";
 import { stateAt } from "../lsm/tree-model.js";
 import { eventually } from "../support/eventually.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { ALL, flushedAt, openStore, write } from "./store-bench.js";
 
 const IDLE = 20;

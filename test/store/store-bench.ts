@@ -15,7 +15,7 @@ import { runStoreJob } from "../../src/store/jobs.js";
 import type { StoreOptions } from "../../src/store/store-options.js";
 import type { OpenedStore } from "../../src/store/store.js";
 import { Store } from "../../src/store/store.js";
-import type { MemoryDisk } from "../support/memory-disk.js";
+import type { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { testEnv } from "../support/test-env.js";
 import type { Item } from "../lsm/tree-model.js";
 import { TreeModel, collect, stateAt } from "../lsm/tree-model.js";

@@ -6,7 +6,7 @@
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/base/prng.js";
 import type { Store } from "../../src/store/store.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { stateAt } from "../lsm/tree-model.js";
 import { ALL, difference, flushedAt, openStore, replay, write } from "./store-bench.js";
 

@@ -7,7 +7,7 @@ import { FAMILY } from "../../src/lsm/families.js";
 import { decodeCheckpointFiles, encodeCheckpointFiles } from "../../src/store/tree-checkpoint.js";
 import type { Store } from "../../src/store/store.js";
 import type { TreeInstall } from "../../src/store/tree-install.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { stateAt } from "../lsm/tree-model.js";
 import {
   ALL,

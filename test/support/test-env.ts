@@ -12,7 +12,7 @@ import type { Random } from "../../src/env/random.js";
 import { SILENT_TRACER } from "../../src/env/tracer.js";
 import type { Tracer } from "../../src/env/tracer.js";
 import { FakeTimers } from "./fake-timers.js";
-import { MemoryDisk } from "./memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
 export interface TestEnvOptions {
   readonly disk?: MemoryDisk | undefined;

@@ -1,9 +1,9 @@
 /** The in-memory disk keeps exactly the promises that were asked for. */
 import { describe, expect, test } from "vitest";
-import { Prng } from "../../src/base/prng.js";
-import { DiskError } from "../../src/env/disk.js";
-import { MemoryDisk } from "../support/memory-disk.js";
-import { turnsUntil } from "../support/test-env.js";
+import { Prng } from "../../../src/base/prng.js";
+import { DiskError } from "../../../src/env/disk.js";
+import { MemoryDisk } from "../../../jepsen-style/sim/memory-disk.js";
+import { turnsUntil } from "../../support/test-env.js";
 
 function bytes(length: number, value: number): Uint8Array {
   return new Uint8Array(length).fill(value);
