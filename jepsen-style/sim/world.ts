@@ -7,6 +7,7 @@
  *
  * It asks nothing for time or chance: the same plan gives the same run, which `digest` proves.
  */
+import { hash32 } from "../../src/base/hash.js";
 import type { Timer } from "../../src/env/timers.js";
 import { EventQueue } from "./event-queue.js";
 import type { Planned } from "./event-queue.js";
@@ -96,15 +97,18 @@ export class World {
   }
 
   /** Runs events until `untilMs`, `stop`, or until nothing is planned. */
-  async run(untilMs: number): Promise<void> {
-    for (;;) {
-      const next = this.#queue.peek();
-      if (this.#stopped) return;
-      if (next === undefined || next.atMs > untilMs) break;
-      this.#queue.pop();
-      if (!next.cancelled) await this.#run(next);
-    }
-    this.nowMs = Math.max(this.nowMs, untilMs);
+  run(untilMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const go = (): void => {
+        try {
+          if (this.#runSome(untilMs)) resolve();
+          else setImmediate(go);
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      setImmediate(go);
+    });
   }
 
   /** Adds something that happened to the digest. */
@@ -113,7 +117,22 @@ export class World {
     this.#digestHigh = Math.imul(this.#digestHigh ^ (this.#digestLow >>> 7), FNV_PRIME);
   }
 
-  async #run(event: SimEvent): Promise<void> {
+  /** Runs a bounded number of events; true when nothing is left to do. */
+  #runSome(untilMs: number): boolean {
+    for (let i = 0; i < EVENTS_A_TURN; i++) {
+      if (this.#stopped) return true;
+      const next = this.#queue.peek();
+      if (next === undefined || next.atMs > untilMs) {
+        this.nowMs = Math.max(this.nowMs, untilMs);
+        return true;
+      }
+      this.#queue.pop();
+      if (!next.cancelled) this.#run(next);
+    }
+    return false;
+  }
+
+  #run(event: SimEvent): void {
     const { program } = event;
     if (program !== undefined) {
       if (!program.alive) return;
@@ -122,8 +141,8 @@ export class World {
     this.nowMs = Math.max(this.nowMs, event.atMs);
     this.events++;
     this.note(Math.round(this.nowMs * 1000));
-    this.#noteText(event.label);
-    if (program !== undefined) this.#noteText(program.name);
+    this.note(hashOf(event.label));
+    if (program !== undefined) this.note(hashOf(program.name));
     this.#current = program;
     try {
       event.run();
@@ -131,20 +150,35 @@ export class World {
       if (program === undefined) throw error;
       program.threw(error);
     }
-    await settled();
+    settle();
     this.#current = undefined;
     this.observer?.after(event);
   }
+}
 
-  #noteText(text: string): void {
-    for (let i = 0; i < text.length; i++) this.note(text.charCodeAt(i));
+/** Events between two turns of the real event loop. */
+const EVENTS_A_TURN = 5000;
+
+/**
+ * Lets every promise that can go on do so, and tells of rejections that nobody heard: what Node
+ * does between two callbacks. It works where no microtask is running, as in a callback of
+ * setImmediate; a turn of the real loop an event takes several times as long.
+ */
+const settle: () => void = (process as unknown as { readonly _tickCallback: () => void })
+  ._tickCallback;
+
+const hashes = new Map<string, number>();
+
+function hashOf(text: string): number {
+  let hash = hashes.get(text);
+  if (hash === undefined) {
+    hash = hash32(UTF8.encode(text));
+    hashes.set(text, hash);
   }
+  return hash;
 }
 
-/** Resolves when every promise that can go on has done so. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+const UTF8 = new TextEncoder();
 
 function hex(value: number): string {
   return (value >>> 0).toString(16).padStart(8, "0");

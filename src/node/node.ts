@@ -13,6 +13,7 @@ import { notApplied } from "../protocol/errors.js";
 import { listenFrames } from "../rpc/handshake.js";
 import { Store } from "../store/store.js";
 import type { OpenedStore } from "../store/store.js";
+import type { StoreOptions } from "../store/store-options.js";
 import { checkConfig } from "./config.js";
 import type { NodeConfig } from "./config.js";
 import { establishIdentity, foundersOf, nodeIdOf } from "./identity.js";
@@ -26,6 +27,8 @@ const ORDERLY_CLOSE_MS = 3000;
 
 export interface RunningNode {
   readonly nodeId: number;
+  /** For those who look inside: tests and the simulator. */
+  readonly core: NodeCore;
   readonly clientAddress: string;
   readonly peerAddress: string;
   /** Resolves when the node had to stop itself. */
@@ -37,37 +40,44 @@ export interface RunningNode {
   crash(): Promise<void>;
 }
 
-/** Starts a node; rejects with KvError where it cannot. */
-export async function startNode(env: Env, config: NodeConfig): Promise<RunningNode> {
+/**
+ * Starts a node; rejects with KvError where it cannot. `store` goes over what follows from the
+ * configuration: the simulator fills segments and memtables that are small enough to turn over.
+ */
+export async function startNode(
+  env: Env,
+  config: NodeConfig,
+  store: StoreOptions = {},
+): Promise<RunningNode> {
   checkConfig(config);
   const identity = establishIdentity(env.disk, config);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  const opened = await openStore(env, config, (error) => fail(error));
-  const { store } = opened;
-  const core = new NodeCore(env, config, { identity, store });
+  const opened = await openStore(env, config, { ...store, onFailure: (error) => fail(error) });
+  const core = new NodeCore(env, config, { identity, store: opened.store });
   void failed.then(() => core.close());
   let listeners: Listener[] = [];
   try {
     listeners = await listen(env, config, core);
   } catch (error) {
     core.close();
-    await store.close();
+    await opened.store.close();
     throw error;
   }
   const [client, peer] = listeners as [Listener, Listener];
-  core.start(descriptorOf(config, identity, store, { client, peer }), opened);
+  core.start(descriptorOf(config, identity, opened.store, { client, peer }), opened);
   knowFounders(config, core);
   const stop = async (): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.close()));
     core.close();
-    await store.close();
+    await opened.store.close();
     await env.jobs.close();
   };
   return {
     nodeId: identity.nodeId,
+    core,
     clientAddress: client.address,
     peerAddress: peer.address,
     failed,
@@ -83,16 +93,17 @@ export async function startNode(env: Env, config: NodeConfig): Promise<RunningNo
 async function openStore(
   env: Env,
   config: NodeConfig,
-  onFailure: (error: Error) => void,
+  options: StoreOptions,
 ): Promise<OpenedStore> {
   return Store.open(env, `${config.dataDirectory}/store`, {
     memtablesBytesMax: config.memtablesBytesMax,
     blockCacheBytes: config.blockCacheBytes,
+    ...options,
     logOptions: {
       segmentSizeBytes: config.segmentSizeBytes,
       batchSizeBytesMax: ENTRY_SIZE_BYTES_MAX + MEBIBYTE,
+      ...options.logOptions,
     },
-    onFailure,
   });
 }
 

@@ -1,0 +1,283 @@
+/**
+ * The machines of a simulated cluster: each has a disk that outlives the runs of its node. A node
+ * is the product itself, started by the function that starts real ones.
+ */
+import { assert, must } from "../../src/base/assert.js";
+import type { Prng } from "../../src/base/prng.js";
+import { DiskError } from "../../src/env/disk.js";
+import type { Tracer } from "../../src/env/tracer.js";
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
+import type { NodeConfig } from "../../src/node/config.js";
+import { startNode } from "../../src/node/node.js";
+import type { RunningNode } from "../../src/node/node.js";
+import { runStoreJob } from "../../src/store/jobs.js";
+import type { StoreJob } from "../../src/store/jobs.js";
+import type { StoreOptions } from "../../src/store/store-options.js";
+import { MemoryDisk } from "./memory-disk.js";
+import type { CrashStyle } from "./memory-disk.js";
+import type { SimNetwork } from "./network.js";
+import { SimProgram } from "./program.js";
+import type { ProgramOwner } from "./program.js";
+import { drawProgramSettings } from "./settings.js";
+import type { Settings } from "./settings.js";
+import type { World } from "./world.js";
+
+export interface Machine {
+  readonly name: string;
+  disk: MemoryDisk;
+  program: SimProgram | undefined;
+  /** Once it has started. */
+  node: RunningNode | undefined;
+  /** Runs so far. */
+  runs: number;
+  /** Asynchronous writes complete no earlier than this. */
+  stalledUntilMs: number;
+  /** How long it stays down when its disk has come to a crash point. */
+  restartMs: number;
+  /** Stays down for good. */
+  dead: boolean;
+}
+
+export interface ClusterObserver {
+  started(machine: Machine): void;
+  /** It runs no more, and `machine.node` is still there to be looked at. */
+  ended(machine: Machine): void;
+  /** A program threw what nothing in the run explains. */
+  failed(machine: string, error: unknown): void;
+  tracerOf(machine: Machine): Tracer;
+}
+
+const RESTART_MS = 300;
+const CLIENT_PORT = 2379;
+const PEER_PORT = 2380;
+const BLOCK_CACHE_BYTES = 64 * 1024;
+const BATCH_BYTES_MAX = 128 * 1024;
+/** A disk of a simulated machine; faults make it smaller. */
+const DISK_BYTES = 256 * 1024 * 1024;
+
+export class SimCluster implements ProgramOwner {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly machines: readonly Machine[];
+  readonly #settings: Settings;
+  readonly #disks: Prng;
+  readonly #programs: Prng;
+  readonly #observer: ClusterObserver;
+
+  constructor(
+    world: World,
+    network: SimNetwork,
+    settings: Settings,
+    streams: { readonly disk: Prng; readonly programs: Prng },
+    observer: ClusterObserver,
+  ) {
+    this.world = world;
+    this.network = network;
+    this.#settings = settings;
+    this.#disks = streams.disk;
+    this.#programs = streams.programs;
+    this.#observer = observer;
+    this.machines = Array.from({ length: settings.cluster.nodes }, (_, i) => this.#machine(i + 1));
+  }
+
+  get endpoints(): readonly string[] {
+    return this.machines.map(({ name }) => `${name}:${CLIENT_PORT}`);
+  }
+
+  machine(name: string): Machine {
+    return must(this.machines.find((each) => each.name === name));
+  }
+
+  /** Starts the node of a machine that is down. */
+  start(machine: Machine): void {
+    if (machine.program !== undefined || machine.dead) return;
+    machine.runs++;
+    this.network.powerOn(machine.name);
+    const program = new SimProgram(
+      this.world,
+      { name: `${machine.name}.${machine.runs}`, machine: machine.name },
+      this.#programs.split(),
+      drawProgramSettings(this.#settings, this.#programs.split()),
+      this,
+    );
+    machine.program = program;
+    program.whenEnded(() => this.network.programEnded(program));
+    this.world.after(0, "start", program, () => this.#startNode(machine, program));
+  }
+
+  /** Ends the process; what it wrote and did not sync is in the page cache. */
+  kill(machine: Machine): void {
+    if (machine.program === undefined) return;
+    this.#end(machine);
+    machine.disk.kill(this.#disks);
+  }
+
+  /** Cuts the power: what was not synced may be gone, and nobody is told. */
+  cutPower(machine: Machine, style: CrashStyle): void {
+    this.network.dark.add(machine.name);
+    if (machine.program !== undefined) this.#end(machine);
+    machine.disk = machine.disk.crash(this.#disks, style, this.#diskOptions(machine));
+  }
+
+  /** Orderly: leaderships go first. */
+  async stop(machine: Machine): Promise<void> {
+    const { node, program } = machine;
+    if (node === undefined || program === undefined) return this.kill(machine);
+    await node.close();
+    if (machine.program === program) this.#end(machine);
+  }
+
+  pause(machine: Machine): void {
+    machine.program?.pause();
+  }
+
+  resume(machine: Machine): void {
+    if (machine.program?.paused === true) machine.program.resume();
+  }
+
+  /** A machine whose disk has come to a crash point goes dark; to be called after every event. */
+  checkHalted(machine: Machine): void {
+    if (!machine.disk.halted || machine.program === undefined) return;
+    this.cutPower(machine, "mixed");
+    this.world.after(machine.restartMs, "restart", undefined, () => this.start(machine));
+  }
+
+  /** The disk has its whole size again. */
+  makeRoom(machine: Machine): void {
+    machine.disk.quotaBytes = DISK_BYTES;
+  }
+
+  halted(program: SimProgram): boolean {
+    return this.machine(program.machine).disk.halted;
+  }
+
+  threw(program: SimProgram, error: unknown): void {
+    const machine = this.machine(program.machine);
+    if (machine.program !== program || machine.disk.halted) return;
+    if (error instanceof DiskError && isExplained(error, machine)) {
+      return this.#die(machine, program);
+    }
+    this.#observer.failed(program.name, error);
+  }
+
+  #machine(number: number): Machine {
+    const name = `n${number}`;
+    const machine: Machine = {
+      name,
+      disk: new MemoryDisk(),
+      program: undefined,
+      node: undefined,
+      runs: 0,
+      stalledUntilMs: 0,
+      restartMs: RESTART_MS,
+      dead: false,
+    };
+    machine.disk = new MemoryDisk(this.#diskOptions(machine));
+    return machine;
+  }
+
+  #diskOptions(machine: Machine): ConstructorParameters<typeof MemoryDisk>[0] {
+    return {
+      quotaBytes: DISK_BYTES,
+      completion: (complete) => {
+        const { program } = machine;
+        assert(program !== undefined, "a write without a program");
+        const stallMs = Math.max(0, machine.stalledUntilMs - this.world.nowMs);
+        const delayMs = this.#disks.fraction() * this.#settings.cluster.writeMsMax;
+        this.world.after(stallMs + delayMs, "written", program, complete);
+      },
+    };
+  }
+
+  #startNode(machine: Machine, program: SimProgram): void {
+    const { disk } = machine;
+    const env = program.env({
+      disk,
+      network: this.network.portOf(program),
+      tracer: this.#observer.tracerOf(machine),
+      jobs: program.jobs(
+        (job) => runStoreJob(disk, job as StoreJob),
+        this.#settings.cluster.jobMsMax,
+      ),
+    });
+    startNode(env, this.#config(machine), this.#storeOptions()).then(
+      (node) => {
+        if (machine.program !== program) return;
+        machine.node = node;
+        void node.failed.then(() => this.#die(machine, program));
+        this.#observer.started(machine);
+      },
+      (error: unknown) => {
+        if (machine.program !== program || disk.halted) return;
+        this.threw(program, error);
+      },
+    );
+  }
+
+  /** The node stopped itself; whoever runs it starts it again. */
+  #die(machine: Machine, program: SimProgram): void {
+    this.world.after(0, "died", undefined, () => {
+      if (machine.program !== program) return;
+      this.kill(machine);
+      machine.disk.clearFaults();
+      this.world.after(RESTART_MS, "restart", undefined, () => this.start(machine));
+    });
+  }
+
+  #end(machine: Machine): void {
+    const { program } = machine;
+    this.#observer.ended(machine);
+    machine.program = undefined;
+    machine.node = undefined;
+    program?.kill();
+  }
+
+  #config(machine: Machine): NodeConfig {
+    const { cluster } = this.#settings;
+    return {
+      ...DEFAULT_CONFIG,
+      name: machine.name,
+      dataDirectory: "/data",
+      listenClient: `${machine.name}:${CLIENT_PORT}`,
+      listenPeer: `${machine.name}:${PEER_PORT}`,
+      initialCluster: this.machines.map(({ name }) => ({
+        name,
+        peerAddress: `${name}:${PEER_PORT}`,
+      })),
+      initialKeyspaces: cluster.keyspaces,
+      heartbeatMs: cluster.heartbeatMs,
+      electionTimeoutMinMs: cluster.electionTimeoutMinMs,
+      electionTimeoutMaxMs: cluster.electionTimeoutMaxMs,
+      leaderLeaseMs: cluster.leaderLeaseMs,
+      requestSizeBytesMax: 8 * 1024,
+      memtablesBytesMax: cluster.memtablesBytesMax,
+      blockCacheBytes: BLOCK_CACHE_BYTES,
+      reservedBytes: 64 * 1024,
+    };
+  }
+
+  #storeOptions(): StoreOptions {
+    const { cluster } = this.#settings;
+    return {
+      logSegmentsMax: cluster.logSegmentsMax,
+      logBytesHeldMax: cluster.logBytesHeldMax,
+      logOptions: {
+        segmentSizeBytes: cluster.segmentSizeBytes,
+        firstSegmentSizeBytes: cluster.segmentSizeBytes,
+        reservedBytes: BATCH_BYTES_MAX + 8192,
+        batchSizeBytesMax: BATCH_BYTES_MAX,
+      },
+    };
+  }
+}
+
+/** A fault made it, or the node could not start because its disk is full. */
+function isExplained(error: DiskError, { node }: Machine): boolean {
+  if (error.code === "noSpace") return node === undefined;
+  return error.cause instanceof Error && error.cause.message === "injected";
+}
+
+/** Whether an address is one on which nodes listen for each other. */
+export function isPeerAddress(address: string): boolean {
+  return address.endsWith(`:${PEER_PORT}`);
+}

@@ -1,0 +1,204 @@
+/**
+ * The faults of one run: a list made before the run begins. Each says when, what and to whom, with
+ * all its parameters, so that a list from which some were taken out still means the same; that is
+ * how a failing run is made smaller.
+ */
+import type { Prng } from "../../src/base/prng.js";
+import type { CrashStyle, DiskOperation } from "./memory-disk.js";
+import { FAULT_CLASSES, logUniform, pick } from "./settings.js";
+import type { FaultClass, Settings } from "./settings.js";
+
+/** Machines by name; `forMs`, `downMs`: until it is healed. */
+export type Fault = { readonly atMs: number } & (
+  | { readonly kind: "kill"; readonly machine: string; readonly downMs: number }
+  | {
+      readonly kind: "power";
+      readonly machine: string;
+      readonly style: CrashStyle;
+      readonly downMs: number;
+    }
+  | {
+      /** Power fails in the middle of what the node is doing, so many disk operations from now. */
+      readonly kind: "crashAtWrite";
+      readonly machine: string;
+      readonly operations: number;
+      readonly downMs: number;
+    }
+  | { readonly kind: "killAll"; readonly power: boolean; readonly downMs: number }
+  | { readonly kind: "pause"; readonly machine: string; readonly forMs: number }
+  | { readonly kind: "restart"; readonly machine: string; readonly downMs: number }
+  | {
+      /** Nothing passes between those inside and the others; one way: only out. */
+      readonly kind: "partition";
+      readonly inside: readonly string[];
+      readonly oneWay: boolean;
+      readonly clients: boolean;
+      readonly forMs: number;
+    }
+  | { readonly kind: "clog"; readonly roads: readonly Way[]; readonly forMs: number }
+  | {
+      readonly kind: "slow";
+      readonly roads: readonly Way[];
+      readonly factor: number;
+      readonly forMs: number;
+    }
+  | { readonly kind: "reset"; readonly way: Way }
+  | { readonly kind: "flap"; readonly way: Way; readonly periodMs: number; readonly times: number }
+  | {
+      readonly kind: "frames";
+      readonly lose: number;
+      readonly double: number;
+      readonly delay: number;
+      readonly delayMsMax: number;
+      readonly replay: number;
+      readonly forMs: number;
+    }
+  | { readonly kind: "stall"; readonly machine: string; readonly forMs: number }
+  | {
+      readonly kind: "diskError";
+      readonly machine: string;
+      readonly operation: DiskOperation;
+      readonly skip: number;
+    }
+  | { readonly kind: "diskFull"; readonly machine: string; readonly forMs: number }
+  | { readonly kind: "transfer"; readonly draw: number }
+  | { readonly kind: "flush"; readonly machine: string }
+  | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
+);
+
+export interface Way {
+  readonly from: string;
+  readonly to: string;
+}
+
+const MINUTE_MS = 60_000;
+/** Faults begin when the cluster has had this long to form, and a little less. */
+const QUIET_MS = 1000;
+
+export function drawFaults(settings: Settings, prng: Prng): readonly Fault[] {
+  const machines = Array.from({ length: settings.cluster.nodes }, (_, i) => `n${i + 1}`);
+  const faults: Fault[] = [];
+  for (const name of FAULT_CLASSES) {
+    const own = prng.split();
+    const perMinute = settings.faults[name];
+    if (perMinute === undefined) continue;
+    let atMs = own.fraction() * QUIET_MS;
+    for (;;) {
+      atMs += (-Math.log(1 - own.fraction()) * MINUTE_MS) / perMinute;
+      if (atMs > settings.durationMs) break;
+      faults.push({ atMs, ...drawFault(name, settings, machines, own) });
+    }
+  }
+  return faults.sort((a, b) => a.atMs - b.atMs);
+}
+
+type Drawn = Fault extends infer F ? (F extends Fault ? Omit<F, "atMs"> : never) : never;
+
+function drawFault(
+  name: FaultClass,
+  settings: Settings,
+  machines: readonly string[],
+  prng: Prng,
+): Drawn {
+  const machine = pick(prng, machines);
+  const electionMs = settings.cluster.electionTimeoutMaxMs;
+  const downMs = logUniform(prng, 10, 6 * electionMs);
+  const forMs = logUniform(prng, 10, 6 * electionMs);
+  const way = drawWay(prng, machines);
+  switch (name) {
+    case "kill":
+      return { kind: "kill", machine, downMs };
+    case "power":
+      return { kind: "power", machine, style: drawStyle(prng), downMs };
+    case "crashAtWrite":
+      return { kind: "crashAtWrite", machine, operations: prng.between(1, 60), downMs };
+    case "killAll":
+      return { kind: "killAll", power: prng.chance(0.5), downMs };
+    case "pause":
+      return { kind: "pause", machine, forMs };
+    case "restart":
+      return { kind: "restart", machine, downMs };
+    case "partition":
+    case "oneWay":
+      return {
+        kind: "partition",
+        inside: drawSome(prng, machines),
+        oneWay: name === "oneWay",
+        clients: prng.chance(0.3),
+        forMs,
+      };
+    case "clog":
+      return { kind: "clog", roads: drawWays(prng, machines), forMs };
+    case "slow":
+      return {
+        kind: "slow",
+        roads: drawWays(prng, machines),
+        factor: logUniform(prng, 2, 200),
+        forMs,
+      };
+    case "reset":
+      return { kind: "reset", way };
+    case "flap":
+      return {
+        kind: "flap",
+        way,
+        periodMs: logUniform(prng, 5, electionMs),
+        times: prng.between(2, 12),
+      };
+    case "frames":
+      return {
+        kind: "frames",
+        lose: drawRate(prng, 0.3),
+        double: drawRate(prng, 0.3),
+        delay: drawRate(prng, 0.3),
+        delayMsMax: logUniform(prng, 1, 2 * electionMs),
+        replay: drawRate(prng, 0.3),
+        forMs: 3 * forMs,
+      };
+    case "stall":
+      return { kind: "stall", machine, forMs };
+    case "diskError":
+      return {
+        kind: "diskError",
+        machine,
+        operation: pick(prng, ["write", "write", "sync", "create", "rename", "syncDirectory"]),
+        skip: prng.between(0, 20),
+      };
+    case "diskFull":
+      return { kind: "diskFull", machine, forMs };
+    case "transfer":
+      return { kind: "transfer", draw: prng.fraction() };
+    case "flush":
+      return { kind: "flush", machine };
+    case "wallClock":
+      return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
+  }
+}
+
+function drawStyle(prng: Prng): CrashStyle {
+  return pick(prng, ["mixed", "mixed", "loseAll", "keepAll"]);
+}
+
+function drawRate(prng: Prng, max: number): number {
+  return prng.chance(0.5) ? 0 : logUniform(prng, 0.005, max);
+}
+
+function drawWay(prng: Prng, machines: readonly string[]): Way {
+  const from = pick(prng, machines);
+  const others = machines.filter((name) => name !== from);
+  return { from, to: others.length === 0 ? from : pick(prng, others) };
+}
+
+function drawWays(prng: Prng, machines: readonly string[]): readonly Way[] {
+  return Array.from({ length: prng.between(1, machines.length) }, () => drawWay(prng, machines));
+}
+
+/** At least one machine, and not all of them where there are more. */
+function drawSome(prng: Prng, machines: readonly string[]): readonly string[] {
+  const shuffled = [...machines];
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    const other = prng.between(0, i);
+    [shuffled[i], shuffled[other]] = [shuffled[other]!, shuffled[i]!];
+  }
+  return shuffled.slice(0, prng.between(1, Math.max(1, machines.length - 1)));
+}

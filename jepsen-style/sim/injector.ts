@@ -1,0 +1,243 @@
+/**
+ * Lets the faults of a list strike, and heals what each did when its time is over. Faults of one
+ * kind may overlap: what two of them hold is let go by the last.
+ */
+import type { Replica } from "../../src/shard/replica.js";
+import type { SimCluster, Machine } from "./cluster.js";
+import type { Fault, Way } from "./faults.js";
+import type { FrameTap } from "./frame-tap.js";
+import type { SimNetwork } from "./network.js";
+import type { World } from "./world.js";
+
+export interface InjectorParts {
+  readonly world: World;
+  readonly cluster: SimCluster;
+  readonly network: SimNetwork;
+  readonly tap: FrameTap;
+  readonly clients: readonly string[];
+  readonly struck: (fault: Fault) => void;
+}
+
+export class Injector {
+  /** How often each kind has struck. */
+  readonly counts: Map<string, number> = new Map();
+  readonly #parts: InjectorParts;
+  /** How many faults block a road. */
+  readonly #blocks: Map<string, number> = new Map();
+  #over = false;
+
+  constructor(parts: InjectorParts) {
+    this.#parts = parts;
+  }
+
+  plan(faults: readonly Fault[]): void {
+    const { world } = this.#parts;
+    for (const fault of faults) {
+      world.after(fault.atMs - world.nowMs, `fault ${fault.kind}`, undefined, () => {
+        if (!this.#over) this.#strike(fault);
+      });
+    }
+  }
+
+  /** Nothing strikes any more, and nothing heals by itself. */
+  end(): void {
+    this.#over = true;
+  }
+
+  #strike(fault: Fault): void {
+    this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
+    this.#parts.struck(fault);
+    switch (fault.kind) {
+      case "kill":
+      case "power":
+      case "crashAtWrite":
+      case "killAll":
+      case "pause":
+      case "restart":
+        return this.#strikeProcess(fault);
+      case "partition":
+      case "clog":
+      case "slow":
+      case "reset":
+      case "flap":
+      case "frames":
+        return this.#strikeNetwork(fault);
+      case "stall":
+      case "diskError":
+      case "diskFull":
+        return this.#strikeDisk(fault);
+      case "transfer":
+        return this.#transfer(fault.draw);
+      case "flush":
+        return this.#flush(this.#parts.cluster.machine(fault.machine));
+      case "wallClock":
+        this.#parts.cluster.machine(fault.machine).program?.stepWallClock(fault.stepMs);
+        return;
+    }
+  }
+
+  #strikeProcess(
+    fault: Extract<
+      Fault,
+      { kind: "kill" | "power" | "crashAtWrite" | "killAll" | "pause" | "restart" }
+    >,
+  ): void {
+    const { cluster } = this.#parts;
+    if (fault.kind === "killAll") {
+      for (const machine of cluster.machines) {
+        if (fault.power) cluster.cutPower(machine, "mixed");
+        else cluster.kill(machine);
+        this.#startAfter(machine, fault.downMs);
+      }
+      return;
+    }
+    const machine = cluster.machine(fault.machine);
+    switch (fault.kind) {
+      case "kill":
+        cluster.kill(machine);
+        return this.#startAfter(machine, fault.downMs);
+      case "power":
+        cluster.cutPower(machine, fault.style);
+        return this.#startAfter(machine, fault.downMs);
+      case "crashAtWrite":
+        // Whoever sees the disk halted cuts the power; until then it may go down otherwise.
+        machine.disk.haltAt(machine.disk.operations + fault.operations);
+        machine.restartMs = fault.downMs;
+        return;
+      case "pause":
+        cluster.pause(machine);
+        return this.#heal(fault.forMs, () => cluster.resume(machine));
+      case "restart":
+        void cluster.stop(machine).then(() => this.#startAfter(machine, fault.downMs));
+        return;
+    }
+  }
+
+  #strikeNetwork(
+    fault: Extract<
+      Fault,
+      { kind: "partition" | "clog" | "slow" | "reset" | "flap" | "frames" }
+    >,
+  ): void {
+    const { network, tap } = this.#parts;
+    switch (fault.kind) {
+      case "partition":
+        return this.#blockFor(this.#cut(fault), fault.forMs);
+      case "clog":
+        return this.#blockFor(fault.roads, fault.forMs);
+      case "slow":
+        for (const { from, to } of fault.roads) {
+          const road = network.road(from, to);
+          const { delayMsMin, delayMsMean } = road;
+          road.delayMsMin = delayMsMin * fault.factor;
+          road.delayMsMean = delayMsMean * fault.factor;
+          this.#heal(fault.forMs, () => {
+            road.delayMsMin /= fault.factor;
+            road.delayMsMean /= fault.factor;
+          });
+        }
+        return;
+      case "reset":
+        return network.reset(fault.way.from, fault.way.to);
+      case "flap":
+        return this.#flap(fault.way, fault.periodMs, fault.times);
+      case "frames":
+        tap.faults = fault;
+        return this.#heal(fault.forMs, () => {
+          if (tap.faults === fault) tap.faults = undefined;
+        });
+    }
+  }
+
+  #strikeDisk(fault: Extract<Fault, { kind: "stall" | "diskError" | "diskFull" }>): void {
+    const { world, cluster } = this.#parts;
+    const machine = cluster.machine(fault.machine);
+    switch (fault.kind) {
+      case "stall":
+        machine.stalledUntilMs = world.nowMs + fault.forMs;
+        return;
+      case "diskError":
+        machine.disk.inject({ code: "io", operation: fault.operation, skip: fault.skip });
+        return;
+      case "diskFull": {
+        machine.disk.quotaBytes = Math.min(machine.disk.quotaBytes, machine.disk.usedBytes());
+        return this.#heal(fault.forMs, () => cluster.makeRoom(machine));
+      }
+    }
+  }
+
+  /** Every leader hands over, all to replicas of one place in their lists. */
+  #transfer(draw: number): void {
+    for (const machine of this.#parts.cluster.machines) {
+      this.#inside(machine, (replica) => {
+        if (replica.raft.role !== "leader") return;
+        const others = replica.raft.configuration.voters.filter((id) => id !== replica.replicaId);
+        const to = others[Math.floor(draw * others.length)];
+        if (to === undefined) return;
+        replica.raft.transferLeader(to, replica.clockMs());
+        replica.wake();
+      });
+    }
+  }
+
+  #flush(machine: Machine): void {
+    this.#inside(machine, (replica) => {
+      const store = machine.node?.core.store;
+      if (replica.tree.frozen.length === 0) void store?.flushNow(replica.tree, replica.flushedState());
+    });
+  }
+
+  /** Does something with each replica of a node, as if it did so itself. */
+  #inside(machine: Machine, act: (replica: Replica) => void): void {
+    const { program, node } = machine;
+    if (program === undefined || node === undefined) return;
+    this.#parts.world.after(0, "administration", program, () => {
+      for (const replica of node.core.host.replicas) act(replica);
+    });
+  }
+
+  #cut(fault: Extract<Fault, { kind: "partition" }>): readonly Way[] {
+    const { cluster, clients } = this.#parts;
+    const names = cluster.machines.map(({ name }) => name);
+    const outside = names.filter((name) => !fault.inside.includes(name));
+    if (fault.clients) outside.push(...clients);
+    const roads: Way[] = [];
+    for (const from of fault.inside) {
+      for (const to of outside) {
+        roads.push({ from, to });
+        if (!fault.oneWay) roads.push({ from: to, to: from });
+      }
+    }
+    return roads;
+  }
+
+  #blockFor(roads: readonly Way[], forMs: number): void {
+    for (const { from, to } of roads) {
+      if (from === to) continue;
+      const name = `${from}>${to}`;
+      this.#blocks.set(name, (this.#blocks.get(name) ?? 0) + 1);
+      this.#parts.network.block(from, to);
+      this.#heal(forMs, () => {
+        const left = (this.#blocks.get(name) ?? 1) - 1;
+        this.#blocks.set(name, left);
+        if (left === 0) this.#parts.network.open(from, to);
+      });
+    }
+  }
+
+  #flap(way: Way, periodMs: number, times: number): void {
+    if (times === 0) return;
+    this.#blockFor([way], periodMs / 2);
+    this.#heal(periodMs, () => this.#flap(way, periodMs, times - 1));
+  }
+
+  #startAfter(machine: Machine, downMs: number): void {
+    this.#heal(downMs, () => this.#parts.cluster.start(machine));
+  }
+
+  #heal(afterMs: number, heal: () => void): void {
+    this.#parts.world.after(afterMs, "heal", undefined, () => {
+      if (!this.#over) heal();
+    });
+  }
+}

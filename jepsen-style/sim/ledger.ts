@@ -1,0 +1,266 @@
+/**
+ * What must hold in every moment, whatever has struck: kept outside the nodes, so that no crash
+ * makes it forget. After each event the replicas of the node that ran are compared with it.
+ *
+ *   election safety       one leader a term
+ *   monotonic terms       the term of a replica never falls, not across restarts either
+ *   one vote a term       as said to others, across restarts
+ *   state machine safety  what one replica committed at an index no other commits otherwise
+ *   leader completeness   who leads has all that was committed
+ *   committed is durable  a majority has it on its disk when a leader says that it is committed
+ *   acknowledged is durable   what a replica said that it has, it has after a crash
+ *   lease exclusion       no two replicas may answer from memory at one time
+ *
+ * Where one does not hold, `violation` says so in words; nothing is thrown.
+ */
+import type { Raft } from "../../src/raft/raft.js";
+import type { Message } from "../../src/raft/message.js";
+import type { Configuration } from "../../src/raft/types.js";
+import type { Replica } from "../../src/shard/replica.js";
+import type { Machine } from "./cluster.js";
+
+/** What is remembered of a replica, by its id, over all its runs. */
+interface ReplicaLedger {
+  readonly replicaId: number;
+  machine: string;
+  /** The highest it told others. */
+  saidTerm: number;
+  readonly votes: Map<number, number>;
+  /** The newest acknowledgement: up to `index`, in the leader's term `term`. */
+  ackTerm: number;
+  ackIndex: number;
+  seenCommit: number;
+  seenRole: string;
+  seenTerm: number;
+  /** The replica as it is now; undefined while its node is down. */
+  raft: Raft | undefined;
+  /** What was durable when its node ended. */
+  durableIndex: number;
+  durableTerm: number;
+}
+
+interface ShardLedger {
+  readonly shardId: number;
+  readonly leaders: Map<number, number>;
+  /** Term of the committed entry, by index. */
+  readonly committed: number[];
+  readonly replicas: Map<number, ReplicaLedger>;
+  /** Machines of the voters, as the newest commit has them. */
+  voters: readonly string[];
+}
+
+export class Ledger {
+  violation: string | undefined;
+  /** Entries known to be committed, over all shards. */
+  commits = 0;
+  /** Leaders elected, over all shards. */
+  elections = 0;
+  readonly #shards: Map<number, ShardLedger> = new Map();
+
+  /** A node's event has run. */
+  check(machine: Machine): void {
+    if (machine.node === undefined) return;
+    for (const replica of machine.node.core.host.replicas) this.#checkReplica(machine, replica);
+  }
+
+  /** A node has started: what it gave its word for must be there. */
+  started(machine: Machine): void {
+    if (machine.node === undefined) return;
+    for (const replica of machine.node.core.host.replicas) {
+      const own = this.#replica(replica.shardId, replica.replicaId, machine.name);
+      const { raft } = replica;
+      own.raft = raft;
+      own.seenRole = "";
+      own.seenCommit = raft.commitIndex;
+      const lastTerm = raft.termAt(raft.lastIndex) ?? 0;
+      if (raft.term < own.saidTerm) {
+        this.#violated(own, `restarted in term ${raft.term} after it had said ${own.saidTerm}`);
+      }
+      if (lastTerm < own.ackTerm || (lastTerm === own.ackTerm && raft.lastIndex < own.ackIndex)) {
+        const log = `ends at ${raft.lastIndex} of term ${lastTerm}`;
+        const word = `acknowledged ${own.ackIndex} in term ${own.ackTerm}`;
+        this.#violated(own, `its log ${log} after it had ${word}`);
+      }
+    }
+  }
+
+  /** A node is about to end. */
+  ended(machine: Machine): void {
+    for (const shard of this.#shards.values()) {
+      for (const own of shard.replicas.values()) {
+        if (own.machine !== machine.name || own.raft === undefined) continue;
+        own.durableIndex = own.raft.durableIndex;
+        own.durableTerm = own.raft.termAt(own.durableIndex) ?? 0;
+        own.raft = undefined;
+      }
+    }
+  }
+
+  /** The machines of the voters of each shard, by what its replicas believe at last. */
+  voters(): readonly (readonly string[])[] {
+    return [...this.#shards.values()].map((shard) => shard.voters);
+  }
+
+  /** A replica says this to another. */
+  said(machine: string, shardId: number, message: Message): void {
+    const own = this.#replica(shardId, message.from, machine);
+    // A pre-vote speaks of a term that nobody is in yet.
+    if (message.kind !== "preVote" && message.kind !== "preVoteResponse") {
+      own.saidTerm = Math.max(own.saidTerm, message.term);
+    }
+    if (message.kind === "voteResponse" && message.granted) this.#voted(own, message);
+    if (message.kind === "vote") this.#vote(own, message.term, message.from);
+    if (message.kind === "appendResponse" && !message.rejected) {
+      if (message.term > own.ackTerm) {
+        own.ackTerm = message.term;
+        own.ackIndex = 0;
+      }
+      if (message.term === own.ackTerm) own.ackIndex = Math.max(own.ackIndex, message.index);
+    }
+  }
+
+  /** Who holds the right to answer from memory, by the clocks of their own nodes. */
+  checkLeases(machines: readonly Machine[]): void {
+    const holders = new Map<number, string>();
+    for (const { name, node, program } of machines) {
+      if (node === undefined || program === undefined || program.paused) continue;
+      const nowMs = program.clock.monotonicMs();
+      for (const { raft, shardId } of node.core.host.replicas) {
+        if (raft.role !== "leader" || !raft.hasLease(nowMs)) continue;
+        const other = holders.get(shardId);
+        if (other !== undefined) {
+          this.violation ??= `shard ${shardId}: ${other} and ${name} hold the lease at one time`;
+        }
+        holders.set(shardId, name);
+      }
+    }
+  }
+
+  #checkReplica(machine: Machine, replica: Replica): void {
+    const { raft } = replica;
+    const own = this.#replica(replica.shardId, replica.replicaId, machine.name);
+    const shard = this.#shard(replica.shardId);
+    own.raft = raft;
+    if (raft.term < own.seenTerm && raft.term < own.saidTerm) {
+      this.#violated(own, `fell from term ${own.seenTerm} to ${raft.term}`);
+    }
+    own.seenTerm = raft.term;
+    if (raft.role === "leader" && own.seenRole !== `leader ${raft.term}`) {
+      this.#elected(shard, own, raft);
+    }
+    own.seenRole = `${raft.role} ${raft.term}`;
+    if (raft.commitIndex > own.seenCommit) this.#committed(shard, own, raft);
+  }
+
+  #elected(shard: ShardLedger, own: ReplicaLedger, raft: Raft): void {
+    this.elections++;
+    const other = shard.leaders.get(raft.term);
+    if (other !== undefined && other !== own.replicaId) {
+      this.#violated(own, `leads term ${raft.term}, which replica ${other} led`);
+    }
+    shard.leaders.set(raft.term, own.replicaId);
+    const last = shard.committed.length - 1;
+    if (raft.lastIndex < last) {
+      this.#violated(own, `leads with a log up to ${raft.lastIndex}; ${last} is committed`);
+      return;
+    }
+    for (let index = Math.max(1, raft.firstIndex); index <= last; index++) {
+      const term = shard.committed[index];
+      if (term === undefined || raft.termAt(index) === term) continue;
+      this.#violated(own, `leads without the entry ${index} of term ${term}, which is committed`);
+      return;
+    }
+  }
+
+  #committed(shard: ShardLedger, own: ReplicaLedger, raft: Raft): void {
+    const from = Math.max(own.seenCommit + 1, raft.firstIndex);
+    let isNewest = false;
+    for (let index = from; index <= raft.commitIndex; index++) {
+      const term = raft.termAt(index);
+      if (term === undefined) continue;
+      const known = shard.committed[index];
+      if (known === undefined) {
+        shard.committed[index] = term;
+        this.commits++;
+        isNewest = true;
+      } else if (known !== term) {
+        this.#violated(own, `committed ${index} of term ${term}; others have term ${known} there`);
+      }
+    }
+    own.seenCommit = raft.commitIndex;
+    if (isNewest) {
+      const machines = raft.configuration.voters.map((id) => shard.replicas.get(id)?.machine ?? "");
+      shard.voters = machines;
+    }
+    if (raft.role === "leader") this.#checkDurable(shard, own, raft);
+  }
+
+  #checkDurable(shard: ShardLedger, own: ReplicaLedger, raft: Raft): void {
+    const index = raft.commitIndex;
+    const term = raft.termAt(index) ?? 0;
+    const holds = (replicaId: number): boolean => {
+      const replica = shard.replicas.get(replicaId);
+      if (replica === undefined) return false;
+      if (replica.raft === undefined) {
+        return replica.durableIndex >= index && replica.durableTerm >= term;
+      }
+      return replica.raft.durableIndex >= index;
+    };
+    if (hasQuorum(raft.configuration, holds)) return;
+    this.#violated(own, `committed ${index}, which no majority has on its disk`);
+  }
+
+  #voted(own: ReplicaLedger, message: Message): void {
+    this.#vote(own, message.term, message.to);
+  }
+
+  #vote(own: ReplicaLedger, term: number, candidate: number): void {
+    const before = own.votes.get(term);
+    if (before !== undefined && before !== candidate) {
+      this.#violated(own, `voted in term ${term} for ${before} and for ${candidate}`);
+    }
+    own.votes.set(term, candidate);
+  }
+
+  #violated(own: ReplicaLedger, what: string): void {
+    this.violation ??= `replica ${own.replicaId} on ${own.machine} ${what}`;
+  }
+
+  #shard(shardId: number): ShardLedger {
+    let shard = this.#shards.get(shardId);
+    if (shard === undefined) {
+      shard = { shardId, leaders: new Map(), committed: [], replicas: new Map(), voters: [] };
+      this.#shards.set(shardId, shard);
+    }
+    return shard;
+  }
+
+  #replica(shardId: number, replicaId: number, machine: string): ReplicaLedger {
+    const { replicas } = this.#shard(shardId);
+    let own = replicas.get(replicaId);
+    if (own === undefined) {
+      own = {
+        replicaId,
+        machine,
+        saidTerm: 0,
+        votes: new Map(),
+        ackTerm: 0,
+        ackIndex: 0,
+        seenCommit: 0,
+        seenRole: "",
+        seenTerm: 0,
+        raft: undefined,
+        durableIndex: 0,
+        durableTerm: 0,
+      };
+      replicas.set(replicaId, own);
+    }
+    return own;
+  }
+}
+
+function hasQuorum(configuration: Configuration, holds: (id: number) => boolean): boolean {
+  const majority = (voters: readonly number[]): boolean =>
+    voters.length === 0 || voters.filter(holds).length > voters.length / 2;
+  return majority(configuration.voters) && majority(configuration.outgoing);
+}

@@ -1,0 +1,414 @@
+/**
+ * The clients of a simulated cluster: programs of their own, each using the SDK as a user would,
+ * one operation after another, and writing down in true time what they asked and what they heard.
+ * Every value is written once in a run, so that a read tells which write it saw.
+ */
+import type { Prng } from "../../src/base/prng.js";
+import { utf8, utf8Text } from "../../src/base/bytes.js";
+import { connectBy } from "../../src/client/client.js";
+import type { Client } from "../../src/client/client.js";
+import { KvError } from "../../src/protocol/errors.js";
+import type { ReadLevel } from "../../src/protocol/key-value.js";
+import type { Transaction } from "../../src/protocol/operations.js";
+import type { SimNetwork } from "./network.js";
+import { SimProgram } from "./program.js";
+import type { ProgramOwner } from "./program.js";
+import { drawProgramSettings, pick } from "./settings.js";
+import type { Settings } from "./settings.js";
+import type { World } from "./world.js";
+
+export type Outcome = "ok" | "fail" | "info";
+
+interface Asked {
+  readonly client: number;
+  readonly keyspace: string;
+  readonly key: string;
+  readonly callMs: number;
+}
+
+interface Answered {
+  /** Infinity while nothing is known. */
+  returnMs: number;
+  /** `fail`: it certainly did not happen; `info`: nobody knows. */
+  outcome: Outcome;
+  /** Of the header: the revision of a write, what a read shows. */
+  revision: number;
+  error?: string;
+}
+
+export type Operation = Asked &
+  Answered &
+  (
+    | { readonly kind: "put"; readonly value: string }
+    | { readonly kind: "delete"; deleted: number }
+    | {
+        /** Writes `value` if the key was last modified at `expected`; 0: if it is not there. */
+        readonly kind: "cas";
+        readonly value: string;
+        readonly expected: number;
+        succeeded: boolean;
+      }
+    | {
+        readonly kind: "get";
+        readonly level: ReadLevel;
+        value: string | undefined;
+        modRevision: number;
+        version: number;
+      }
+  );
+
+/** A range over a whole keyspace, at one revision. */
+export interface RangeObservation {
+  readonly keyspace: string;
+  readonly level: ReadLevel;
+  readonly callMs: number;
+  readonly revision: number;
+  readonly rows: readonly { readonly key: string; readonly value: string; readonly mod: number }[];
+}
+
+/** What one watch over a whole keyspace has shown. */
+export interface WatchObservation {
+  readonly keyspace: string;
+  readonly startRevision: number;
+  /** `value` is undefined for a delete. */
+  readonly events: { revision: number; key: string; value: string | undefined }[];
+  /** Everything up to here was shown. */
+  shownTo: number;
+  /** It broke a rule of watches. */
+  fault: string | undefined;
+}
+
+export interface History {
+  readonly operations: Operation[];
+  readonly ranges: RangeObservation[];
+  readonly watches: WatchObservation[];
+}
+
+type Draw<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
+
+const LEVELS: readonly ReadLevel[] = ["linearizable", "linearizable", "lease", "follower"];
+
+export class SimClient implements ProgramOwner {
+  readonly number: number;
+  readonly #world: World;
+  readonly #settings: Settings;
+  readonly #prng: Prng;
+  readonly #history: History;
+  readonly #failed: (name: string, error: unknown) => void;
+  readonly #program: SimProgram;
+  readonly #network: SimNetwork;
+  readonly #keyspaces: readonly string[];
+  readonly #known: Map<string, number> = new Map();
+  #values = 0;
+  #stopping = false;
+  #finished = false;
+
+  constructor(
+    parts: {
+      readonly world: World;
+      readonly network: SimNetwork;
+      readonly settings: Settings;
+      readonly prng: Prng;
+      readonly history: History;
+      readonly failed: (name: string, error: unknown) => void;
+    },
+    number: number,
+  ) {
+    const { world, network, settings, prng } = parts;
+    this.number = number;
+    this.#world = world;
+    this.#network = network;
+    this.#settings = settings;
+    this.#prng = prng;
+    this.#history = parts.history;
+    this.#failed = parts.failed;
+    this.#keyspaces = ["default", ...settings.cluster.keyspaces.map(({ name }) => name)];
+    this.#program = new SimProgram(
+      world,
+      { name: `c${number}`, machine: `c${number}` },
+      prng.split(),
+      drawProgramSettings(settings, prng.split()),
+      this,
+    );
+  }
+
+  halted(): boolean {
+    return false;
+  }
+
+  threw(program: SimProgram, error: unknown): void {
+    this.#failed(program.name, error);
+  }
+
+  start(endpoints: readonly string[]): void {
+    const program = this.#program;
+    this.#world.after(0, "client", program, () => {
+      this.#work(endpoints).catch((error: unknown) => program.threw(error));
+    });
+  }
+
+  /** The end: what is under way is waited for, then every key is written or read once more. */
+  finish(): void {
+    this.#stopping = true;
+  }
+
+  /** Every key has been served after `finish`. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Ends it: what is under way stays unknown. */
+  kill(): void {
+    this.#program.kill();
+    this.#network.programEnded(this.#program);
+  }
+
+  async #work(endpoints: readonly string[]): Promise<void> {
+    const client = await this.#connect(endpoints);
+    for (let i = 0; i < this.#settings.load.watchers && this.number === 1; i++) this.#watch(client);
+    while (!this.#stopping) {
+      await this.#pause();
+      await this.#operation(client);
+    }
+    await this.#readAll(client);
+    this.#finished = true;
+  }
+
+  /** Writes a key of each keyspace and reads every one, each until it is served. */
+  async #readAll(client: Client): Promise<void> {
+    for (const keyspace of this.#keyspaces) {
+      const view = client.keyspace(keyspace);
+      const own = `k${this.number % this.#settings.load.keys}`;
+      await this.#untilServed(keyspace, own, (asked) => this.#put(view, asked));
+      for (let i = 0; i < this.#settings.load.keys; i++) {
+        await this.#untilServed(keyspace, `k${i}`, (asked) => this.#get(view, asked));
+      }
+    }
+  }
+
+  async #untilServed(
+    keyspace: string,
+    key: string,
+    run: (asked: Asked & Answered) => Promise<void>,
+  ): Promise<void> {
+    for (;;) {
+      const asked = this.#asked(keyspace, key);
+      await run(asked);
+      const done = this.#history.operations.findLast(({ client }) => client === this.number);
+      if (done?.outcome === "ok") return;
+      await this.#pause();
+    }
+  }
+
+  #asked(keyspace: string, key: string): Asked & Answered {
+    return {
+      client: this.number,
+      keyspace,
+      key,
+      callMs: this.#world.nowMs,
+      returnMs: Number.POSITIVE_INFINITY,
+      outcome: "info",
+      revision: 0,
+    };
+  }
+
+  async #connect(endpoints: readonly string[]): Promise<Client> {
+    const program = this.#program;
+    const env = {
+      clock: program.clock,
+      timers: program.timers,
+      random: program.random,
+      network: this.#network.portOf(program),
+    };
+    const { requestTimeoutMs } = this.#settings.load;
+    for (;;) {
+      try {
+        return await connectBy(env, { endpoints, requestTimeoutMs });
+      } catch (error) {
+        KvError.from(error);
+        await this.#pause();
+      }
+    }
+  }
+
+  #pause(): Promise<void> {
+    const { pauseMsMean } = this.#settings.load;
+    const pauseMs = -Math.log(1 - this.#prng.fraction()) * pauseMsMean;
+    return new Promise((resolve) => {
+      this.#program.timers.after(pauseMs, resolve);
+    });
+  }
+
+  #operation(client: Client): Promise<void> {
+    const keyspace = pick(this.#prng, this.#keyspaces);
+    const key = `k${this.#prng.between(0, this.#settings.load.keys - 1)}`;
+    const view = client.keyspace(keyspace);
+    const asked = this.#asked(keyspace, key);
+    if (this.#prng.chance(this.#settings.load.compactions)) return this.#compact(view);
+    const draw = this.#prng.between(0, 99);
+    if (draw < 40) return this.#put(view, asked);
+    if (draw < 48) return this.#delete(view, asked);
+    if (draw < 62) return this.#compareAndSet(view, asked);
+    if (draw < 94) return this.#get(view, asked);
+    return this.#range(view, keyspace);
+  }
+
+  #put(view: Client, asked: Asked & Answered): Promise<void> {
+    const operation: Draw<"put"> = { ...asked, kind: "put", value: this.#value() };
+    return this.#record(operation, async () => {
+      const { header } = await view.put(asked.key, operation.value);
+      operation.revision = header.revision;
+      this.#known.set(knownKey(asked), header.revision);
+    });
+  }
+
+  #delete(view: Client, asked: Asked & Answered): Promise<void> {
+    const operation: Draw<"delete"> = { ...asked, kind: "delete", deleted: 0 };
+    return this.#record(operation, async () => {
+      const { header, deleted } = await view.delete(asked.key);
+      operation.revision = header.revision;
+      operation.deleted = deleted;
+      if (deleted > 0) this.#known.set(knownKey(asked), 0);
+    });
+  }
+
+  #compareAndSet(view: Client, asked: Asked & Answered): Promise<void> {
+    const expected = this.#known.get(knownKey(asked)) ?? 0;
+    const value = this.#value();
+    const operation: Draw<"cas"> = { ...asked, kind: "cas", value, expected, succeeded: false };
+    return this.#record(operation, async () => {
+      const answer = await view.txn(putIfUnchanged(asked.key, expected, value));
+      operation.revision = answer.header.revision;
+      operation.succeeded = answer.succeeded;
+      if (answer.succeeded) this.#known.set(knownKey(asked), answer.header.revision);
+      else this.#known.delete(knownKey(asked));
+    });
+  }
+
+  #get(view: Client, asked: Asked & Answered): Promise<void> {
+    const lease = this.#settings.cluster.leaderLeaseMs > 0;
+    const level = this.#prng.chance(0.1) ? "stale" : pick(this.#prng, LEVELS);
+    const operation: Draw<"get"> = {
+      ...asked,
+      kind: "get",
+      level: level === "lease" && !lease ? "linearizable" : level,
+      value: undefined,
+      modRevision: 0,
+      version: 0,
+    };
+    return this.#record(operation, async () => {
+      const { header, kv } = await view.get(asked.key, { level: operation.level });
+      operation.revision = header.revision;
+      if (kv !== undefined) {
+        operation.value = utf8Text(kv.value);
+        operation.modRevision = kv.modRevision;
+        operation.version = kv.version;
+      }
+      this.#known.set(knownKey(asked), kv?.modRevision ?? 0);
+    });
+  }
+
+  async #range(view: Client, keyspace: string): Promise<void> {
+    const callMs = this.#world.nowMs;
+    const level = pick(this.#prng, ["linearizable", "stale"] as const);
+    try {
+      const { kvs, header } = await view.range({
+        key: "",
+        prefix: true,
+        level,
+        fanOut: keyspace === "hashed",
+      });
+      const rows = kvs.map((kv) => ({
+        key: utf8Text(kv.key),
+        value: utf8Text(kv.value),
+        mod: kv.modRevision,
+      }));
+      this.#history.ranges.push({ keyspace, level, callMs, revision: header.revision, rows });
+    } catch (error) {
+      KvError.from(error);
+    }
+  }
+
+  /** Compacts somewhat behind the newest revision. */
+  async #compact(view: Client): Promise<void> {
+    try {
+      const { header } = await view.get("k0");
+      const revision = header.revision - this.#prng.between(0, 50);
+      if (revision > 1) await view.compact(revision);
+    } catch (error) {
+      KvError.from(error);
+    }
+  }
+
+  async #record(operation: Operation, run: () => Promise<void>): Promise<void> {
+    this.#history.operations.push(operation);
+    try {
+      await run();
+      operation.outcome = "ok";
+    } catch (error) {
+      const failure = KvError.from(error);
+      operation.outcome = failure.outcome === "notApplied" ? "fail" : "info";
+      operation.error = `${failure.code}: ${failure.message}`;
+    }
+    operation.returnMs = this.#world.nowMs;
+  }
+
+  /** Watches a keyspace for ever, from now on or from the beginning. */
+  #watch(client: Client): void {
+    const keyspace = pick(this.#prng, this.#keyspaces);
+    const startRevision = this.#prng.chance(0.5) ? 1 : 0;
+    const seen: WatchObservation = {
+      keyspace,
+      startRevision,
+      events: [],
+      shownTo: 0,
+      fault: undefined,
+    };
+    this.#history.watches.push(seen);
+    this.#follow(client.keyspace(keyspace), seen).catch((error: unknown) => {
+      const { code } = KvError.from(error);
+      // A compaction overtook it, which ends a watch and is no fault; the keyspace may be to come.
+      if (code === "keyspaceNotFound") this.#watch(client);
+      else if (code !== "compacted") this.#program.threw(error);
+    });
+  }
+
+  async #follow(view: Client, seen: WatchObservation): Promise<void> {
+    const { keyspace, startRevision } = seen;
+    const fanOut = keyspace === "hashed";
+    const watch = view.watch({ key: "", prefix: true, startRevision, progress: true, fanOut });
+    for await (const item of watch) {
+      const revision = "progress" in item ? item.progress : item.revision;
+      if (revision < seen.shownTo || ("events" in item && revision === seen.shownTo)) {
+        seen.fault ??= `revision ${revision} came after ${seen.shownTo}`;
+      }
+      seen.shownTo = Math.max(seen.shownTo, revision);
+      if ("progress" in item) continue;
+      for (const { type, kv } of item.events) {
+        const value = type === "put" ? utf8Text(kv.value) : undefined;
+        seen.events.push({ revision, key: utf8Text(kv.key), value });
+      }
+    }
+  }
+
+  #value(): string {
+    const name = `${this.number}.${++this.#values}`;
+    const length = this.#prng.between(name.length, this.#settings.load.valueBytesMax);
+    return name.padEnd(length, "-");
+  }
+}
+
+function putIfUnchanged(key: string, modRevision: number, value: string): Transaction {
+  const name = utf8(key);
+  const target = { kind: "mod", value: modRevision } as const;
+  const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
+  return {
+    compares: [{ key: name, rangeEnd: undefined, result: "equal", target }],
+    success: [{ kind: "put", key: name, value: utf8(value), ...flags }],
+    failure: [],
+  };
+}
+
+function knownKey(asked: Asked): string {
+  return `${asked.keyspace}/${asked.key}`;
+}

@@ -1,0 +1,191 @@
+/**
+ * One run of a program on a simulated machine: a node from its start to its end, or a client. It
+ * gives that program its Env; when it ends, whatever the program still had planned never happens,
+ * as after SIGKILL.
+ *
+ * The program's clock runs at a rate of its own; the rate is what "bounded drift" speaks of. Its
+ * wall clock may be anything.
+ */
+import { Prng } from "../../src/base/prng.js";
+import type { Clock } from "../../src/env/clock.js";
+import type { Disk } from "../../src/env/disk.js";
+import type { Env } from "../../src/env/env.js";
+import type { JobRunner } from "../../src/env/jobs.js";
+import type { Network } from "../../src/env/network.js";
+import type { Random } from "../../src/env/random.js";
+import type { Timers } from "../../src/env/timers.js";
+import type { Tracer } from "../../src/env/tracer.js";
+import type { Program, SimEvent, World } from "./world.js";
+
+export interface ProgramSettings {
+  /** Local milliseconds that pass in one true millisecond. */
+  readonly clockRate: number;
+  /** What the wall clock is ahead of true time. */
+  readonly wallOffsetMs: number;
+  /** A quarter of all timers are late by up to this much, most of them by little. */
+  readonly timerDelayMsMax: number;
+  /** The longest time from the first input of a turn to its end. */
+  readonly turnMsMax: number;
+}
+
+export interface ProgramOwner {
+  /** Its machine stopped in the middle of what it was doing. */
+  halted(program: SimProgram): boolean;
+  threw(program: SimProgram, error: unknown): void;
+}
+
+const WALL_START_MS = 1_700_000_000_000;
+/** Monotonic clocks start anywhere; programs must not compare those of two machines. */
+const CLOCK_START_MS_MAX = 1_000_000;
+const LATE_TIMER_PROBABILITY = 0.25;
+
+export class SimProgram implements Program {
+  readonly name: string;
+  readonly machine: string;
+  readonly world: World;
+  readonly #settings: ProgramSettings;
+  readonly #owner: ProgramOwner;
+  readonly #prng: Prng;
+  readonly #timing: Prng;
+  readonly #startMs: number;
+  readonly #localStartMs: number;
+  #deferred: SimEvent[] = [];
+  #turn: (() => void)[] = [];
+  #wallOffsetMs: number;
+  #alive = true;
+  #paused = false;
+  /** Told once, when the program ends. */
+  readonly #endings: (() => void)[] = [];
+
+  constructor(
+    world: World,
+    at: { readonly name: string; readonly machine: string },
+    prng: Prng,
+    settings: ProgramSettings,
+    owner: ProgramOwner,
+  ) {
+    this.world = world;
+    this.name = at.name;
+    this.machine = at.machine;
+    this.#prng = prng.split();
+    this.#timing = prng.split();
+    this.#settings = settings;
+    this.#owner = owner;
+    this.#wallOffsetMs = settings.wallOffsetMs;
+    this.#startMs = world.nowMs;
+    this.#localStartMs = this.#timing.fraction() * CLOCK_START_MS_MAX;
+  }
+
+  get alive(): boolean {
+    return this.#alive && !this.#owner.halted(this);
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  defer(event: SimEvent): void {
+    this.#deferred.push(event);
+  }
+
+  threw(error: unknown): void {
+    if (this.alive) this.#owner.threw(this, error);
+  }
+
+  whenEnded(run: () => void): void {
+    this.#endings.push(run);
+  }
+
+  /** SIGSTOP. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** SIGCONT: what came due meanwhile happens now. */
+  resume(): void {
+    this.#paused = false;
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const event of deferred) if (!event.cancelled) this.world.resume(event);
+  }
+
+  stepWallClock(ms: number): void {
+    this.#wallOffsetMs += ms;
+  }
+
+  /** SIGKILL. */
+  kill(): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.#deferred = [];
+    this.#turn = [];
+    for (const run of this.#endings) run();
+  }
+
+  readonly clock: Clock = {
+    monotonicMs: () =>
+      this.#localStartMs + (this.world.nowMs - this.#startMs) * this.#settings.clockRate,
+    wallMs: () => WALL_START_MS + this.world.nowMs + this.#wallOffsetMs,
+  };
+
+  readonly timers: Timers = {
+    after: (delayMs, run) => {
+      let trueMs = Math.max(0, delayMs) / this.#settings.clockRate;
+      if (this.#timing.chance(LATE_TIMER_PROBABILITY)) {
+        trueMs += this.#settings.timerDelayMsMax * this.#timing.fraction() ** 16;
+      }
+      return this.world.after(trueMs, "timer", this, run);
+    },
+    endOfTurn: (run) => {
+      this.#turn.push(run);
+      if (this.#turn.length > 1) return;
+      const delayMs = this.#timing.fraction() * this.#settings.turnMsMax;
+      this.world.after(delayMs, "turn", this, () => this.#endTurn());
+    },
+  };
+
+  readonly random: Random = {
+    fraction: () => this.#prng.fraction(),
+    uniqueId: () => {
+      let id = "";
+      for (let i = 0; i < 4; i++) id += this.#prng.u32().toString(16).padStart(8, "0");
+      return id;
+    },
+  };
+
+  /** Runs each job at once on the copy that a worker would get, and answers later. */
+  jobs(handler: (job: unknown) => unknown, durationMsMax: number): JobRunner {
+    return {
+      run: (job) =>
+        new Promise((resolve, reject) => {
+          const input = structuredClone(job);
+          this.world.after(this.#timing.fraction() * durationMsMax, "job", this, () => {
+            try {
+              resolve(structuredClone(handler(input)));
+            } catch (error) {
+              reject(error as Error);
+            }
+          });
+        }),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  env(parts: {
+    readonly disk: Disk;
+    readonly network: Network;
+    readonly tracer: Tracer;
+    readonly jobs: JobRunner;
+  }): Env {
+    return { clock: this.clock, timers: this.timers, random: this.random, ...parts };
+  }
+
+  #endTurn(): void {
+    const runs = this.#turn;
+    this.#turn = [];
+    for (const run of runs) {
+      if (!this.alive) return;
+      run();
+    }
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * What one seed means: the size and settings of the cluster, what the clients do, and which faults
+ * are on and how often they strike. Everything is drawn here, before the run begins; a run draws
+ * the rest from streams of its own, one a concern, so that a draw added in one shifts no other.
+ */
+import { Prng } from "../../src/base/prng.js";
+import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
+import type { ProgramSettings } from "./program.js";
+
+export const FAULT_CLASSES = [
+  "kill",
+  "power",
+  "crashAtWrite",
+  "killAll",
+  "pause",
+  "restart",
+  "partition",
+  "oneWay",
+  "clog",
+  "slow",
+  "reset",
+  "flap",
+  "frames",
+  "stall",
+  "diskError",
+  "diskFull",
+  "transfer",
+  "flush",
+  "wallClock",
+] as const;
+
+export type FaultClass = (typeof FAULT_CLASSES)[number];
+
+export interface ClusterSettings {
+  readonly nodes: number;
+  readonly keyspaces: readonly KeyspaceCreateRequest[];
+  readonly heartbeatMs: number;
+  readonly electionTimeoutMinMs: number;
+  readonly electionTimeoutMaxMs: number;
+  readonly leaderLeaseMs: number;
+  readonly memtablesBytesMax: number;
+  readonly segmentSizeBytes: number;
+  readonly logSegmentsMax: number;
+  readonly logBytesHeldMax: number;
+  readonly jobMsMax: number;
+  readonly writeMsMax: number;
+}
+
+export interface LoadSettings {
+  readonly clients: number;
+  readonly keys: number;
+  readonly valueBytesMax: number;
+  /** Mean pause of a client between two operations. */
+  readonly pauseMsMean: number;
+  readonly requestTimeoutMs: number;
+  readonly watchers: number;
+  /** Part of all operations that compact revisions instead. */
+  readonly compactions: number;
+}
+
+export interface Settings {
+  readonly seed: number;
+  readonly durationMs: number;
+  readonly cluster: ClusterSettings;
+  readonly load: LoadSettings;
+  readonly delayMsMin: number;
+  readonly delayMsMean: number;
+  readonly timerDelayMsMax: number;
+  readonly turnMsMax: number;
+  /** Clock rates lie within 1 ± this. */
+  readonly clockDriftMax: number;
+  /** Mean faults a minute, by class; a class that is absent is off. */
+  readonly faults: Readonly<Partial<Record<FaultClass, number>>>;
+}
+
+/** The streams of chance of one run. */
+export interface Streams {
+  readonly network: Prng;
+  readonly frames: Prng;
+  readonly disk: Prng;
+  readonly programs: Prng;
+  readonly load: Prng;
+  readonly faults: Prng;
+  readonly end: Prng;
+}
+
+export function drawSettings(seed: number): Settings {
+  const prng = new Prng(seed);
+  const heartbeatMs = pick(prng, [20, 50, 50, 100]);
+  const electionTimeoutMinMs = heartbeatMs * pick(prng, [6, 8, 10]);
+  const delayMsMin = logUniform(prng, 0.05, 2);
+  return {
+    seed,
+    durationMs: prng.between(8, 20) * 1000,
+    cluster: {
+      nodes: pick(prng, [1, 3, 3, 3, 5, 5]),
+      keyspaces: drawKeyspaces(prng),
+      heartbeatMs,
+      electionTimeoutMinMs,
+      electionTimeoutMaxMs: electionTimeoutMinMs * 2,
+      leaderLeaseMs: prng.chance(0.2) ? 0 : heartbeatMs * 3,
+      memtablesBytesMax: Math.floor(logUniform(prng, 64, 2048)) * 1024,
+      segmentSizeBytes: pick(prng, [256, 512, 1024]) * 1024,
+      logSegmentsMax: prng.between(2, 4),
+      logBytesHeldMax: pick(prng, [256, 1024, 8192]) * 1024,
+      jobMsMax: logUniform(prng, 1, 200),
+      writeMsMax: logUniform(prng, 0.5, 20),
+    },
+    load: {
+      clients: prng.between(2, 8),
+      keys: prng.between(3, 16),
+      valueBytesMax: pick(prng, [16, 400, 4000]),
+      pauseMsMean: logUniform(prng, 10, 150),
+      requestTimeoutMs: pick(prng, [500, 1500, 5000]),
+      watchers: prng.between(0, 2),
+      compactions: prng.chance(0.5) ? 0 : 0.02,
+    },
+    delayMsMin,
+    delayMsMean: delayMsMin * prng.between(2, 10),
+    timerDelayMsMax: prng.chance(0.5) ? 0 : logUniform(prng, 1, 100),
+    turnMsMax: logUniform(prng, 0.02, 1),
+    clockDriftMax: prng.chance(0.5) ? 0 : 0.004,
+    faults: drawFaults(prng),
+  };
+}
+
+export function streamsOf(seed: number): Streams {
+  const root = new Prng(seed ^ 0x5eed);
+  return {
+    network: root.split(),
+    frames: root.split(),
+    disk: root.split(),
+    programs: root.split(),
+    load: root.split(),
+    faults: root.split(),
+    end: root.split(),
+  };
+}
+
+export function drawProgramSettings(settings: Settings, prng: Prng): ProgramSettings {
+  const { clockDriftMax, timerDelayMsMax, turnMsMax } = settings;
+  return {
+    clockRate: 1 + (2 * prng.fraction() - 1) * clockDriftMax,
+    wallOffsetMs: prng.between(-60_000, 60_000),
+    timerDelayMsMax,
+    turnMsMax,
+  };
+}
+
+export function logUniform(prng: Prng, low: number, high: number): number {
+  return low * (high / low) ** prng.fraction();
+}
+
+export function pick<T>(prng: Prng, from: readonly T[]): T {
+  return from[prng.between(0, from.length - 1)] as T;
+}
+
+/** Each class is on in half of all runs; what is on strikes rarely or often. */
+function drawFaults(prng: Prng): Partial<Record<FaultClass, number>> {
+  const faults: Partial<Record<FaultClass, number>> = {};
+  const calm = prng.chance(0.05);
+  for (const name of FAULT_CLASSES) {
+    const on = prng.chance(0.4);
+    const perMinute = logUniform(prng, 2, 40);
+    if (on && !calm) faults[name] = perMinute;
+  }
+  return faults;
+}
+
+const UTF8 = new TextEncoder();
+
+function drawKeyspaces(prng: Prng): readonly KeyspaceCreateRequest[] {
+  const made: KeyspaceCreateRequest[] = [];
+  if (prng.chance(0.4)) {
+    made.push({
+      name: "split",
+      kind: "range",
+      splitPoints: [UTF8.encode("k4")],
+      shardCount: 2,
+      replicationFactor: 0,
+    });
+  }
+  if (prng.chance(0.25)) {
+    const shardCount = prng.between(2, 3);
+    made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor: 0 });
+  }
+  return made;
+}

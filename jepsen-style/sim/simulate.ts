@@ -1,0 +1,312 @@
+/**
+ * One run from a seed: the cluster under its faults and its load, then what has to follow when the
+ * faults of a majority end and all others stay for ever.
+ *
+ *   form → faults strike, clients work, the ledger is compared after each event → a random majority
+ *   is healed, everybody else stays as broken as he is → within a bound every key can be written and
+ *   read and the replicas of the majority are equal → the history is judged
+ */
+import type { Prng } from "../../src/base/prng.js";
+import { SILENT_TRACER } from "../../src/env/tracer.js";
+import type { Tracer } from "../../src/env/tracer.js";
+import type { Message } from "../../src/raft/message.js";
+import { logicalHash } from "../../src/mvcc/logical-hash.js";
+import type { Replica } from "../../src/shard/replica.js";
+import { SimCluster } from "./cluster.js";
+import type { Machine } from "./cluster.js";
+import type { Fault } from "./faults.js";
+import { FrameTap } from "./frame-tap.js";
+import { Injector } from "./injector.js";
+import { Ledger } from "./ledger.js";
+import { SimClient } from "./load.js";
+import type { History } from "./load.js";
+import { SimNetwork } from "./network.js";
+import { checkHistory } from "./judge.js";
+import { streamsOf } from "./settings.js";
+import type { Settings } from "./settings.js";
+import { World } from "./world.js";
+import type { SimEvent } from "./world.js";
+
+export interface RunObserver {
+  /** A line of a trace that people read. */
+  readonly line?: ((atMs: number, who: string, what: string) => void) | undefined;
+  readonly tracer?: ((machine: Machine, world: World) => Tracer) | undefined;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  /** What is wrong, in words; undefined where nothing is. */
+  readonly failure: string | undefined;
+  readonly digest: string;
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly commits: number;
+  readonly elections: number;
+  readonly operations: number;
+  readonly acknowledged: number;
+  readonly faults: ReadonlyMap<string, number>;
+}
+
+/** How long the healed majority may take, in its longest election timeouts, and something over. */
+const CONVERGENCE_ELECTIONS = 60;
+const CONVERGENCE_MS = 20_000;
+const LEASE_CHECK_EVENTS = 16;
+const POLL_MS = 100;
+
+export async function simulate(
+  settings: Settings,
+  faults: readonly Fault[],
+  observer: RunObserver = {},
+): Promise<RunResult> {
+  const run = new Run(settings, observer);
+  const unheard = (error: unknown): void => run.unheard(error);
+  process.on("unhandledRejection", unheard);
+  try {
+    await run.execute(faults);
+  } finally {
+    process.off("unhandledRejection", unheard);
+  }
+  return run.result();
+}
+
+class Run {
+  readonly #settings: Settings;
+  readonly #observer: RunObserver;
+  readonly #world = new World();
+  readonly #ledger = new Ledger();
+  readonly #network: SimNetwork;
+  readonly #cluster: SimCluster;
+  readonly #injector: Injector;
+  readonly #clients: SimClient[] = [];
+  readonly #ending: Prng;
+  readonly #byProgram: Map<string, Machine> = new Map();
+  readonly #history: History = { operations: [], ranges: [], watches: [] };
+  #failure: string | undefined;
+
+  constructor(settings: Settings, observer: RunObserver) {
+    this.#settings = settings;
+    this.#observer = observer;
+    const world = this.#world;
+    const streams = streamsOf(settings.seed);
+    this.#ending = streams.end;
+    this.#network = new SimNetwork(world, streams.network, settings);
+    const tap = new FrameTap(world, streams.frames, {
+      said: (socket, shardId, message) => this.#said(socket.machine, shardId, message),
+    });
+    this.#network.tap = tap;
+    this.#cluster = new SimCluster(world, this.#network, settings, streams, {
+      started: (machine) => {
+        this.#ledger.started(machine);
+        this.#line(machine.name, `started, run ${machine.runs}`);
+      },
+      ended: (machine) => {
+        this.#ledger.ended(machine);
+        this.#line(machine.name, "ended");
+      },
+      failed: (name, error) => this.#fail(`${name} threw ${textOf(error)}`),
+      tracerOf: (machine) => observer.tracer?.(machine, world) ?? SILENT_TRACER,
+    });
+    for (const machine of this.#cluster.machines) this.#byProgram.set(machine.name, machine);
+    for (let i = 1; i <= settings.load.clients; i++) this.#clients.push(this.#client(i, streams.load));
+    this.#injector = new Injector({
+      world,
+      cluster: this.#cluster,
+      network: this.#network,
+      tap,
+      clients: this.#clients.map(({ number }) => `c${number}`),
+      struck: ({ atMs: _, ...fault }) => this.#line("fault", JSON.stringify(fault)),
+    });
+    world.observer = { after: (event) => this.#after(event) };
+  }
+
+  async execute(faults: readonly Fault[]): Promise<void> {
+    const { endpoints, machines } = this.#cluster;
+    for (const machine of machines) this.#cluster.start(machine);
+    for (const client of this.#clients) client.start(endpoints);
+    this.#injector.plan(faults);
+    await this.#world.run(this.#settings.durationMs);
+    if (this.#failure === undefined) await this.#converge();
+    for (const client of this.#clients) client.kill();
+    this.#failure ??= checkHistory(this.#history);
+  }
+
+  unheard(error: unknown): void {
+    const program = this.#world.current;
+    if (program === undefined) this.#fail(`nobody heard of ${textOf(error)}`);
+    else program.threw(error);
+  }
+
+  result(): RunResult {
+    const { operations } = this.#history;
+    return {
+      seed: this.#settings.seed,
+      failure: this.#failure,
+      digest: this.#world.digest,
+      simulatedMs: this.#world.nowMs,
+      events: this.#world.events,
+      commits: this.#ledger.commits,
+      elections: this.#ledger.elections,
+      operations: operations.length,
+      acknowledged: operations.filter(({ outcome }) => outcome === "ok").length,
+      faults: this.#injector.counts,
+    };
+  }
+
+  #client(number: number, prng: Prng): SimClient {
+    return new SimClient(
+      {
+        world: this.#world,
+        network: this.#network,
+        settings: this.#settings,
+        prng: prng.split(),
+        history: this.#history,
+        failed: (name, error) => this.#fail(`${name} threw ${textOf(error)}`),
+      },
+      number,
+    );
+  }
+
+  #after(event: SimEvent): void {
+    const { program } = event;
+    if (program === undefined) return;
+    const machine = this.#byProgram.get(program.name.slice(0, program.name.indexOf(".")));
+    if (machine === undefined) return;
+    this.#ledger.check(machine);
+    if (this.#world.events % LEASE_CHECK_EVENTS === 0) {
+      this.#ledger.checkLeases(this.#cluster.machines);
+    }
+    if (this.#ledger.violation !== undefined) this.#fail(this.#ledger.violation);
+    this.#cluster.checkHalted(machine);
+  }
+
+  #said(machine: string, shardId: number, message: Message): void {
+    this.#ledger.said(machine, shardId, message);
+    if (this.#observer.line === undefined) return;
+    this.#line(machine, `shard ${shardId} → ${JSON.stringify(message, withoutBytes)}`);
+  }
+
+  /** A majority is healed; the others stay as they are, or worse. */
+  async #converge(): Promise<void> {
+    this.#injector.end();
+    const core = this.#heal();
+    this.#line("end", `healed: ${core.map(({ name }) => name).join(" ")}`);
+    const { electionTimeoutMaxMs } = this.#settings.cluster;
+    const boundMs = CONVERGENCE_ELECTIONS * electionTimeoutMaxMs + CONVERGENCE_MS;
+    const untilMs = this.#world.nowMs + boundMs;
+    await this.#world.run(this.#world.nowMs + 4 * electionTimeoutMaxMs);
+    for (const client of this.#clients) client.finish();
+    let unequal: string | undefined = "";
+    while (this.#world.nowMs < untilMs && this.#failure === undefined) {
+      await this.#world.run(this.#world.nowMs + POLL_MS);
+      const busy = this.#clients.find((client) => !client.finished);
+      unequal = busy === undefined ? inequality(core) : `client ${busy.number} is not served`;
+      if (unequal === undefined) return;
+    }
+    if (this.#failure === undefined) {
+      this.#fail(`${boundMs} ms after the faults of a majority had ended: ${unequal}`);
+    }
+  }
+
+  #heal(): readonly Machine[] {
+    const prng = this.#ending;
+    const cluster = this.#cluster;
+    const machines = [...cluster.machines];
+    for (let i = machines.length - 1; i > 0; i--) {
+      const other = prng.between(0, i);
+      [machines[i], machines[other]] = [machines[other]!, machines[i]!];
+    }
+    const majority = Math.floor(machines.length / 2) + 1;
+    let size = prng.between(majority, machines.length);
+    while (!this.#holdsMajorities(machines.slice(0, size))) size++;
+    const core = machines.slice(0, size);
+    for (const machine of machines.slice(core.length)) this.#leaveBroken(machine, core, prng);
+    for (const machine of core) {
+      cluster.makeRoom(machine);
+      machine.disk.clearFaults();
+      machine.disk.haltAt(Number.POSITIVE_INFINITY);
+      machine.stalledUntilMs = 0;
+      cluster.resume(machine);
+      cluster.start(machine);
+    }
+    const healed = [...core.map(({ name }) => name), ...this.#clients.map((c) => `c${c.number}`)];
+    this.#network.heal(healed);
+    return core;
+  }
+
+  /** Whether these machines have a majority of every shard, as far as the replicas say. */
+  #holdsMajorities(core: readonly Machine[]): boolean {
+    const names = new Set(core.map(({ name }) => name));
+    return this.#ledger.voters().every((machines) => {
+      const inside = machines.filter((name) => names.has(name));
+      return inside.length > machines.length / 2;
+    });
+  }
+
+  #leaveBroken(machine: Machine, core: readonly Machine[], prng: Prng): void {
+    const draw = prng.between(0, 3);
+    if (draw === 0) {
+      machine.dead = true;
+      this.#cluster.kill(machine);
+    }
+    if (draw === 1 || draw === 2) {
+      this.#cluster.start(machine);
+      this.#cluster.resume(machine);
+      for (const { name } of core) {
+        this.#network.block(machine.name, name);
+        if (draw === 1) this.#network.block(name, machine.name);
+      }
+    }
+  }
+
+  #fail(failure: string): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    this.#line("end", failure);
+    this.#world.stop();
+  }
+
+  #line(who: string, what: string): void {
+    this.#observer.line?.(this.#world.nowMs, who, what);
+  }
+}
+
+/** What keeps the replicas of these nodes from being equal. */
+function inequality(core: readonly Machine[]): string | undefined {
+  const hashes = new Map<number, { readonly name: string; readonly hash: string }>();
+  for (const { name, node } of core) {
+    if (node === undefined) return `${name} does not run`;
+    const { host, view, nodeId } = node.core;
+    for (const [shardId, reason] of host.damagedShards) {
+      return `the replica of shard ${shardId} on ${name} is damaged: ${reason}`;
+    }
+    for (const { shardId, replicas } of view.map.shards) {
+      const wanted = replicas.some((each) => each.nodeId === nodeId);
+      if (wanted !== (host.replica(shardId) !== undefined)) return `shard ${shardId} at ${name}`;
+    }
+    for (const replica of host.replicas) {
+      const { shardId, raft } = replica;
+      if (raft.appliedIndex !== raft.commitIndex) return `${name} applies shard ${shardId}`;
+      const hash = stateOf(replica);
+      const known = hashes.get(shardId);
+      if (known === undefined) hashes.set(shardId, { name, hash });
+      else if (known.hash !== hash) {
+        return `shard ${shardId}: ${known.name} has ${known.hash}, ${name} has ${hash}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+function stateOf({ raft, machine, tree }: Replica): string {
+  const { revision, compactedRevision } = machine;
+  const hash = logicalHash(tree, revision, compactedRevision);
+  return `index ${raft.appliedIndex} revision ${revision} compacted ${compactedRevision} hash ${hash}`;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function withoutBytes(_key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? `${value.length} bytes` : value;
+}
