@@ -34,6 +34,8 @@ export interface Machine {
   stalledUntilMs: number;
   /** How long it stays down when its disk has come to a crash point. */
   restartMs: number;
+  /** Its node is ending in an orderly way. */
+  stopping: boolean;
   /** Stays down for good. */
   dead: boolean;
 }
@@ -123,8 +125,9 @@ export class SimCluster implements ProgramOwner {
   async stop(machine: Machine): Promise<void> {
     const { node, program } = machine;
     if (node === undefined || program === undefined) return this.kill(machine);
+    machine.stopping = true;
     await node.close();
-    if (machine.program === program) this.#end(machine);
+    if (machine.program === program) this.kill(machine);
   }
 
   pause(machine: Machine): void {
@@ -170,6 +173,7 @@ export class SimCluster implements ProgramOwner {
       runs: 0,
       stalledUntilMs: 0,
       restartMs: RESTART_MS,
+      stopping: false,
       dead: false,
     };
     machine.disk = new MemoryDisk(this.#diskOptions(machine));
@@ -229,6 +233,7 @@ export class SimCluster implements ProgramOwner {
     this.#observer.ended(machine);
     machine.program = undefined;
     machine.node = undefined;
+    machine.stopping = false;
     program?.kill();
   }
 

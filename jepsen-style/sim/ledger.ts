@@ -49,6 +49,9 @@ interface ShardLedger {
   voters: readonly string[];
 }
 
+/** What is said only once the term is on the disk; others, such as echoes, promise nothing. */
+const GIVES_WORD: ReadonlySet<Message["kind"]> = new Set(["vote", "voteResponse", "appendResponse"]);
+
 export class Ledger {
   violation: string | undefined;
   /** Entries known to be committed, over all shards. */
@@ -104,10 +107,7 @@ export class Ledger {
   /** A replica says this to another. */
   said(machine: string, shardId: number, message: Message): void {
     const own = this.#replica(shardId, message.from, machine);
-    // A pre-vote speaks of a term that nobody is in yet.
-    if (message.kind !== "preVote" && message.kind !== "preVoteResponse") {
-      own.saidTerm = Math.max(own.saidTerm, message.term);
-    }
+    if (GIVES_WORD.has(message.kind)) own.saidTerm = Math.max(own.saidTerm, message.term);
     if (message.kind === "voteResponse" && message.granted) this.#voted(own, message);
     if (message.kind === "vote") this.#vote(own, message.term, message.from);
     if (message.kind === "appendResponse" && !message.rejected) {

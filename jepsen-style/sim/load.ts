@@ -366,10 +366,12 @@ export class SimClient implements ProgramOwner {
     };
     this.#history.watches.push(seen);
     this.#follow(client.keyspace(keyspace), seen).catch((error: unknown) => {
-      const { code } = KvError.from(error);
-      // A compaction overtook it, which ends a watch and is no fault; the keyspace may be to come.
-      if (code === "keyspaceNotFound") this.#watch(client);
-      else if (code !== "compacted") this.#program.threw(error);
+      const { code, outcome } = KvError.from(error);
+      // A compaction overtook it, which ends a watch and is no fault.
+      if (code === "compacted") return;
+      // It may come before the keyspace, or find nobody in time.
+      if (outcome === "notApplied" && seen.shownTo === 0) this.#watch(client);
+      else this.#program.threw(error);
     });
   }
 

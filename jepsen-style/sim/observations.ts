@@ -18,13 +18,21 @@ interface Known {
   readonly writers: ReadonlyMap<string, Operation>;
   /** Keys with a delete of which nobody knows whether it happened. */
   readonly openDeletes: ReadonlySet<string>;
+  /** By keyspace, in order of time. */
+  readonly answered: ReadonlyMap<string, readonly Answer[]>;
+}
+
+/** At this time a write had been answered, and this was the largest revision so far. */
+interface Answer {
+  readonly atMs: number;
+  readonly newest: number;
 }
 
 /** The first thing that is wrong, in words. */
 export function checkObservations(history: History): string | undefined {
   const known = knownWrites(history.operations);
   for (const range of history.ranges) {
-    const fault = rangeFault(range, known, history);
+    const fault = rangeFault(range, known);
     if (fault !== undefined) return `a ${range.level} range of ${range.keyspace} ${fault}`;
   }
   for (const watch of history.watches) {
@@ -60,7 +68,20 @@ function knownWrites(operations: readonly Operation[]): Known {
     else list.push(change);
   }
   for (const list of changes.values()) list.sort((a, b) => a.revision - b.revision);
-  return { changes, writers, openDeletes };
+  return { changes, writers, openDeletes, answered: answersOf(operations) };
+}
+
+function answersOf(operations: readonly Operation[]): Map<string, Answer[]> {
+  const answered = new Map<string, Answer[]>();
+  for (const operation of [...operations].sort((a, b) => a.returnMs - b.returnMs)) {
+    const change = changeOf(operation);
+    if (change === undefined) continue;
+    const list = answered.get(operation.keyspace) ?? [];
+    answered.set(operation.keyspace, list);
+    const newest = Math.max(list.at(-1)?.newest ?? 0, change.revision);
+    list.push({ atMs: operation.returnMs, newest });
+  }
+  return answered;
 }
 
 function changeOf(operation: Operation): Change | undefined {
@@ -73,21 +94,34 @@ function changeOf(operation: Operation): Change | undefined {
   return operation.succeeded ? { revision, value: operation.value } : undefined;
 }
 
-function rangeFault(range: RangeObservation, known: Known, history: History): string | undefined {
+function rangeFault(range: RangeObservation, known: Known): string | undefined {
   const { keyspace, revision, rows, level, callMs } = range;
-  const byKey = new Map(rows.map((row) => [row.key, row]));
-  for (const name of new Set([...known.changes.keys(), ...rows.map((r) => `${keyspace}/${r.key}`)])) {
-    if (!name.startsWith(`${keyspace}/`)) continue;
-    const fault = rowFault(name, byKey.get(name.slice(keyspace.length + 1)), revision, known);
+  const byKey = new Map(rows.map((row) => [`${keyspace}/${row.key}`, row]));
+  for (const name of known.changes.keys()) {
+    if (!name.startsWith(`${keyspace}/`) || byKey.has(name)) continue;
+    const fault = rowFault(name, undefined, revision, known);
     if (fault !== undefined) return fault;
   }
-  if (level === "stale") return undefined;
-  for (const operation of history.operations) {
-    if (operation.keyspace !== keyspace || operation.returnMs >= callMs) continue;
-    if ((changeOf(operation)?.revision ?? 0) <= revision) continue;
-    return `at ${revision} began after a write of revision ${operation.revision} had been answered`;
+  for (const [name, row] of byKey) {
+    const fault = rowFault(name, row, revision, known);
+    if (fault !== undefined) return fault;
   }
-  return undefined;
+  const answered = level === "stale" ? 0 : newestAnswered(known.answered.get(keyspace), callMs);
+  if (answered <= revision) return undefined;
+  return `at ${revision} began after a write of revision ${answered} had been answered`;
+}
+
+/** The largest revision of a write that was answered before `atMs`. */
+function newestAnswered(answers: readonly Answer[] | undefined, atMs: number): number {
+  if (answers === undefined) return 0;
+  let low = 0;
+  let high = answers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (answers[middle]!.atMs < atMs) low = middle + 1;
+    else high = middle;
+  }
+  return answers[low - 1]?.newest ?? 0;
 }
 
 /** What is wrong with a key as it was shown at a revision. */

@@ -86,12 +86,12 @@ export interface Streams {
 
 export function drawSettings(seed: number): Settings {
   const prng = new Prng(seed);
-  const heartbeatMs = pick(prng, [20, 50, 50, 100]);
-  const electionTimeoutMinMs = heartbeatMs * pick(prng, [6, 8, 10]);
+  const heartbeatMs = pick(prng, [50, 100, 100, 200]);
+  const electionTimeoutMinMs = heartbeatMs * pick(prng, [4, 6, 8]);
   const delayMsMin = logUniform(prng, 0.05, 2);
   return {
     seed,
-    durationMs: prng.between(8, 20) * 1000,
+    durationMs: prng.between(30, 80) * heartbeatMs,
     cluster: {
       nodes: pick(prng, [1, 3, 3, 3, 5, 5]),
       keyspaces: drawKeyspaces(prng),
@@ -110,8 +110,8 @@ export function drawSettings(seed: number): Settings {
       clients: prng.between(2, 8),
       keys: prng.between(3, 16),
       valueBytesMax: pick(prng, [16, 400, 4000]),
-      pauseMsMean: logUniform(prng, 10, 150),
-      requestTimeoutMs: pick(prng, [500, 1500, 5000]),
+      pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
+      requestTimeoutMs: heartbeatMs * pick(prng, [10, 20, 50]),
       watchers: prng.between(0, 2),
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
@@ -120,7 +120,7 @@ export function drawSettings(seed: number): Settings {
     timerDelayMsMax: prng.chance(0.5) ? 0 : logUniform(prng, 1, 100),
     turnMsMax: logUniform(prng, 0.02, 1),
     clockDriftMax: prng.chance(0.5) ? 0 : 0.004,
-    faults: drawFaults(prng),
+    faults: drawFaults(prng, heartbeatMs),
   };
 }
 
@@ -156,12 +156,12 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
 }
 
 /** Each class is on in half of all runs; what is on strikes rarely or often. */
-function drawFaults(prng: Prng): Partial<Record<FaultClass, number>> {
+function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass, number>> {
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
   for (const name of FAULT_CLASSES) {
     const on = prng.chance(0.4);
-    const perMinute = logUniform(prng, 2, 40);
+    const perMinute = logUniform(prng, 400, 6000) / heartbeatMs;
     if (on && !calm) faults[name] = perMinute;
   }
   return faults;

@@ -7,7 +7,6 @@
  *   read and the replicas of the majority are equal → the history is judged
  */
 import type { Prng } from "../../src/base/prng.js";
-import { SILENT_TRACER } from "../../src/env/tracer.js";
 import type { Tracer } from "../../src/env/tracer.js";
 import type { Message } from "../../src/raft/message.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
@@ -20,6 +19,7 @@ import { Injector } from "./injector.js";
 import { Ledger } from "./ledger.js";
 import { SimClient } from "./load.js";
 import type { History } from "./load.js";
+import { Marks } from "./marks.js";
 import { SimNetwork } from "./network.js";
 import { checkHistory } from "./judge.js";
 import { streamsOf } from "./settings.js";
@@ -28,6 +28,7 @@ import { World } from "./world.js";
 import type { SimEvent } from "./world.js";
 
 export interface RunObserver {
+  readonly cluster?: ((machines: readonly Machine[]) => void) | undefined;
   /** A line of a trace that people read. */
   readonly line?: ((atMs: number, who: string, what: string) => void) | undefined;
   readonly tracer?: ((machine: Machine, world: World) => Tracer) | undefined;
@@ -44,7 +45,10 @@ export interface RunResult {
   readonly elections: number;
   readonly operations: number;
   readonly acknowledged: number;
-  readonly faults: ReadonlyMap<string, number>;
+  /** Faults that struck, by kind. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** What happened inside: how often nodes traced what, and what clients were told. */
+  readonly marks: Readonly<Record<string, number>>;
 }
 
 /** How long the healed majority may take, in its longest election timeouts, and something over. */
@@ -78,6 +82,7 @@ class Run {
   readonly #cluster: SimCluster;
   readonly #injector: Injector;
   readonly #clients: SimClient[] = [];
+  readonly #marks = new Marks();
   readonly #ending: Prng;
   readonly #byProgram: Map<string, Machine> = new Map();
   readonly #history: History = { operations: [], ranges: [], watches: [] };
@@ -104,8 +109,9 @@ class Run {
         this.#line(machine.name, "ended");
       },
       failed: (name, error) => this.#fail(`${name} threw ${textOf(error)}`),
-      tracerOf: (machine) => observer.tracer?.(machine, world) ?? SILENT_TRACER,
+      tracerOf: (machine) => this.#marks.tracer(observer.tracer?.(machine, world)),
     });
+    observer.cluster?.(this.#cluster.machines);
     for (const machine of this.#cluster.machines) this.#byProgram.set(machine.name, machine);
     for (let i = 1; i <= settings.load.clients; i++) this.#clients.push(this.#client(i, streams.load));
     this.#injector = new Injector({
@@ -148,7 +154,8 @@ class Run {
       elections: this.#ledger.elections,
       operations: operations.length,
       acknowledged: operations.filter(({ outcome }) => outcome === "ok").length,
-      faults: this.#injector.counts,
+      faults: Object.fromEntries(this.#injector.counts),
+      marks: this.#marks.counts(operations),
     };
   }
 
@@ -199,12 +206,17 @@ class Run {
     while (this.#world.nowMs < untilMs && this.#failure === undefined) {
       await this.#world.run(this.#world.nowMs + POLL_MS);
       const busy = this.#clients.find((client) => !client.finished);
-      unequal = busy === undefined ? inequality(core) : `client ${busy.number} is not served`;
+      unequal = busy === undefined ? inequality(core) : this.#plight(busy);
       if (unequal === undefined) return;
     }
     if (this.#failure === undefined) {
       this.#fail(`${boundMs} ms after the faults of a majority had ended: ${unequal}`);
     }
+  }
+
+  #plight({ number }: SimClient): string {
+    const last = this.#history.operations.findLast(({ client }) => client === number);
+    return `client ${number} is not served: ${JSON.stringify(last)}`;
   }
 
   #heal(): readonly Machine[] {
@@ -217,7 +229,7 @@ class Run {
     }
     const majority = Math.floor(machines.length / 2) + 1;
     let size = prng.between(majority, machines.length);
-    while (!this.#holdsMajorities(machines.slice(0, size))) size++;
+    while (size < machines.length && !this.#holdsMajorities(machines.slice(0, size))) size++;
     const core = machines.slice(0, size);
     for (const machine of machines.slice(core.length)) this.#leaveBroken(machine, core, prng);
     for (const machine of core) {
@@ -226,6 +238,7 @@ class Run {
       machine.disk.haltAt(Number.POSITIVE_INFINITY);
       machine.stalledUntilMs = 0;
       cluster.resume(machine);
+      if (machine.stopping) cluster.kill(machine);
       cluster.start(machine);
     }
     const healed = [...core.map(({ name }) => name), ...this.#clients.map((c) => `c${c.number}`)];
@@ -242,19 +255,18 @@ class Run {
     });
   }
 
+  /** Down for good, or alive and cut off from the majority: both ways, mute, or deaf. */
   #leaveBroken(machine: Machine, core: readonly Machine[], prng: Prng): void {
     const draw = prng.between(0, 3);
     if (draw === 0) {
       machine.dead = true;
       this.#cluster.kill(machine);
     }
-    if (draw === 1 || draw === 2) {
-      this.#cluster.start(machine);
-      this.#cluster.resume(machine);
-      for (const { name } of core) {
-        this.#network.block(machine.name, name);
-        if (draw === 1) this.#network.block(name, machine.name);
-      }
+    this.#cluster.start(machine);
+    this.#cluster.resume(machine);
+    for (const { name } of core) {
+      if (draw !== 2) this.#network.block(machine.name, name);
+      if (draw !== 1) this.#network.block(name, machine.name);
     }
   }
 

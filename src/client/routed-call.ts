@@ -144,10 +144,12 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
     if (this.#waiting !== "connection") return;
     this.#waiting = "nothing";
     this.#session.wheel.remove(this);
+    this.#session.suspects.add(this.#nodeId);
     this.failed(error);
   }
 
   answered(reader: ByteReader): void {
+    this.#session.suspects.answered(this.#nodeId);
     this.#resolve(this.#kind.decode(reader));
   }
 
@@ -166,6 +168,7 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
   expired(): void {
     const waited = this.#waiting;
     this.#waiting = "nothing";
+    if (waited === "connection") this.#session.suspects.add(this.#nodeId);
     if (waited === "pause" && this.#remainingMs() > 0) this.start();
     else this.#giveUp();
   }

@@ -15,6 +15,7 @@ import { DeadlineWheel } from "../rpc/deadline-wheel.js";
 import type { RequestClient } from "../rpc/request-client.js";
 import { NodeLink } from "./node-link.js";
 import type { ClientEnv } from "./node-link.js";
+import { Suspects } from "./suspects.js";
 
 export interface SessionOptions {
   readonly endpoints: readonly string[];
@@ -37,6 +38,7 @@ export class Session {
   readonly env: ClientEnv;
   readonly options: SessionOptions;
   readonly wheel: DeadlineWheel;
+  readonly suspects: Suspects;
   /** Who leads the placement group, as last heard; 0 where unknown. */
   placementLeader = 0;
   readonly #links: Map<string, NodeLink> = new Map();
@@ -62,6 +64,7 @@ export class Session {
     this.env = env;
     this.options = options;
     this.wheel = new DeadlineWheel(env.clock, env.timers);
+    this.suspects = new Suspects(env.clock);
     this.#map = new RouteMap(EMPTY_MAP, []);
   }
 
@@ -86,27 +89,35 @@ export class Session {
       clusterId: () => this.#map.clusterMap.clusterId,
       wheel: this.wheel,
       connections: this.options.connections,
-      connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, this.options.requestTimeoutMs),
+      connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, this.options.requestTimeoutMs / 2),
     });
     this.#links.set(address, link);
     return link;
   }
 
-  /** The node to ask for a shard: its leader, or by level another; another one each attempt. */
+  /**
+   * The node to ask for a shard: its leader, or by level another; another one each attempt. Who is
+   * suspected to be gone is asked where nobody else is left.
+   */
   chooseNode(route: Route, level: number, attempt: number): number {
     const leader = route.leaderNodeId;
     if (level < READ_LEVELS.follower && leader !== 0) return leader;
-    const replicas = route.shard.replicas;
+    const { replicas, preferredNodeId } = route.shard;
     const count = replicas.length;
-    if (level < READ_LEVELS.follower) {
-      const preferred = replicas.findIndex((one) => one.nodeId === route.shard.preferredNodeId);
-      return replicas[(Math.max(0, preferred) + attempt) % count]?.nodeId ?? 0;
+    let from = Math.max(
+      0,
+      replicas.findIndex((one) => one.nodeId === preferredNodeId),
+    );
+    if (level >= READ_LEVELS.follower) {
+      this.#spread = (this.#spread + 1) >>> 0;
+      from = this.#spread;
     }
-    this.#spread = (this.#spread + 1) >>> 0;
-    const at = (this.#spread + attempt) % count;
-    const chosen = replicas[at]?.nodeId ?? 0;
-    const spared = level === READ_LEVELS.follower && chosen === leader;
-    return spared ? (replicas[(at + 1) % count]?.nodeId ?? 0) : chosen;
+    const spared = level === READ_LEVELS.follower ? leader : 0;
+    for (let i = 0; i < count; i++) {
+      const nodeId = replicas[(from + attempt + i) % count]!.nodeId;
+      if (nodeId !== spared && !this.suspects.has(nodeId)) return nodeId;
+    }
+    return replicas[(from + attempt) % count]?.nodeId ?? 0;
   }
 
   /** Repairs the map by what a node said when it refused, or by its silence. */
@@ -114,6 +125,7 @@ export class Session {
     const { leaderNodeId, shards } = error.details;
     if (shards !== undefined) for (const shard of shards) this.#map.apply(shard);
     const route = this.#map.route(shardId);
+    if (error.code === "timeout") this.suspects.add(nodeId);
     const lost = error.code === "unavailable" || error.code === "timeout";
     const leadsNot = lost || error.code === "notLeader";
     if (leadsNot && route?.leaderNodeId === nodeId) route.leaderNodeId = 0;
