@@ -1,0 +1,187 @@
+/**
+ * A store of texts under keys: put replaces, append adds to the end, get returns the whole; a
+ * missing key is empty. A state that no get returned, nor the beginning of what one returned, is
+ * dark. The others are named without building them: by the first of the texts in sorted order that
+ * begin like it, and by its length.
+ *
+ * Where all values begin with one character that they hold nowhere else, a text that was read is cut
+ * into values in one way only. A value with one writer then was written exactly where it stands: it
+ * never goes into the dark, and its writer was done when the text was read.
+ */
+import type { Operation } from "../history.js";
+import { Interner, REFUSED } from "./model.js";
+import type { Built, Machine, Model } from "./model.js";
+
+export type TextRequest =
+  | { readonly type: "get"; readonly key: string }
+  | { readonly type: "put" | "append"; readonly key: string; readonly value: string };
+
+export type TextAnswer =
+  | { readonly type: "get"; readonly value: string }
+  | { readonly type: "put" | "append" };
+
+export type TextOperation = Operation<TextRequest, TextAnswer>;
+
+export const textStoreModel: Model<TextRequest, TextAnswer> = {
+  partOf: ({ key }) => key,
+  build: (operations) => new TextBuilder(operations).build(),
+  describe: (operation) => {
+    const { request } = operation;
+    if (request.type !== "get") return `${request.type} ${request.key} ${quoted(request.value)}`;
+    const answer = operation.kind === "ok" ? operation.answer : undefined;
+    return answer?.type === "get" ? `get ${request.key}: ${quoted(answer.value)}` : "get";
+  },
+};
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}
+
+const DARK = 0;
+
+/** The texts `low` (included) to `high` begin with the same `length` characters: the state. */
+interface Range {
+  readonly low: number;
+  readonly high: number;
+  readonly length: number;
+}
+
+class TextBuilder {
+  private readonly operations: readonly TextOperation[];
+  /** What gets returned, each once, sorted. */
+  private readonly texts: readonly string[];
+  private readonly placeOf: ReadonlyMap<string, number>;
+  private readonly ranges: Range[] = [{ low: 0, high: 0, length: 0 }];
+  private readonly ids = new Interner();
+  private readonly known = new Map<number, number>();
+  private readonly initial: number;
+  /** Values with one writer that were read, and when first. */
+  private readonly seenAt: ReadonlyMap<string, number>;
+  private readonly darkening: readonly boolean[];
+
+  constructor(operations: readonly TextOperation[]) {
+    this.operations = operations;
+    this.texts = [...new Set(operations.flatMap((one) => textRead(one) ?? []))].sort();
+    this.placeOf = new Map(this.texts.map((text, place) => [text, place]));
+    this.ids.idOf("dark");
+    this.initial = this.idOf({ low: 0, high: this.texts.length, length: 0 });
+    this.seenAt = seenOnce(operations);
+    this.darkening = this.findDarkening();
+  }
+
+  private idOf(range: Range): number {
+    if (range.low === range.high) return DARK;
+    const id = this.ids.idOf(`${range.low} ${range.length}`);
+    this.ranges[id] ??= range;
+    return id;
+  }
+
+  private extended({ low, high, length }: Range, value: string): Range {
+    const { texts } = this;
+    const end = length + value.length;
+    const first = partition(low, high, (at) => texts[at]!.slice(length, end) < value);
+    const last = partition(first, high, (at) => texts[at]!.slice(length, end) <= value);
+    return { low: first, high: last, length: end };
+  }
+
+  private findDarkening(): readonly boolean[] {
+    const { texts } = this;
+    const longest = texts.filter((text, at) => !(texts[at + 1]?.startsWith(text) ?? false));
+    return this.operations.map(({ request }, index) => {
+      if (request.type === "put") return this.step(DARK, index) === DARK;
+      return request.type === "append" && !longest.some((text) => text.includes(request.value));
+    });
+  }
+
+  private step(state: number, index: number): number {
+    const { request } = this.operations[index]!;
+    if (request.type === "get") return this.holds(state, index) ? state : REFUSED;
+    const from = request.type === "put" ? this.initial : state;
+    if (from === DARK) return this.intoDark(request.value);
+    const key = from * this.operations.length + index;
+    let after = this.known.get(key);
+    if (after === undefined) {
+      const range = this.extended(this.ranges[from]!, request.value);
+      after = this.idOf(range);
+      if (after === DARK) after = this.intoDark(request.value);
+      this.known.set(key, after);
+    }
+    return after;
+  }
+
+  private intoDark(value: string): number {
+    return this.seenAt.has(value) ? REFUSED : DARK;
+  }
+
+  private holds(state: number, index: number): boolean {
+    const text = textRead(this.operations[index]!);
+    if (text === undefined || state === DARK) return false;
+    const { low, length } = this.ranges[state]!;
+    return this.placeOf.get(text) === low && text.length === length;
+  }
+
+  build(): Built {
+    const classes = new Interner();
+    const classOf = this.operations.map(({ request }, index) => {
+      if (this.darkening[index]) return classes.idOf("dark");
+      return classes.idOf(request.type === "get" ? `get ${index}` : request.type + request.value);
+    });
+    const machine: Machine = {
+      initial: this.initial,
+      darkState: DARK,
+      step: (state, index) => this.step(state, index),
+      isObserver: (index) => this.operations[index]!.request.type === "get",
+      isDark: (index) => this.darkening[index]!,
+      resets: (index) => this.operations[index]!.request.type === "put",
+      classOf: (index) => classOf[index]!,
+      deadlineOf: (index) => this.deadlineOf(index),
+    };
+    return { kind: "machine", machine };
+  }
+
+  private deadlineOf(index: number): number | undefined {
+    const operation = this.operations[index]!;
+    if (operation.kind === "ok") return operation.completedAt;
+    const { request } = operation;
+    if (request.type === "get" || this.darkening[index]) return undefined;
+    return this.seenAt.get(request.value) ?? Infinity;
+  }
+}
+
+function textRead(operation: TextOperation): string | undefined {
+  const answer = operation.kind === "ok" ? operation.answer : undefined;
+  return answer?.type === "get" ? answer.value : undefined;
+}
+
+/** The first place in [low, high) where `before` does not hold any more. */
+function partition(low: number, high: number, before: (at: number) => boolean): number {
+  let [from, to] = [low, high];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (before(middle)) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
+/** When each value that has one writer was first read by a get that completed. */
+function seenOnce(operations: readonly TextOperation[]): ReadonlyMap<string, number> {
+  const writers = new Map<string, number>();
+  for (const { request } of operations) {
+    if (request.type !== "get") writers.set(request.value, (writers.get(request.value) ?? 0) + 1);
+  }
+  const seen = new Map<string, number>();
+  const mark = [...writers.keys()][0]?.[0];
+  const plain = [...writers.keys()].every((value) => value.lastIndexOf(mark ?? "") === 0);
+  if (mark === undefined || !plain) return seen;
+  for (const operation of operations) {
+    const text = textRead(operation);
+    if (text === undefined || operation.kind !== "ok") continue;
+    for (const rest of text.split(mark).slice(1)) {
+      const value = mark + rest;
+      if (writers.get(value) !== 1) continue;
+      seen.set(value, Math.min(seen.get(value) ?? Infinity, operation.completedAt));
+    }
+  }
+  return seen;
+}
