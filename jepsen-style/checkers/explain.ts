@@ -7,11 +7,13 @@
  */
 import { forgotten } from "../history.js";
 import type { Operation } from "../history.js";
-import { searchPart } from "./linearizability.js";
 import type { Built, Model, Offence } from "./model.js";
+import { searchPart } from "./search-part.js";
 
+/** A search that meets no hard choice takes some tens of steps an operation. */
+const STEPS_PER_OPERATION = 100;
+const SEARCHES_MAX = 30;
 const MAX_STEPS = 3_000_000;
-const MAX_STEPS_EACH = 300_000;
 
 export function explain<Request, Answer>(
   model: Model<Request, Answer>,
@@ -54,6 +56,8 @@ function completedAt(operation: Operation<unknown, unknown>): number {
 
 class Shrinking<Request, Answer> {
   private readonly model: Model<Request, Answer>;
+  private readonly maxStepsEach: number;
+  private readonly maxSteps: number;
   private steps = 0;
   operations: readonly Operation<Request, Answer>[];
   built: Built;
@@ -62,15 +66,17 @@ class Shrinking<Request, Answer> {
     this.model = model;
     this.operations = operations;
     this.built = model.build(operations);
+    this.maxStepsEach = STEPS_PER_OPERATION * (100 + operations.length);
+    this.maxSteps = Math.min(MAX_STEPS, SEARCHES_MAX * this.maxStepsEach);
   }
 
   /** Forgets the outcome of these if there is no order even then. */
   forget(which: (operation: Operation<Request, Answer>, index: number) => boolean): boolean {
-    if (this.steps > MAX_STEPS) return false;
+    if (this.steps > this.maxSteps) return false;
     const weaker = this.operations.map((operation, index) =>
       operation.kind === "ok" && which(operation, index) ? forgotten(operation) : operation,
     );
-    const { built, found, steps } = searchPart(this.model, weaker, MAX_STEPS_EACH);
+    const { built, found, steps } = searchPart(this.model, weaker, this.maxStepsEach);
     this.steps += steps;
     if (found.kind !== "none") return false;
     this.operations = weaker;
@@ -82,7 +88,7 @@ class Shrinking<Request, Answer> {
   shrink(): this {
     let left = this.leftOver();
     let size = Math.ceil(left.length / 2);
-    while (size >= 1 && this.steps <= MAX_STEPS) {
+    while (size >= 1 && this.steps <= this.maxSteps) {
       for (let start = 0; start < left.length; start += size) {
         const group = new Set(left.slice(start, start + size));
         this.forget((_, index) => group.has(index));

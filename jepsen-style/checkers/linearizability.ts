@@ -4,11 +4,9 @@
  * steps is `unknown`, never an approval; a part that has no order outweighs one that is unknown.
  */
 import { explain } from "./explain.js";
-import type { Built, Model, Offence } from "./model.js";
+import type { Model, Offence } from "./model.js";
 import type { Operation } from "../history.js";
-import { Search } from "./search.js";
-import type { Found } from "./search.js";
-import { Timeline } from "./timeline.js";
+import { searchPart } from "./search-part.js";
 
 export type Verdict<Request = unknown, Answer = unknown> =
   | { readonly verdict: "linearizable" }
@@ -20,7 +18,7 @@ export interface Options {
   readonly maxSteps?: number;
 }
 
-const MAX_STEPS = 50_000_000;
+const MAX_STEPS = 20_000_000;
 
 export function checkLinearizable<Request, Answer>(
   model: Model<Request, Answer>,
@@ -38,24 +36,6 @@ export function checkLinearizable<Request, Answer>(
   return unknown === undefined
     ? { verdict: "linearizable" }
     : { verdict: "unknown", part: unknown };
-}
-
-/** `stuckAt` means nothing where building the machine met a contradiction. */
-export function searchPart<Request, Answer>(
-  model: Model<Request, Answer>,
-  operations: readonly Operation<Request, Answer>[],
-  maxSteps: number,
-): { readonly built: Built; readonly found: Found; readonly steps: number } {
-  const built = model.build(operations);
-  if (built.kind === "contradiction") {
-    return { built, found: { kind: "none", stuckAt: -1 }, steps: operations.length };
-  }
-  const { machine } = built;
-  const calledAt = (index: number): number => operations[index]!.calledAt;
-  const timeline = new Timeline(calledAt, operations.length, machine);
-  const search = new Search(timeline, machine);
-  const found = search.run(maxSteps);
-  return { built, found, steps: search.steps + operations.length };
 }
 
 function partsOf<Request, Answer>(

@@ -34,6 +34,11 @@ export interface Machine {
    * that it did. `Infinity`: it may never. `undefined`: it says nothing and is left out.
    */
   readonly deadlineOf: (operation: number) => number | undefined;
+  /**
+   * Tells that an operation took its place (-1) or gave it up again (1). A machine may then refuse
+   * a step after which an operation that is still to come could never fit.
+   */
+  readonly onPlaced?: (operation: number, change: 1 | -1) => void;
 }
 
 /** A contradiction that was seen while the machine was built: which operations, and why. */

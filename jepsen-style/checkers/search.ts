@@ -10,9 +10,12 @@
  *  4. Operations that may never have happened are tried last, only if they change the state, the
  *     earliest call of a class first; who needs fewer of them can do all that who needs more can.
  *
+ * Going back step by step over every choice of (4) takes long where one or two were missing. So the
+ * search is run with few of them allowed until it gets further than ever, and again with more.
+ *
  * It stops with `unknown` when its steps are used up.
  */
-import { must } from "../../src/base/assert.js";
+import { AssertionError, must } from "../../src/base/assert.js";
 import { REFUSED } from "./model.js";
 import type { Machine } from "./model.js";
 import { HEAD } from "./timeline.js";
@@ -25,6 +28,9 @@ export type Found =
   | { readonly kind: "none"; readonly stuckAt: number }
   | { readonly kind: "unknown" };
 
+/** How many operations that may never have happened are used before the search gets further. */
+const ALLOWANCES: readonly number[] = [1, 2, 4, 16, Infinity];
+
 /** A move: an operation of the list, or the next one of a class of those waiting. */
 interface Move {
   readonly owner: number;
@@ -35,6 +41,8 @@ interface Move {
 interface Frame {
   readonly state: number;
   readonly used: Uint16Array;
+  /** How many more of those waiting may be used before the search gets further. */
+  readonly spare: number;
   /** How many operations were lifted when this configuration was complete. */
   readonly lifted: number;
   moves: readonly Move[];
@@ -45,10 +53,11 @@ interface Frame {
 export class Search {
   private readonly lifted: number[] = [];
   private readonly frames: Frame[] = [];
-  private readonly visited: Visited;
+  private visited: Visited;
   private readonly timeline: Timeline;
   private readonly machine: Machine;
   private furthest = 0;
+  private allowance = 0;
   /** How many operations were tried. */
   steps = 0;
 
@@ -59,9 +68,20 @@ export class Search {
   }
 
   run(maxSteps: number): Found {
-    if (this.enter(this.machine.initial, new Uint16Array(this.timeline.waiting.length))) {
-      return { kind: "order" };
+    const most = this.timeline.waiting.length === 0 ? [Infinity] : ALLOWANCES;
+    for (this.allowance of most) {
+      this.unliftTo(0);
+      this.furthest = 0;
+      this.visited = new Visited(this.timeline.operations.length);
+      const found = this.runOnce(maxSteps);
+      if (found.kind !== "none" || this.allowance === Infinity) return found;
     }
+    throw new AssertionError("the last allowance is without bound");
+  }
+
+  private runOnce(maxSteps: number): Found {
+    const none = new Uint16Array(this.timeline.waiting.length);
+    if (this.enter(this.machine.initial, none, this.allowance)) return { kind: "order" };
     for (;;) {
       const frame = this.frames.at(-1);
       if (frame === undefined) return { kind: "none", stuckAt: this.stuckAt() };
@@ -82,17 +102,17 @@ export class Search {
     if (waitingClass >= 0) {
       const used = frame.used.slice();
       used[waitingClass]!++;
-      return this.enter(state, used);
+      return this.enter(state, used, frame.spare - 1);
     }
     if (this.machine.resets(this.timeline.operations[owner]!)) {
       this.liftEach((operation, other) => other !== owner && this.machine.isDark(operation));
     }
     this.lift(owner);
-    return this.enter(state, frame.used);
+    return this.enter(state, frame.used, frame.spare);
   }
 
-  /** Completes a configuration and makes it the top frame unless it was visited; true at the end. */
-  private enter(state: number, used: Uint16Array): boolean {
+  /** Completes a configuration and, unless it was visited, makes it the top frame; true: done. */
+  private enter(state: number, used: Uint16Array, left: number): boolean {
     const { machine, timeline } = this;
     const dark = state === machine.darkState;
     this.liftEach((operation) => {
@@ -101,12 +121,13 @@ export class Search {
     });
     if (timeline.isEmpty) return true;
     const firstReturn = this.firstReturn();
+    const spare = firstReturn > this.furthest ? this.allowance : left;
     this.furthest = Math.max(this.furthest, firstReturn);
     const low = timeline.ownerAt[timeline.next[HEAD]!]!;
-    if (this.visited.add(state, used, low, timeline.callsBefore[firstReturn]!)) {
+    if (this.visited.add({ state, used, spare, low, high: timeline.callsBefore[firstReturn]! })) {
       const moves = this.listedMoves(state);
       const lifted = this.lifted.length;
-      this.frames.push({ state, used, lifted, moves, tried: 0, waitingTried: false });
+      this.frames.push({ state, used, spare, lifted, moves, tried: 0, waitingTried: false });
     }
     return false;
   }
@@ -137,7 +158,7 @@ export class Search {
     }
   }
 
-  /** The operations of the list that may come next and fit: one a class, the first to return first. */
+  /** The listed operations that may come next and fit: one a class, the first to return first. */
   private listedMoves(state: number): readonly Move[] {
     const { next, isReturn, ownerAt, operations, returnAt } = this.timeline;
     const best = new Map<number, Move>();
@@ -155,8 +176,9 @@ export class Search {
     return [...best.values()].sort((a, b) => returnAt[a.owner]! - returnAt[b.owner]!);
   }
 
-  private waitingMoves({ state, used }: Frame): readonly Move[] {
+  private waitingMoves({ state, used, spare }: Frame): readonly Move[] {
     const moves: Move[] = [];
+    if (spare === 0) return moves;
     const firstReturn = this.firstReturn();
     this.timeline.waiting.forEach((queue, waitingClass) => {
       const first = queue[used[waitingClass]!];
@@ -172,6 +194,7 @@ export class Search {
   private lift(owner: number): void {
     this.timeline.lift(owner);
     this.visited.toggle(owner);
+    this.machine.onPlaced?.(this.timeline.operations[owner]!, -1);
     this.lifted.push(owner);
   }
 
@@ -180,6 +203,7 @@ export class Search {
       const owner = must(this.lifted.pop());
       this.timeline.unlift(owner);
       this.visited.toggle(owner);
+      this.machine.onPlaced?.(this.timeline.operations[owner]!, 1);
     }
   }
 }

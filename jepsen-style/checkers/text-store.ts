@@ -1,12 +1,13 @@
 /**
  * A store of texts under keys: put replaces, append adds to the end, get returns the whole; a
  * missing key is empty. A state that no get returned, nor the beginning of what one returned, is
- * dark. The others are named without building them: by the first of the texts in sorted order that
- * begin like it, and by its length.
+ * dark. The others are named without building them: by the first of the sorted texts that begin
+ * like it, and by its length.
  *
- * Where all values begin with one character that they hold nowhere else, a text that was read is cut
- * into values in one way only. A value with one writer then was written exactly where it stands: it
- * never goes into the dark, and its writer was done when the text was read.
+ * Where all values begin with one character that they hold nowhere else, a text that was read is
+ * cut into values in one way only. A value with one writer then was written exactly where it
+ * stands: it never goes into the dark, and its writer was done when the text was read. A text that
+ * begins with such a value never comes back: it is not left while gets of it are to come.
  */
 import type { Operation } from "../history.js";
 import { Interner, REFUSED } from "./model.js";
@@ -57,7 +58,11 @@ class TextBuilder {
   private readonly initial: number;
   /** Values with one writer that were read, and when first. */
   private readonly seenAt: ReadonlyMap<string, number>;
+  /** By text: whether the value at its beginning has one writer. */
+  private readonly comesOnce: readonly boolean[];
   private readonly darkening: readonly boolean[];
+  /** How many gets of each text are still to come. */
+  private readonly toCome: Sums;
 
   constructor(operations: readonly TextOperation[]) {
     this.operations = operations;
@@ -66,7 +71,13 @@ class TextBuilder {
     this.ids.idOf("dark");
     this.initial = this.idOf({ low: 0, high: this.texts.length, length: 0 });
     this.seenAt = seenOnce(operations);
+    this.comesOnce = this.texts.map((text) => {
+      const end = text.indexOf(text[0]!, 1);
+      return this.seenAt.has(end < 0 ? text : text.slice(0, end));
+    });
+    this.toCome = new Sums(this.texts.length);
     this.darkening = this.findDarkening();
+    for (const index of operations.keys()) this.onPlaced(index, 1);
   }
 
   private idOf(range: Range): number {
@@ -97,16 +108,36 @@ class TextBuilder {
     const { request } = this.operations[index]!;
     if (request.type === "get") return this.holds(state, index) ? state : REFUSED;
     const from = request.type === "put" ? this.initial : state;
-    if (from === DARK) return this.intoDark(request.value);
+    const after = this.written(from, index, request.value);
+    return this.leavesNothing(state, after, request.type) ? after : REFUSED;
+  }
+
+  private written(from: number, index: number, value: string): number {
+    if (from === DARK) return this.intoDark(value);
     const key = from * this.operations.length + index;
     let after = this.known.get(key);
     if (after === undefined) {
-      const range = this.extended(this.ranges[from]!, request.value);
+      const range = this.extended(this.ranges[from]!, value);
       after = this.idOf(range);
-      if (after === DARK) after = this.intoDark(request.value);
+      if (after === DARK) after = this.intoDark(value);
       this.known.set(key, after);
     }
     return after;
+  }
+
+  /** Whether the gets to come of what begins like `state` can still be met after the write. */
+  private leavesNothing(state: number, after: number, type: TextRequest["type"]): boolean {
+    if (state === DARK || after === REFUSED) return true;
+    const { low, high, length } = this.ranges[state]!;
+    if (length === 0 || !this.comesOnce[low]!) return true;
+    const kept = type === "put" || after === DARK ? undefined : this.ranges[after]!;
+    const met = kept === undefined ? 0 : this.toCome.between(kept.low, kept.high);
+    return this.toCome.between(low, high) === met;
+  }
+
+  onPlaced(index: number, change: 1 | -1): void {
+    const text = textRead(this.operations[index]!);
+    if (text !== undefined) this.toCome.add(this.placeOf.get(text)!, change);
   }
 
   private intoDark(value: string): number {
@@ -135,6 +166,7 @@ class TextBuilder {
       resets: (index) => this.operations[index]!.request.type === "put",
       classOf: (index) => classOf[index]!,
       deadlineOf: (index) => this.deadlineOf(index),
+      onPlaced: (index, change) => this.onPlaced(index, change),
     };
     return { kind: "machine", machine };
   }
@@ -145,6 +177,29 @@ class TextBuilder {
     const { request } = operation;
     if (request.type === "get" || this.darkening[index]) return undefined;
     return this.seenAt.get(request.value) ?? Infinity;
+  }
+}
+
+/** Sums over intervals of numbers that change (a Fenwick tree). */
+class Sums {
+  private readonly tree: Int32Array;
+
+  constructor(size: number) {
+    this.tree = new Int32Array(size + 1);
+  }
+
+  add(at: number, change: number): void {
+    for (let i = at + 1; i < this.tree.length; i += i & -i) this.tree[i]! += change;
+  }
+
+  between(low: number, high: number): number {
+    return this.below(high) - this.below(low);
+  }
+
+  private below(end: number): number {
+    let sum = 0;
+    for (let i = end; i > 0; i -= i & -i) sum += this.tree[i]!;
+    return sum;
   }
 }
 

@@ -1,16 +1,24 @@
 /**
  * The configurations that a search has been in: the set of operations that took their place, the
  * state they led to, and how many of each class of those that may never have happened were used. A
- * configuration needs no second visit if an equal one was visited that had used no more of them.
- * Looked up by hash, with full equality inside the bucket. Sets are kept as the words between the
+ * configuration needs no second visit if an equal one was visited that had used no more of them and
+ * had as many to spare. Looked up by hash, with full equality inside the bucket. Sets are kept as the words between the
  * first operation that is missing and the last that can be in.
  */
 
-interface Entry {
+export interface Configuration {
   readonly state: number;
-  readonly low: number;
-  readonly words: Uint32Array;
   readonly used: Uint16Array;
+  /** How many more of those that may never have happened the search may use from here. */
+  readonly spare: number;
+  /** All operations below are in the set. */
+  readonly low: number;
+  /** None from here on is. */
+  readonly high: number;
+}
+
+interface Entry extends Configuration {
+  readonly words: Uint32Array;
   readonly next: Entry | undefined;
 }
 
@@ -31,22 +39,20 @@ export class Visited {
     this.hash ^= this.marks[operation]!;
   }
 
-  /**
-   * Notes the configuration; false if there is nothing new in it. All operations below `low` are in
-   * the set, none from `high` on is.
-   */
-  add(state: number, used: Uint16Array, low: number, high: number): boolean {
+  /** Notes the configuration; false if there is nothing new in it. */
+  add(configuration: Configuration): boolean {
+    const { state, used, spare, low, high } = configuration;
     const hash = this.hash ^ mix(state);
     const first = low >>> 5;
     const length = (high >>> 5) + 1 - first;
     const head = this.buckets.get(hash);
     for (let entry = head; entry !== undefined; entry = entry.next) {
-      if (entry.state === state && entry.low === low && entry.words.length === length) {
-        if (this.equals(entry.words, first) && noMore(entry.used, used)) return false;
-      }
+      if (entry.state !== state || entry.low !== low || entry.words.length !== length) continue;
+      if (entry.spare < spare || !this.equals(entry.words, first)) continue;
+      if (noMore(entry.used, used)) return false;
     }
     const words = this.bits.slice(first, first + length);
-    this.buckets.set(hash, { state, low, words, used, next: head });
+    this.buckets.set(hash, { state, used, spare, low, high, words, next: head });
     return true;
   }
 

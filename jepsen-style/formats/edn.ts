@@ -215,6 +215,6 @@ export function ednText(value: Edn): string {
     const pairs = [...value].map(([key, inside]) => `${ednText(key)} ${ednText(inside)}`);
     return `{${pairs.toSorted().join(", ")}}`;
   }
-  if (Array.isArray(value)) return `[${value.map(ednText).join(" ")}]`;
+  if (typeof value === "object") return `[${[...value].map(ednText).join(" ")}]`;
   return String(value);
 }

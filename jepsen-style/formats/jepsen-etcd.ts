@@ -1,7 +1,7 @@
 /**
- * Logs of the early Jepsen test of etcd: lines `INFO  jepsen.util - PROCESS :TYPE :F VALUE`, other
- * lines are skipped. A read of nil found nothing. A compare-and-set that failed saw another value; a
- * read that failed says nothing; what timed out may happen at any time after its call, or never.
+ * Logs of the early Jepsen test of etcd: lines `INFO  jepsen.util - PROCESS :TYPE :F VALUE`; others
+ * are skipped. A read of nil found nothing. A compare-and-set that failed saw another value, a read
+ * that failed says nothing, what timed out may happen at any time after its call, or never.
  */
 import type { RegisterAnswer, RegisterOperation, RegisterRequest } from "../checkers/register.js";
 import { FormatError } from "./format-error.js";

@@ -1,7 +1,7 @@
 /**
  * Histories as knossos keeps them: events in EDN, in one vector or one after the other. A read of
- * nil says nothing, what failed did not happen, what has no completion or :info is pending for ever.
- * A compare-and-set register starts at 0, and so does each register of several. A mutex starts free.
+ * nil says nothing, what failed did not happen, what has no completion or :info is pending for
+ * ever. A compare-and-set register starts at 0, each of several does, and a mutex starts free.
  */
 import type { MutexOperation, MutexRequest } from "../checkers/mutex.js";
 import type {
