@@ -11,9 +11,10 @@ import type { Built, Model, Offence } from "./model.js";
 import { searchPart } from "./search-part.js";
 
 /** A search that meets no hard choice takes some tens of steps an operation. */
-const STEPS_PER_OPERATION = 100;
-const SEARCHES_MAX = 30;
-const MAX_STEPS = 3_000_000;
+const STEPS_PER_SEARCH_AND_OPERATION = 100;
+const STEPS_PER_OPERATION = 300;
+const STEPS_AT_LEAST = 100_000;
+const STEPS_AT_MOST = 3_000_000;
 
 export function explain<Request, Answer>(
   model: Model<Request, Answer>,
@@ -66,8 +67,9 @@ class Shrinking<Request, Answer> {
     this.model = model;
     this.operations = operations;
     this.built = model.build(operations);
-    this.maxStepsEach = STEPS_PER_OPERATION * (100 + operations.length);
-    this.maxSteps = Math.min(MAX_STEPS, SEARCHES_MAX * this.maxStepsEach);
+    this.maxStepsEach = STEPS_PER_SEARCH_AND_OPERATION * (100 + operations.length);
+    const maxSteps = STEPS_AT_LEAST + STEPS_PER_OPERATION * operations.length;
+    this.maxSteps = Math.min(STEPS_AT_MOST, maxSteps);
   }
 
   /** Forgets the outcome of these if there is no order even then. */

@@ -7,7 +7,9 @@
  * Where all values begin with one character that they hold nowhere else, a text that was read is
  * cut into values in one way only. A value with one writer then was written exactly where it
  * stands: it never goes into the dark, and its writer was done when the text was read. A text that
- * begins with such a value never comes back: it is not left while gets of it are to come.
+ * begins with such a value never comes back: it is not left while gets of it are to come. There the
+ * character is moved from the beginning of the values to their end, so that no value is the
+ * beginning of another.
  */
 import type { Operation } from "../history.js";
 import { Interner, REFUSED } from "./model.js";
@@ -49,6 +51,7 @@ interface Range {
 
 class TextBuilder {
   private readonly operations: readonly TextOperation[];
+  private readonly mark: string | undefined;
   /** What gets returned, each once, sorted. */
   private readonly texts: readonly string[];
   private readonly placeOf: ReadonlyMap<string, number>;
@@ -65,15 +68,15 @@ class TextBuilder {
   private readonly toCome: Sums;
 
   constructor(operations: readonly TextOperation[]) {
-    this.operations = operations;
-    this.texts = [...new Set(operations.flatMap((one) => textRead(one) ?? []))].sort();
+    this.mark = markOf(operations);
+    this.operations = operations.map((operation) => turned(operation, this.mark));
+    this.texts = [...new Set(this.operations.flatMap((one) => textRead(one) ?? []))].sort();
     this.placeOf = new Map(this.texts.map((text, place) => [text, place]));
     this.ids.idOf("dark");
     this.initial = this.idOf({ low: 0, high: this.texts.length, length: 0 });
-    this.seenAt = seenOnce(operations);
+    this.seenAt = seenOnce(this.operations, this.mark);
     this.comesOnce = this.texts.map((text) => {
-      const end = text.indexOf(text[0]!, 1);
-      return this.seenAt.has(end < 0 ? text : text.slice(0, end));
+      return this.mark !== undefined && this.seenAt.has(valuesOf(text, this.mark)[0] ?? "");
     });
     this.toCome = new Sums(this.texts.length);
     this.darkening = this.findDarkening();
@@ -152,12 +155,25 @@ class TextBuilder {
   }
 
   build(): Built {
+    const { mark } = this;
+    const strange = this.operations.findIndex((one) => {
+      const text = textRead(one) ?? "";
+      return mark !== undefined && text !== "" && !text.endsWith(mark);
+    });
+    if (strange >= 0) {
+      const text = "a get shows a text that nobody wrote";
+      return { kind: "contradiction", contradiction: { operations: [strange], text } };
+    }
+    return { kind: "machine", machine: this.machine() };
+  }
+
+  private machine(): Machine {
     const classes = new Interner();
     const classOf = this.operations.map(({ request }, index) => {
       if (this.darkening[index]) return classes.idOf("dark");
       return classes.idOf(request.type === "get" ? `get ${index}` : request.type + request.value);
     });
-    const machine: Machine = {
+    return {
       initial: this.initial,
       darkState: DARK,
       step: (state, index) => this.step(state, index),
@@ -168,7 +184,6 @@ class TextBuilder {
       deadlineOf: (index) => this.deadlineOf(index),
       onPlaced: (index, change) => this.onPlaced(index, change),
     };
-    return { kind: "machine", machine };
   }
 
   private deadlineOf(index: number): number | undefined {
@@ -219,21 +234,51 @@ function partition(low: number, high: number, before: (at: number) => boolean): 
   return from;
 }
 
+/** The character with which all values begin and which they hold nowhere else, if there is one. */
+function markOf(operations: readonly TextOperation[]): string | undefined {
+  const values = operations.flatMap(({ request }) => (request.type === "get" ? [] : request.value));
+  const mark = values[0]?.[0];
+  if (mark === undefined) return undefined;
+  return values.every((value) => value.lastIndexOf(mark) === 0) ? mark : undefined;
+}
+
+/** The operation with the mark moved from the beginning of each value to its end. */
+function turned(operation: TextOperation, mark: string | undefined): TextOperation {
+  if (mark === undefined) return operation;
+  const turn = (text: string): string => (text.startsWith(mark) ? text.slice(1) + mark : text);
+  const { request } = operation;
+  if (request.type !== "get") {
+    return { ...operation, request: { ...request, value: turn(request.value) } };
+  }
+  if (operation.kind !== "ok" || operation.answer.type !== "get") return operation;
+  const { value } = operation.answer;
+  // What was not written by any of them stays without the mark at its end.
+  const shown = value.startsWith(mark) ? turn(value) : value.replaceAll(mark, "");
+  return { ...operation, answer: { type: "get", value: shown } };
+}
+
+function valuesOf(text: string, mark: string): readonly string[] {
+  return text
+    .split(mark)
+    .slice(0, -1)
+    .map((rest) => rest + mark);
+}
+
 /** When each value that has one writer was first read by a get that completed. */
-function seenOnce(operations: readonly TextOperation[]): ReadonlyMap<string, number> {
+function seenOnce(
+  operations: readonly TextOperation[],
+  mark: string | undefined,
+): ReadonlyMap<string, number> {
+  const seen = new Map<string, number>();
+  if (mark === undefined) return seen;
   const writers = new Map<string, number>();
   for (const { request } of operations) {
     if (request.type !== "get") writers.set(request.value, (writers.get(request.value) ?? 0) + 1);
   }
-  const seen = new Map<string, number>();
-  const mark = [...writers.keys()][0]?.[0];
-  const plain = [...writers.keys()].every((value) => value.lastIndexOf(mark ?? "") === 0);
-  if (mark === undefined || !plain) return seen;
   for (const operation of operations) {
     const text = textRead(operation);
     if (text === undefined || operation.kind !== "ok") continue;
-    for (const rest of text.split(mark).slice(1)) {
-      const value = mark + rest;
+    for (const value of valuesOf(text, mark)) {
       if (writers.get(value) !== 1) continue;
       seen.set(value, Math.min(seen.get(value) ?? Infinity, operation.completedAt));
     }

@@ -1,9 +1,9 @@
 /**
  * The configurations that a search has been in: the set of operations that took their place, the
  * state they led to, and how many of each class of those that may never have happened were used. A
- * configuration needs no second visit if an equal one was visited that had used no more of them and
- * had as many to spare. Looked up by hash, with full equality inside the bucket. Sets are kept as the words between the
- * first operation that is missing and the last that can be in.
+ * configuration needs no second visit if an equal one was visited that had used no more of them
+ * and had as many to spare. Looked up by hash, with full equality inside the bucket. Sets are kept
+ * as the words between the first operation that is missing and the last that can be in.
  */
 
 export interface Configuration {
