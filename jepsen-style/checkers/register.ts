@@ -114,6 +114,7 @@ class RegisterBuilder {
 
   private machine(): Machine {
     const { plain } = this;
+    const toCome = new ToCome();
     // A refusal tells "another value" from "this value" without naming the other one.
     const mayHide = !plain.some(({ type }) => type === "refusal");
     const hidden = (value: number): boolean => mayHide && !this.mentioned.has(value);
@@ -123,15 +124,23 @@ class RegisterBuilder {
       classes.idOf(`${type} ${expected} ${after[index]!}`),
     );
     const is = (index: number, type: Plain["type"]): boolean => plain[index]!.type === type;
+    plain.forEach((one, index) => {
+      const deadline = this.deadlineOf(index, after[index] === DARK);
+      if (deadline !== undefined) toCome.add(one, deadline === Infinity ? Infinity : 1);
+    });
     return {
       initial: this.initial,
       darkState: mayHide ? DARK : REFUSED,
-      step: (state, index) => step(state, plain[index]!, after[index]!),
+      step: (state, index) => {
+        const next = step(state, plain[index]!, after[index]!);
+        return next === state || toCome.mayLeave(state, plain[index]!) ? next : REFUSED;
+      },
       isObserver: (index) => is(index, "read") || is(index, "refusal"),
       isDark: (index) => is(index, "write") && after[index] === DARK,
       resets: (index) => is(index, "write"),
       classOf: (index) => classOf[index]!,
       deadlineOf: (index) => this.deadlineOf(index, after[index] === DARK),
+      onPlaced: (index, change) => toCome.add(plain[index]!, change),
     };
   }
 
@@ -145,6 +154,31 @@ class RegisterBuilder {
     const proof = this.seen.get(value);
     const only = value !== this.initial && must(this.writers.get(value)) === 1;
     return only && proof !== undefined ? proof.at : Infinity;
+  }
+}
+
+/**
+ * How many operations to come need a value to be there, and how many can write it. A value that is
+ * needed and that nobody can write again must not be left.
+ */
+class ToCome {
+  private readonly needs: number[] = [];
+  private readonly writers: number[] = [];
+
+  add({ type, expected, value }: Plain, change: number): void {
+    const mayNeverHappen = change === Infinity;
+    if (!mayNeverHappen && (type === "read" || type === "set")) {
+      this.needs[expected] = (this.needs[expected] ?? 0) + change;
+    }
+    if (type === "write" || type === "set") {
+      this.writers[value] = (this.writers[value] ?? 0) + change;
+    }
+  }
+
+  /** Whether `by`, one of those to come, may replace the value. */
+  mayLeave(value: number, by: Plain): boolean {
+    const own = by.type === "set" && by.expected === value ? 1 : 0;
+    return (this.needs[value] ?? 0) <= own || (this.writers[value] ?? 0) > 0;
   }
 }
 
