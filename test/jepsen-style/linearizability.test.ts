@@ -32,6 +32,24 @@ describe("a history with a true order", () => {
   );
 });
 
+describe("fifty clients on one key", () => {
+  const fixed = { seed: 11, numRuns: 3 };
+
+  test.each(fc.sample(textHistory(50, 40, 30), fixed).map((all) => [all.length, all]))(
+    "%i operations on texts are judged",
+    (_, history) => {
+      expect(checkLinearizable(textStoreModel, history)).toEqual(LINEARIZABLE);
+    },
+  );
+
+  test.each(fc.sample(keyValueHistory(50, 40, 30), fixed).map((all) => [all.length, all]))(
+    "%i operations on our store are judged",
+    (_, history) => {
+      expect(checkKeyValue(history)).toEqual(LINEARIZABLE);
+    },
+  );
+});
+
 /** The histories with the answers of reads exchanged: some of them still right, most wrong. */
 function shuffled<Each>(
   histories: fc.Arbitrary<readonly Each[]>,
