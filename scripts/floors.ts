@@ -70,6 +70,7 @@ export const NODE_MODULE_FLOORS: readonly string[] = ["env/node", "cli"];
 export const HARNESS_FLOORS: Readonly<Record<string, readonly string[]>> = {
   workloads: ["base", "env", "protocol", "events", "client"],
   checkers: ["base", "env", "protocol", "events", "client"],
+  formats: ["base"],
 };
 
 /** The floor a file of src belongs to: the longest folder that fits. */

@@ -66,7 +66,7 @@ export class FrameTap implements Tap {
     if (!isPeerAddress(must(socket.dialled))) return bytes;
     const out: Uint8Array[] = [];
     let changed = false;
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const end = at + FRAME_LENGTH_BYTES + readU32(bytes, at);
       if (bytes[at + FRAME_TYPE_AT] === MESSAGE_TYPES.raft) {
         this.#observe(socket, bytes, at + FRAME_HEAD_BYTES, end);
@@ -89,12 +89,7 @@ export class FrameTap implements Tap {
   }
 
   /** Passes a frame on as the faults have it; true where that changed anything. */
-  #strike(
-    faults: FrameFaults,
-    socket: SimSocket,
-    frame: Uint8Array,
-    out: Uint8Array[],
-  ): boolean {
+  #strike(faults: FrameFaults, socket: SimSocket, frame: Uint8Array, out: Uint8Array[]): boolean {
     const prng = this.#prng;
     const draw = prng.fraction();
     const replayed = prng.chance(faults.replay) && this.#replay(socket, frame, out);

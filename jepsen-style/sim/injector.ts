@@ -114,10 +114,7 @@ export class Injector {
   }
 
   #strikeNetwork(
-    fault: Extract<
-      Fault,
-      { kind: "partition" | "clog" | "slow" | "reset" | "flap" | "frames" }
-    >,
+    fault: Extract<Fault, { kind: "partition" | "clog" | "slow" | "reset" | "flap" | "frames" }>,
   ): void {
     const { network, tap } = this.#parts;
     switch (fault.kind) {
@@ -183,7 +180,8 @@ export class Injector {
   #flush(machine: Machine): void {
     this.#inside(machine, (replica) => {
       const store = machine.node?.core.store;
-      if (replica.tree.frozen.length === 0) void store?.flushNow(replica.tree, replica.flushedState());
+      if (replica.tree.frozen.length === 0)
+        void store?.flushNow(replica.tree, replica.flushedState());
     });
   }
 

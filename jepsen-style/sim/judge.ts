@@ -1,8 +1,82 @@
-/** Judges what the clients of a run have seen. */
-import type { History } from "./load.js";
+/** Judges what the clients of a run have seen: key by key for its order, and across keys. */
+import { checkKeyValue } from "../checkers/key-value.js";
+import type { KeyValueAnswer, KeyValueOperation, KeyValueRequest } from "../history.js";
+import type { History, Operation } from "./load.js";
 import { checkObservations } from "./observations.js";
+
+/** More clients than a run ever has. */
+const CLIENTS = 1000;
 
 /** What is wrong with it, in words; undefined where nothing is. */
 export function checkHistory(history: History): string | undefined {
-  return checkObservations(history);
+  return checkObservations(history) ?? orderFault(history.operations);
+}
+
+function orderFault(operations: readonly Operation[]): string | undefined {
+  const verdict = checkKeyValue(keyValueOperations(operations));
+  if (verdict.verdict === "linearizable") return undefined;
+  if (verdict.verdict === "unknown") return "the order of the operations could not be judged";
+  return `no order explains the operations: ${verdict.offence.text}`;
+}
+
+/** Stale reads have no place in the order. Who did not hear an answer goes on as somebody else. */
+function keyValueOperations(operations: readonly Operation[]): readonly KeyValueOperation[] {
+  const renamed = new Map<number, number>();
+  const told: KeyValueOperation[] = [];
+  for (const operation of operations) {
+    if (operation.kind === "get" && operation.level === "stale") continue;
+    const { client, outcome, callMs, returnMs } = operation;
+    const times = renamed.get(client) ?? 0;
+    const call = {
+      process: client + times * CLIENTS,
+      request: requestOf(operation),
+      calledAt: callMs,
+    };
+    if (outcome === "info") {
+      renamed.set(client, times + 1);
+      told.push({ ...call, kind: "info" });
+    } else if (outcome === "fail") {
+      told.push({ ...call, kind: "fail", completedAt: returnMs });
+    } else {
+      told.push({ ...call, kind: "ok", completedAt: returnMs, answer: answerOf(operation) });
+    }
+  }
+  return told;
+}
+
+function requestOf(operation: Operation): KeyValueRequest {
+  const key = `${operation.keyspace}/${operation.key}`;
+  switch (operation.kind) {
+    case "put":
+      return { type: "put", key, value: operation.value };
+    case "delete":
+      return { type: "delete", key };
+    case "cas": {
+      const expected = { target: "modRevision", equal: operation.expected } as const;
+      return { type: "compareAndSet", key, expected, value: operation.value };
+    }
+    case "get":
+      return { type: "get", key };
+  }
+}
+
+function answerOf(operation: Operation): KeyValueAnswer {
+  const { kind, revision } = operation;
+  switch (kind) {
+    case "put":
+      return { type: "put", revision };
+    case "delete":
+      return operation.deleted > 0
+        ? { type: "delete", deleted: true, revision }
+        : { type: "delete", deleted: false };
+    case "cas":
+      return operation.succeeded
+        ? { type: "compareAndSet", succeeded: true, revision }
+        : { type: "compareAndSet", succeeded: false };
+    case "get": {
+      const { value, modRevision, version } = operation;
+      if (value === undefined) return { type: "get", found: false };
+      return { type: "get", found: true, value, modRevision, version };
+    }
+  }
 }

@@ -50,7 +50,11 @@ interface ShardLedger {
 }
 
 /** What is said only once the term is on the disk; others, such as echoes, promise nothing. */
-const GIVES_WORD: ReadonlySet<Message["kind"]> = new Set(["vote", "voteResponse", "appendResponse"]);
+const GIVES_WORD: ReadonlySet<Message["kind"]> = new Set([
+  "vote",
+  "voteResponse",
+  "appendResponse",
+]);
 
 export class Ledger {
   violation: string | undefined;

@@ -160,7 +160,9 @@ export class SimNetwork {
         run();
       };
       const timer = program.timers.after(timeoutMs, () => {
-        settle(() => reject(new Error(`connecting to ${address} took longer than ${timeoutMs} ms`)));
+        settle(() =>
+          reject(new Error(`connecting to ${address} took longer than ${timeoutMs} ms`)),
+        );
       });
       const answer = (run: () => void): void => {
         this.travel(back, () => {

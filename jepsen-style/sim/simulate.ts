@@ -113,7 +113,8 @@ class Run {
     });
     observer.cluster?.(this.#cluster.machines);
     for (const machine of this.#cluster.machines) this.#byProgram.set(machine.name, machine);
-    for (let i = 1; i <= settings.load.clients; i++) this.#clients.push(this.#client(i, streams.load));
+    for (let i = 1; i <= settings.load.clients; i++)
+      this.#clients.push(this.#client(i, streams.load));
     this.#injector = new Injector({
       world,
       cluster: this.#cluster,
