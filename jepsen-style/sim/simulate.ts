@@ -29,6 +29,10 @@ import type { SimEvent } from "./world.js";
 
 export interface RunObserver {
   readonly cluster?: ((machines: readonly Machine[]) => void) | undefined;
+  /** For tests of the simulator: called before anything runs. */
+  readonly network?: ((network: SimNetwork) => void) | undefined;
+  /** For tests of the simulator: the network is not healed at the end. */
+  readonly keepBlocked?: boolean | undefined;
   /** A line of a trace that people read. */
   readonly line?: ((atMs: number, who: string, what: string) => void) | undefined;
   readonly tracer?: ((machine: Machine, world: World) => Tracer) | undefined;
@@ -112,6 +116,7 @@ class Run {
       tracerOf: (machine) => this.#marks.tracer(observer.tracer?.(machine, world)),
     });
     observer.cluster?.(this.#cluster.machines);
+    observer.network?.(this.#network);
     for (const machine of this.#cluster.machines) this.#byProgram.set(machine.name, machine);
     for (let i = 1; i <= settings.load.clients; i++)
       this.#clients.push(this.#client(i, streams.load));
@@ -243,7 +248,7 @@ class Run {
       cluster.start(machine);
     }
     const healed = [...core.map(({ name }) => name), ...this.#clients.map((c) => `c${c.number}`)];
-    this.#network.heal(healed);
+    if (this.#observer.keepBlocked !== true) this.#network.heal(healed);
     return core;
   }
 
