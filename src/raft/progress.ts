@@ -101,6 +101,12 @@ export class Progress {
     else if (this.#state === "replicate") this.appendForced = this.#matchIndex < lastIndex;
   }
 
+  /** Alive, and lacking no committed entry that is not on its way to it. */
+  isCaughtUp(commitIndex: number, heardSinceMs: number): boolean {
+    if (!this.heard || this.lastHeardMs < heardSinceMs) return false;
+    return this.#state === "replicate" && this.#nextIndex > commitIndex;
+  }
+
   becomeProbe(): void {
     this.#become("probe");
     this.#probeSent = false;

@@ -34,6 +34,8 @@ export interface Disk {
 export interface Envelope {
   readonly message: Message;
   readonly bytes: Uint8Array;
+  /** The run of the sender. */
+  readonly run: number;
 }
 
 interface PendingPersist {
@@ -56,8 +58,10 @@ const DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
   inflightBytesMax: 8 * 1024 * 1024,
   appendBytesMax: 1024 * 1024,
   uncommittedBytesMax: 64 * 1024 * 1024,
+  applyBytesMax: 1024 * 1024,
   commitNoticeMs: 0,
   electionPriority: 0,
+  quiesceAfterMs: 0,
   voteHoldUntilMs: 0,
 };
 
@@ -77,6 +81,9 @@ export class Replica {
   raft: Raft | undefined;
   /** Its clock = rate × true time. */
   clockRate = 1;
+  electionPriority = 0;
+  /** How often it was started. */
+  run = 0;
   #promisedUntilMs = 0;
 
   constructor(id: ReplicaId, disk: Disk) {
@@ -164,6 +171,7 @@ export class Cluster {
       ...DEFAULTS,
       ...this.#options,
       selfId: id,
+      electionPriority: replica.electionPriority,
       random: () => prng.fraction(),
       voteHoldUntilMs: replica.promisedUntilMs,
     };
@@ -172,6 +180,7 @@ export class Cluster {
     );
     const { hardState, base: snapshot } = disk;
     const restored = { hardState, snapshot, runs, appliedIndex: snapshot.index };
+    replica.run++;
     replica.raft = new Raft(config, restored, this.clockOf(id));
     this.ledger.noteStart(id);
   }
@@ -251,6 +260,9 @@ export class Cluster {
   deliver(envelope: Envelope): void {
     const replica = this.replicas.get(envelope.message.to);
     if (replica?.raft === undefined) return;
+    // Hosts drop all of an earlier run; most of it has to do no harm even so.
+    const isStale = envelope.run !== this.get(envelope.message.from).run;
+    if (envelope.message.kind === "quiesce" && isStale) return;
     const message = decodeMessage(new ByteReader(envelope.bytes));
     if (message.kind === "heartbeat" && message.promiseMs > 0) {
       replica.notePromise(this.clockOf(replica.id) + message.promiseMs);
@@ -310,6 +322,7 @@ export class Cluster {
     this.ledger.noteSent(message);
     const writer = new ByteWriter();
     encodeMessage(message, writer);
-    this.network.push({ message, bytes: writer.copy() });
+    const { run } = this.get(message.from);
+    this.network.push({ message, bytes: writer.copy(), run });
   }
 }

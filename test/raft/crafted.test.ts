@@ -37,8 +37,10 @@ function follower(start: Start = {}): Raft {
       inflightBytesMax: 1000,
       appendBytesMax: 100,
       uncommittedBytesMax: 1000,
+      applyBytesMax: 1000,
       commitNoticeMs: 0,
       electionPriority: 0,
+      quiesceAfterMs: 0,
       random: () => 0.5,
       voteHoldUntilMs: holdUntilMs,
     },
@@ -282,11 +284,16 @@ describe("what cannot be", () => {
 });
 
 /** A replica that leads alone, with its no-op applied. */
-function soleVoter(leaseMs: number): Raft {
-  const raft = follower({ configuration: { ...THREE, voters: [1] }, leaseMs });
+function soleVoter(leaseMs: number, learners: readonly number[] = []): Raft {
+  const raft = follower({ configuration: { ...THREE, voters: [1], learners }, leaseMs });
   raft.tick(0);
   finishDisk(raft, 0);
   return raft;
+}
+
+function acknowledged(from: number, term: number, index: number, logTerm: number): Message {
+  const answer = { kind: "appendResponse", from, to: 1, term, index, logTerm } as const;
+  return { ...answer, rejected: false, hintIndex: 0 };
 }
 
 function granted(from: number, term: number): Message {
@@ -356,9 +363,10 @@ describe("members", () => {
   });
 
   test("that join end a lease that rested on the old ones", () => {
-    const raft = soleVoter(150);
+    const raft = soleVoter(150, [2]);
+    raft.step(acknowledged(2, 1, 1, 1), 0);
     expect(raft.hasLease(1)).toBe(true);
-    const joint: Configuration = { ...THREE, outgoing: [1] };
+    const joint: Configuration = { ...THREE, voters: [1, 2], outgoing: [1] };
     expect(raft.proposeConfiguration(joint).kind).toBe("accepted");
     expect(raft.hasLease(2)).toBe(false);
   });
