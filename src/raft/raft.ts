@@ -166,8 +166,7 @@ export class Raft {
   /** What was in flight to a replica is probably lost. */
   peerUnreachable(id: ReplicaId): void {
     wakeUntimed(this.#core);
-    const progress = this.#core.leader?.progress(id);
-    if (progress?.state === "replicate") progress.becomeProbe();
+    this.#core.leader?.progress(id)?.lost();
   }
 
   /** The stream of a snapshot to a replica has ended. */

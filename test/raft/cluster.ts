@@ -82,6 +82,8 @@ export class Replica {
   /** Its clock = rate × true time. */
   clockRate = 1;
   electionPriority = 0;
+  /** Undefined: as the cluster's. */
+  preVote: boolean | undefined = undefined;
   /** How often it was started. */
   run = 0;
   #promisedUntilMs = 0;
@@ -172,6 +174,7 @@ export class Cluster {
       ...this.#options,
       selfId: id,
       electionPriority: replica.electionPriority,
+      ...(replica.preVote === undefined ? {} : { preVote: replica.preVote }),
       random: () => prng.fraction(),
       voteHoldUntilMs: replica.promisedUntilMs,
     };
@@ -244,16 +247,32 @@ export class Cluster {
     for (const { from, to, term, index } of wanted) {
       const { raft } = this.get(from);
       if (raft === undefined) continue;
-      const mark = {
-        index: raft.appliedIndex,
-        term: must(raft.termAt(raft.appliedIndex)),
-        configuration: raft.configurationAt(raft.appliedIndex),
-      };
-      assert(mark.index >= index, "a snapshot older than the log");
-      this.#post({ kind: "installSnapshot", from, to, term, mark });
+      assert(raft.appliedIndex >= index, "a snapshot older than the log");
+      this.offerSnapshot(from, to, term);
       raft.snapshotSent(to, true);
     }
     return wanted.length > 0;
+  }
+
+  /** Sends a snapshot of what `from` has applied, asked for or not. */
+  offerSnapshot(from: ReplicaId, to: ReplicaId, term: number): void {
+    const { running } = this.get(from);
+    const index = running.appliedIndex;
+    const mark = {
+      index,
+      term: must(running.termAt(index)),
+      configuration: running.configurationAt(index),
+    };
+    this.#post({ kind: "installSnapshot", from, to, term, mark });
+  }
+
+  /** The stream of a snapshot that was asked for has broken. */
+  failSnapshot(from: ReplicaId, to: ReplicaId): void {
+    const isIt = (wanted: { from: ReplicaId; to: ReplicaId }): boolean =>
+      wanted.from === from && wanted.to === to;
+    assert(this.#snapshotsWanted.some(isIt), "a snapshot that nobody asked for");
+    this.#snapshotsWanted = this.#snapshotsWanted.filter((wanted) => !isIt(wanted));
+    this.get(from).running.snapshotSent(to, false);
   }
 
   /** Brings a message to its receiver, as bytes. */
@@ -277,8 +296,11 @@ export class Cluster {
   }
 
   propose(id: ReplicaId, ...texts: readonly string[]): ReturnType<Raft["propose"]> {
-    const raft = this.get(id).running;
-    return raft.propose(encodeCommands(...texts), texts.length, raft.term);
+    return this.proposeIn(id, this.get(id).running.term, ...texts);
+  }
+
+  proposeIn(id: ReplicaId, term: number, ...texts: readonly string[]): ReturnType<Raft["propose"]> {
+    return this.get(id).running.propose(encodeCommands(...texts), texts.length, term);
   }
 
   read(id: ReplicaId, context: number): void {

@@ -8,6 +8,7 @@
  *   > campaign 1 | leaderLost 1 | transfer 1 to 2 | lease 1 on | compact 1 to 5 | read 1 as 7
  *   > forget 1 | wake 1 | unreachable 1 2
  *   > propose 1 a b c            one run of three commands
+ *   > proposeIn 1 4 a            evaluated in term 4
  *   > change 1 voters 1 2 4 learners 3     jointly if the voters change, but: change 1 single voters
  *   > settle                     everything that needs no time, until nothing is left
  *   > turn 1                     what replica 1 wants now, but for its disk
@@ -20,8 +21,10 @@
  *   > tick 1 | start 1
  *   > crash 1 [2]                two of its unfinished writes reached the disk
  *   > log 1 terms 1 1 4 4 [term 6] [vote 2] [commit 2]   before start: what the disk holds
- *   > priority 1 2 | clock 1 1.05          before start
+ *   > priority 1 2 | clock 1 1.05 | noPreVote 1      before start
  *   > snapshots                  snapshots that were asked for are sent
+ *   > offer 1 3                  1 sends one to 3, asked for or not
+ *   > snapshotFailed 1 3         the one that 1 was asked to send to 3 is not
  *   > show [1] | status          logs; one line per replica
  */
 import { assert, must } from "../../src/base/assert.js";
@@ -77,6 +80,9 @@ class Script {
       this.#cluster.get(idOf(id)).running.forgetLeader(this.#cluster.clockOf(idOf(id))),
     wake: ([id]) => this.#cluster.get(idOf(id)).running.wake(this.#cluster.clockOf(idOf(id))),
     priority: ([id, rank]) => void (this.#cluster.get(idOf(id)).electionPriority = Number(rank)),
+    noPreVote: ([id]) => void (this.#cluster.get(idOf(id)).preVote = false),
+    proposeIn: ([id, term, ...texts]) =>
+      this.#note(this.#cluster.proposeIn(idOf(id), Number(term), ...texts)),
     clock: ([id, rate]) => void (this.#cluster.get(idOf(id)).clockRate = Number(rate)),
     propose: ([id, ...texts]) => this.#note(this.#cluster.propose(idOf(id), ...texts)),
     read: ([id, , context]) => this.#cluster.read(idOf(id), Number(context)),
@@ -110,6 +116,9 @@ class Script {
     show: (words) => this.#show(words.length > 0 ? words.map(idOf) : this.#allIds()),
     status: () => this.#status(),
     snapshots: () => void this.#cluster.sendSnapshots(),
+    snapshotFailed: ([id, to]) => this.#cluster.failSnapshot(idOf(id), idOf(to)),
+    offer: ([id, to]) =>
+      this.#cluster.offerSnapshot(idOf(id), idOf(to), this.#cluster.get(idOf(id)).running.term),
     unreachable: ([id, peer]) => this.#cluster.get(idOf(id)).running.peerUnreachable(idOf(peer)),
   };
 
