@@ -47,7 +47,7 @@ export type ClusterOptions = Partial<Omit<RaftConfig, "selfId" | "random">> & {
   readonly seed?: number;
 };
 
-const DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
+export const RAFT_DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
   electionTimeoutMs: { min: 400, max: 800 },
   heartbeatMs: 50,
   leaseMs: 150,
@@ -170,7 +170,7 @@ export class Cluster {
     const prng = this.#prng.split();
     const { disk } = replica;
     const config: RaftConfig = {
-      ...DEFAULTS,
+      ...RAFT_DEFAULTS,
       ...this.#options,
       selfId: id,
       electionPriority: replica.electionPriority,

@@ -306,11 +306,10 @@ describe("random networks", () => {
         ]);
       }
     },
-    60_000,
+    Math.max(60_000, RUNS * 200),
   );
 
   plainTest("saw something of everything", () => {
-    if (process.env["RAFT_SEEN"]) console.log(seen);
     const rare = Object.entries(seen).filter(([, count]) => count <= SEEN_AT_LEAST);
     expect(rare).toEqual([]);
   });
