@@ -109,7 +109,9 @@ export class RaftCore {
   }
 
   get hasReadsUnderWay(): boolean {
-    return this.readsWaiting.length > 0 || this.forwardedReads.deadlineMs < Number.POSITIVE_INFINITY;
+    return (
+      this.readsWaiting.length > 0 || this.forwardedReads.deadlineMs < Number.POSITIVE_INFINITY
+    );
   }
 
   /** Time never goes back here, whatever the caller's batching does. */

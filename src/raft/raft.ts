@@ -144,7 +144,7 @@ export class Raft {
     this.#core.leaderHeardMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Knows no leader of this term any more, until one speaks: routes nobody there, hears anybody. */
+  /** Knows no leader of this term any more, until one speaks: sends nobody there, hears anybody. */
   forgetLeader(nowMs: number): void {
     const core = this.#core;
     core.setNow(nowMs);

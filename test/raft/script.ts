@@ -3,13 +3,14 @@
  * commands; the lines after them, up to the next command, comment (#) or blank line, are what the
  * cluster is expected to say. The interpreter returns the text with what it really said.
  *
- *   > cluster 3 [stopped] [noPreVote] [noCheckQuorum] [noLease] [learner=4,5] [spare=6,7] and
- *       NAME=N of inflight inflightBytes appendBytes uncommittedBytes applyBytes commitNotice quiesce
+ *   > cluster 3 [stopped] [noPreVote] [noCheckQuorum] [noLease] [learner=4,5] [spare=6,7]
+ *       and NAME=N: inflight inflightBytes appendBytes uncommittedBytes applyBytes commitNotice
+ *       quiesce
  *   > campaign 1 | leaderLost 1 | transfer 1 to 2 | lease 1 on | compact 1 to 5 | read 1 as 7
  *   > forget 1 | wake 1 | unreachable 1 2
  *   > propose 1 a b c            one run of three commands
  *   > proposeIn 1 4 a            evaluated in term 4
- *   > change 1 voters 1 2 4 learners 3     jointly if the voters change, but: change 1 single voters
+ *   > change 1 [single] voters 1 2 4 learners 3   jointly if the voters change and it is not single
  *   > settle                     everything that needs no time, until nothing is left
  *   > turn 1                     what replica 1 wants now, but for its disk
  *   > disk 1                     replica 1's oldest write finishes
@@ -204,8 +205,8 @@ class Script {
       voters.every((id) => configuration.voters.includes(id));
     const next =
       isSingle || sameVoters
-      ? { voters, outgoing: [], learners, learnersNext: [] }
-      : enterJoint(configuration, voters, learners);
+        ? { voters, outgoing: [], learners, learnersNext: [] }
+        : enterJoint(configuration, voters, learners);
     this.#note(running.proposeConfiguration(next));
   }
 
