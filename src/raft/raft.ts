@@ -165,8 +165,10 @@ export class Raft {
 
   /** What was in flight to a replica is probably lost. */
   peerUnreachable(id: ReplicaId): void {
+    const progress = this.#core.leader?.progress(id);
+    if (progress === undefined) return;
     wakeUntimed(this.#core);
-    this.#core.leader?.progress(id)?.lost();
+    progress.lost();
   }
 
   /** The stream of a snapshot to a replica has ended. */

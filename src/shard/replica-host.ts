@@ -196,12 +196,17 @@ export class ReplicaHost implements ReplicaContext {
     this.#observer.raftEvent(replica, event);
   }
 
-  /** The connection to a node broke: its shards look for other leaders at once. */
+  /**
+   * The connection to a node broke: its shards look for other leaders at once, and leaders take for
+   * lost what they have sent it.
+   */
   nodeLost(nodeId: number): void {
     const nowMs = this.nowMs();
     for (const replica of this.#replicas.values()) {
       const lost = replica.replicaOn(nodeId);
-      if (lost === 0 || replica.raft.leaderId !== lost) continue;
+      if (lost === 0) continue;
+      replica.raft.peerUnreachable(lost);
+      if (replica.raft.leaderId !== lost) continue;
       replica.raft.leaderLost(nowMs);
       this.#campaignByRank(replica, lost);
     }
