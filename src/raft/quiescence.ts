@@ -12,7 +12,6 @@
  * the leader of a resting group lives is for the host to watch, by node and by run: it calls
  * leaderLost or peerUnreachable, which wake.
  */
-import { isJoint } from "./configuration.js";
 import type { RaftCore } from "./core.js";
 import type { LeaderState } from "./leader-state.js";
 import type { QuiesceMessage } from "./message.js";
@@ -26,7 +25,8 @@ export function mayQuiesce(core: RaftCore, leader: LeaderState): boolean {
   }
   const hasReads = core.readsWaiting.length + leader.remoteReads.length > 0;
   if (core.leaseInUse || leader.transfer !== undefined || hasReads) return false;
-  if (!core.hasCommittedInTerm || isJoint(core.configuration)) return false;
+  // A leader without a commit in its term, or that has to leave a joint configuration, has entries
+  // that are not committed.
   const { lastIndex } = log;
   const isDone = Math.min(log.commitIndex, log.appliedIndex, log.durableIndex) === lastIndex;
   return isDone && leader.readRounds.length === 0 && leader.peers.every(isAtRest);
@@ -59,12 +59,19 @@ export function quiesce(core: RaftCore, leader: LeaderState): void {
 export function handleQuiesce(core: RaftCore, message: QuiesceMessage): void {
   const isLost = core.leaderHeardMs === Number.NEGATIVE_INFINITY;
   core.hearLeader(message.from);
-  const { log } = core;
+  if (isLost || !mayRest(core, message)) {
+    wake(core);
+    return;
+  }
+  if (core.log.commitIndex < message.index) core.log.commitTo(message.index);
+  if (!core.isQuiet) rest(core);
+}
+
+function mayRest(core: RaftCore, message: QuiesceMessage): boolean {
+  const { config, log } = core;
   const isSame = log.lastIndex === message.index && log.lastTerm === message.logTerm;
-  if (core.config.quiesceAfterMs === 0 || isLost || message.round !== core.roundSeen) return;
-  if (!isSame || log.durableIndex < log.lastIndex || core.hasReadsUnderWay) return;
-  if (log.commitIndex < message.index) log.commitTo(message.index);
-  rest(core);
+  if (config.quiesceAfterMs === 0 || message.round !== core.roundSeen) return false;
+  return isSame && log.durableIndex === log.lastIndex && !core.hasReadsUnderWay;
 }
 
 /** Ends a rest, if there is one. Timers start anew: nobody was expected to be heard meanwhile. */

@@ -473,6 +473,29 @@ describe("a rest", () => {
     expect(raft.quiesced).toBe(false);
   });
 
+  test("is not taken while a read of this replica waits for its answer", () => {
+    const raft = follower({ terms: [5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.readIndex(7);
+    raft.step(quiesce(1, 5), 1);
+    expect(raft.quiesced).toBe(false);
+    const { request } = must(answer(raft.ready(), "readIndex"));
+    raft.step(quiesce(1, 5), 2);
+    expect(raft.quiesced).toBe(false);
+    raft.step({ kind: "readIndexResponse", from: 2, to: 1, term: 5, request, index: 1 }, 3);
+    raft.step(quiesce(1, 5), 3);
+    expect(raft.quiesced).toBe(true);
+  });
+
+  test("ends when a leader of another term rests, whom this replica has not heard", () => {
+    const raft = follower({ terms: [5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.step(quiesce(1, 5), 1);
+    expect(raft.quiesced).toBe(true);
+    raft.step({ ...quiesce(1, 5), from: 3, term: 6 } as Message, 2);
+    expect([raft.quiesced, raft.term]).toEqual([false, 6]);
+  });
+
   test("ends by a call that tells no time, and timers begin with the next tick", () => {
     const raft = follower({ terms: [5], quiesceAfterMs: 100 });
     raft.step(heartbeat(1, 0), 1);

@@ -5,7 +5,7 @@
  *
  *   > cluster 3 [stopped] [noPreVote] [noCheckQuorum] [noLease] [learner=4,5] [spare=6,7]
  *       and NAME=N: inflight inflightBytes appendBytes uncommittedBytes applyBytes commitNotice
- *       quiesce
+ *       quiesce lease
  *   > campaign 1 | leaderLost 1 | transfer 1 to 2 | lease 1 on | compact 1 to 5 | read 1 as 7
  *   > forget 1 | wake 1 | unreachable 1 2
  *   > propose 1 a b c            one run of three commands
@@ -143,7 +143,7 @@ class Script {
     this.#cluster = new Cluster({
       preVote: !words.includes("noPreVote"),
       checkQuorum: !words.includes("noCheckQuorum"),
-      leaseMs: words.includes("noLease") ? 0 : 150,
+      leaseMs: words.includes("noLease") ? 0 : number("lease", 150),
       inflightMessagesMax: number("inflight", 256),
       inflightBytesMax: number("inflightBytes", 1024 * 1024),
       appendBytesMax: number("appendBytes", 1024),
