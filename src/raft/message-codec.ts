@@ -30,7 +30,7 @@ const KIND_CODES = {
   readIndex: 10,
   readIndexResponse: 11,
   installSnapshot: 12,
-  quiesce: 13,
+  quiesce: 14,
 } as const;
 
 const ENTRY_KIND_CODES = { command: 1, noop: 2, configuration: 3 } as const;

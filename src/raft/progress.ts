@@ -119,7 +119,7 @@ export class Progress {
   }
 
   /** Its connection broke: what was in flight is taken for lost. A stream reports by itself. */
-  lost(): void {
+  disconnected(): void {
     const isAwaited = this.#snapshotDeadlineMs < Number.POSITIVE_INFINITY;
     if (this.#state === "replicate" || (this.#state === "snapshot" && isAwaited)) {
       this.becomeProbe();

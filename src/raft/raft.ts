@@ -168,7 +168,7 @@ export class Raft {
     const progress = this.#core.leader?.progress(id);
     if (progress === undefined) return;
     wakeUntimed(this.#core);
-    progress.lost();
+    progress.disconnected();
   }
 
   /** The stream of a snapshot to a replica has ended. */
