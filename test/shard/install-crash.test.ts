@@ -17,7 +17,7 @@ import type { Store } from "../../src/store/store.js";
 import type { CheckpointFile } from "../../src/store/tree-checkpoint.js";
 import { stateAt } from "../lsm/tree-model.js";
 import { ALL, difference, flushedAt, openStore, replay, write } from "../store/store-bench.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
 const OLD_ENTRIES = 9;
 const SNAPSHOT_INDEX = 40;

@@ -23,7 +23,7 @@ import type { TreeCheckpoint } from "../../src/store/tree-checkpoint.js";
 import { ALL, difference, flushedAt, openStore, write } from "../store/store-bench.js";
 import { stateAt } from "../lsm/tree-model.js";
 import { FakeTimers } from "../support/fake-timers.js";
-import { MemoryDisk } from "../support/memory-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
 const TARGET = { shardId: 1, nodeId: 2, fromReplica: 1, toReplica: 2, term: 3 };
 const CONFIGURATION = { voters: [1, 2], outgoing: [], learners: [], learnersNext: [] };
