@@ -27,7 +27,12 @@ import {
   noteDurable,
   refuseReadIndex,
 } from "./follower.js";
-import { handleAppendResponse, handleHeartbeatResponse, handleReadIndex } from "./leader.js";
+import {
+  handleAppendResponse,
+  handleHeartbeatResponse,
+  handleReadIndex,
+  handleRefill,
+} from "./leader.js";
 import type { LeaderState } from "./leader-state.js";
 import type { Message, MessageKind } from "./message.js";
 import type { Role } from "./types.js";
@@ -51,6 +56,7 @@ const FOLLOWER: Row = {
   readIndex: refuseReadIndex,
   readIndexResponse: handleReadIndexResponse,
   installSnapshot: handleInstallSnapshot,
+  refill: drop,
 };
 
 const HANDLERS: Readonly<Record<Role, Row>> = {
@@ -75,6 +81,7 @@ const HANDLERS: Readonly<Record<Role, Row>> = {
     readIndex: asLeader(handleReadIndex),
     readIndexResponse: forbidden,
     installSnapshot: forbidden,
+    refill: asLeader(handleRefill),
   },
 };
 

@@ -7,7 +7,13 @@ import { isPermittedChange } from "./configuration.js";
 import type { RaftCore } from "./core.js";
 import { beginRound, checkLease, checkQuorum, noteEcho, refreshLease } from "./heartbeats.js";
 import { LeaderState } from "./leader-state.js";
-import type { AppendResponse, HeartbeatResponse, ReadIndexMessage } from "./message.js";
+import type {
+  AppendResponse,
+  HeartbeatResponse,
+  ReadIndexMessage,
+  RefillMessage,
+} from "./message.js";
+import type { Progress } from "./progress.js";
 import {
   appendAsLeader,
   appendConfiguration,
@@ -15,8 +21,9 @@ import {
   noteAcknowledged,
   noteOwnDurable,
   noteRejected,
+  refill,
 } from "./replication.js";
-import { checkTransfer, continueTransfer } from "./transfer.js";
+import { checkTransfer, continueTransfer, startTransfer } from "./transfer.js";
 import type { Configuration, ProposeRefusal, ProposeResult } from "./types.js";
 
 /** Leads the term whose election it won; its own vote in it is durable. */
@@ -40,6 +47,10 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   if (core.leader === undefined) return;
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
+  if (core.log.isStateLost && leader.transfer === undefined) {
+    core.becomeFollower(core.term, 0);
+    return;
+  }
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
   if (core.nowMs >= leader.heartbeatDueMs && leader.peers.length > 0) beginRound(core, leader);
 }
@@ -99,6 +110,28 @@ export function handleAppendResponse(
   if (message.rejected) noteRejected(core, leader, progress, message);
   else noteAcknowledged(core, leader, progress, message);
   if (leader.transfer !== undefined) continueTransfer(core, leader);
+}
+
+export function handleRefill(core: RaftCore, leader: LeaderState, message: RefillMessage): void {
+  const progress = leader.progress(message.from);
+  if (progress === undefined) return;
+  progress.lastHeardMs = core.nowMs;
+  progress.heard = true;
+  refill(core, leader, progress, message);
+}
+
+/** The state is lost: leads until the voter that has most of the log takes over, and no longer. */
+export function resign(core: RaftCore, leader: LeaderState): void {
+  const { voters } = core.configuration;
+  let best: Progress | undefined;
+  for (const progress of leader.peers) {
+    const silentMs = core.nowMs - progress.lastHeardMs;
+    const isFit = voters.includes(progress.id) && progress.state === "replicate";
+    if (!isFit || silentMs > core.config.electionTimeoutMs.min) continue;
+    if (best === undefined || progress.matchIndex > best.matchIndex) best = progress;
+  }
+  if (best === undefined) core.becomeFollower(core.term, 0);
+  else startTransfer(core, leader, best.id);
 }
 
 export function handleHeartbeatResponse(

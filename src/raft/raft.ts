@@ -12,6 +12,7 @@ import {
   leaderDeadlineMs,
   proposeCommands,
   proposeConfigurationChange,
+  resign,
   tickLeader,
 } from "./leader.js";
 import type { Message } from "./message.js";
@@ -128,6 +129,28 @@ export class Raft {
   leaderLost(nowMs: number): void {
     this.#core.setNow(nowMs);
     this.#core.leaderHeardMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * What was applied can no longer be read. From now on nothing is applied, a leadership is handed
+   * over, and a leader is asked for a snapshot; votes and acknowledgements go on from the log.
+   */
+  loseState(nowMs: number): void {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if (core.log.isStateLost) return;
+    core.log.loseState();
+    if (core.leader !== undefined) resign(core, core.leader);
+    else if (core.role !== "follower") core.becomeFollower(core.term, 0);
+  }
+
+  /** Whether entries or the state were lost and are not yet refilled. */
+  get isRefilling(): boolean {
+    return this.#core.log.isShort || this.#core.log.isStateLost;
+  }
+
+  get isStateLost(): boolean {
+    return this.#core.log.isStateLost;
   }
 
   /** What was in flight to a replica is probably lost. */

@@ -14,6 +14,7 @@ import { Raft } from "../../src/raft/raft.js";
 import type {
   Configuration,
   HardState,
+  LogPoint,
   Persist,
   RaftConfig,
   ReplicaId,
@@ -29,6 +30,9 @@ export interface Disk {
   base: SnapshotMark;
   /** The entries after the base. */
   entries: Entry[];
+  /** How far the log went before its end was lost. */
+  floor?: LogPoint | undefined;
+  stateLost?: boolean | undefined;
 }
 
 export interface Envelope {
@@ -88,6 +92,17 @@ export class Replica {
     return must(this.raft, `replica ${this.id}`);
   }
 
+  /** The entries from `from` on can no longer be read; `length` says whether the end is known. */
+  loseEntries(from: number, length: "known" | "unknown"): void {
+    const { disk, lastDurableIndex: index } = this;
+    const term = must(this.durableTermAt(index));
+    disk.floor =
+      length === "known"
+        ? { index, term }
+        : { index: Number.MAX_SAFE_INTEGER, term: disk.hardState.term };
+    disk.entries.length = from - disk.base.index - 1;
+  }
+
   get lastDurableIndex(): number {
     return this.disk.base.index + this.disk.entries.length;
   }
@@ -100,8 +115,10 @@ export class Replica {
   write(persist: Persist): void {
     const { disk } = this;
     if (persist.snapshot !== undefined) {
+      const { index } = persist.snapshot;
+      disk.entries = persist.keepsLog ? disk.entries.slice(index - disk.base.index) : [];
       disk.base = persist.snapshot;
-      disk.entries = [];
+      disk.stateLost = false;
     }
     for (const run of persist.runs) {
       disk.entries.length = run.firstIndex - disk.base.index - 1;
@@ -171,7 +188,9 @@ export class Cluster {
       singleRun(entry.kind, entry.term, disk.base.index + 1 + i, entry.payload),
     );
     const { hardState, base: snapshot } = disk;
-    const restored = { hardState, snapshot, runs, appliedIndex: snapshot.index };
+    const { floor, stateLost } = disk;
+    const appliedIndex = snapshot.index;
+    const restored = { hardState, snapshot, runs, appliedIndex, floor, stateLost };
     replica.raft = new Raft(config, restored, this.clockOf(id));
     this.ledger.noteStart(id);
   }

@@ -16,6 +16,8 @@
  *   > wait 100                   time passes in steps of 10 ms, everybody ticks, all settles
  *   > sleep 100                  time passes, nobody ticks
  *   > tick 1 | crash 1 | start 1
+ *   > damage 1 from 4 [length unknown]   before start: its log cannot be read from there on
+ *   > loseState 1                a running replica finds that its state cannot be read
  *   > log 1 terms 1 1 4 4 [term 6] [commit 2]   before start: what the disk holds
  *   > snapshots                  snapshots that were asked for are sent
  *   > show [1] | status          logs; one line per replica
@@ -59,6 +61,15 @@ class Script {
   readonly #commands: Readonly<Record<string, Command>> = {
     cluster: (words) => this.#makeCluster(words),
     log: (words) => this.#writeLog(words),
+    damage: ([id, , from, , length]) => {
+      this.#cluster
+        .get(idOf(id))
+        .loseEntries(Number(from), length === "unknown" ? "unknown" : "known");
+    },
+    loseState: ([word]) => {
+      const id = idOf(word);
+      this.#cluster.get(id).running.loseState(this.#cluster.clockOf(id));
+    },
     campaign: (words) => {
       const id = idOf(words[0]);
       this.#cluster.get(id).running.campaign(this.#cluster.clockOf(id));
