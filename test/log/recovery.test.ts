@@ -137,13 +137,13 @@ describe("corruption", () => {
     const { opened, ends } = threeBatches();
     const once = withBytes(opened, (bytes) => bytes.fill(0xee, ends[0], ends[1]));
     once.log.saveHardState(1, 1, { term: 2, vote: 0, commitIndex: 0 });
-    once.log.append(1, 1, entries(1, 1, 7, 1));
+    once.log.append(1, 1, entries(1, 1, 7, 2));
     once.log.saveHardState(2, 1, { term: 2, vote: 0, commitIndex: 9 });
     once.log.reset(2, 1, 9, 2);
     commitNow(once);
     const { recovered } = openLog(once.disk.crash(new Prng(1), "loseAll"));
     expect(recovered.get(1)!.health.kind).toBe("intact");
-    expect(outline(recovered.get(1))).toBe("1-7@1");
+    expect(outline(recovered.get(1))).toBe("1-7@2");
     expect(recovered.get(2)!.health.kind).toBe("intact");
   });
 
