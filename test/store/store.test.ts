@@ -66,6 +66,18 @@ describe("store", () => {
     await expect(openStore(disk)).rejects.toThrow(CorruptionError);
   });
 
+  test("any bit of its identity may rot: the manifest knows it too", async () => {
+    const disk = new MemoryDisk();
+    await (await openStore(disk)).store.close();
+    const path = `${DIRECTORY}/identity`;
+    const whole = disk.content(path);
+    for (let bit = 0; bit < whole.length * 8; bit += 7) {
+      disk.flipBit(path, bit);
+      await (await openStore(disk)).store.close();
+      expect(disk.content(path)).toEqual(whole);
+    }
+  });
+
   test("what was flushed and what is in the log make up the tree again", async () => {
     const disk = new MemoryDisk();
     const first = await openStore(disk);
