@@ -52,6 +52,8 @@ export class LogRecovery {
   readonly prepared: SealedSegment[] = [];
   /** The items of the last batch. */
   readonly unproven: Gathering = new Gathering();
+  /** Where the batches of each used segment end. */
+  readonly ends: Map<number, number> = new Map();
   /** Where the last used segment ends. */
   end = 0;
   /** The same, the last batch left out. */
@@ -187,6 +189,7 @@ export class LogRecovery {
     });
     if (next !== undefined) this.#applyHeld(bytes, segment.number);
     else this.#handOut(bytes);
+    this.ends.set(segment.number, end);
     this.end = end;
     this.provenEnd = next === undefined ? proven : end;
   }

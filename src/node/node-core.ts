@@ -246,7 +246,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   replicaDamaged(replica: Replica): void {
     const text = "this replica's data is damaged; another one has to serve";
     failWatches(replica, notApplied("unavailable", text));
-    if (replica.shardId === PLACEMENT_SHARD_ID) {
+    if (replica.shardId === PLACEMENT_SHARD_ID && replica.raft.isStateLost) {
       this.placement?.close();
       this.placement = undefined;
     }

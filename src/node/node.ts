@@ -88,6 +88,7 @@ async function openStore(
   return Store.open(env, `${config.dataDirectory}/store`, {
     memtablesBytesMax: config.memtablesBytesMax,
     blockCacheBytes: config.blockCacheBytes,
+    scrubBytesPerSecond: config.scrubBytesPerSecond,
     logOptions: {
       segmentSizeBytes: config.segmentSizeBytes,
       batchSizeBytesMax: ENTRY_SIZE_BYTES_MAX + MEBIBYTE,

@@ -117,21 +117,34 @@ export function handleRefill(core: RaftCore, leader: LeaderState, message: Refil
   if (progress === undefined) return;
   progress.lastHeardMs = core.nowMs;
   progress.heard = true;
+  progress.refillAskedMs = core.nowMs;
   refill(core, leader, progress, message);
 }
 
-/** The state is lost: leads until the voter that has most of the log takes over, and no longer. */
-export function resign(core: RaftCore, leader: LeaderState): void {
-  const { voters } = core.configuration;
+/**
+ * The state is lost: leads until the voter that has most of the log takes over, and no longer.
+ * Returns whether there is one: without, nobody could lead, nor refill anybody.
+ */
+export function resign(core: RaftCore, leader: LeaderState): boolean {
   let best: Progress | undefined;
   for (const progress of leader.peers) {
-    const silentMs = core.nowMs - progress.lastHeardMs;
-    const isFit = voters.includes(progress.id) && progress.state === "replicate";
-    if (!isFit || silentMs > core.config.electionTimeoutMs.min) continue;
+    if (!mayTakeOver(core, progress)) continue;
     if (best === undefined || progress.matchIndex > best.matchIndex) best = progress;
   }
-  if (best === undefined) core.becomeFollower(core.term, 0);
-  else startTransfer(core, leader, best.id);
+  if (best === undefined) return false;
+  core.log.loseState();
+  startTransfer(core, leader, best.id);
+  return true;
+}
+
+function mayTakeOver(core: RaftCore, progress: Progress): boolean {
+  const { electionTimeoutMs } = core.config;
+  return (
+    core.configuration.voters.includes(progress.id) &&
+    progress.state === "replicate" &&
+    core.nowMs - progress.lastHeardMs < electionTimeoutMs.min &&
+    core.nowMs - progress.refillAskedMs > electionTimeoutMs.min
+  );
 }
 
 export function handleHeartbeatResponse(

@@ -27,6 +27,8 @@ export class Progress {
   promisedFromMs: number = Number.NEGATIVE_INFINITY;
   /** The highest commit index it has been told by an append. */
   sentCommitIndex = 0;
+  /** When it last said that it lacks something it once had: it cannot lead. */
+  refillAskedMs: number = Number.NEGATIVE_INFINITY;
   /** An append is due although there is nothing new, to learn whether earlier ones arrived. */
   appendForced = false;
   #state: ProgressState = "probe";

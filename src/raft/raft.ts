@@ -134,14 +134,16 @@ export class Raft {
   /**
    * What was applied can no longer be read. From now on nothing is applied, a leadership is handed
    * over, and a leader is asked for a snapshot; votes and acknowledgements go on from the log.
+   * Returns false where this replica leads and nobody can take over: then nothing has changed.
    */
-  loseState(nowMs: number): void {
+  loseState(nowMs: number): boolean {
     const core = this.#core;
     core.setNow(nowMs);
-    if (core.log.isStateLost) return;
+    if (core.log.isStateLost) return true;
+    if (core.leader !== undefined) return resign(core, core.leader);
     core.log.loseState();
-    if (core.leader !== undefined) resign(core, core.leader);
-    else if (core.role !== "follower") core.becomeFollower(core.term, 0);
+    if (core.role !== "follower") core.becomeFollower(core.term, 0);
+    return true;
   }
 
   /** Whether entries or the state were lost and are not yet refilled. */

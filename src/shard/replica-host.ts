@@ -33,7 +33,7 @@ export interface ReplicaTransport extends BulkTransport {
 
 /** Who is told what happens to replicas. */
 export interface ReplicaObserver {
-  /** Its data are damaged: it serves nothing until the others have refilled it. */
+  /** Its data are damaged: unless nobody else can lead, it serves nothing until it is refilled. */
   replicaDamaged(replica: Replica): void;
   /** It has back what was damaged. */
   replicaRefilled(replica: Replica): void;
@@ -66,6 +66,8 @@ export class ReplicaHost implements ReplicaContext {
   readonly #replicas: Map<number, Replica> = new Map();
   /** Shards whose replica lacks something, and what: it is being refilled, or stays closed. */
   readonly #damaged: Map<number, string> = new Map();
+  /** Those of them that the others refill. */
+  readonly #refilling: Set<number> = new Set();
   readonly #sending: Set<string> = new Set();
   readonly #runTurn = (): void => this.#turn();
   #work: Replica[] = [];
@@ -324,7 +326,7 @@ export class ReplicaHost implements ReplicaContext {
     } catch (error) {
       if (!this.store.failed) throw error;
     }
-    if (this.#damaged.size > 0) this.#noteRefilled(replica);
+    if (this.#refilling.size > 0) this.#noteRefilled(replica);
   }
 
   /** One write and one sync for everything the replicas handed to the log in this turn. */
@@ -414,13 +416,15 @@ export class ReplicaHost implements ReplicaContext {
   #treeDamaged(shardId: number, error: Error): void {
     const replica = this.#replicas.get(shardId);
     if (this.#closed || replica === undefined || replica.raft.isStateLost) return;
-    this.#noteDamage(replica, error.message);
     replica.loseState();
+    this.#noteDamage(replica, error.message);
     this.#observer.replicaDamaged(replica);
   }
 
   #noteDamage(replica: Replica, reason: string): void {
     const { shardId } = replica;
+    if (replica.raft.isRefilling) this.#refilling.add(shardId);
+    else if (this.#damaged.has(shardId)) return;
     this.#damaged.set(shardId, reason);
     const text = "a replica is damaged and waits to be refilled";
     this.#env.tracer.trace("error", text, { shardId, reason });
@@ -428,7 +432,8 @@ export class ReplicaHost implements ReplicaContext {
 
   #noteRefilled(replica: Replica): void {
     const { shardId, raft } = replica;
-    if (raft.isRefilling || !this.#damaged.delete(shardId)) return;
+    if (raft.isRefilling || !this.#refilling.delete(shardId)) return;
+    this.#damaged.delete(shardId);
     this.#env.tracer.trace("info", "a replica is whole again", { shardId });
     this.#observer.replicaRefilled(replica);
   }

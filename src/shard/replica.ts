@@ -50,7 +50,7 @@ export interface ReplicaContext {
   applied(replica: Replica): void;
   roleChanged(replica: Replica): void;
   observed(replica: Replica, event: RaftEvent): void;
-  /** The replica's files are damaged: it loses its state at the end of the turn. */
+  /** A damaged file was met: the replica loses its state at the end of the turn. */
   replicaDamaged(replica: Replica, error: CorruptionError): void;
 }
 
@@ -159,12 +159,18 @@ export class Replica {
     return notApplied("notLeader", message, { leaderNodeId });
   }
 
-  /** What was applied can no longer be read: nothing is served until a snapshot has come. */
+  /**
+   * What was applied can no longer be read: nothing is served until a snapshot has come. Where
+   * nobody else could lead it goes on, and only refuses what it cannot read.
+   */
   loseState(): void {
-    this.raft.loseState(this.clockMs());
-    this.writes.stop();
-    this.reads.abandon();
-    this.#longReads.abandon(damagedHere());
+    if (this.raft.loseState(this.clockMs())) {
+      this.writes.stop();
+      this.reads.abandon();
+      this.#longReads.abandon(damagedHere());
+    } else {
+      this.writes.resume();
+    }
     this.wake();
   }
 

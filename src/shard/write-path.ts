@@ -279,6 +279,12 @@ export class WritePath {
     this.leadershipEnded(0);
   }
 
+  /** A damaged file was met, and nobody else can lead: the batch is taken back, others follow. */
+  resume(): void {
+    this.#stopped = false;
+    if (this.#batchCount === 0 && this.#mark !== undefined) this.#takeBack(damagedHere());
+  }
+
   /** The data cannot be read any more: nothing is evaluated until a snapshot is installed. */
   stop(): void {
     this.#stopped = true;

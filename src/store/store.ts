@@ -28,6 +28,7 @@ import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
 import { readIdentity, writeIdentity } from "./identity.js";
 import type { FoundIdentity } from "./identity.js";
+import { Scrubber } from "./scrubber.js";
 import { StoreCore } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
 import { settingsOf } from "./store-options.js";
@@ -70,6 +71,7 @@ export class Store {
   readonly #flusher: Flusher;
   readonly #compactor: Compactor;
   readonly #advisor: FlushAdvisor;
+  readonly #scrubber: Scrubber;
   #housekeeping: Timer | undefined = undefined;
 
   private constructor(core: StoreCore, lock: DirectoryLock) {
@@ -85,6 +87,7 @@ export class Store {
       this.#compactor.consider(tree);
     });
     this.#advisor = new FlushAdvisor(core);
+    this.#scrubber = new Scrubber(core);
     for (const tree of core.trees.values()) this.#compactor.consider(tree);
     this.#scheduleHousekeeping();
   }
@@ -212,6 +215,7 @@ export class Store {
     this.#core.isClosing = true;
     this.#housekeeping?.cancel();
     this.#core.wakeAll();
+    await this.#scrubber.close();
     await this.idle();
     await this.log.close();
     this.#core.manifest.close();

@@ -68,7 +68,8 @@ class Script {
     },
     loseState: ([word]) => {
       const id = idOf(word);
-      this.#cluster.get(id).running.loseState(this.#cluster.clockOf(id));
+      const isLost = this.#cluster.get(id).running.loseState(this.#cluster.clockOf(id));
+      if (!isLost) this.#output.push("nobody can take over");
     },
     campaign: (words) => {
       const id = idOf(words[0]);
