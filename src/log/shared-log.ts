@@ -237,9 +237,14 @@ export class SharedLog {
     return checks;
   }
 
-  /** A segment has rotted. Its entries are in memory; they have to go to the trees soon. */
-  condemn(number: number): void {
-    this.#condemnedTo = Math.max(this.#condemnedTo, number);
+  /**
+   * A segment has rotted. Its entries are in memory; they have to go to the trees soon. Returns
+   * whether that is news.
+   */
+  condemn(number: number): boolean {
+    if (number <= this.#condemnedTo) return false;
+    this.#condemnedTo = number;
+    return true;
   }
 
   /** Whether entries in condemned segments are still kept. */

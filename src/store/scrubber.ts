@@ -76,9 +76,9 @@ export class Scrubber {
     const result = await this.#check({ kind: "checkSegment", segment });
     if (this.#isOver || !isThere()) return;
     if (result?.kind === "checked") return this.#pause(segment.endOffset);
+    if (!log.condemn(segment.number)) return;
     const reason = errorOf(result).message;
     env.tracer.trace("error", "a segment of the log has rotted", { reason });
-    log.condemn(segment.number);
   }
 
   #tableIsRotten(fileNumber: number, error: CorruptionError): void {
@@ -105,7 +105,7 @@ export class Scrubber {
 
 function errorOf(result: CheckResult | undefined): CorruptionError {
   if (result?.kind === "corrupt") {
-    return new CorruptionError(result.path, result.offset, result.message);
+    return new CorruptionError(result.path, result.offset, "it is not what was written");
   }
   const reason = result?.kind === "failed" ? result.message : "nothing was read";
   return new CorruptionError("", 0, reason);

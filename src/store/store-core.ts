@@ -114,10 +114,6 @@ export class StoreCore {
 
   /** A file of a tree is damaged; its replica is refilled. */
   damaged(tree: Tree, error: Error): void {
-    this.env.tracer.trace("error", "a tree is damaged", {
-      shardId: tree.shardId,
-      error: error.message,
-    });
     this.observer?.treeDamaged(tree.shardId, error);
   }
 
