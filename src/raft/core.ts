@@ -182,6 +182,7 @@ export class RaftCore {
     this.log.reset(mark.index, mark.term);
     this.configurations.reset(mark.index, mark.configuration);
     this.outbox.snapshot = mark;
+    this.outbox.keepsLog = false;
     this.outbox.events.push({ kind: "snapshotInstalled", index: mark.index, term: mark.term });
     this.#noteConfiguration();
   }

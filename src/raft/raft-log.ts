@@ -37,6 +37,8 @@ export class RaftLog {
   /** How far the log went before its end was lost, until it goes as far again. */
   #floor: LogPoint | undefined = undefined;
   #stateLost = false;
+  /** A state is being installed: nothing is applied before it is there. */
+  #isRestoring = false;
 
   constructor(baseIndex: number, baseTerm: number) {
     this.#baseIndex = baseIndex;
@@ -125,6 +127,7 @@ export class RaftLog {
     this.#stateLost = false;
     this.#commitIndex = Math.max(this.#commitIndex, index);
     this.#applyingIndex = index;
+    this.#isRestoring = true;
   }
 
   /** The term of the entry at `index`; undefined where the log does not know it. */
@@ -240,6 +243,7 @@ export class RaftLog {
 
   applied(index: number): void {
     assert(index <= this.#applyingIndex, "applied what was never handed out");
+    if (index === this.#applyingIndex) this.#isRestoring = false;
     if (index > this.#appliedIndex) this.#appliedIndex = index;
   }
 
@@ -293,7 +297,7 @@ export class RaftLog {
 
   /** What is not durable here is not applied here: a crash would lose the log behind the state. */
   get #applicableIndex(): number {
-    if (this.#stateLost) return this.#applyingIndex;
+    if (this.#stateLost || this.#isRestoring) return this.#applyingIndex;
     return Math.min(this.#commitIndex, this.#durableIndex);
   }
 

@@ -114,17 +114,28 @@ export class Replica {
 
   write(persist: Persist): void {
     const { disk } = this;
-    if (persist.snapshot !== undefined) {
-      const { index } = persist.snapshot;
-      disk.entries = persist.keepsLog ? disk.entries.slice(index - disk.base.index) : [];
+    if (persist.snapshot !== undefined && !persist.keepsLog) {
       disk.base = persist.snapshot;
+      disk.entries = [];
       disk.stateLost = false;
     }
     for (const run of persist.runs) {
       disk.entries.length = run.firstIndex - disk.base.index - 1;
       disk.entries.push(...entriesOf(run));
     }
+    if (persist.snapshot !== undefined && persist.keepsLog) {
+      disk.entries = disk.entries.slice(persist.snapshot.index - disk.base.index);
+      disk.base = persist.snapshot;
+      disk.stateLost = false;
+    }
     if (persist.hardState !== undefined) disk.hardState = persist.hardState;
+    if (disk.floor !== undefined && this.#reaches(disk.floor)) disk.floor = undefined;
+  }
+
+  #reaches(floor: LogPoint): boolean {
+    const { lastDurableIndex: index } = this;
+    const term = must(this.durableTermAt(index));
+    return term > floor.term || (term === floor.term && index >= floor.index);
   }
 
   notePromise(untilMs: number): void {
@@ -204,6 +215,11 @@ export class Cluster {
     replica.pending.length = 0;
     replica.raft = undefined;
     this.#snapshotsWanted = this.#snapshotsWanted.filter((wanted) => wanted.from !== id);
+  }
+
+  /** Nothing that a crashed replica sent arrives any more, as if its connections were new. */
+  dropSentBy(id: ReplicaId): void {
+    this.network = this.network.filter(({ message }) => message.from !== id);
   }
 
   /** Does what replica `id` asks for now, but for its disk, which is left pending. */

@@ -19,6 +19,8 @@ interface Weather {
   readonly partition: number;
   readonly slowDisk: number;
   readonly changes: number;
+  /** How often a crash is found to have cost a part of the log, or the state goes. */
+  readonly damage: number;
 }
 
 const STEPS = 5000;
@@ -30,6 +32,8 @@ class Storm {
   readonly #ids: ReplicaId[];
   #island = new Set<ReplicaId>();
   #serial = 0;
+  /** How often a log was damaged, and how often a state was lost. */
+  readonly damages = { log: 0, state: 0 };
 
   constructor(seed: number, size: number, weather: Weather) {
     this.#prng = new Prng(seed);
@@ -159,13 +163,40 @@ class Storm {
   #breakSomething(id: ReplicaId): void {
     const { cluster } = this;
     const p = this.#prng;
+    const mayDamage = this.#mayDamage(id) && p.chance(this.#weather.damage);
     if (cluster.get(id).raft !== undefined && p.chance(this.#weather.crash)) {
       cluster.crash(id, p.between(0, cluster.get(id).pending.length));
+      if (mayDamage) this.#damageLog(id);
+    } else if (cluster.get(id).raft !== undefined && mayDamage) {
+      if (cluster.get(id).running.loseState(cluster.clockOf(id))) this.damages.state++;
     } else if (p.chance(this.#weather.partition)) {
       this.#island = new Set(this.#ids.filter(() => p.chance(0.4)));
     } else {
       this.#island.clear();
     }
+  }
+
+  #damageLog(id: ReplicaId): void {
+    const { cluster } = this;
+    const replica = cluster.get(id);
+    const { base, entries } = replica.disk;
+    if (entries.length === 0) return;
+    const from = this.#prng.between(base.index + 1, replica.lastDurableIndex);
+    replica.loseEntries(from, this.#prng.chance(0.2) ? "unknown" : "known");
+    cluster.dropSentBy(id);
+    this.damages.log++;
+  }
+
+  /**
+   * One replica at most is damaged at a time, of at least three: with two voters, who waits for a
+   * damaged one may wait for ever.
+   */
+  #mayDamage(id: ReplicaId): boolean {
+    if (this.#weather.changes > 0 || id === this.#ids.at(-1)) return false;
+    return this.#ids.every((each) => {
+      const { disk, raft } = this.cluster.get(each);
+      return disk.floor === undefined && raft?.isRefilling !== true;
+    });
   }
 
   #anyId(): ReplicaId {
@@ -184,6 +215,7 @@ const weather: fc.Arbitrary<Weather> = fc.record({
   partition: share(0.6),
   slowDisk: share(0.8),
   changes: fc.constantFrom(0, 0, 1),
+  damage: fc.constantFrom(0, 0.5, 1),
 });
 
 const SEED = Number(process.env["RAFT_SEED"] ?? 20_260);
@@ -193,7 +225,16 @@ const RUNS = Number(process.env["RAFT_RUNS"] ?? 100);
 const SEEN_AT_LEAST = 10;
 
 /** What the runs have seen together: a schedule in which nothing happens proves nothing. */
-const seen = { commits: 0, terms: 0, reads: 0, leaseChecks: 0, snapshots: 0, changes: 0 };
+const seen = {
+  commits: 0,
+  terms: 0,
+  reads: 0,
+  leaseChecks: 0,
+  snapshots: 0,
+  changes: 0,
+  damagedLogs: 0,
+  lostStates: 0,
+};
 
 function note(storm: Storm): void {
   const { ledger, installedSnapshots } = storm.cluster;
@@ -202,6 +243,8 @@ function note(storm: Storm): void {
   seen.reads += ledger.readsConfirmed;
   seen.leaseChecks += ledger.leaseReads;
   seen.snapshots += installedSnapshots;
+  seen.damagedLogs += storm.damages.log;
+  seen.lostStates += storm.damages.state;
   seen.changes += ledger.committed.filter((text) => text?.startsWith("configuration")).length;
 }
 
