@@ -36,7 +36,7 @@ export interface RecoveredShard {
   readonly baseTerm: number;
   /** Contiguous from baseIndex + 1 to the end, or to the first lost entry. */
   readonly runs: readonly EntryRun[];
-  /** What follows the last lost entry, contiguous to the end: of use where a tree covers the loss. */
+  /** What follows the last lost entry, to the end: of use where a tree covers the loss. */
   readonly runsAfterLoss: readonly EntryRun[];
   readonly health: LogHealth;
 }

@@ -7,10 +7,10 @@
  *
  * The checksum of a record covers length and payload and is bound to file and offset. The first
  * record is the whole catalog, each later one an edit. The file is extended with zeros ahead of
- * its records. A manifest is kept in two files of the same bytes, written one after the other; each
- * record is taken from where it checks out. Where neither has one, zeros to the end are a clean end;
- * a valid record further on proves corruption; anything else is the torn tail of a write that
- * nobody was told of.
+ * its records. A manifest is kept in two files of the same bytes, written one after the other;
+ * each record is taken from where it checks out. Where neither has one, zeros to the end are a
+ * clean end; a valid record further on proves corruption; anything else is the torn tail of a
+ * write that nobody was told of.
  */
 import { must } from "../base/assert.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
@@ -73,7 +73,8 @@ export function decodeManifest(
   path: string,
 ): ManifestContent {
   const intact = copies.find(isHeaderIntact);
-  if (intact === undefined) throw new CorruptionError(path, 0, "the header of the manifest is damaged");
+  if (intact === undefined)
+    throw new CorruptionError(path, 0, "the header of the manifest is damaged");
   const storeId = decodeHeader(intact, number, path);
   const edits: VersionEdit[] = [];
   let at = MANIFEST_HEADER_SIZE_BYTES;

@@ -2,8 +2,8 @@
  * The manifest: the one place that says which files make up which trees. An edit is durable when
  * append returns. It is kept twice, in `manifest-<number>` and a copy beside it, so that no single
  * damaged place loses a record. The active pair is named by a marker, an empty file
- * `current-<number>`: there is no content in it that could tear or rot. Room for records is made ahead with zeros, so that a full disk
- * is noticed before anything of a record was written.
+ * `current-<number>`: there is no content in it that could tear or rot. Room for records is made
+ * ahead with zeros, so that a full disk is noticed before anything of a record was written.
  *
  * Rotation: write the new files with the whole catalog, sync them and the directory, create their
  * marker, sync the directory, and only then delete the old marker and files. Each start rotates, so

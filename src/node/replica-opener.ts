@@ -1,8 +1,9 @@
 /**
  * Opens the replicas that the map wants on this node, from what the disk holds or as new ones. A
  * few milliseconds of it a turn, so that a keyspace of many shards holds nothing up. What meets a
- * full disk is tried again until there is room. What nobody can refill stays closed as long as the
- * node runs, and what the log held at the start is used once: later it is not what was acknowledged.
+ * full disk is tried again until there is room. What nobody can refill stays closed as long as
+ * the node runs, and what the log held at the start is used once: later it is not what was
+ * acknowledged.
  */
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
@@ -129,8 +130,8 @@ export class ReplicaOpener {
     const keyspace = view.keyspace(shard.keyspaceId);
     const prefix = keyspace === undefined ? SYSTEM_PREFIX_BYTES : keyPrefixLength(keyspace);
     const sequenced = keyspace !== undefined && !keyspace.dense;
-    const missingFile = this.#missingFiles.get(shard.shardId);
-    return host.open(shard, recovered, sequenced ? revisions : undefined, prefix, missingFile);
+    const found = { recovered, missingFile: this.#missingFiles.get(shard.shardId) };
+    return host.open(shard, found, sequenced ? revisions : undefined, prefix);
   }
 
   /** Told once, not at every try. */

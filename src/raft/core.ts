@@ -87,7 +87,8 @@ export class RaftCore {
     // The state machine may have been saved after the hard state that knew of the commit.
     const knownCommit = Math.max(hardState.commitIndex, appliedIndex, snapshot.index);
     // What was committed and is lost here comes back from the others.
-    const commitIndex = floor === undefined ? knownCommit : Math.min(knownCommit, this.log.lastIndex);
+    const commitIndex =
+      floor === undefined ? knownCommit : Math.min(knownCommit, this.log.lastIndex);
     this.log.restored(commitIndex, appliedIndex);
     if (floor !== undefined) this.log.loseEnd(floor);
     if (restored.stateLost === true) this.log.loseState();

@@ -63,6 +63,8 @@ export function handleInstallSnapshot(core: RaftCore, message: InstallSnapshotMe
   const { mark } = message;
   const fits = log.termAt(mark.index) === mark.term;
   if (log.isStateLost && fits && mark.index >= log.appliedIndex) {
+    // The one that is being installed may be lost again already: the next request brings another.
+    if (log.isRestoring) return;
     core.restoreState(mark);
     acknowledge(core, mark.index);
     return;

@@ -23,7 +23,7 @@ import {
   noteRejected,
   refill,
 } from "./replication.js";
-import { checkTransfer, continueTransfer, startTransfer } from "./transfer.js";
+import { checkTransfer, continueTransfer, isRefilling, startTransfer } from "./transfer.js";
 import type { Configuration, ProposeRefusal, ProposeResult } from "./types.js";
 
 /** Leads the term whose election it won; its own vote in it is durable. */
@@ -138,12 +138,11 @@ export function resign(core: RaftCore, leader: LeaderState): boolean {
 }
 
 function mayTakeOver(core: RaftCore, progress: Progress): boolean {
-  const { electionTimeoutMs } = core.config;
   return (
     core.configuration.voters.includes(progress.id) &&
     progress.state === "replicate" &&
-    core.nowMs - progress.lastHeardMs < electionTimeoutMs.min &&
-    core.nowMs - progress.refillAskedMs > electionTimeoutMs.min
+    core.nowMs - progress.lastHeardMs < core.config.electionTimeoutMs.min &&
+    !isRefilling(core, progress)
   );
 }
 

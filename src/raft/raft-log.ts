@@ -90,6 +90,11 @@ export class RaftLog {
     return this.#stateLost;
   }
 
+  /** A snapshot was accepted and is not yet installed. */
+  get isRestoring(): boolean {
+    return this.#isRestoring;
+  }
+
   get hasUnhanded(): boolean {
     return this.#handedIndex < this.#lastIndex;
   }
@@ -269,6 +274,7 @@ export class RaftLog {
     this.#handedIndex = index;
     this.#applyingIndex = index;
     this.#stateLost = false;
+    this.#isRestoring = false;
     this.#dropReachedFloor();
   }
 

@@ -153,4 +153,10 @@ export type ProposeResult =
   | { readonly kind: "notLeader"; readonly leaderId: ReplicaId }
   | { readonly kind: "refused"; readonly reason: ProposeRefusal };
 
-export type TransferRefusal = "notLeader" | "alreadyLeader" | "notVoter" | "transferring";
+export type TransferRefusal =
+  | "notLeader"
+  | "alreadyLeader"
+  | "notVoter"
+  /** It lacks something that it once had, and could not lead. */
+  | "refilling"
+  | "transferring";

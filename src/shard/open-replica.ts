@@ -173,7 +173,9 @@ function coveredLoss(
   { health, runsAfterLoss }: RecoveredShard,
 ): readonly EntryRun[] | undefined {
   if (health.kind === "intact" || health.firstLostIndex === undefined) return undefined;
-  const at = runsAfterLoss.find((run) => run.firstIndex <= flushed.index && lastIndexOf(run) >= flushed.index);
+  const at = runsAfterLoss.find(
+    (run) => run.firstIndex <= flushed.index && lastIndexOf(run) >= flushed.index,
+  );
   if (at?.term !== flushed.term) return undefined;
   const behind: EntryRun[] = [];
   for (const run of runsAfterLoss) {

@@ -44,6 +44,13 @@ export interface ReplicaObserver {
   turnEnded(): void;
 }
 
+/** What the disk holds of a replica. */
+export interface FoundReplica {
+  readonly recovered: RecoveredShard | undefined;
+  /** What was said of a file of its tree that is not there. */
+  readonly missingFile: string | undefined;
+}
+
 interface Persisting {
   readonly replica: Replica;
   readonly messages: readonly Message[];
@@ -135,10 +142,9 @@ export class ReplicaHost implements ReplicaContext {
   /** Opens this node's replica of a shard, from what the disk holds or as a new one. */
   open(
     descriptor: ShardDescriptor,
-    recovered: RecoveredShard | undefined,
+    { recovered, missingFile }: FoundReplica,
     revisions: RevisionSource | undefined,
     keyPrefixLength: number,
-    missingFile?: string,
   ): Replica {
     const opened = openReplica(this, this.#settings, {
       descriptor,

@@ -1,8 +1,8 @@
 /**
  * Says which trees should be flushed although their own memtable is not full: the one that keeps
- * the oldest segment of the log, where that is too large or has rotted, and the largest ones when all memtables together take too much.
- * Where the one that keeps the oldest segment is flushed, it is told to trim, however little it
- * has:
+ * the oldest segment of the log, where that is too large or has rotted, and the largest ones when
+ * all memtables together take too much. Where the one that keeps the oldest segment is flushed, it
+ * is told to trim, however little it has:
  *
  *   flush wanted → flushed → trim wanted → trimmed, durably → the next shard, or the next segment
  *

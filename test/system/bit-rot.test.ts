@@ -172,14 +172,14 @@ test(
       await readAll(client, endpoint, "stale", written).catch(() => undefined);
       await eventually(async () => {
         const refused = await readAll(client, endpoint, "follower", written);
-        expect(wrong, where).toEqual([]);
-        expect(refused, where).toBe(0);
+        expect([where, wrong]).toEqual([where, []]);
+        expect([where, refused]).toEqual([where, 0]);
         const { healthy, reasons } = await client.admin.health(endpoint);
-        expect(reasons, where).toEqual([]);
+        expect([where, reasons]).toEqual([where, []]);
         // Nobody need have read a rotten table for it to be found and replaced.
         return healthy && !(kind === "table" && existsSync(path));
       });
-      expect(errors, where).toEqual([]);
+      expect([where, errors]).toEqual([where, []]);
     }
   },
   30_000 + ROUNDS * 4000,
