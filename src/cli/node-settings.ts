@@ -174,6 +174,7 @@ export const NODE_SETTINGS: readonly Setting[] = [
   setting("block-cache", "blockCacheBytes", SIZE, "memory for blocks of tables"),
   setting("log-segment-bytes", "segmentSizeBytes", SIZE, "size of a file of the log"),
   setting("reserved-disk", "reservedBytes", SIZE, "with less disk free, writes are refused"),
+  setting("scrub-rate", "scrubBytesPerSecond", SIZE, "read a second to look for rot; 0 for none"),
   setting("log-level", "logLevel", LEVEL, "of the diagnostics: debug, info, warn, error"),
 ];
 

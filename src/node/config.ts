@@ -40,6 +40,8 @@ export interface NodeConfig {
   readonly segmentSizeBytes: number;
   /** Bytes of the disk that are left alone: with less free, writes are refused. */
   readonly reservedBytes: number;
+  /** How much of the disk is read in the background to look for rot; 0: nothing. */
+  readonly scrubBytesPerSecond: number;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -66,6 +68,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   blockCacheBytes: 256 * MEBIBYTE,
   segmentSizeBytes: 32 * MEBIBYTE,
   reservedBytes: 64 * MEBIBYTE,
+  scrubBytesPerSecond: 4 * MEBIBYTE,
 };
 
 /** Throws KvError invalidArgument that names the setting and what it must be. */

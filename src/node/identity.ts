@@ -13,7 +13,7 @@ import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import { keyspaceRange } from "../route/stored-key.js";
 import type { InitialNode, NodeConfig } from "./config.js";
-import { readTextFile, writeTextFile } from "./text-file.js";
+import { hasTextFile, readTextFile, writeTextFile } from "./text-file.js";
 
 export interface Identity {
   readonly clusterId: string;
@@ -25,18 +25,17 @@ const FILE = "node.json";
 
 /** The identity of this directory; makes it at the first start. */
 export function establishIdentity(disk: Disk, config: NodeConfig): Identity {
-  const path = `${config.dataDirectory}/${FILE}`;
   const wanted: Identity = {
     clusterId: clusterIdOf(config),
     nodeId: nodeIdOf(config.clusterToken, config.name),
     name: config.name,
   };
-  if (!disk.exists(path)) {
+  if (!hasTextFile(disk, config.dataDirectory, FILE)) {
     disk.makeDirectory(config.dataDirectory);
     writeTextFile(disk, config.dataDirectory, FILE, `${JSON.stringify(wanted)}\n`);
     return wanted;
   }
-  const found = JSON.parse(readTextFile(disk, path)) as Identity;
+  const found = JSON.parse(readTextFile(disk, config.dataDirectory, FILE)) as Identity;
   if (found.name !== wanted.name || found.nodeId !== wanted.nodeId) {
     const text = `the data directory belongs to node ${found.name}, not ${wanted.name}`;
     throw notApplied("invalidArgument", text);

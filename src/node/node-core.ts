@@ -126,7 +126,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const founds = founding.replicas.some((replica) => replica.nodeId === this.nodeId);
     const { store, host, view, revisions } = this;
     const whenOpened = (replica: Replica): void => {
-      if (replica.shardId === PLACEMENT_SHARD_ID) this.#servePlacement(replica);
+      if (replica.raft.isStateLost) this.replicaDamaged(replica);
+      else this.replicaRefilled(replica);
     };
     const parts = { store, host, view, revisions, opened: whenOpened };
     this.#opener = new ReplicaOpener(this.env, parts, opened, founds ? founding : undefined);
@@ -158,6 +159,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   resolve(header: RoutedHeader): Replica | KvError {
     const replica = this.host.replica(header.shardId);
     if (replica === undefined) return this.#notHere(header);
+    if (replica.raft.isStateLost) return replica.notLeading();
     const { epoch, keyspaceId } = replica.descriptor;
     if (
       epoch.configuration === header.configuration &&
@@ -244,10 +246,15 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   replicaDamaged(replica: Replica): void {
     const text = "this replica's data is damaged; another one has to serve";
     failWatches(replica, notApplied("unavailable", text));
-    if (replica.shardId === PLACEMENT_SHARD_ID) {
+    if (replica.shardId === PLACEMENT_SHARD_ID && replica.raft.isStateLost) {
       this.placement?.close();
       this.placement = undefined;
     }
+  }
+
+  replicaRefilled(replica: Replica): void {
+    const isPlacement = replica.shardId === PLACEMENT_SHARD_ID;
+    if (isPlacement && this.placement === undefined) this.#servePlacement(replica);
   }
 
   applied(replica: Replica): void {

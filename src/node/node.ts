@@ -98,6 +98,7 @@ async function openStore(
   return Store.open(env, `${config.dataDirectory}/store`, {
     memtablesBytesMax: config.memtablesBytesMax,
     blockCacheBytes: config.blockCacheBytes,
+    scrubBytesPerSecond: config.scrubBytesPerSecond,
     ...options,
     logOptions: {
       segmentSizeBytes: config.segmentSizeBytes,

@@ -7,6 +7,7 @@ import { utf8, utf8Text } from "../base/bytes.js";
 import { assert } from "../base/assert.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
+import { CorruptionError } from "../log/corruption-error.js";
 import { createKeyspace, foundCluster, preferLeader } from "../placement/commands.js";
 import { registerNode } from "../placement/commands.js";
 import type { PlacementDecision, PlacementStep } from "../placement/commands.js";
@@ -87,8 +88,15 @@ export class PlacementService {
   applied(): void {
     const { machine } = this.#host.replica;
     if (machine.revision === this.#revision) return;
+    let records: readonly PlacementRecord[];
+    try {
+      records = this.#readRecords();
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      // The replica knows; until it is refilled what is known stays.
+      return;
+    }
     this.#revision = machine.revision;
-    const records = this.#readRecords();
     this.#state = decodeState(records, machine.revision);
     this.#host.mapChanged(this.#state);
   }
@@ -174,9 +182,15 @@ export class PlacementService {
 
   #read(operation: RangeOperation): RangeResult {
     const transaction = { compares: [], success: [operation], failure: [] };
-    const first = readApplied(this.#host.replica, transaction).results[0];
-    assert(first?.kind === "range", "a range is answered by a range");
-    return first;
+    const { replica } = this.#host;
+    try {
+      const first = readApplied(replica, transaction).results[0];
+      assert(first?.kind === "range", "a range is answered by a range");
+      return first;
+    } catch (error) {
+      if (error instanceof CorruptionError) replica.damaged(error);
+      throw error;
+    }
   }
 
   /** Decides and writes, one command after the other. */

@@ -1,8 +1,9 @@
 /**
  * Opens the replicas that the map wants on this node, from what the disk holds or as new ones. A
  * few milliseconds of it a turn, so that a keyspace of many shards holds nothing up. What meets a
- * full disk is tried again until there is room. What is damaged stays closed as long as the node
- * runs, and what the log held at the start is used once: later it is not what was acknowledged.
+ * full disk is tried again until there is room. What nobody can refill stays closed as long as
+ * the node runs, and what the log held at the start is used once: later it is not what was
+ * acknowledged.
  */
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
@@ -10,7 +11,7 @@ import type { Timer } from "../env/timers.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import { keyPrefixLength } from "../route/stored-key.js";
-import { damageOf } from "../shard/open-replica.js";
+import { closedReasonOf } from "../shard/open-replica.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Replica } from "../shard/replica.js";
 import type { OpenedStore, Store } from "../store/store.js";
@@ -36,6 +37,7 @@ export class ReplicaOpener {
   /** The placement group, where this node founds it: known before there is a map. */
   readonly #founding: ShardDescriptor | undefined;
   readonly #recovered: Map<number, RecoveredShard>;
+  readonly #missingFiles: Map<number, string>;
   readonly #shardsMayBeMissing: boolean;
   #timer: Timer | undefined;
   #refused = false;
@@ -52,7 +54,7 @@ export class ReplicaOpener {
     this.#founding = founding;
     this.#recovered = new Map(found.recovered);
     this.#shardsMayBeMissing = found.shardsMayBeMissing;
-    for (const [shardId, { message }] of found.damaged) parts.host.keepClosed(shardId, message);
+    this.#missingFiles = new Map([...found.damaged].map(([id, { message }]) => [id, message]));
   }
 
   /** Opens what is missing, now or in later turns. */
@@ -100,7 +102,7 @@ export class ReplicaOpener {
     const { shardId } = shard;
     const { host, store } = this.#parts;
     const recovered = this.#recovered.get(shardId);
-    const reason = damageOf(store.tree(shardId), recovered, this.#shardsMayBeMissing);
+    const reason = closedReasonOf(store.tree(shardId), recovered, this.#shardsMayBeMissing);
     if (reason !== undefined) {
       host.keepClosed(shardId, reason);
       return true;
@@ -115,6 +117,7 @@ export class ReplicaOpener {
       return false;
     }
     this.#recovered.delete(shardId);
+    this.#missingFiles.delete(shardId);
     // The first leader of a new shard is the one the map prefers, without waiting for a time-out.
     const fresh = replica.raft.term === 0 && shard.preferredNodeId === host.nodeId;
     if (fresh) replica.raft.campaign(this.#env.clock.monotonicMs());
@@ -127,7 +130,8 @@ export class ReplicaOpener {
     const keyspace = view.keyspace(shard.keyspaceId);
     const prefix = keyspace === undefined ? SYSTEM_PREFIX_BYTES : keyPrefixLength(keyspace);
     const sequenced = keyspace !== undefined && !keyspace.dense;
-    return host.open(shard, recovered, sequenced ? revisions : undefined, prefix);
+    const found = { recovered, missingFile: this.#missingFiles.get(shard.shardId) };
+    return host.open(shard, found, sequenced ? revisions : undefined, prefix);
   }
 
   /** Told once, not at every try. */

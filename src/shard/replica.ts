@@ -23,7 +23,7 @@ import { encodeConfiguration } from "../raft/configuration-codec.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
-import type { RaftEvent } from "../raft/types.js";
+import type { Persist, RaftEvent, SnapshotMark, SnapshotRequest } from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import { ReadPath } from "./read-path.js";
 import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
@@ -43,14 +43,14 @@ export interface ReplicaContext {
   nowMs(): number;
   schedule(replica: Replica): void;
   send(replica: Replica, message: Message): void;
-  sendSnapshot(replica: Replica, to: number, term: number): void;
+  sendSnapshot(replica: Replica, request: SnapshotRequest): void;
   nudgeLeader(replica: Replica): void;
   /** What is to be sent once what the replica just handed to the log is durable. */
   persisting(replica: Replica, logged: boolean, messages: readonly Message[]): void;
   applied(replica: Replica): void;
   roleChanged(replica: Replica): void;
   observed(replica: Replica, event: RaftEvent): void;
-  /** The replica's files are damaged: it is closed at the end of the turn. */
+  /** A damaged file was met: the replica loses its state at the end of the turn. */
   replicaDamaged(replica: Replica, error: CorruptionError): void;
 }
 
@@ -120,7 +120,7 @@ export class Replica {
   readonly clockMs = (): number => this.#host.nowMs();
 
   get leads(): boolean {
-    return this.raft.role === "leader" && this.raft.noopApplied;
+    return this.raft.role === "leader" && this.raft.noopApplied && !this.raft.isStateLost;
   }
 
   get leaderNodeId(): number {
@@ -147,6 +147,7 @@ export class Replica {
   notLeading(): KvError {
     if (this.#closed)
       return notApplied("unavailable", "this node is shutting down or has closed the replica");
+    if (this.raft.isStateLost) return this.#unserved();
     if (this.raft.role === "leader") {
       return notApplied("unavailable", "the leader is new and not ready yet; try again");
     }
@@ -156,6 +157,21 @@ export class Replica {
         ? "this shard has no leader at the moment"
         : "another node leads this shard";
     return notApplied("notLeader", message, { leaderNodeId });
+  }
+
+  /**
+   * What was applied can no longer be read: nothing is served until a snapshot has come. Where
+   * nobody else could lead it goes on, and only refuses what it cannot read.
+   */
+  loseState(): void {
+    if (this.raft.loseState(this.clockMs())) {
+      this.writes.stop();
+      this.reads.abandon();
+      this.#longReads.abandon(damagedHere());
+    } else {
+      this.writes.resume();
+    }
+    this.wake();
   }
 
   /** A message from another replica of this shard. */
@@ -189,6 +205,7 @@ export class Replica {
     if (this.writes.holding) this.#flush();
     if (this.raft.hasReady()) this.wake();
     this.#dropUnwanted();
+    if (this.raft.isStateLost) return;
     if (this.#longReads.pending) this.#countOn();
     if (this.machine.hub.hasWork) this.#pump();
     this.#host.store.maybeFlush(this.tree, () => this.flushedState());
@@ -309,6 +326,13 @@ export class Replica {
     return `shard ${this.shardId} replica ${this.replicaId}: ${this.raft.describe()}`;
   }
 
+  /** The answer of a replica whose data are damaged; where it knows who leads, it says so. */
+  #unserved(): KvError {
+    const { leaderNodeId } = this;
+    if (this.raft.role === "leader" || leaderNodeId === 0) return damagedHere();
+    return notApplied("notLeader", damagedHere().message, { leaderNodeId });
+  }
+
   #flush(): void {
     this.writes.flush();
     const allProposed = !this.writes.holding;
@@ -370,7 +394,7 @@ export class Replica {
     }
     for (const read of ready.reads) this.reads.confirmed(read.context, read.index);
     for (const context of ready.readsFailed) this.reads.failed(context);
-    for (const { to, term } of ready.snapshotsToSend) this.#host.sendSnapshot(this, to, term);
+    for (const request of ready.snapshotsToSend) this.#host.sendSnapshot(this, request);
     if (this.raft.role !== this.#role || this.raft.leaderId !== this.#leaderId) this.#roleChanged();
     for (const event of ready.events) this.#host.observed(this, event);
   }
@@ -379,7 +403,7 @@ export class Replica {
     const { persist } = ready;
     const { log } = this.#host.store;
     if (persist !== undefined) {
-      if (persist.snapshot !== undefined) this.#install(persist.snapshot.index);
+      if (persist.snapshot !== undefined) this.#install(persist, persist.snapshot);
       // The hard state goes first: a large backlog may become durable in several writes.
       if (persist.hardState !== undefined) {
         log.saveHardState(this.shardId, this.replicaId, persist.hardState);
@@ -394,8 +418,11 @@ export class Replica {
     }
   }
 
-  /** The core accepted a snapshot: one manifest edit, then the log starts anew behind it. */
-  #install(index: number): void {
+  /**
+   * The core accepted a snapshot: one manifest edit, then the log starts anew behind it, unless it
+   * was only the state that was lost.
+   */
+  #install({ keepsLog }: Persist, { index }: SnapshotMark): void {
     const staged = this.#staged;
     assert(staged !== undefined && staged.state.index === index, "no staged snapshot to install");
     this.#staged = undefined;
@@ -404,8 +431,10 @@ export class Replica {
       notApplied("unavailable", "the replica was replaced by a snapshot while it read"),
     );
     this.machine.reset(this.tree, staged.state);
-    this.#tail.reset();
-    this.#host.store.log.reset(this.shardId, this.replicaId, index, staged.state.term);
+    if (!keepsLog) {
+      this.#tail.reset();
+      this.#host.store.log.reset(this.shardId, this.replicaId, index, staged.state.term);
+    }
     this.raft.applied(index);
     this.writes.installed(index);
     this.#host.applied(this);
