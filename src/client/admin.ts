@@ -4,9 +4,14 @@ import type {
   HealthResponse,
   KeyspaceCreateResponse,
   MapResponse,
+  MemberAddRequest,
+  MemberUpdateRequest,
+  MembershipResponse,
+  ReplicaChangeRequest,
   StatusResponse,
 } from "../protocol/admin-messages.js";
 import type {
+  ClusterMap,
   KeyspaceDescriptor,
   LeaderHint,
   NodeDescriptor,
@@ -113,6 +118,46 @@ export class Admin {
     const target = { key: route.shard.range.start, interval: route.shard.range, level: 0 };
     const request = { shardId, nodeId: found.nodeId };
     await routedCall(this.#session, MOVE_LEADER_CALL, target, request);
+  }
+
+  /** Registers a node that will be started; gives what placement calls it. */
+  async addMember(request: MemberAddRequest): Promise<NodeDescriptor> {
+    const { nodes } = await this.#change(MESSAGE_TYPES.memberAdd, request);
+    const added = nodes.find((node) => node.name === request.name);
+    if (added === undefined) throw notApplied("internal", "the member is not on the map");
+    return added;
+  }
+
+  /** Lets a node leave. It is gone when the map does not name it any more. */
+  async removeMember(nodeId: number): Promise<void> {
+    await this.#change(MESSAGE_TYPES.memberRemove, { nodeId });
+  }
+
+  /** Lets a node that was added as a learner hold voting replicas. */
+  async promoteMember(nodeId: number): Promise<void> {
+    await this.#change(MESSAGE_TYPES.memberPromote, { nodeId });
+  }
+
+  async updateMember(request: MemberUpdateRequest): Promise<void> {
+    await this.#change(MESSAGE_TYPES.memberUpdate, request);
+  }
+
+  /** Begins a change of a shard's replicas: it is done when the map shows it. */
+  async changeReplica(request: ReplicaChangeRequest): Promise<ShardDescriptor> {
+    const { shards } = await this.#change(MESSAGE_TYPES.replicaChange, request);
+    const shard = shards.find((each) => each.shardId === request.shardId);
+    if (shard === undefined) throw notApplied("internal", "the shard is not on the map");
+    return shard;
+  }
+
+  async #change(type: number, request: object): Promise<ClusterMap> {
+    const { clusterMap } = await askPlacement(this.#session, {
+      type,
+      isRead: false,
+      encode: (out) => encodePlain(out, request),
+      decode: decodePlain<MembershipResponse>,
+    });
+    return clusterMap;
   }
 
   #askNode<Answer extends object>(endpoint: string, type: number): Promise<Answer> {

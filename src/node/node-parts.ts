@@ -5,6 +5,7 @@ import type { KvError } from "../protocol/errors.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Store } from "../store/store.js";
 import type { ClusterView } from "./cluster-view.js";
+import type { Heartbeats } from "./heartbeats.js";
 import type { Identity } from "./identity.js";
 import type { LeaderTransfers } from "./leader-transfers.js";
 import type { Peers } from "./peers.js";
@@ -24,6 +25,7 @@ export interface NodeParts {
   readonly sequencer: Sequencer;
   readonly revisions: RevisionClient;
   readonly transfers: LeaderTransfers;
+  readonly heartbeats: Heartbeats;
   /** Where this node holds a replica of the placement group. */
   readonly placement: PlacementService | undefined;
   /** This node's own, once it listens. */
@@ -32,5 +34,7 @@ export interface NodeParts {
   placementLeader(): number;
   /** A map has come that may be newer. */
   mapHeard(map: ClusterView["map"]): void;
+  /** The cluster does not know this node, or not any more: it must stop. */
+  refusedBy(nodeId: number, error: KvError): void;
   writeRefusal(): KvError | undefined;
 }

@@ -2,7 +2,7 @@
  * A node: opens its store, its replicas and its two listeners, and wires them. What happens in
  * which order at a start:
  *
- *   identity → store (lock, run raised) → placement replica, where this node is a founder →
+ *   identity → store (lock, run raised) → a new member asks who it is → placement replica, where this node is a founder →
  *   replicas of the map as last known → listeners → signs of life to the placement leader
  */
 import { ENTRY_SIZE_BYTES_MAX } from "../base/limits.js";
@@ -15,6 +15,7 @@ import { Store } from "../store/store.js";
 import type { OpenedStore } from "../store/store.js";
 import { checkConfig } from "./config.js";
 import type { NodeConfig } from "./config.js";
+import { joinCluster } from "./join.js";
 import { establishIdentity, foundersOf, nodeIdOf } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { NodeCore } from "./node-core.js";
@@ -40,14 +41,15 @@ export interface RunningNode {
 /** Starts a node; rejects with KvError where it cannot. */
 export async function startNode(env: Env, config: NodeConfig): Promise<RunningNode> {
   checkConfig(config);
-  const identity = establishIdentity(env.disk, config);
+  const known = establishIdentity(env.disk, config);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
   const opened = await openStore(env, config, (error) => fail(error));
   const { store } = opened;
-  const core = new NodeCore(env, config, { identity, store });
+  const identity = known ?? (await join(env, config, store));
+  const core = new NodeCore(env, config, { identity, store, refused: (error) => fail(error) });
   void failed.then(() => core.close());
   let listeners: Listener[] = [];
   try {
@@ -59,7 +61,7 @@ export async function startNode(env: Env, config: NodeConfig): Promise<RunningNo
   }
   const [client, peer] = listeners as [Listener, Listener];
   core.start(descriptorOf(config, identity, store, { client, peer }), opened);
-  knowFounders(config, core);
+  if (identity.joined !== true) knowFounders(config, core);
   const stop = async (): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.close()));
     core.close();
@@ -96,6 +98,16 @@ async function openStore(
   });
 }
 
+async function join(env: Env, config: NodeConfig, store: Store): Promise<Identity> {
+  try {
+    return await joinCluster(env, config, store.storeId);
+  } catch (error) {
+    await store.close();
+    await env.jobs.close();
+    throw error;
+  }
+}
+
 async function listen(env: Env, config: NodeConfig, core: NodeCore): Promise<Listener[]> {
   const refused = (remoteAddress: string, error: Error): void => {
     env.tracer.trace("debug", "connection refused", { remoteAddress, reason: error.message });
@@ -114,6 +126,7 @@ async function listen(env: Env, config: NodeConfig, core: NodeCore): Promise<Lis
       await listenFrames(env, config.listenPeer, {
         ...shared,
         hello: () => core.hello("control"),
+        refuse: (hello) => core.refuseNode(hello),
         established: (connection, hello) => core.acceptPeer(connection, hello),
       }),
     );
@@ -143,6 +156,8 @@ function descriptorOf(
 
 function knowFounders(config: NodeConfig, core: NodeCore): void {
   for (const founder of foundersOf(config)) {
-    core.peers.know(nodeIdOf(config.clusterToken, founder.name), founder.peerAddress);
+    const nodeId = nodeIdOf(config.clusterToken, founder.name);
+    if (core.view.map.removedNodes?.includes(nodeId) === true) continue;
+    core.peers.know(nodeId, founder.peerAddress);
   }
 }
