@@ -37,6 +37,10 @@ export class HealthBook {
     for (const report of beat.reports ?? []) this.#noteReport(report);
   }
 
+  lost(nodeId: number): void {
+    this.#seen.delete(nodeId);
+  }
+
   /** What an earlier leadership of this node had heard counts no more. */
   forget(): void {
     this.#leaders.clear();

@@ -41,20 +41,18 @@ export async function joinCluster(
   return identity;
 }
 
+/** Asks one node after the other until one answers, one refuses, or the time is up. */
 async function askAround(env: Env, config: NodeConfig, request: JoinRequest): Promise<JoinAnswer> {
   const { clock, timers } = env;
   const others = config.initialCluster.filter((node) => node.name !== config.name);
   const untilMs = clock.monotonicMs() + GIVE_UP_MS;
   let last = notApplied("unavailable", "there is nobody to ask");
-  while (clock.monotonicMs() < untilMs) {
-    for (const { peerAddress } of others) {
-      try {
-        return await ask(env, peerAddress, request);
-      } catch (error) {
-        last = KvError.from(error);
-        if (last.code === "nodeRefused") throw last;
-      }
-    }
+  for (let at = 0; clock.monotonicMs() < untilMs; at++) {
+    const address = others[at % others.length]?.peerAddress ?? "";
+    const answer = await ask(env, address, request).catch((error: unknown) => KvError.from(error));
+    if (!(answer instanceof KvError)) return answer;
+    if (answer.code === "nodeRefused") throw answer;
+    last = answer;
     await new Promise<void>((resolve) => timers.after(PAUSE_MS, resolve));
   }
   throw notApplied("unavailable", `no node of the cluster lets this one in: ${last.message}`);

@@ -224,7 +224,9 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   nodeLost(nodeId: number): void {
-    if (!this.#closed) this.host.nodeLost(nodeId);
+    if (this.#closed) return;
+    this.placement?.lost(nodeId);
+    this.host.nodeLost(nodeId);
   }
 
   nodeUp(): void {

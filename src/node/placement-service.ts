@@ -19,7 +19,13 @@ import {
   removeMember,
   updateMember,
 } from "../placement/members.js";
-import { beginStep, changeReplica, confirms, confirmTarget } from "../placement/replicas.js";
+import {
+  abandonTarget,
+  beginStep,
+  changeReplica,
+  confirms,
+  confirmTarget,
+} from "../placement/replicas.js";
 import { reservedRecord } from "../placement/records.js";
 import type { PlacementState } from "../placement/records.js";
 import { balanceLeaders } from "../placement/schedulers/balance-leader.js";
@@ -110,6 +116,11 @@ export class PlacementService {
       leaders: [...this.#health.leaders.values()],
       fit: [...this.#health.now().fit],
     };
+  }
+
+  /** The connection to a node broke: until it is heard again it is not counted on. */
+  lost(nodeId: number): void {
+    this.#health.lost(nodeId);
   }
 
   /** Something changed: acts now instead of at the next interval. */
@@ -234,10 +245,14 @@ export class PlacementService {
     const { version } = this.#map();
     for (const shard of this.#map().shards) {
       const report = this.#health.now().reports.get(shard.shardId);
-      if (report === undefined || !confirms(shard, report)) continue;
+      if (shard.target === undefined || report === undefined) continue;
       await this.#data.change((state) => confirmTarget(state, report));
     }
     if (this.#knowsEnough()) {
+      for (const { shardId, target } of this.#map().shards) {
+        if (target === undefined) continue;
+        await this.#data.change((state) => abandonTarget(state, shardId, this.#health.now()));
+      }
       for (const step of planRepairs(this.#data.state, this.#health.now(), STEPS_MAX)) {
         await this.#data.change((state) => beginStep(state, step));
       }

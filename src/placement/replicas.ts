@@ -3,7 +3,8 @@
  * voter in the same joint change), demote, remove a learner. A step is bound to the descriptor's
  * configuration epoch. It becomes the shard's target; its leader brings that about and reports; the
  * report makes the target the shard's replicas and raises the epoch. While there is a target no
- * other step is taken, so that never two changes are under way in a shard.
+ * other step is taken, so that never two changes are under way in a shard. A target that lost the
+ * quorum it needs before anything was begun is given up.
  */
 import type { ReplicaDescriptor, ReplicaRole, ShardDescriptor } from "../protocol/cluster.js";
 import type { ReplicaChangeRequest } from "../protocol/admin-messages.js";
@@ -26,6 +27,8 @@ export type ReplicaStep = {
   | { readonly kind: "promote"; readonly replicaId: number; readonly demotes: number }
   | { readonly kind: "demote"; readonly replicaId: number }
   | { readonly kind: "remove"; readonly replicaId: number }
+  /** To the replicas as they are on the map: a target that was given up was reached after all. */
+  | { readonly kind: "restore" }
 );
 
 /** The replicas after a step; `newId` is the id of one that is added. */
@@ -46,6 +49,8 @@ export function targetOf(
       return replicas.map((each) => (each.replicaId === step.replicaId ? leaving(each) : each));
     case "remove":
       return replicas.filter((replica) => replica.replicaId !== step.replicaId);
+    case "restore":
+      return replicas;
   }
 }
 
@@ -83,12 +88,41 @@ export function confirmTarget(state: PlacementState, report: ShardReport): Place
  */
 export function confirms(shard: ShardDescriptor, report: ShardReport): boolean {
   const { target } = shard;
-  if (target === undefined || report.joint) return false;
-  if (report.appliedIndex <= (shard.confirmedIndex ?? 0)) return false;
+  return target !== undefined && isNewer(shard, report) && showsReplicas(report, target);
+}
+
+/** Whether a shard's leader has other replicas than the map says and nobody asked for. */
+export function hasStrayed(shard: ShardDescriptor, report: ShardReport): boolean {
+  if (shard.target !== undefined || report.joint || !isNewer(shard, report)) return false;
+  return !showsReplicas(report, shard.replicas);
+}
+
+function isNewer(shard: ShardDescriptor, report: ShardReport): boolean {
+  return report.appliedIndex > (shard.confirmedIndex ?? 0);
+}
+
+function showsReplicas(report: ShardReport, replicas: readonly ReplicaDescriptor[]): boolean {
   return (
-    sameIds(report.voters, idsOf(target, "voter")) &&
-    sameIds(report.learners, idsOf(target, "learner"))
+    !report.joint &&
+    sameIds(report.voters, idsOf(replicas, "voter")) &&
+    sameIds(report.learners, idsOf(replicas, "learner"))
   );
+}
+
+/** Gives up a target that nothing was done for and that would leave the shard without a quorum. */
+export function abandonTarget(
+  state: PlacementState,
+  shardId: number,
+  { alive, reports }: ClusterHealth,
+): PlacementDecision {
+  const shard = shardOf(state, shardId);
+  const report = reports.get(shardId);
+  if (shard?.target === undefined || report === undefined) return NOTHING;
+  const isBegun = !showsReplicas(report, shard.replicas);
+  if (isBegun || isSafeTarget(shard, shard.target, alive)) return NOTHING;
+  const { epoch } = shard;
+  const next = { ...epoch, configuration: epoch.configuration + 1 };
+  return write(state, [shardRecord({ ...shard, epoch: next, target: undefined })]);
 }
 
 /** A change of replicas that an operator asks for: a voter is demoted first, then removed. */

@@ -126,6 +126,10 @@ export class ReplicaHost implements ReplicaContext {
     return this.#replicas.get(shardId);
   }
 
+  get heartbeatMs(): number {
+    return this.#settings.heartbeatMs;
+  }
+
   nowMs(): number {
     return this.#env.clock.monotonicMs();
   }

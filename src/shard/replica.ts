@@ -40,12 +40,13 @@ import type { RevisionSource } from "./write-path.js";
 /** Ready values taken in one turn; more work than that waits for the next. */
 const READY_MAX = 8;
 
-/** A replica that was silent for longer is not handed the leadership. */
-const HEARD_MS = 1000;
+/** A replica that missed so many heartbeats is neither handed the leadership nor counted on. */
+const MISSED_HEARTBEATS_MAX = 4;
 
 /** What a replica needs of the host of all replicas. */
 export interface ReplicaContext {
   readonly store: Store;
+  readonly heartbeatMs: number;
   nowMs(): number;
   schedule(replica: Replica): void;
   send(replica: Replica, message: Message): void;
@@ -155,10 +156,11 @@ export class Replica {
   report(): ShardReport | undefined {
     const { target, replicas } = this.descriptor;
     const { raft } = this;
-    const isNews = target !== undefined || replicas.some((each) => each.role === "learner");
-    if (!isNews || !this.leads) return undefined;
     const { appliedIndex, commitIndex, term } = raft;
-    const { voters, outgoing, learners } = raft.configurationAt(appliedIndex);
+    const configuration = raft.configurationAt(appliedIndex);
+    const { voters, outgoing, learners } = configuration;
+    const isNews = target !== undefined || learners.length > 0 || !shows(configuration, replicas);
+    if (!isNews || !this.leads) return undefined;
     // It keeps pace if it has all that was committed when the last report was made.
     const wanted = this.#reported?.term === term ? this.#reported.commitIndex : Infinity;
     this.#reported = { term, commitIndex };
@@ -481,11 +483,20 @@ export class Replica {
     const { raft, replicaId, descriptor } = this;
     const step = nextReconfiguration(raft.configuration, descriptor.target ?? [], replicaId);
     if (step.kind === "propose") {
-      raft.proposeConfiguration(step.configuration);
+      const { voters } = step.configuration;
+      // A joint configuration that nobody can leave would stop the shard.
+      const up = voters.filter((id) => id === replicaId || this.#isHeard(id, nowMs));
+      if (up.length > voters.length / 2) raft.proposeConfiguration(step.configuration);
     } else if (step.kind === "transfer") {
-      const to = mostAdvanced(raft, step.candidates, nowMs);
+      const heard = step.candidates.filter((id) => this.#isHeard(id, nowMs));
+      const to = mostAdvanced(raft, heard);
       if (to !== 0) raft.transferLeader(to, nowMs);
     }
+  }
+
+  #isHeard(id: number, nowMs: number): boolean {
+    const sinceMs = nowMs - (this.raft.progress(id)?.lastHeardMs ?? Number.NEGATIVE_INFINITY);
+    return sinceMs <= MISSED_HEARTBEATS_MAX * this.#host.heartbeatMs;
   }
 
   #trimTo(index: number): void {
@@ -514,16 +525,15 @@ export class Replica {
   }
 }
 
-/** The one with most of the log, among those that were heard of lately. */
-function mostAdvanced(raft: Raft, candidates: readonly number[], nowMs: number): number {
+/** The one with most of the log; 0 for none. */
+function mostAdvanced(raft: Raft, candidates: readonly number[]): number {
   let best = 0;
   let most = -1;
   for (const id of candidates) {
-    const progress = raft.progress(id);
-    if (progress === undefined || nowMs - progress.lastHeardMs > HEARD_MS) continue;
-    if (progress.matchIndex <= most) continue;
+    const matchIndex = raft.progress(id)?.matchIndex ?? 0;
+    if (matchIndex <= most) continue;
     best = id;
-    most = progress.matchIndex;
+    most = matchIndex;
   }
   return best;
 }

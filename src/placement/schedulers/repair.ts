@@ -2,6 +2,7 @@
  * Brings every shard to as many voters as it should have, on nodes that stay. One step a shard at a
  * time, in this order:
  *
+ *   other replicas than on the map      → bring them back in line
  *   a learner on its way out            → remove it
  *   too few voters, or one on a node that leaves:
  *     a learner that has caught up      → promote it, and demote the leaving voter with it
@@ -18,7 +19,7 @@ import { mayHoldVoters } from "../members.js";
 import { hasQuorum, isSafeTarget, votersOf, wantedReplicas } from "../quorum.js";
 import type { ClusterHealth } from "../quorum.js";
 import type { PlacementState } from "../records.js";
-import { targetOf } from "../replicas.js";
+import { hasStrayed, targetOf } from "../replicas.js";
 import type { ReplicaStep } from "../replicas.js";
 
 /** Shards that are given a replica at once: each takes a snapshot. */
@@ -43,7 +44,7 @@ export function planRepairs(
 ): readonly ReplicaStep[] {
   const shards = state.map?.shards ?? [];
   const held = replicaCounts(shards);
-  let filling = shards.filter(isFilling).length;
+  let filling = shards.filter((shard) => isFilling(shard, health)).length;
   const steps: ReplicaStep[] = [];
   for (const shard of shards) {
     if (steps.length >= stepsMax) break;
@@ -65,6 +66,8 @@ function stepFor(shard: ShardDescriptor, situation: Situation): ReplicaStep | un
   const voters = votersOf(shard.replicas);
   if (!hasQuorum(voters, health.alive)) return undefined;
   const bound = { shardId: shard.shardId, configuration: shard.epoch.configuration };
+  const report = health.reports.get(shard.shardId);
+  if (report !== undefined && hasStrayed(shard, report)) return { ...bound, kind: "restore" };
   const gone = shard.replicas.find(
     (each) => each.role === "learner" && (each.leaving === true || !stays(situation, each.nodeId)),
   );
@@ -195,9 +198,11 @@ function nodeOf({ state }: Situation, nodeId: number): NodeDescriptor | undefine
 }
 
 /** Whether a replica of the shard is being added or filled. */
-function isFilling(shard: ShardDescriptor): boolean {
+function isFilling(shard: ShardDescriptor, { reports }: ClusterHealth): boolean {
+  const caughtUp = reports.get(shard.shardId)?.caughtUp ?? [];
   return (shard.target ?? shard.replicas).some(
-    (replica) => replica.role === "learner" && replica.leaving !== true,
+    ({ role, leaving, replicaId }) =>
+      role === "learner" && leaving !== true && !caughtUp.includes(replicaId),
   );
 }
 
