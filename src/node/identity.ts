@@ -2,8 +2,9 @@
  * Who this node is: a file in its data directory, written at the first start and checked at every
  * other. A directory of another cluster or node is refused; nothing is changed in it.
  *
- * A node that is added to a cluster is given its id by placement (join.ts). The founding nodes get ids from the cluster's token and their names, so that all of them agree on
- * the placement group without having talked.
+ * A node that is added to a cluster is given its id by placement (join.ts). The founding nodes get
+ * ids from the cluster's token and their names, so that all of them agree on the placement group
+ * without having talked.
  */
 import { utf8 } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";

@@ -5,7 +5,6 @@ import type { KvError } from "../protocol/errors.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Store } from "../store/store.js";
 import type { ClusterView } from "./cluster-view.js";
-import type { Heartbeats } from "./heartbeats.js";
 import type { Identity } from "./identity.js";
 import type { LeaderTransfers } from "./leader-transfers.js";
 import type { Peers } from "./peers.js";
@@ -25,7 +24,8 @@ export interface NodeParts {
   readonly sequencer: Sequencer;
   readonly revisions: RevisionClient;
   readonly transfers: LeaderTransfers;
-  readonly heartbeats: Heartbeats;
+  /** `soon`: something changed that others should hear of, or this node of others. */
+  readonly heartbeats: { soon(): void };
   /** Where this node holds a replica of the placement group. */
   readonly placement: PlacementService | undefined;
   /** This node's own, once it listens. */

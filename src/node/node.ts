@@ -2,8 +2,9 @@
  * A node: opens its store, its replicas and its two listeners, and wires them. What happens in
  * which order at a start:
  *
- *   identity → store (lock, run raised) → a new member asks who it is → placement replica, where this node is a founder →
- *   replicas of the map as last known → listeners → signs of life to the placement leader
+ *   identity → store (lock, run raised) → a new member asks who it is → placement replica, where
+ *   this node is a founder → replicas of the map as last known → listeners → signs of life to the
+ *   placement leader
  */
 import { ENTRY_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { Env } from "../env/env.js";

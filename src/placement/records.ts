@@ -2,10 +2,10 @@
  * How the placement group keeps the cluster map: as ordinary keys of the system keyspace, with JSON
  * values, so that they can be read by eye and gain fields.
  *
- *   counters              {"shardId","keyspaceId","replicaId","memberSerial"}: the next ids; ids are
- *                         never used again
+ *   counters              {"shardId","keyspaceId","replicaId","memberSerial"}: the next ids, or
+ *                         what they are made from; ids are never used again
  *   cluster               {"clusterId","replicas"}: the replicas wanted of the placement group
- *   node/<id>             a node; the record of a removed one stays, so that its id is never given
+ *   node/<id>             a node; that of a removed one stays, so that its id is never given again
  *   keyspace/<id>         a keyspace
  *   shard/<id>            a shard; keys of its range in hexadecimal
  *   sequencer/<keyspace>  {"reservedTo"}: no revision above this was ever handed out

@@ -152,7 +152,7 @@ export class Replica {
     return target === undefined || shows(this.raft.configurationAt(this.raft.appliedIndex), target);
   }
 
-  /** What a leader tells of a change of replicas and of learners; undefined where there are none. */
+  /** What a leader tells of changes of replicas and of learners; undefined where there are none. */
   report(): ShardReport | undefined {
     const { target, replicas } = this.descriptor;
     const { raft } = this;

@@ -171,6 +171,8 @@ test("nodes crash at any point of a removal, the placement leader too: it is com
   }
   await untilOn(client, idsOf(cluster, "n2", "n3", "n4"));
   await load.check();
+  const names = (await client.admin.members()).map((node) => node.name);
+  expect(names.sort()).toEqual(["n2", "n3", "n4"]);
 }, 60_000);
 
 test("a removal that would break a quorum is refused, and so is a node that nobody added", async () => {
