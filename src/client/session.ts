@@ -96,7 +96,8 @@ export class Session {
   chooseNode(route: Route, level: number, attempt: number): number {
     const leader = route.leaderNodeId;
     if (level < READ_LEVELS.follower && leader !== 0) return leader;
-    const replicas = route.shard.replicas;
+    // A learner may have little of the data yet.
+    const replicas = route.shard.replicas.filter((one) => one.role === "voter");
     const count = replicas.length;
     if (level < READ_LEVELS.follower) {
       const preferred = replicas.findIndex((one) => one.nodeId === route.shard.preferredNodeId);

@@ -34,7 +34,7 @@ export class HealthBook {
     const { nodeId } = beat.node;
     this.#seen.set(nodeId, { atMs: this.#clock.monotonicMs(), full: beat.full });
     for (const hint of beat.leads) this.#noteLeader(hint);
-    for (const report of beat.reports ?? []) this.#noteReport(report);
+    for (const report of beat.reports) this.#noteReport(report);
   }
 
   lost(nodeId: number): void {

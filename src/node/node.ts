@@ -51,8 +51,15 @@ export async function startNode(env: Env, config: NodeConfig): Promise<RunningNo
   const { store } = opened;
   const identity = known ?? (await join(env, config, store));
   const core = new NodeCore(env, config, { identity, store, refused: (error) => fail(error) });
-  void failed.then(() => core.close());
   let listeners: Listener[] = [];
+  const stopListening = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+  };
+  // Who still came in would get an answer from a map that grows old.
+  void failed.then(() => {
+    core.close();
+    return stopListening();
+  });
   try {
     listeners = await listen(env, config, core);
   } catch (error) {
@@ -64,7 +71,7 @@ export async function startNode(env: Env, config: NodeConfig): Promise<RunningNo
   core.start(descriptorOf(config, identity, store, { client, peer }), opened);
   if (identity.joined !== true) knowFounders(config, core);
   const stop = async (): Promise<void> => {
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await stopListening();
     core.close();
     await store.close();
     await env.jobs.close();

@@ -94,7 +94,10 @@ async function heartbeat(
   request: PeerRequest,
   beat: NodeHeartbeat,
 ): Promise<object> {
-  if (beat.node?.nodeId !== request.fromNodeId || !Array.isArray(beat.leads)) {
+  if (
+    beat.node?.nodeId !== request.fromNodeId ||
+    ![beat.leads, beat.reports].every(Array.isArray)
+  ) {
     throw notApplied("malformed", "a sign of life must be of the node that sends it");
   }
   if (node.placement?.leads === true) return node.placement.heartbeat(beat);

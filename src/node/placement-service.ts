@@ -31,6 +31,7 @@ import type { PlacementState } from "../placement/records.js";
 import { balanceLeaders } from "../placement/schedulers/balance-leader.js";
 import { planRepairs } from "../placement/schedulers/repair.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
+import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
 import type { ClusterMap, KeyspaceDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { Replica } from "../shard/replica.js";
@@ -109,7 +110,7 @@ export class PlacementService {
       }
     }
     this.#health.heard(beat);
-    if (beat.reports?.some((report) => this.#isConfirmed(report.shardId)) === true) this.kick();
+    if (beat.reports.some((report) => this.#isConfirmed(report.shardId))) this.kick();
     const { map } = this.#data.state;
     return {
       map: map === undefined || map.version === beat.mapVersion ? undefined : map,
@@ -278,7 +279,7 @@ export class PlacementService {
     const { map } = this.#data.state;
     const { clusterId, founding, initialKeyspaces } = this.#host;
     if (this.#working) return;
-    if (map === undefined) {
+    if (map?.shards.some((shard) => shard.shardId === PLACEMENT_SHARD_ID) !== true) {
       this.#background(
         this.#data.change((state) => foundCluster(state, clusterId, founding)).then(() => true),
       );

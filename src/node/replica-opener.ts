@@ -68,7 +68,7 @@ export class ReplicaOpener {
     this.#timer = undefined;
     const { clock } = this.#env;
     const untilMs = clock.monotonicMs() + SLICE_MS;
-    let refused = !this.#dropLeft();
+    let refused = !this.#dropLeft(untilMs);
     this.#describe();
     for (const shard of this.#wanted()) {
       if (this.#isSettled(shard.shardId)) continue;
@@ -89,11 +89,15 @@ export class ReplicaOpener {
     this.#timer = this.#env.timers.after(delayMs, () => this.follow());
   }
 
-  /** Drops the replicas that the map does not know any more; false where the disk is full. */
-  #dropLeft(): boolean {
+  /** Drops replicas that the map does not know any more; false where the disk is full. */
+  #dropLeft(untilMs: number): boolean {
     let done = true;
     for (const [shardId, replicaId] of this.#held) {
       if (!this.#hasLeft(shardId, replicaId)) continue;
+      if (this.#env.clock.monotonicMs() > untilMs) {
+        this.#again(0);
+        return true;
+      }
       try {
         this.#parts.tombstones.add(shardId, replicaId);
         this.#parts.host.remove(shardId);
@@ -137,7 +141,9 @@ export class ReplicaOpener {
     }
     return all.filter((shard) => {
       const own = replicaOn(shard, host.nodeId);
-      return own !== undefined && !tombstones.has(shard.shardId, own.replicaId);
+      if (own === undefined || tombstones.has(shard.shardId, own.replicaId)) return false;
+      // What is left of an earlier replica here is dropped first.
+      return (this.#held.get(shard.shardId) ?? own.replicaId) === own.replicaId;
     });
   }
 

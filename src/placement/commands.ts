@@ -44,7 +44,11 @@ export function foundCluster(
     const cluster = clusterRecord(clusterId, placement.replicas.length);
     return write(state, [cluster, shardRecord(placement)]);
   }
-  if (state.map.clusterId === clusterId) return NOTHING;
+  if (state.map.clusterId === clusterId) {
+    // A cluster that was founded before its placement group had a place on the map.
+    const isKnown = state.map.shards.some((shard) => shard.shardId === placement.shardId);
+    return isKnown ? NOTHING : write(state, [shardRecord(placement)]);
+  }
   const text = `this placement group belongs to cluster ${state.map.clusterId}, not ${clusterId}`;
   return refuse(notApplied("wrongCluster", text));
 }

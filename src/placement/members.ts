@@ -57,7 +57,7 @@ export function addMember(state: PlacementState, request: MemberAddRequest): Pla
     peerAddress,
     incarnation: "",
     labels: {},
-    ...(learner ? { learner } : {}),
+    ...(learner === true ? { learner } : {}),
   };
   return write(state, [nodeRecord(node)], { memberSerial: serial + 1 });
 }
@@ -166,7 +166,7 @@ function unregistered(name: string): KvError {
 }
 
 function noMember(nodeId: number): KvError {
-  return notApplied("nodeNotFound", `member not found: ${nodeId.toString(16)}`);
+  return notApplied("nodeNotFound", `member not found: ${Number(nodeId).toString(16)}`);
 }
 
 function addressTaken(peerAddress: string): KvError {

@@ -6,7 +6,12 @@
  * other step is taken, so that never two changes are under way in a shard. A target that lost the
  * quorum it needs before anything was begun is given up.
  */
-import type { ReplicaDescriptor, ReplicaRole, ShardDescriptor } from "../protocol/cluster.js";
+import type {
+  NodeDescriptor,
+  ReplicaDescriptor,
+  ReplicaRole,
+  ShardDescriptor,
+} from "../protocol/cluster.js";
 import type { ReplicaChangeRequest } from "../protocol/admin-messages.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
@@ -157,9 +162,10 @@ function stepFor(
 ): ReplicaStep | KvError {
   const bound = { shardId: shard.shardId, configuration: shard.epoch.configuration };
   const held = shard.replicas.find((replica) => replica.nodeId === nodeId);
-  const name = state.map?.nodes.find((node) => node.nodeId === nodeId)?.name ?? String(nodeId);
+  const node = state.map?.nodes.find((each) => each.nodeId === nodeId);
+  const name = node?.name ?? String(nodeId);
   if (action === "add") {
-    const fault = additionFault(state, nodeId, name, held);
+    const fault = additionFault(nodeId, node, held);
     return fault ?? { ...bound, kind: "add", nodeId };
   }
   if (held === undefined) {
@@ -173,6 +179,10 @@ function stepFor(
   if (held.role === "voter" || held.leaving === true) {
     return notApplied("invalidArgument", "can only promote a learner");
   }
+  if (node?.learner === true) {
+    const text = `node ${name} is a learner member: promote the member first`;
+    return notApplied("invalidArgument", text);
+  }
   if (health.reports.get(shard.shardId)?.caughtUp.includes(replicaId) !== true) {
     const text = "can only promote a learner which is in sync with the leader; try again later";
     return notApplied("invalidArgument", text);
@@ -181,18 +191,16 @@ function stepFor(
 }
 
 function additionFault(
-  state: PlacementState,
   nodeId: number,
-  name: string,
+  node: NodeDescriptor | undefined,
   held: ReplicaDescriptor | undefined,
 ): KvError | undefined {
-  const node = state.map?.nodes.find((each) => each.nodeId === nodeId);
   if (node === undefined) return notApplied("nodeNotFound", `there is no node ${nodeId}`);
   if (held !== undefined) {
-    return notApplied("invalidArgument", `node ${name} holds a replica of the shard already`);
+    return notApplied("invalidArgument", `node ${node.name} holds a replica of the shard already`);
   }
   if (node.incarnation !== "" && node.state === undefined) return undefined;
-  return notApplied("invalidArgument", `node ${name} has not started yet, or is leaving`);
+  return notApplied("invalidArgument", `node ${node.name} has not started yet, or is leaving`);
 }
 
 function shardOf(state: PlacementState, shardId: number): ShardDescriptor | undefined {

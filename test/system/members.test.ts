@@ -1,4 +1,6 @@
 /** Nodes that are added, removed and replaced in a running cluster, under load and crashes. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { utf8Text } from "../../src/base/bytes.js";
 import { KvError, connect } from "../../src/client/index.js";
@@ -42,6 +44,7 @@ class Load {
   constructor(client: Client, writers = 4) {
     this.#client = client;
     this.#writers = Array.from({ length: writers }, (_, id) => this.#write(id));
+    cleanups.push(() => this.stop());
   }
 
   async stop(): Promise<void> {
@@ -113,6 +116,9 @@ test("a node is removed while it leads: all moves to another one, and it stops",
   const rest = cluster.names.filter((name) => name !== leaving);
   await untilOn(client, idsOf(cluster, ...rest));
   expect(await stopped).toMatch(/was removed from the cluster/);
+  await expect(client.admin.status(cluster.endpoint(leaving))).rejects.toMatchObject({
+    code: "unavailable",
+  });
   await eventually(async () => (await client.admin.members()).length === 3);
   await load.check();
   expect(load.failures.filter((error) => error.outcome === "notApplied")).toEqual([]);
@@ -154,6 +160,40 @@ test("a node whose disk was lost is replaced under the same name and address", a
   await eventually(() => client.put("again", "yes"));
   await load.check();
 }, 40_000);
+
+test("every founder is replaced, one after the other; a watch misses nothing", async () => {
+  const { cluster, client } = await started();
+  const watch = client.watch({ key: "w/", prefix: true });
+  await watch.started;
+  const seen: number[] = [];
+  const watching = (async (): Promise<void> => {
+    for await (const item of watch) if ("events" in item) seen.push(item.revision);
+  })();
+  const written: number[] = [];
+  for (const [i, name] of ["n4", "n5", "n6"].entries()) {
+    await add(cluster, client, name);
+    await cluster.startNode(name);
+    const { nodeId } = cluster.node(`n${i + 1}`);
+    await eventually(() => client.admin.removeMember(nodeId));
+    for (let left = 1; left > 0;) {
+      written.push((await client.put(`w/${i}`, "x")).header.revision);
+      left = (await client.admin.members()).filter((node) => node.nodeId === nodeId).length;
+    }
+    // A founder without a cached map finds the others all the same.
+    if (i === 1) await cluster.crashNode("n3");
+    if (i === 1) rmSync(join(cluster.directory, "n3", "cluster-map.json"));
+    if (i === 1) await cluster.startNode("n3");
+  }
+  await untilOn(client, idsOf(cluster, "n4", "n5", "n6"));
+  for (const name of ["n1", "n2", "n3"]) await cluster.crashNode(name);
+  for (const name of ["n4", "n5", "n6"]) await cluster.crashNode(name);
+  for (const name of ["n4", "n5", "n6"]) await cluster.startNode(name);
+  written.push((await eventually(() => client.put("w/last", "x"))).header.revision);
+  await eventually(() => expect(seen.at(-1)).toBe(written.at(-1)));
+  expect(seen).toEqual(written);
+  watch.cancel();
+  await watching;
+}, 60_000);
 
 test("nodes crash at any point of a removal, the placement leader too: it is completed", async () => {
   const { cluster, client } = await started();
