@@ -236,7 +236,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   refuseNode(hello: Hello): KvError | undefined {
     const { map } = this.view;
     if (map.removedNodes?.includes(hello.nodeId) === true) {
-      return strangerFault(map, hello.nodeId, String(hello.nodeId));
+      return strangerFault(map, hello.nodeId, hello.nodeId.toString(16));
     }
     const known = this.view.node(hello.nodeId);
     if (known === undefined || known.incarnation === "") return undefined;

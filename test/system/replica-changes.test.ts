@@ -1,5 +1,6 @@
 /** One shard's replicas, added, promoted and removed by hand while clients write. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Tracer } from "../../src/env/tracer.js";
 import { connect } from "../../src/client/index.js";
 import type { Client, ShardDescriptor } from "../../src/client/index.js";
 import { eventually } from "../support/eventually.js";
@@ -7,9 +8,15 @@ import { TestCluster } from "../support/test-cluster.js";
 
 let cluster: TestCluster;
 let client: Client;
+const events: { readonly message: string; readonly kind?: unknown }[] = [];
 
 beforeAll(async () => {
-  cluster = await TestCluster.start();
+  // So small that the log is trimmed soon, and a new replica needs a snapshot.
+  const config = { memtablesBytesMax: 16 * 1024 * 1024 };
+  const tracer = (): Tracer => ({
+    trace: (_level, message, fields) => events.push({ message, ...fields }),
+  });
+  cluster = await TestCluster.start({ config, tracer });
   client = await connect({ endpoints: cluster.endpoints });
   await eventually(() => client.put("ready", "yes"));
   await cluster.prepare("n4");
@@ -32,8 +39,11 @@ function holders(shard: ShardDescriptor, role: string): string[] {
   return held.map((each) => cluster.nameOf(each.nodeId)).sort();
 }
 
-test("a learner is filled, promoted, and takes the place of a voter that leads", async () => {
-  for (let i = 0; i < 200; i++) await client.put(`k${i}`, `v${i}`);
+test("a learner is filled by a snapshot, promoted, and replaces a voter that leads", async () => {
+  const value = new Uint8Array(128 * 1024).fill(7);
+  for (let i = 0; i < 200; i += 8) {
+    await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((j) => client.put(`k${i + j}`, value)));
+  }
   const { shardId } = await shardOf("k");
   const nodeId = cluster.node("n4").nodeId;
   await client.admin.changeReplica({ shardId, action: "add", nodeId });
@@ -49,7 +59,8 @@ test("a learner is filled, promoted, and takes the place of a voter that leads",
     expect(shard.replicas.map((each) => each.nodeId)).not.toContain(leader);
   });
   await client.put("after", "x");
-  for (let i = 0; i < 200; i++) expect((await client.get(`k${i}`)).kv).toBeDefined();
+  expect(events.map(({ kind }) => kind)).toContain("snapshotInstalled");
+  for (let i = 0; i < 200; i += 40) expect((await client.get(`k${i}`)).kv?.value).toEqual(value);
   const status = await client.admin.status(cluster.endpoint(cluster.nameOf(leader)));
   expect(status.replicas.map((each) => each.shardId)).not.toContain(shardId);
 });

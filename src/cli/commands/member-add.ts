@@ -34,7 +34,7 @@ export const memberAdd: CommandDefinition<Context> = {
 /** In the place of etcd's ETCD_… variables. */
 function settings(added: NodeDescriptor, { nodes }: ClusterMap): readonly string[] {
   const known = nodes.filter((node) => node.nodeId !== added.nodeId);
-  const cluster = [...known, added].map((node) => `${node.name}=${node.peerAddress}`);
+  const cluster = [...known, added].map((node) => `${node.name}=${node.peerAddress}`).sort();
   return [
     `FLOTILLA_NAME="${added.name}"`,
     `FLOTILLA_INITIAL_CLUSTER="${cluster.join(",")}"`,
