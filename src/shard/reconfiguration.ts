@@ -3,14 +3,18 @@
  * it is to the next thing to do. Learners are changed directly, voters by a joint configuration,
  * which the core leaves by itself. A leader that is to vote no more hands over first. Asked again
  * at any time, by any leader, it goes on from where the configuration stands.
+ *
+ * A target is a step from the replicas it was planned for. Where the configuration is neither, this
+ * node's map is too old, or a target that was given up was reached after all: nothing is done until
+ * the map has the configuration's own replicas, or wants those that it has brought back.
  */
-import type { ReplicaDescriptor, ReplicaRole } from "../protocol/cluster.js";
+import type { ReplicaDescriptor, ReplicaRole, ShardDescriptor } from "../protocol/cluster.js";
 import { enterJoint, isJoint } from "../raft/configuration.js";
 import type { Configuration, ReplicaId } from "../raft/types.js";
 
 export type ReconfigurationStep =
   | { readonly kind: "done" }
-  /** A change is under way. */
+  /** A change is under way, or the map is too old. */
   | { readonly kind: "wait" }
   /** Hand over to one of these. */
   | { readonly kind: "transfer"; readonly candidates: readonly ReplicaId[] }
@@ -18,11 +22,12 @@ export type ReconfigurationStep =
 
 export function nextReconfiguration(
   current: Configuration,
-  target: readonly ReplicaDescriptor[],
+  { replicas, target }: Pick<ShardDescriptor, "replicas" | "target">,
   selfId: ReplicaId,
 ): ReconfigurationStep {
+  if (target === undefined || shows(current, target)) return { kind: "done" };
   if (isJoint(current)) return { kind: "wait" };
-  if (shows(current, target)) return { kind: "done" };
+  if (!shows(current, replicas) && !isRestoring(replicas, target)) return { kind: "wait" };
   const voters = idsOf(target, "voter");
   const learners = idsOf(target, "learner");
   if (sameIds(voters, current.voters)) {
@@ -43,6 +48,15 @@ export function shows(
     !isJoint(configuration) &&
     sameIds(configuration.voters, idsOf(replicas, "voter")) &&
     sameIds(configuration.learners, idsOf(replicas, "learner"))
+  );
+}
+
+function isRestoring(
+  replicas: readonly ReplicaDescriptor[],
+  target: readonly ReplicaDescriptor[],
+): boolean {
+  return (["voter", "learner"] as const).every((role) =>
+    sameIds(idsOf(replicas, role), idsOf(target, role)),
   );
 }
 

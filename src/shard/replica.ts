@@ -481,7 +481,7 @@ export class Replica {
   /** A refusal passes: the next tick tries again. */
   #reconfigure(nowMs: number): void {
     const { raft, replicaId, descriptor } = this;
-    const step = nextReconfiguration(raft.configuration, descriptor.target ?? [], replicaId);
+    const step = nextReconfiguration(raft.configuration, descriptor, replicaId);
     if (step.kind === "propose") {
       const { voters } = step.configuration;
       // A joint configuration that nobody can leave would stop the shard.

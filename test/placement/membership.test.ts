@@ -171,6 +171,19 @@ describe("a report", () => {
     expect(beginStep(records.state, addStep(5, 1))).toEqual({ kind: "nothing" });
   });
 
+  test("of replicas that nobody asked for has them brought back in line", () => {
+    const records = founded(3);
+    const strayed = { ...report, learners: [], voters: [1, 2], appliedIndex: 7 };
+    const [step, ...others] = planRepairs(records.state, health([1, 2, 3], [strayed]), 9);
+    expect([step, others]).toEqual([{ ...bound(1), kind: "restore" }, []]);
+    records.run(beginStep(records.state, step!));
+    const shard = (): ShardDescriptor => records.state.map!.shards[0]!;
+    expect(shard().target).toEqual(shard().replicas);
+    records.run(confirmTarget(records.state, { ...strayed, voters: [1, 2, 3], appliedIndex: 9 }));
+    expect(shard().target).toBeUndefined();
+    expect(planRepairs(records.state, health([1, 2, 3], [strayed]), 9)).toEqual([]);
+  });
+
   test("replica ids are never used again", () => {
     const records = founded(3);
     records.run(beginStep(records.state, addStep(4, 1)));
