@@ -169,15 +169,24 @@ test("every founder is replaced, one after the other; a watch misses nothing", a
   const watching = (async (): Promise<void> => {
     for await (const item of watch) if ("events" in item) seen.push(item.revision);
   })();
+  // Where the test fails first, the client is closed under the watch.
+  watching.catch(() => undefined);
   const written: number[] = [];
+  const write = async (key: string): Promise<void> => {
+    // A node that is stopped here takes its connections along; what is unknown is not counted.
+    const put = await client.put(key, "x").catch(() => undefined);
+    if (put !== undefined) written.push(put.header.revision);
+  };
   for (const [i, name] of ["n4", "n5", "n6"].entries()) {
     await add(cluster, client, name);
     await cluster.startNode(name);
     const { nodeId } = cluster.node(`n${i + 1}`);
     await eventually(() => client.admin.removeMember(nodeId));
     for (let left = 1; left > 0;) {
-      written.push((await client.put(`w/${i}`, "x")).header.revision);
-      left = (await client.admin.members()).filter((node) => node.nodeId === nodeId).length;
+      await write(`w/${i}`);
+      left = (await eventually(() => client.admin.members())).filter(
+        (node) => node.nodeId === nodeId,
+      ).length;
     }
     // A founder without a cached map finds the others all the same.
     if (i === 1) await cluster.crashNode("n3");
@@ -190,7 +199,8 @@ test("every founder is replaced, one after the other; a watch misses nothing", a
   for (const name of ["n4", "n5", "n6"]) await cluster.startNode(name);
   written.push((await eventually(() => client.put("w/last", "x"))).header.revision);
   await eventually(() => expect(seen.at(-1)).toBe(written.at(-1)));
-  expect(seen).toEqual(written);
+  expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
+  expect(written.filter((revision) => !seen.includes(revision))).toEqual([]);
   watch.cancel();
   await watching;
 }, 60_000);
