@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../env/clock.js";
 import type { ClusterHealth, ShardReport } from "../placement/quorum.js";
-import type { LeaderHint } from "../protocol/cluster.js";
+import type { LeaderHint, NodeDescriptor } from "../protocol/cluster.js";
 import type { NodeHeartbeat } from "./placement-messages.js";
 
 /** A node silent for longer is not counted on. */
@@ -35,6 +35,11 @@ export class HealthBook {
     this.#seen.set(nodeId, { atMs: this.#clock.monotonicMs(), full: beat.full });
     for (const hint of beat.leads) this.#noteLeader(hint);
     for (const report of beat.reports) this.#noteReport(report);
+  }
+
+  /** Whether all of these nodes were heard since then, and with them what they lead. */
+  heardAll(nodes: readonly NodeDescriptor[], sinceMs: number): boolean {
+    return nodes.every((node) => (this.#seen.get(node.nodeId)?.atMs ?? -1) > sinceMs);
   }
 
   lost(nodeId: number): void {

@@ -268,10 +268,13 @@ export class PlacementService {
     return shard !== undefined && report !== undefined && confirms(shard, report);
   }
 
-  /** A new leader first hears who lives, and how changes stand. */
+  /** A new leader first hears who lives, and how changes stand: from all, or for long enough. */
   #knowsEnough(): boolean {
     const sinceMs = this.#leadsSinceMs;
-    return sinceMs !== undefined && this.#env.clock.monotonicMs() - sinceMs > ALIVE_MS;
+    if (sinceMs === undefined) return false;
+    const started = this.#map().nodes.filter((node) => node.incarnation !== "");
+    if (this.#health.heardAll(started, sinceMs)) return true;
+    return this.#env.clock.monotonicMs() - sinceMs > ALIVE_MS;
   }
 
   /** Makes the cluster, and once all founders have come its first keyspaces. */
