@@ -2,7 +2,8 @@
  * Opens a replica's durable state: what the tree holds and what the log holds are made to fit, by
  * these rules.
  *
- *   no tree                                → a new replica with the descriptor's configuration
+ *   no tree                                → a new replica with the descriptor's configuration; a
+ *                                            learner, where the shard is older than it
  *   log ends before the tree, or disagrees
  *   with it about the term at its index    → the log starts anew behind the tree
  *   otherwise                              → entries behind the tree's index are applied again
@@ -24,7 +25,7 @@ import { assert } from "../base/assert.js";
 import type { LogHealth, RecoveredShard } from "../log/log-types.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
-import type { ShardDescriptor } from "../protocol/cluster.js";
+import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { decodeConfiguration, encodeConfiguration } from "../raft/configuration-codec.js";
 import type { Configuration, HardState, LogPoint } from "../raft/types.js";
 import { Raft } from "../raft/raft.js";
@@ -72,10 +73,10 @@ export function openReplica(
   request: OpenRequest,
 ): OpenedReplica {
   const { descriptor, recovered } = request;
-  const own = descriptor.replicas.find((each) => each.nodeId === settings.nodeId);
+  const own = replicaOn(descriptor, settings.nodeId);
   assert(own !== undefined, "the descriptor names no replica on this node");
   const { store } = host;
-  const tree = store.tree(descriptor.shardId) ?? createTree(store, descriptor);
+  const tree = store.tree(descriptor.shardId) ?? createTree(store, descriptor, own);
   const log = reconcile(tree.flushed, recovered);
   if (log.trimTo > 0) store.log.trim(descriptor.shardId, log.trimTo);
   if (log.reset) store.log.reset(descriptor.shardId, own.replicaId, log.baseIndex, log.baseTerm);
@@ -99,6 +100,15 @@ export function openReplica(
     request.nowMs,
   );
   return { replicaId: own.replicaId, raft, tree };
+}
+
+/** The replica that a node holds, or is to hold. */
+export function replicaOn(
+  { replicas, target }: ShardDescriptor,
+  nodeId: number,
+): ReplicaDescriptor | undefined {
+  const isMeant = (each: ReplicaDescriptor): boolean => each.nodeId === nodeId;
+  return replicas.find(isMeant) ?? target?.find(isMeant);
 }
 
 interface FittedLog {
@@ -203,13 +213,8 @@ function termIn(recovered: RecoveredShard, index: number): number {
   return run === undefined ? -1 : run.term;
 }
 
-function createTree(store: Store, descriptor: ShardDescriptor): Tree {
-  const configuration: Configuration = {
-    voters: idsOf(descriptor, "voter"),
-    outgoing: [],
-    learners: idsOf(descriptor, "learner"),
-    learnersNext: [],
-  };
+function createTree(store: Store, descriptor: ShardDescriptor, own: ReplicaDescriptor): Tree {
+  const configuration = firstConfiguration(descriptor, own);
   return store.createTree(descriptor.shardId, descriptor.range, {
     index: 0,
     term: 0,
@@ -221,9 +226,22 @@ function createTree(store: Store, descriptor: ShardDescriptor): Tree {
   });
 }
 
-function idsOf(descriptor: ShardDescriptor, role: "voter" | "learner"): number[] {
-  const ids = descriptor.replicas.filter((each) => each.role === role);
-  return ids.map((each) => each.replicaId).sort((a, b) => a - b);
+/**
+ * The replicas that a shard is made with vote from the start. One that comes later has nothing to
+ * vote by: it learns from the log, or from a snapshot, what it is.
+ */
+function firstConfiguration(descriptor: ShardDescriptor, own: ReplicaDescriptor): Configuration {
+  const voters = descriptor.replicas
+    .filter((each) => each.role === "voter")
+    .map((each) => each.replicaId)
+    .sort((a, b) => a - b);
+  const isFounding = descriptor.epoch.configuration === 1 && voters.includes(own.replicaId);
+  return {
+    voters: isFounding ? voters : voters.filter((id) => id !== own.replicaId),
+    outgoing: [],
+    learners: isFounding ? [] : [own.replicaId],
+    learnersNext: [],
+  };
 }
 
 function raftConfig(

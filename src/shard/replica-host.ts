@@ -39,6 +39,8 @@ export interface ReplicaObserver {
   replicaDamaged(replica: Replica): void;
   /** It has back what was damaged. */
   replicaRefilled(replica: Replica): void;
+  /** It was closed because its shard has left this node. */
+  replicaRemoved(replica: Replica): void;
   roleChanged(replica: Replica): void;
   applied(replica: Replica): void;
   raftEvent(replica: Replica, event: RaftEvent): void;
@@ -141,6 +143,10 @@ export class ReplicaHost implements ReplicaContext {
     return this.#replicas.get(shardId);
   }
 
+  get heartbeatMs(): number {
+    return this.#settings.heartbeatMs;
+  }
+
   nowMs(): number {
     return this.#env.clock.monotonicMs();
   }
@@ -172,6 +178,26 @@ export class ReplicaHost implements ReplicaContext {
     this.#logged = true;
     this.schedule(replica);
     return replica;
+  }
+
+  /**
+   * The replica has left this node: everything it holds is dropped. The caller has made durable
+   * before that it may never be opened again. Throws DiskError where the disk is full.
+   */
+  remove(shardId: number): void {
+    const replica = this.#replicas.get(shardId);
+    this.#damaged.delete(shardId);
+    if (replica !== undefined) {
+      this.#replicas.delete(shardId);
+      this.snapshots.drop(shardId);
+      replica.close();
+      this.#observer.replicaRemoved(replica);
+    }
+    // The tree first: a log without a tree is known for what it is, a tree without a log is not.
+    if (this.store.tree(shardId) !== undefined) this.store.dropTree(shardId);
+    this.store.log.clean(shardId);
+    this.#logged = true;
+    this.#requestTurn();
   }
 
   schedule(replica: Replica): void {

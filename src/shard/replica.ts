@@ -14,7 +14,8 @@ import { CorruptionError } from "../log/corruption-error.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { MvccMachine } from "../mvcc/mvcc-machine.js";
-import type { ShardDescriptor } from "../protocol/cluster.js";
+import type { ShardReport } from "../placement/quorum.js";
+import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import type { ReadLevel } from "../protocol/key-value.js";
@@ -25,7 +26,9 @@ import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
 import type { Persist, RaftEvent, SnapshotMark, SnapshotRequest } from "../raft/types.js";
 import type { Store } from "../store/store.js";
+import { replicaOn } from "./open-replica.js";
 import { ReadPath } from "./read-path.js";
+import { nextReconfiguration, shows } from "./reconfiguration.js";
 import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
 import type { AnswerFacts, Responder } from "./responder.js";
 import { LogTail } from "./log-tail.js";
@@ -37,9 +40,13 @@ import type { RevisionSource } from "./write-path.js";
 /** Ready values taken in one turn; more work than that waits for the next. */
 const READY_MAX = 8;
 
+/** A replica that missed so many heartbeats is neither handed the leadership nor counted on. */
+const MISSED_HEARTBEATS_MAX = 4;
+
 /** What a replica needs of the host of all replicas. */
 export interface ReplicaContext {
   readonly store: Store;
+  readonly heartbeatMs: number;
   nowMs(): number;
   schedule(replica: Replica): void;
   send(replica: Replica, message: Message): void;
@@ -83,6 +90,7 @@ export class Replica {
   #leaderId: number;
   #staged: StagedSnapshot | undefined;
   #closed = false;
+  #reported: { readonly term: number; readonly commitIndex: number } | undefined;
 
   constructor(
     host: ReplicaContext,
@@ -129,11 +137,40 @@ export class Replica {
 
   nodeOf(replicaId: number): number {
     if (replicaId === 0) return 0;
-    return this.descriptor.replicas.find((each) => each.replicaId === replicaId)?.nodeId ?? 0;
+    const { replicas, target } = this.descriptor;
+    const isMeant = (each: ReplicaDescriptor): boolean => each.replicaId === replicaId;
+    return (replicas.find(isMeant) ?? target?.find(isMeant))?.nodeId ?? 0;
   }
 
   replicaOn(nodeId: number): number {
-    return this.descriptor.replicas.find((each) => each.nodeId === nodeId)?.replicaId ?? 0;
+    return replicaOn(this.descriptor, nodeId)?.replicaId ?? 0;
+  }
+
+  /** Whether the replicas that the map wants have been brought about; true where it wants none. */
+  get targetReached(): boolean {
+    const { target } = this.descriptor;
+    return target === undefined || shows(this.raft.configurationAt(this.raft.appliedIndex), target);
+  }
+
+  /** What a leader tells of changes of replicas and of learners; undefined where there are none. */
+  report(): ShardReport | undefined {
+    const { target, replicas } = this.descriptor;
+    const { raft } = this;
+    const { appliedIndex, commitIndex, term } = raft;
+    const configuration = raft.configurationAt(appliedIndex);
+    const { voters, outgoing, learners } = configuration;
+    const isNews = target !== undefined || learners.length > 0 || !shows(configuration, replicas);
+    if (!isNews || !this.leads) return undefined;
+    // It keeps pace if it has all that was committed when the last report was made.
+    const wanted = this.#reported?.term === term ? this.#reported.commitIndex : Infinity;
+    this.#reported = { term, commitIndex };
+    const caughtUp = learners.filter((id) => {
+      const progress = raft.progress(id);
+      return progress?.state === "replicate" && progress.matchIndex >= wanted;
+    });
+    const { shardId } = this;
+    const joint = outgoing.length > 0;
+    return { shardId, term, appliedIndex, voters, learners, joint, caughtUp };
   }
 
   epoch(): { readonly configuration: number; readonly range: number } {
@@ -185,6 +222,7 @@ export class Replica {
     this.raft.tick(nowMs);
     this.writes.expire(nowMs);
     this.reads.expire(nowMs);
+    if (this.descriptor.target !== undefined && this.leads) this.#reconfigure(nowMs);
     if (this.raft.hasReady()) this.wake();
   }
 
@@ -469,6 +507,27 @@ export class Replica {
     this.#host.roleChanged(this);
   }
 
+  /** A refusal passes: the next tick tries again. */
+  #reconfigure(nowMs: number): void {
+    const { raft, replicaId, descriptor } = this;
+    const step = nextReconfiguration(raft.configuration, descriptor, replicaId);
+    if (step.kind === "propose") {
+      const { voters } = step.configuration;
+      // A joint configuration that nobody can leave would stop the shard.
+      const up = voters.filter((id) => id === replicaId || this.#isHeard(id, nowMs));
+      if (up.length > voters.length / 2) raft.proposeConfiguration(step.configuration);
+    } else if (step.kind === "transfer") {
+      const heard = step.candidates.filter((id) => this.#isHeard(id, nowMs));
+      const to = mostAdvanced(raft, heard);
+      if (to !== 0) raft.transferLeader(to, nowMs);
+    }
+  }
+
+  #isHeard(id: number, nowMs: number): boolean {
+    const sinceMs = nowMs - (this.raft.progress(id)?.lastHeardMs ?? Number.NEGATIVE_INFINITY);
+    return sinceMs <= MISSED_HEARTBEATS_MAX * this.#host.heartbeatMs;
+  }
+
   #trimTo(index: number): void {
     if (index < this.raft.firstIndex) return;
     this.raft.compactTo(index);
@@ -493,4 +552,17 @@ export class Replica {
     this.#staged?.install.abort();
     this.#staged = undefined;
   }
+}
+
+/** The one with most of the log; 0 for none. */
+function mostAdvanced(raft: Raft, candidates: readonly number[]): number {
+  let best = 0;
+  let most = -1;
+  for (const id of candidates) {
+    const matchIndex = raft.progress(id)?.matchIndex ?? 0;
+    if (matchIndex <= most) continue;
+    best = id;
+    most = matchIndex;
+  }
+  return best;
 }

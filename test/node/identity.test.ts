@@ -10,6 +10,7 @@ import {
   foundersOf,
   nodeIdOf,
   placementDescriptor,
+  saveIdentity,
 } from "../../src/node/identity.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
@@ -69,6 +70,27 @@ describe("a data directory", () => {
     disk.setContent("/data/node.json", utf8("{"));
     disk.remove("/data/node.json.copy");
     expect(() => establishIdentity(disk, config())).toThrow(CorruptionError);
+  });
+});
+
+describe("a node that was added", () => {
+  const joining = config({ initialCluster: FOUNDERS, initialClusterState: "existing" });
+  const told = { clusterId: "abc", nodeId: 77, name: "a", joined: true };
+
+  test("has no identity before it is told one, and keeps that whatever it is started with", () => {
+    const disk = new MemoryDisk();
+    expect(establishIdentity(disk, joining)).toBeUndefined();
+    expect(disk.exists("/data/node.json")).toBe(false);
+    saveIdentity(disk, "/data", told);
+    expect(establishIdentity(disk, joining)).toEqual(told);
+    expect(establishIdentity(disk, config({ initialCluster: FOUNDERS }))).toEqual(told);
+    expect(() => establishIdentity(disk, { ...joining, name: "b" })).toThrow("belongs to node a");
+  });
+
+  test("goes on with a founder's directory, too", () => {
+    const disk = new MemoryDisk();
+    const made = establishIdentity(disk, config({ initialCluster: FOUNDERS }));
+    expect(establishIdentity(disk, joining)).toEqual(made);
   });
 });
 
