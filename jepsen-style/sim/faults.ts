@@ -28,11 +28,12 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "pause"; readonly machine: string; readonly forMs: number }
   | { readonly kind: "restart"; readonly machine: string; readonly downMs: number }
   | {
-      /** Nothing passes between those inside and the others; one way: only out. */
+      /** Nothing passes between those inside and those outside; one way: only out. */
       readonly kind: "partition";
       readonly inside: readonly string[];
+      /** The other machines; clients that are on neither side reach both. */
+      readonly outside: readonly string[];
       readonly oneWay: boolean;
-      readonly clients: boolean;
       readonly forMs: number;
     }
   | { readonly kind: "clog"; readonly roads: readonly Way[]; readonly forMs: number }
@@ -122,9 +123,8 @@ function drawFault(
     case "oneWay":
       return {
         kind: "partition",
-        inside: drawSome(prng, machines),
+        ...drawSides(prng, machines, settings.load.clients),
         oneWay: name === "oneWay",
-        clients: prng.chance(0.3),
         forMs,
       };
     case "clog":
@@ -177,6 +177,26 @@ function drawFault(
 
 function drawStyle(prng: Prng): CrashStyle {
   return pick(prng, ["mixed", "mixed", "loseAll", "keepAll"]);
+}
+
+/**
+ * Two sides. Some clients are on one side with the machines there, or else nobody would ask a leader
+ * that was cut off while others are served by its successor.
+ */
+function drawSides(
+  prng: Prng,
+  machines: readonly string[],
+  clients: number,
+): { readonly inside: readonly string[]; readonly outside: readonly string[] } {
+  const inside = [...drawSome(prng, machines)];
+  const outside = machines.filter((name) => !inside.includes(name));
+  const free = pick(prng, [0, 0.3, 1]);
+  for (let i = 1; i <= clients; i++) {
+    if (prng.chance(free)) continue;
+    if (prng.chance(0.5)) inside.push(`c${i}`);
+    else outside.push(`c${i}`);
+  }
+  return { inside, outside };
 }
 
 function drawRate(prng: Prng, max: number): number {

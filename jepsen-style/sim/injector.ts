@@ -14,7 +14,6 @@ export interface InjectorParts {
   readonly cluster: SimCluster;
   readonly network: SimNetwork;
   readonly tap: FrameTap;
-  readonly clients: readonly string[];
   readonly struck: (fault: Fault) => void;
 }
 
@@ -195,13 +194,9 @@ export class Injector {
   }
 
   #cut(fault: Extract<Fault, { kind: "partition" }>): readonly Way[] {
-    const { cluster, clients } = this.#parts;
-    const names = cluster.machines.map(({ name }) => name);
-    const outside = names.filter((name) => !fault.inside.includes(name));
-    if (fault.clients) outside.push(...clients);
     const roads: Way[] = [];
     for (const from of fault.inside) {
-      for (const to of outside) {
+      for (const to of fault.outside) {
         roads.push({ from, to });
         if (!fault.oneWay) roads.push({ from: to, to: from });
       }

@@ -131,7 +131,6 @@ class Run {
       cluster: this.#cluster,
       network: this.#network,
       tap,
-      clients: this.#clients.map(({ number }) => `c${number}`),
       struck: ({ atMs: _, ...fault }) => this.#line("fault", JSON.stringify(fault)),
     });
     world.observer = { after: (event) => this.#after(event) };
