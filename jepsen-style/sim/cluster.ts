@@ -67,13 +67,12 @@ export class SimCluster implements ProgramOwner {
   readonly #observer: ClusterObserver;
 
   constructor(
-    world: World,
     network: SimNetwork,
     settings: Settings,
     streams: { readonly disk: Prng; readonly programs: Prng },
     observer: ClusterObserver,
   ) {
-    this.world = world;
+    this.world = network.world;
     this.network = network;
     this.#settings = settings;
     this.#disks = streams.disk;
@@ -95,13 +94,12 @@ export class SimCluster implements ProgramOwner {
     if (machine.program !== undefined || machine.dead) return;
     machine.runs++;
     this.network.powerOn(machine.name);
-    const program = new SimProgram(
-      this.world,
-      { name: `${machine.name}.${machine.runs}`, machine: machine.name },
-      this.#programs.split(),
-      drawProgramSettings(this.#settings, this.#programs.split()),
-      this,
-    );
+    const program = new SimProgram(this.world, this, {
+      name: `${machine.name}.${machine.runs}`,
+      machine: machine.name,
+      prng: this.#programs.split(),
+      settings: drawProgramSettings(this.#settings, this.#programs.split()),
+    });
     machine.program = program;
     program.whenEnded(() => this.network.programEnded(program));
     this.world.after(0, "start", program, () => this.#startNode(machine, program));

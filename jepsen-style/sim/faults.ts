@@ -95,108 +95,102 @@ export function drawFaults(settings: Settings, prng: Prng): readonly Fault[] {
 
 type Drawn = Fault extends infer F ? (F extends Fault ? Omit<F, "atMs"> : never) : never;
 
+/** What every fault may draw from. */
+interface Draw {
+  readonly prng: Prng;
+  readonly machines: readonly string[];
+  readonly clients: readonly string[];
+  readonly machine: string;
+  readonly electionMs: number;
+  /** From a moment to several elections. */
+  readonly someMs: number;
+}
+
 function drawFault(
   name: FaultClass,
   settings: Settings,
   machines: readonly string[],
   prng: Prng,
 ): Drawn {
-  const machine = pick(prng, machines);
   const electionMs = settings.cluster.electionTimeoutMaxMs;
-  const downMs = logUniform(prng, 10, 6 * electionMs);
-  const forMs = logUniform(prng, 10, 6 * electionMs);
-  const way = drawWay(prng, machines);
-  switch (name) {
-    case "kill":
-      return { kind: "kill", machine, downMs };
-    case "power":
-      return { kind: "power", machine, style: drawStyle(prng), downMs };
-    case "crashAtWrite":
-      return { kind: "crashAtWrite", machine, operations: prng.between(1, 60), downMs };
-    case "killAll":
-      return { kind: "killAll", power: prng.chance(0.5), downMs };
-    case "pause":
-      return { kind: "pause", machine, forMs };
-    case "restart":
-      return { kind: "restart", machine, downMs };
-    case "partition":
-    case "oneWay":
-      return {
-        kind: "partition",
-        ...drawSides(prng, machines, settings.load.clients),
-        oneWay: name === "oneWay",
-        forMs,
-      };
-    case "clog":
-      return { kind: "clog", roads: drawWays(prng, machines), forMs };
-    case "slow":
-      return {
-        kind: "slow",
-        roads: drawWays(prng, machines),
-        factor: logUniform(prng, 2, 200),
-        forMs,
-      };
-    case "reset":
-      return { kind: "reset", way };
-    case "flap":
-      return {
-        kind: "flap",
-        way,
-        periodMs: logUniform(prng, 5, electionMs),
-        times: prng.between(2, 12),
-      };
-    case "frames":
-      return {
-        kind: "frames",
-        lose: drawRate(prng, 0.3),
-        double: drawRate(prng, 0.3),
-        delay: drawRate(prng, 0.3),
-        delayMsMax: logUniform(prng, 1, 2 * electionMs),
-        replay: drawRate(prng, 0.3),
-        forMs: 3 * forMs,
-      };
-    case "stall":
-      return { kind: "stall", machine, forMs };
-    case "diskError":
-      return {
-        kind: "diskError",
-        machine,
-        operation: pick(prng, ["write", "write", "sync", "create", "rename", "syncDirectory"]),
-        skip: prng.between(0, 20),
-      };
-    case "diskFull":
-      return { kind: "diskFull", machine, forMs };
-    case "transfer":
-      return { kind: "transfer", draw: prng.fraction() };
-    case "flush":
-      return { kind: "flush", machine };
-    case "wallClock":
-      return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
-  }
+  const machine = pick(prng, machines);
+  const someMs = logUniform(prng, 10, 6 * electionMs);
+  const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
+  return DRAWS[name]({ prng, machines, clients, machine, electionMs, someMs });
 }
 
-function drawStyle(prng: Prng): CrashStyle {
-  return pick(prng, ["mixed", "mixed", "loseAll", "keepAll"]);
-}
+const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
+  kill: ({ machine, someMs }) => ({ kind: "kill", machine, downMs: someMs }),
+  power: ({ prng, machine, someMs }) => {
+    const style = pick(prng, ["mixed", "mixed", "loseAll", "keepAll"] as const);
+    return { kind: "power", machine, style, downMs: someMs };
+  },
+  crashAtWrite: ({ prng, machine, someMs }) => {
+    return { kind: "crashAtWrite", machine, operations: prng.between(1, 60), downMs: someMs };
+  },
+  killAll: ({ prng, someMs }) => ({ kind: "killAll", power: prng.chance(0.5), downMs: someMs }),
+  pause: ({ machine, someMs }) => ({ kind: "pause", machine, forMs: someMs }),
+  restart: ({ machine, someMs }) => ({ kind: "restart", machine, downMs: someMs }),
+  partition: (draw) => drawPartition(draw, false),
+  oneWay: (draw) => drawPartition(draw, true),
+  clog: ({ prng, machines, someMs }) => {
+    return { kind: "clog", roads: drawWays(prng, machines), forMs: someMs };
+  },
+  slow: ({ prng, machines, someMs }) => {
+    const factor = logUniform(prng, 2, 200);
+    return { kind: "slow", roads: drawWays(prng, machines), factor, forMs: someMs };
+  },
+  reset: ({ prng, machines }) => ({ kind: "reset", way: drawWay(prng, machines) }),
+  flap: ({ prng, machines, electionMs }) => {
+    const periodMs = logUniform(prng, 5, electionMs);
+    return { kind: "flap", way: drawWay(prng, machines), periodMs, times: prng.between(2, 12) };
+  },
+  frames: ({ prng, electionMs, someMs }) => ({
+    kind: "frames",
+    lose: drawRate(prng, 0.3),
+    double: drawRate(prng, 0.3),
+    delay: drawRate(prng, 0.3),
+    delayMsMax: logUniform(prng, 1, 2 * electionMs),
+    replay: drawRate(prng, 0.3),
+    forMs: 3 * someMs,
+  }),
+  stall: ({ machine, someMs }) => ({ kind: "stall", machine, forMs: someMs }),
+  diskError: ({ prng, machine }) => {
+    const operation = pick(prng, DISK_OPERATIONS);
+    return { kind: "diskError", machine, operation, skip: prng.between(0, 20) };
+  },
+  diskFull: ({ machine, someMs }) => ({ kind: "diskFull", machine, forMs: someMs }),
+  transfer: ({ prng }) => ({ kind: "transfer", draw: prng.fraction() }),
+  flush: ({ machine }) => ({ kind: "flush", machine }),
+  wallClock: ({ prng, machine }) => {
+    return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
+  },
+};
+
+/** What may fail; writes of the log are most of what a disk does. */
+const DISK_OPERATIONS: readonly DiskOperation[] = [
+  "write",
+  "write",
+  "sync",
+  "create",
+  "rename",
+  "syncDirectory",
+];
 
 /**
- * Two sides. Some clients are on one side with the machines there, or else nobody would ask a leader
- * that was cut off while others are served by its successor.
+ * Some clients are on one side with the machines there: or else nobody would ask a leader that was
+ * cut off while others are served by its successor.
  */
-function drawSides(
-  prng: Prng,
-  machines: readonly string[],
-  clients: number,
-): { readonly inside: readonly string[]; readonly outside: readonly string[] } {
+function drawPartition({ prng, machines, clients, someMs }: Draw, oneWay: boolean): Drawn {
   const inside = [...drawSome(prng, machines)];
   const outside = machines.filter((name) => !inside.includes(name));
   const free = pick(prng, [0, 0.3, 1]);
-  for (let i = 1; i <= clients; i++) {
+  for (const client of clients) {
     if (prng.chance(free)) continue;
-    if (prng.chance(0.5)) inside.push(`c${i}`);
-    else outside.push(`c${i}`);
+    if (prng.chance(0.5)) inside.push(client);
+    else outside.push(client);
   }
-  return { inside, outside };
+  return { kind: "partition", inside, outside, oneWay, forMs: someMs };
 }
 
 function drawRate(prng: Prng, max: number): number {

@@ -5,8 +5,7 @@
  * must bear all of that within one run of sender and receiver. Other frames pass as they are.
  */
 import { must } from "../../src/base/assert.js";
-import { ByteReader } from "../../src/base/coding.js";
-import { readU32 } from "../../src/base/coding.js";
+import { ByteReader, readU32 } from "../../src/base/coding.js";
 import type { Prng } from "../../src/base/prng.js";
 import {
   FRAME_HEAD_BYTES,
@@ -17,9 +16,8 @@ import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import type { Message } from "../../src/raft/message.js";
 import { decodeMessage } from "../../src/raft/message-codec.js";
 import { isPeerAddress } from "./cluster.js";
-import type { Tap } from "./network.js";
 import type { SimProgram } from "./program.js";
-import type { SimSocket } from "./sim-socket.js";
+import type { DialledEnd, Tap } from "./roads.js";
 import type { World } from "./world.js";
 
 /** Probabilities, each for every Raft message. */
@@ -34,7 +32,7 @@ export interface FrameFaults {
 
 export interface MessageObserver {
   /** A node says this, on a connection to another. */
-  said(socket: SimSocket, shardId: number, message: Message): void;
+  said(socket: DialledEnd, shardId: number, message: Message): void;
 }
 
 /** A frame that may be said again on another connection of the same two runs. */
@@ -62,7 +60,7 @@ export class FrameTap implements Tap {
     this.#observer = observer;
   }
 
-  passes(socket: SimSocket, bytes: Uint8Array): Uint8Array {
+  passes(socket: DialledEnd, bytes: Uint8Array): Uint8Array {
     if (!isPeerAddress(must(socket.dialled))) return bytes;
     const out: Uint8Array[] = [];
     let changed = false;
@@ -82,14 +80,14 @@ export class FrameTap implements Tap {
     return changed ? joined(out) : bytes;
   }
 
-  #observe(socket: SimSocket, bytes: Uint8Array, from: number, end: number): void {
+  #observe(socket: DialledEnd, bytes: Uint8Array, from: number, end: number): void {
     this.#reader.open(bytes, from, end);
     const shardId = this.#reader.u32();
     this.#observer.said(socket, shardId, decodeMessage(this.#reader));
   }
 
   /** Passes a frame on as the faults have it; true where that changed anything. */
-  #strike(faults: FrameFaults, socket: SimSocket, frame: Uint8Array, out: Uint8Array[]): boolean {
+  #strike(faults: FrameFaults, socket: DialledEnd, frame: Uint8Array, out: Uint8Array[]): boolean {
     const prng = this.#prng;
     const draw = prng.fraction();
     const replayed = prng.chance(faults.replay) && this.#replay(socket, frame, out);
@@ -114,7 +112,7 @@ export class FrameTap implements Tap {
   }
 
   /** Says something old again, and keeps what is said now. */
-  #replay(socket: SimSocket, frame: Uint8Array, out: Uint8Array[]): boolean {
+  #replay(socket: DialledEnd, frame: Uint8Array, out: Uint8Array[]): boolean {
     const { program, peerProgram } = socket;
     const kept: Kept = { from: program, to: peerProgram, frame: frame.slice() };
     if (this.#kept.length < KEPT_MAX) this.#kept.push(kept);

@@ -123,13 +123,12 @@ export class SimClient implements ProgramOwner {
     this.#history = parts.history;
     this.#failed = parts.failed;
     this.#keyspaces = ["default", ...settings.cluster.keyspaces.map(({ name }) => name)];
-    this.#program = new SimProgram(
-      world,
-      { name: `c${number}`, machine: `c${number}` },
-      prng.split(),
-      drawProgramSettings(settings, prng.split()),
-      this,
-    );
+    this.#program = new SimProgram(world, this, {
+      name: `c${number}`,
+      machine: `c${number}`,
+      prng: prng.split(),
+      settings: drawProgramSettings(settings, prng.split()),
+    });
   }
 
   halted(): boolean {

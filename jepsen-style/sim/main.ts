@@ -4,7 +4,7 @@
  *   npm run sim -- --seed 7                 one seed
  *   npm run sim -- --seed 7 --trace         the same, told line by line
  *   npm run sim -- --seed 7 --minimise      fewer faults with the same failure
- *   npm run sim -- --seed 7 --only 3,9      only these of its faults, as a minimised run prints them
+ *   npm run sim -- --seed 7 --only 3,9      only these of its faults, as --minimise prints them
  *   npm run sim -- --from 1 --count 1000    a campaign; --hours H instead of --count
  *   npm run sim -- --mutant NAME …          any of these on a product with a known bug; a campaign
  *                                           ends with the first seed that fails

@@ -25,7 +25,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "follower-read-unconfirmed",
-    bug: "Raft (TiKV): a follower gets the leader's commit index although nobody confirmed the leader",
+    bug: "Raft (TiKV): a follower is told a read index by a leader that nobody confirmed",
     file: "raft/leader",
     find: `leader.remoteReads.push({ from: message.from, request: message.request });`,
     replace: `_core.outbox.send.push({ kind: "readIndexResponse", from: _core.selfId, to: message.from,

@@ -11,25 +11,9 @@ import type { Prng } from "../../src/base/prng.js";
 import type { Listener, Network, Socket } from "../../src/env/network.js";
 import type { SimProgram } from "./program.js";
 import { SimSocket } from "./sim-socket.js";
+import { machineOf } from "./roads.js";
+import type { DialledEnd, Road, Tap, Wires } from "./roads.js";
 import type { World } from "./world.js";
-
-/** One direction between two machines. */
-export interface Road {
-  readonly from: string;
-  readonly to: string;
-  blocked: boolean;
-  /** Least and mean delay of what travels; exponential beyond the least. */
-  delayMsMin: number;
-  delayMsMean: number;
-  /** What waits for the road to open, in order. */
-  readonly waiting: (() => void)[];
-}
-
-/** Who may look at, and change, what travels to another node. */
-export interface Tap {
-  /** A chunk that `from` wrote to a connection it opened to `address`; returns what travels. */
-  passes(socket: SimSocket, bytes: Uint8Array): Uint8Array;
-}
 
 interface Listening {
   readonly program: SimProgram;
@@ -41,7 +25,7 @@ export interface NetworkSettings {
   readonly delayMsMean: number;
 }
 
-export class SimNetwork {
+export class SimNetwork implements Wires {
   readonly world: World;
   tap: Tap | undefined;
   readonly #prng: Prng;
@@ -50,7 +34,8 @@ export class SimNetwork {
   readonly #roads: Map<string, Road> = new Map();
   /** Machines without power: nobody is told that their connections are gone. */
   readonly dark: Set<string> = new Set();
-  readonly sockets: Set<SimSocket> = new Set();
+  /** Open ends of connections. */
+  readonly #sockets: Set<SimSocket> = new Set();
 
   constructor(world: World, prng: Prng, settings: NetworkSettings) {
     this.world = world;
@@ -107,7 +92,7 @@ export class SimNetwork {
 
   /** Breaks the connections between two machines: both sides are told. */
   reset(one: string, other: string): void {
-    for (const socket of this.sockets) {
+    for (const socket of this.#sockets) {
       if (socket.machine === one && socket.peerMachine === other) socket.break();
     }
   }
@@ -115,7 +100,7 @@ export class SimNetwork {
   /** A machine has power again: it answers what arrives for programs of former days. */
   powerOn(machine: string): void {
     if (!this.dark.delete(machine)) return;
-    for (const socket of this.sockets) {
+    for (const socket of this.#sockets) {
       if (socket.peerMachine === machine && !socket.peerProgram.alive) socket.break();
     }
   }
@@ -125,9 +110,9 @@ export class SimNetwork {
     for (const [address, listening] of this.#listeners) {
       if (listening.program === program) this.#listeners.delete(address);
     }
-    for (const socket of this.sockets) {
+    for (const socket of this.#sockets) {
       if (socket.program !== program) continue;
-      this.sockets.delete(socket);
+      this.#sockets.delete(socket);
       if (!this.dark.has(program.machine)) socket.programEnded();
     }
   }
@@ -189,19 +174,19 @@ export class SimNetwork {
     else go();
   }
 
+  closed(end: DialledEnd): void {
+    this.#sockets.delete(end as SimSocket);
+  }
+
   /** Both ends of a connection; the listener gets its own in an event of its own. */
   #pair(program: SimProgram, listening: Listening, address: string): SimSocket {
     const near = new SimSocket(this, program, { remote: address, dialled: address });
     const remote = `${program.machine}:1`;
     const far = new SimSocket(this, listening.program, { remote, dialled: undefined });
     near.join(far);
-    this.sockets.add(near);
-    this.sockets.add(far);
+    this.#sockets.add(near);
+    this.#sockets.add(far);
     this.world.after(0, "accept", listening.program, () => listening.accept(far));
     return near;
   }
-}
-
-export function machineOf(address: string): string {
-  return address.slice(0, address.lastIndexOf(":"));
 }

@@ -163,16 +163,28 @@ function watchFault(watch: WatchObservation, known: Known): string | undefined {
     const name = `${watch.keyspace}/${key}@${revision}`;
     if (seen.has(name)) return `${name} came twice`;
     seen.set(name, value);
-    if (value === undefined) continue;
-    const writer = known.writers.get(value);
-    if (writer === undefined) return `${name} has a value that nobody wrote`;
-    if (writer.outcome === "fail") return `${name} was said not to have happened`;
+    const fault = value === undefined ? undefined : valueFault(value, known);
+    if (fault !== undefined) return `${name} ${fault}`;
   }
-  const from = watch.startRevision === 0 ? (watch.events[0]?.revision ?? 0) : 1;
+  return missingEvent(watch, seen, known);
+}
+
+function valueFault(value: string, known: Known): string | undefined {
+  const writer = known.writers.get(value);
+  if (writer === undefined) return "has a value that nobody wrote";
+  return writer.outcome === "fail" ? "was said not to have happened" : undefined;
+}
+
+function missingEvent(
+  watch: WatchObservation,
+  seen: ReadonlyMap<string, string | undefined>,
+  known: Known,
+): string | undefined {
+  const from = watch.startRevision === 0 ? (watch.events[0]?.revision ?? Infinity) : 1;
   for (const [name, changes] of known.changes) {
     if (!name.startsWith(`${watch.keyspace}/`)) continue;
     for (const { revision, value } of changes) {
-      if (revision < from || revision > watch.shownTo || from === 0) continue;
+      if (revision < from || revision > watch.shownTo) continue;
       const event = `${name}@${revision}`;
       if (!seen.has(event)) return `${event} is missing; shown up to ${watch.shownTo}`;
       if (seen.get(event) !== value) return `${event} has another value than was written`;

@@ -6,7 +6,7 @@
  * The program's clock runs at a rate of its own; the rate is what "bounded drift" speaks of. Its
  * wall clock may be anything.
  */
-import { Prng } from "../../src/base/prng.js";
+import type { Prng } from "../../src/base/prng.js";
 import type { Clock } from "../../src/env/clock.js";
 import type { Disk } from "../../src/env/disk.js";
 import type { Env } from "../../src/env/env.js";
@@ -34,6 +34,13 @@ export interface ProgramOwner {
   threw(program: SimProgram, error: unknown): void;
 }
 
+export interface ProgramStart {
+  readonly name: string;
+  readonly machine: string;
+  readonly prng: Prng;
+  readonly settings: ProgramSettings;
+}
+
 const WALL_START_MS = 1_700_000_000_000;
 /** Monotonic clocks start anywhere; programs must not compare those of two machines. */
 const CLOCK_START_MS_MAX = 1_000_000;
@@ -57,16 +64,11 @@ export class SimProgram implements Program {
   /** Told once, when the program ends. */
   readonly #endings: (() => void)[] = [];
 
-  constructor(
-    world: World,
-    at: { readonly name: string; readonly machine: string },
-    prng: Prng,
-    settings: ProgramSettings,
-    owner: ProgramOwner,
-  ) {
+  constructor(world: World, owner: ProgramOwner, start: ProgramStart) {
+    const { prng, settings } = start;
     this.world = world;
-    this.name = at.name;
-    this.machine = at.machine;
+    this.name = start.name;
+    this.machine = start.machine;
     this.#prng = prng.split();
     this.#timing = prng.split();
     this.#settings = settings;

@@ -4,23 +4,23 @@
  */
 import { must } from "../../src/base/assert.js";
 import type { Socket, SocketHandlers } from "../../src/env/network.js";
-import type { Road, SimNetwork } from "./network.js";
-import { machineOf } from "./network.js";
 import type { SimProgram } from "./program.js";
+import { machineOf } from "./roads.js";
+import type { DialledEnd, Road, Wires } from "./roads.js";
 
 /** What the system takes before a writer has to wait. */
 const WRITABLE_BYTES = 256 * 1024;
 /** Chunks of one connection that arrive at the same time keep their order by this. */
 const GAP_MS = 0.000_001;
 
-export class SimSocket implements Socket {
+export class SimSocket implements Socket, DialledEnd {
   readonly remoteAddress: string;
   readonly program: SimProgram;
   readonly machine: string;
   readonly peerMachine: string;
   /** The address that this end connected to; undefined for the end that accepted. */
   readonly dialled: string | undefined;
-  readonly #network: SimNetwork;
+  readonly #network: Wires;
   readonly #out: Road;
   #peer: SimSocket | undefined;
   #handlers: SocketHandlers | undefined;
@@ -32,7 +32,7 @@ export class SimSocket implements Socket {
   #lastArrivalMs = 0;
 
   constructor(
-    network: SimNetwork,
+    network: Wires,
     program: SimProgram,
     at: { readonly remote: string; readonly dialled: string | undefined },
   ) {
@@ -83,7 +83,7 @@ export class SimSocket implements Socket {
     this.#open = false;
     this.#network.world.after(0, "ended", this.program, () => this.#tell(undefined));
     this.#toPeer("end", (peer) => peer.#closed());
-    this.#network.sockets.delete(this);
+    this.#network.closed(this);
   }
 
   destroy(): void {
@@ -108,7 +108,7 @@ export class SimSocket implements Socket {
     for (const socket of [this, must(this.#peer)]) {
       if (!socket.#open) continue;
       socket.#open = false;
-      this.#network.sockets.delete(socket);
+      this.#network.closed(socket);
       this.#network.world.after(0.1, "reset", socket.program, () => socket.#tell(error));
     }
   }
@@ -142,7 +142,7 @@ export class SimSocket implements Socket {
   #closed(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#network.sockets.delete(this);
+    this.#network.closed(this);
     this.#tell(undefined);
   }
 

@@ -2,9 +2,10 @@
  * One run from a seed: the cluster under its faults and its load, then what has to follow when the
  * faults of a majority end and all others stay for ever.
  *
- *   form → faults strike, clients work, the ledger is compared after each event → a random majority
- *   is healed, everybody else stays as broken as he is → within a bound every key can be written and
- *   read and the replicas of the majority are equal → the history is judged
+ *   form → faults strike, clients work, the ledger is compared after each event
+ *   → a random majority is healed, everybody else is cut off or down for good
+ *   → within a bound every key can be written and read, and the replicas of the majority are equal
+ *   → the history is judged
  */
 import type { Prng } from "../../src/base/prng.js";
 import type { Tracer } from "../../src/env/tracer.js";
@@ -109,7 +110,7 @@ class Run {
       said: (socket, shardId, message) => this.#said(socket.machine, shardId, message),
     });
     this.#network.tap = tap;
-    this.#cluster = new SimCluster(world, this.#network, settings, streams, {
+    this.#cluster = new SimCluster(this.#network, settings, streams, {
       started: (machine) => {
         this.#ledger.started(machine);
         this.#line(machine.name, `started, run ${machine.runs}`);
@@ -131,7 +132,7 @@ class Run {
       cluster: this.#cluster,
       network: this.#network,
       tap,
-      struck: ({ atMs: _, ...fault }) => this.#line("fault", JSON.stringify(fault)),
+      struck: (fault) => this.#line("fault", JSON.stringify(fault)),
     });
     world.observer = { after: (event) => this.#after(event) };
   }

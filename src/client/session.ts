@@ -4,6 +4,7 @@
  * they go again.
  */
 import { KvError, notApplied } from "../protocol/errors.js";
+import type { ErrorCode } from "../protocol/errors.js";
 import { decodePlain } from "../protocol/admin-codec.js";
 import type { MapResponse } from "../protocol/admin-messages.js";
 import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
@@ -33,6 +34,8 @@ export interface ClosedListener {
 const CONNECT_TIMEOUT_MS = 1000;
 const MAP_TIMEOUT_MS = 1000;
 const FOUNDING_POLL_MS = 50;
+/** After these a node is not taken for the leader any more. */
+const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(["unavailable", "timeout", "notLeader"]);
 
 export class Session {
   readonly env: ClientEnv;
@@ -123,16 +126,15 @@ export class Session {
   /** Repairs the map by what a node said when it refused, or by its silence. */
   learn(shardId: number, nodeId: number, error: KvError): void {
     const { leaderNodeId, shards } = error.details;
+    const { code } = error;
     if (shards !== undefined) for (const shard of shards) this.#map.apply(shard);
+    if (code === "timeout") this.suspects.add(nodeId);
     const route = this.#map.route(shardId);
-    if (error.code === "timeout") this.suspects.add(nodeId);
-    const lost = error.code === "unavailable" || error.code === "timeout";
-    const leadsNot = lost || error.code === "notLeader";
-    if (leadsNot && route?.leaderNodeId === nodeId) route.leaderNodeId = 0;
-    if (error.code === "notLeader" && route !== undefined) {
+    if (route?.leaderNodeId === nodeId && LEADS_NOT.has(code)) route.leaderNodeId = 0;
+    if (code === "notLeader" && route !== undefined) {
       this.#learnLeader(route, nodeId, leaderNodeId ?? 0);
     }
-    const misrouted = error.code === "staleEpoch" || error.code === "shardNotFound";
+    const misrouted = code === "staleEpoch" || code === "shardNotFound";
     if (misrouted && (shards === undefined || shards.length === 0)) this.refreshSoon();
   }
 

@@ -35,7 +35,7 @@ export function collectReady(core: RaftCore): Ready {
     send: outbox.send,
     persist,
     sendAfterPersist: outbox.afterPersist,
-    apply: core.log.takeCommitted(),
+    apply: core.log.takeCommitted(core.config.applyBytesMax),
     reads: outbox.reads,
     readsFailed: outbox.readsFailed,
     snapshotsToSend: outbox.snapshotsToSend,

@@ -1,7 +1,7 @@
 /**
  * Who the members are, and how one set of members becomes another: by joint consensus, in which
- * both majorities decide. A change of learners alone needs no joint step. This file never looks
- * at the log; configuration-history.ts knows which configuration counts at which index.
+ * both majorities decide, or directly if no more than one voter differs. This file never looks at
+ * the log; configuration-history.ts knows which configuration counts at which index.
  */
 import type { Configuration, ReplicaId } from "./types.js";
 
@@ -59,10 +59,20 @@ export function leaveJoint(joint: Configuration): Configuration {
   };
 }
 
-/** Whether a leader may propose `next` while `current` counts. Leaving is the core's own doing. */
+/**
+ * Whether a leader may propose `next` while `current` counts: a joint step, or directly what
+ * changes at most one voter, because then every two majorities still meet. Leaving a joint
+ * configuration is the core's own doing.
+ */
 export function isPermittedChange(current: Configuration, next: Configuration): boolean {
   if (isJoint(current) || !isSound(next)) return false;
-  return sameIds(isJoint(next) ? next.outgoing : next.voters, current.voters);
+  if (isJoint(next)) return sameIds(next.outgoing, current.voters);
+  return differingCount(current.voters, next.voters) <= 1;
+}
+
+/** The voters of `next` that do not vote yet. */
+export function newVotersOf(current: Configuration, next: Configuration): ReplicaId[] {
+  return next.voters.filter((id) => !isVoter(current, id));
 }
 
 /** Voters exist, no list names anybody twice, and nobody is voter and learner at once. */
@@ -79,6 +89,12 @@ export function isSound(configuration: Configuration): boolean {
 
 function isSetOfIds(ids: readonly ReplicaId[]): boolean {
   return new Set(ids).size === ids.length && ids.every((id) => Number.isSafeInteger(id) && id > 0);
+}
+
+function differingCount(a: readonly ReplicaId[], b: readonly ReplicaId[]): number {
+  const onlyIn = (those: readonly ReplicaId[], others: readonly ReplicaId[]): number =>
+    those.filter((id) => !others.includes(id)).length;
+  return onlyIn(a, b) + onlyIn(b, a);
 }
 
 function sameIds(a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean {

@@ -61,6 +61,10 @@ export class RaftCore {
   ballot: Map<ReplicaId, boolean> | undefined = undefined;
   preVoteRound = 0;
   leaseInUse = false;
+  /** The group rests; see quiescence.ts. */
+  isQuiet = false;
+  /** Woken, and no tick has told the time since. */
+  isWaking = false;
   /** What was last handed out to be persisted. */
   handedHardState: HardState;
   #electionTimeoutMs = 0;
@@ -69,6 +73,7 @@ export class RaftCore {
 
   constructor(config: RaftConfig, restored: Restored, nowMs: number) {
     const { hardState, snapshot, runs, appliedIndex } = restored;
+    assertUsable(config);
     this.config = config;
     this.selfId = config.selfId;
     this.nowMs = nowMs;
@@ -101,6 +106,12 @@ export class RaftCore {
   /** Whether this replica has committed an entry of the term it leads. */
   get hasCommittedInTerm(): boolean {
     return this.leader !== undefined && this.log.commitIndex >= this.leader.noopIndex;
+  }
+
+  get hasReadsUnderWay(): boolean {
+    return (
+      this.readsWaiting.length > 0 || this.forwardedReads.deadlineMs < Number.POSITIVE_INFINITY
+    );
   }
 
   /** Time never goes back here, whatever the caller's batching does. */
@@ -214,4 +225,11 @@ export class RaftCore {
       configuration: this.configurations.active,
     });
   }
+}
+
+/** Settings with which a group would come to a stop. */
+function assertUsable(config: RaftConfig): void {
+  const { min, max } = config.electionTimeoutMs;
+  assert(min <= max && config.heartbeatMs < min, "elections before a heartbeat is missed");
+  assert(config.inflightBytesMax >= config.appendBytesMax, "a window smaller than a message");
 }

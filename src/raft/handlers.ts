@@ -30,6 +30,7 @@ import {
 import { handleAppendResponse, handleHeartbeatResponse, handleReadIndex } from "./leader.js";
 import type { LeaderState } from "./leader-state.js";
 import type { Message, MessageKind } from "./message.js";
+import { handleQuiesce, wake } from "./quiescence.js";
 import type { Role } from "./types.js";
 
 type MessageOf<K extends MessageKind> = Extract<Message, { readonly kind: K }>;
@@ -47,6 +48,7 @@ const FOLLOWER: Row = {
   appendResponse: noteDurable,
   heartbeat: handleHeartbeat,
   heartbeatResponse: drop,
+  quiesce: handleQuiesce,
   timeoutNow: handleTimeoutNow,
   readIndex: refuseReadIndex,
   readIndexResponse: handleReadIndexResponse,
@@ -71,6 +73,7 @@ const HANDLERS: Readonly<Record<Role, Row>> = {
     appendResponse: asLeader(handleAppendResponse),
     heartbeat: forbidden,
     heartbeatResponse: asLeader(handleHeartbeatResponse),
+    quiesce: forbidden,
     timeoutNow: forbidden,
     readIndex: asLeader(handleReadIndex),
     readIndexResponse: forbidden,
@@ -80,6 +83,7 @@ const HANDLERS: Readonly<Record<Role, Row>> = {
 
 export function stepMessage(core: RaftCore, message: Message): void {
   assert(message.to === core.selfId, "a message for somebody else");
+  if (core.isQuiet && message.kind !== "quiesce") wake(core);
   if (!passesTerm(core, message)) return;
   // The row has a handler for exactly this kind; the compiler cannot see the pairing.
   HANDLERS[core.role][message.kind](core, message as never);
@@ -127,7 +131,11 @@ function answerStale(core: RaftCore, message: Message): void {
 
 function isFromLeader(kind: MessageKind): boolean {
   return (
-    kind === "append" || kind === "heartbeat" || kind === "installSnapshot" || kind === "timeoutNow"
+    kind === "append" ||
+    kind === "heartbeat" ||
+    kind === "quiesce" ||
+    kind === "installSnapshot" ||
+    kind === "timeoutNow"
   );
 }
 

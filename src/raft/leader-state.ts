@@ -40,6 +40,8 @@ export class LeaderState {
   readonly noopIndex: number;
   readonly rounds: Rounds;
   heartbeatDueMs: number;
+  /** When there was work last, so that the group does not rest at once. */
+  workedMs: number;
   /** Some follower may have something to be sent. */
   appendsDue = true;
   /** When followers that have not heard of the newest commit are told by an append of its own. */
@@ -66,6 +68,7 @@ export class LeaderState {
     this.noopIndex = noopIndex;
     this.rounds = new Rounds(config);
     this.heartbeatDueMs = nowMs;
+    this.workedMs = nowMs;
     this.#self = new Progress(config.selfId, noopIndex, nowMs, config);
     // The leader hears itself and has promised itself; its own log counts only when durable.
     this.#self.lastHeardMs = Number.POSITIVE_INFINITY;

@@ -3,11 +3,12 @@
  * the messages of its term. Replication, rounds and transfer have files of their own.
  */
 import type { EntryRun } from "../base/entry-run.js";
-import { isPermittedChange } from "./configuration.js";
+import { isPermittedChange, newVotersOf } from "./configuration.js";
 import type { RaftCore } from "./core.js";
 import { beginRound, checkLease, checkQuorum, noteEcho, refreshLease } from "./heartbeats.js";
 import { LeaderState } from "./leader-state.js";
 import type { AppendResponse, HeartbeatResponse, ReadIndexMessage } from "./message.js";
+import { mayQuiesce, quiesce } from "./quiescence.js";
 import {
   appendAsLeader,
   appendConfiguration,
@@ -41,7 +42,9 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
-  if (core.nowMs >= leader.heartbeatDueMs && leader.peers.length > 0) beginRound(core, leader);
+  if (core.nowMs < leader.heartbeatDueMs || leader.peers.length === 0) return;
+  if (mayQuiesce(core, leader)) quiesce(core, leader);
+  else beginRound(core, leader);
 }
 
 export function leaderDeadlineMs(leader: LeaderState): number {
@@ -79,7 +82,16 @@ export function proposeConfigurationChange(
   const isPending = core.configurations.activeIndex > core.log.commitIndex;
   if (isPending || core.configuration.outgoing.length > 0) return refused("configurationPending");
   if (!isPermittedChange(core.configuration, next)) return refused("invalidConfiguration");
+  if (hasLaggards(core, leader, next)) return refused("learnerLags");
   return { kind: "accepted", firstIndex: appendConfiguration(core, leader, next), term: core.term };
+}
+
+/** A voter that still has to catch up would hold commits back, so it catches up as a learner. */
+function hasLaggards(core: RaftCore, leader: LeaderState, next: Configuration): boolean {
+  const heardSinceMs = core.nowMs - core.config.electionTimeoutMs.min;
+  return newVotersOf(core.configuration, next).some(
+    (id) => leader.progress(id)?.isCaughtUp(core.log.commitIndex, heardSinceMs) !== true,
+  );
 }
 
 export function handleAppendResponse(

@@ -30,6 +30,7 @@ const KIND_CODES = {
   readIndex: 10,
   readIndexResponse: 11,
   installSnapshot: 12,
+  quiesce: 14,
 } as const;
 
 const ENTRY_KIND_CODES = { command: 1, noop: 2, configuration: 3 } as const;
@@ -83,6 +84,11 @@ export function encodeMessage(message: Message, writer: ByteWriter): void {
       break;
     case "voteResponse":
       writeFlag(message.granted, writer);
+      break;
+    case "quiesce":
+      writer.u53(message.round);
+      writer.u53(message.index);
+      writer.u53(message.logTerm);
       break;
     case "timeoutNow":
       writer.u53(message.lastIndex);
@@ -172,6 +178,11 @@ function decodeRareBody(
     }
     case KIND_CODES.voteResponse:
       return { kind: "voteResponse", from, to, term, granted: readFlag(reader) };
+    case KIND_CODES.quiesce: {
+      const round = reader.u53();
+      const index = reader.u53();
+      return { kind: "quiesce", from, to, term, round, index, logTerm: reader.u53() };
+    }
     case KIND_CODES.timeoutNow:
       return { kind: "timeoutNow", from, to, term, lastIndex: reader.u53() };
     case KIND_CODES.readIndex:

@@ -78,6 +78,16 @@ export interface HeartbeatResponse extends Header {
   readonly promised: boolean;
 }
 
+/** Nothing is left to do: whoever holds exactly this log rests until it is woken. */
+export interface QuiesceMessage extends Header {
+  readonly kind: "quiesce";
+  /** The last round before the rest; a late message names an older one than was seen since. */
+  readonly round: number;
+  /** The leader's last entry, committed. */
+  readonly index: number;
+  readonly logTerm: number;
+}
+
 export interface TimeoutNowMessage extends Header {
   readonly kind: "timeoutNow";
   readonly lastIndex: number;
@@ -111,6 +121,7 @@ export type Message =
   | AppendResponse
   | HeartbeatMessage
   | HeartbeatResponse
+  | QuiesceMessage
   | TimeoutNowMessage
   | ReadIndexMessage
   | ReadIndexResponse

@@ -33,6 +33,8 @@ export class Progress {
   #nextIndex: number;
   #probeSent = false;
   #snapshotDeadlineMs: number = Number.POSITIVE_INFINITY;
+  /** The snapshot that was asked for stands here or later. */
+  #snapshotIndex = 0;
 
   constructor(id: ReplicaId, nextIndex: number, nowMs: number, config: RaftConfig) {
     this.id = id;
@@ -101,6 +103,12 @@ export class Progress {
     else if (this.#state === "replicate") this.appendForced = this.#matchIndex < lastIndex;
   }
 
+  /** Alive, and lacking no committed entry that is not on its way to it. */
+  isCaughtUp(commitIndex: number, heardSinceMs: number): boolean {
+    if (!this.heard || this.lastHeardMs < heardSinceMs) return false;
+    return this.#state === "replicate" && this.#nextIndex > commitIndex;
+  }
+
   becomeProbe(): void {
     this.#become("probe");
     this.#probeSent = false;
@@ -110,9 +118,24 @@ export class Progress {
     this.#become("replicate");
   }
 
-  becomeSnapshot(): void {
+  /** Its connection broke: what was in flight is taken for lost. A stream reports by itself. */
+  disconnected(): void {
+    const isAwaited = this.#snapshotDeadlineMs < Number.POSITIVE_INFINITY;
+    if (this.#state === "replicate" || (this.#state === "snapshot" && isAwaited)) {
+      this.becomeProbe();
+    }
+  }
+
+  /** Waits for a snapshot at `index` or later. */
+  becomeSnapshot(index: number): void {
     this.#become("snapshot");
+    this.#snapshotIndex = index;
     this.#snapshotDeadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** The snapshot that was waited for has been installed. */
+  get hasInstalledSnapshot(): boolean {
+    return this.#state === "snapshot" && this.#matchIndex >= this.#snapshotIndex;
   }
 
   /** Sends nothing until the replica is heard again. */

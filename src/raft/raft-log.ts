@@ -162,19 +162,13 @@ export class RaftLog {
     if (from > this.#lastIndex) return NO_RUNS;
     const found: EntryRun[] = [];
     let bytes = 0;
-    for (let i = this.#position(from); i < this.#runs.length; i++) {
+    for (let i = this.#position(from); i < this.#runs.length && bytes <= bytesMax; i++) {
       const whole = this.#runs[i]!;
       const run = from > whole.firstIndex ? sliceRun(whole, from, lastIndexOf(whole)) : whole;
-      if (bytes + run.bytes.length <= bytesMax) {
-        found.push(run);
-        bytes += run.bytes.length;
-        continue;
-      }
-      const fitting = countThatFits(run, bytesMax - bytes, found.length === 0);
-      if (fitting > 0) found.push(sliceRun(run, run.firstIndex, run.firstIndex + fitting - 1));
-      break;
+      found.push(run);
+      bytes += run.bytes.length;
     }
-    return found;
+    return upToBytes(found, bytesMax);
   }
 
   takeUnhanded(): readonly EntryRun[] {
@@ -183,10 +177,14 @@ export class RaftLog {
     return runs;
   }
 
-  /** Committed entries that are durable here and were not handed out to be applied. */
-  takeCommitted(): readonly EntryRun[] {
-    const runs = this.#between(this.#applyingIndex + 1, this.#applicableIndex);
-    this.#applyingIndex = Math.max(this.#applyingIndex, this.#applicableIndex);
+  /**
+   * Committed entries that are durable here and were not handed out to be applied: at least one,
+   * and otherwise no more than `bytesMax`.
+   */
+  takeCommitted(bytesMax: number): readonly EntryRun[] {
+    const runs = upToBytes(this.#between(this.#applyingIndex + 1, this.#applicableIndex), bytesMax);
+    const last = runs.at(-1);
+    if (last !== undefined) this.#applyingIndex = lastIndexOf(last);
     return runs;
   }
 
@@ -283,6 +281,22 @@ export class RaftLog {
     assert(index >= run.firstIndex && index <= lastIndexOf(run), "an index outside the log");
     return low;
   }
+}
+
+/** The beginning of `runs` that fits into `bytesMax`, at least one entry. */
+function upToBytes(runs: readonly EntryRun[], bytesMax: number): readonly EntryRun[] {
+  let bytes = 0;
+  for (let i = 0; i < runs.length; i++) {
+    const run = runs[i]!;
+    bytes += run.bytes.length;
+    if (bytes <= bytesMax) continue;
+    const fitting = countThatFits(run, bytesMax - (bytes - run.bytes.length), i === 0);
+    const whole = runs.slice(0, i);
+    return fitting === 0
+      ? whole
+      : [...whole, sliceRun(run, run.firstIndex, run.firstIndex + fitting - 1)];
+  }
+  return runs;
 }
 
 /** How many entries of `run` fit into `room` bytes; the first one always does if it must. */

@@ -16,6 +16,7 @@ import {
 } from "./leader.js";
 import type { Message } from "./message.js";
 import type { ProgressState } from "./progress.js";
+import { finishWaking, wake, wakeUntimed } from "./quiescence.js";
 import type { Ready } from "./ready.js";
 import { startTransfer } from "./transfer.js";
 import type {
@@ -56,6 +57,8 @@ export class Raft {
   tick(nowMs: number): void {
     const core = this.#core;
     core.setNow(nowMs);
+    if (core.isQuiet) return;
+    finishWaking(core);
     if (core.leader !== undefined) {
       tickLeader(core, core.leader);
       return;
@@ -67,6 +70,8 @@ export class Raft {
   /** When tick() has something to do at the earliest. */
   nextDeadlineMs(): number {
     const core = this.#core;
+    if (core.isQuiet) return Number.POSITIVE_INFINITY;
+    if (core.isWaking) return core.nowMs;
     if (core.leader !== undefined) return leaderDeadlineMs(core.leader);
     return Math.min(core.electionDeadlineMs, core.forwardedReads.deadlineMs);
   }
@@ -84,6 +89,7 @@ export class Raft {
     const core = this.#core;
     if (core.leader === undefined) return { kind: "notLeader", leaderId: core.leaderId };
     if (term !== core.term) return { kind: "refused", reason: "termChanged" };
+    wakeUntimed(core);
     return proposeCommands(core, core.leader, bytes, count);
   }
 
@@ -91,11 +97,13 @@ export class Raft {
   proposeConfiguration(next: Configuration): ProposeResult {
     const core = this.#core;
     if (core.leader === undefined) return { kind: "notLeader", leaderId: core.leaderId };
+    wakeUntimed(core);
     return proposeConfigurationChange(core, core.leader, next);
   }
 
   /** Asks for an index at which a read that arrived before this call is linearizable. */
   readIndex(context: number): void {
+    wakeUntimed(this.#core);
     this.#core.readsWaiting.push(context);
   }
 
@@ -109,31 +117,58 @@ export class Raft {
   useLease(on: boolean): void {
     if (this.#core.leaseInUse === on) return;
     this.#core.leaseInUse = on;
-    if (on && this.#core.leader !== undefined) this.#core.leader.roundDue = true;
+    if (!on || this.#core.leader === undefined) return;
+    wakeUntimed(this.#core);
+    this.#core.leader.roundDue = true;
   }
 
   transferLeader(to: ReplicaId, nowMs: number): TransferRefusal | undefined {
     const core = this.#core;
     core.setNow(nowMs);
-    return core.leader === undefined ? "notLeader" : startTransfer(core, core.leader, to);
+    if (core.leader === undefined) return "notLeader";
+    wake(core);
+    return startTransfer(core, core.leader, to);
   }
 
   /** Starts a pre-vote now, or when promises in force have lapsed. */
   campaign(nowMs: number): void {
     this.#core.setNow(nowMs);
+    wake(this.#core);
     if (this.#core.leader === undefined) campaign(this.#core);
   }
 
   /** The leader's node is gone: that it was heard lately is no reason to refuse votes any more. */
   leaderLost(nowMs: number): void {
     this.#core.setNow(nowMs);
+    wake(this.#core);
     this.#core.leaderHeardMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Knows no leader of this term any more, until one speaks: sends nobody there, hears anybody. */
+  forgetLeader(nowMs: number): void {
+    const core = this.#core;
+    core.setNow(nowMs);
+    wake(core);
+    if (core.role === "follower" && core.leaderId !== 0) core.becomeFollower(core.term, 0);
+  }
+
+  /** Ends a rest of the group, for a reason that only the caller knows. */
+  wake(nowMs: number): void {
+    this.#core.setNow(nowMs);
+    wake(this.#core);
+  }
+
+  /** The group rests: no tick is needed before something wakes it. */
+  get quiesced(): boolean {
+    return this.#core.isQuiet;
   }
 
   /** What was in flight to a replica is probably lost. */
   peerUnreachable(id: ReplicaId): void {
     const progress = this.#core.leader?.progress(id);
-    if (progress?.state === "replicate") progress.becomeProbe();
+    if (progress === undefined) return;
+    wakeUntimed(this.#core);
+    progress.disconnected();
   }
 
   /** The stream of a snapshot to a replica has ended. */

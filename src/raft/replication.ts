@@ -101,7 +101,7 @@ function requestSnapshot(core: RaftCore, progress: Progress): void {
     progress.pauseProbe();
     return;
   }
-  progress.becomeSnapshot();
+  progress.becomeSnapshot(core.log.baseIndex);
   core.outbox.snapshotsToSend.push({
     to: progress.id,
     term: core.term,
@@ -167,11 +167,10 @@ export function noteAcknowledged(
   const term = core.log.termAt(index);
   assert(term === undefined || term === logTerm, "an acknowledged entry of another term");
   const isNews = progress.acknowledged(index);
+  const resumes = progress.state === "probe" || progress.hasInstalledSnapshot;
   // From a snapshot on, the log goes on if it still has the entry after it.
-  const resumes =
-    progress.state === "probe" ||
-    (progress.state === "snapshot" && progress.matchIndex >= core.log.baseIndex);
-  if (resumes) progress.becomeReplicate();
+  if (resumes && progress.matchIndex >= core.log.baseIndex) progress.becomeReplicate();
+  else if (resumes) progress.becomeProbe();
   if (!isNews && !resumes) return;
   leader.appendsDue = true;
   if (isNews) advanceCommit(core, leader);

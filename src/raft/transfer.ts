@@ -56,12 +56,10 @@ export function continueTransfer(core: RaftCore, leader: LeaderState): void {
   });
 }
 
-/** Gives a transfer up that took too long, or whose target votes no more. */
+/** Gives a transfer up that took too long. Its target still votes: nothing changes meanwhile. */
 export function checkTransfer(core: RaftCore, leader: LeaderState): void {
   const { transfer } = leader;
-  if (transfer === undefined) return;
-  const isPossible = core.configuration.voters.includes(transfer.to);
-  if (isPossible && core.nowMs < transfer.deadlineMs) return;
+  if (transfer === undefined || core.nowMs < transfer.deadlineMs) return;
   leader.transfer = undefined;
   // Promises count from the next round on; those asked for meanwhile were not.
   voidLease(core, leader);

@@ -55,6 +55,8 @@ export interface RaftConfig {
   /** Entries in one append message; a single larger entry still goes alone. */
   readonly appendBytesMax: number;
   readonly uncommittedBytesMax: number;
+  /** Committed entries in one Ready; a single larger entry still comes alone. */
+  readonly applyBytesMax: number;
   /**
    * A new commit index waits this long for an append to travel with before it is sent alone: under
    * load there is always one, and half of all messages are spared. 0: never waits.
@@ -62,6 +64,8 @@ export interface RaftConfig {
   readonly commitNoticeMs: number;
   /** Rank among the voters: 0 campaigns first, each further rank waits 20 ms longer. */
   readonly electionPriority: number;
+  /** A leader without work for this long lets its group rest; 0: never. See quiescence.ts. */
+  readonly quiesceAfterMs: number;
   /** Uniform in [0, 1); the only source of chance. */
   readonly random: () => number;
   /** Before this time no vote is given: an earlier run may have promised one away. 0: no wait. */
@@ -121,6 +125,7 @@ export type RaftEvent =
       readonly to: ReplicaId;
       readonly phase: "started" | "timeoutNow" | "aborted";
     }
+  | { readonly kind: "quiescence"; readonly term: number; readonly quiet: boolean }
   | {
       readonly kind: "configuration";
       readonly index: number;
@@ -134,6 +139,7 @@ export type ProposeRefusal =
   | "uncommittedLimit"
   | "configurationPending"
   | "noCommitInTerm"
+  | "learnerLags"
   | "invalidConfiguration";
 
 export type ProposeResult =

@@ -50,6 +50,8 @@ export interface OpenedReplica {
 
 /** About the time from a commit to the next append of clients that were just answered. */
 const COMMIT_NOTICE_MS = 2;
+/** What a replica that catches up applies before others get their turn. */
+const APPLY_SIZE_BYTES = 1024 * 1024;
 /** The revision of a keyspace in which nothing was written yet, as in etcd. */
 const FIRST_REVISION = 1;
 
@@ -186,8 +188,10 @@ function raftConfig(
     inflightBytesMax: 8 * 1024 * 1024,
     appendBytesMax: 1024 * 1024,
     uncommittedBytesMax: 64 * 1024 * 1024,
+    applyBytesMax: APPLY_SIZE_BYTES,
     commitNoticeMs: COMMIT_NOTICE_MS,
     electionPriority: 0,
+    quiesceAfterMs: 0,
     random: request.random,
     voteHoldUntilMs: promised ? request.nowMs + settings.leaseMs : 0,
   };

@@ -13,6 +13,7 @@ import type { ShardDescriptor } from "../protocol/cluster.js";
 import type { Message } from "../raft/message.js";
 import type { RaftEvent } from "../raft/types.js";
 import type { Store } from "../store/store.js";
+import type { TreeCheckpoint } from "../store/tree-checkpoint.js";
 import { openReplica } from "./open-replica.js";
 import type { ReplicaSettings } from "./open-replica.js";
 import { Replica } from "./replica.js";
@@ -20,6 +21,7 @@ import type { ReplicaContext } from "./replica.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { sendSnapshot } from "./snapshot-sender.js";
 import type { BulkTransport, SnapshotTarget } from "./snapshot-sender.js";
+import { UnfinishedSnapshots } from "./unfinished-snapshots.js";
 import type { RevisionSource } from "./write-path.js";
 
 /** Messages to other nodes. */
@@ -50,6 +52,8 @@ interface Persisting {
 const SNAPSHOT_RETRY_MS = 500;
 /** A snapshot that was taken in whole is installed and acknowledged within this time. */
 const SNAPSHOT_INSTALL_MS = 10_000;
+/** How long a snapshot whose sending broke off waits for the next try. */
+const SNAPSHOT_KEEP_MS = 30_000;
 /** How often logs are looked at: followers catch up, and are given up, without any flush. */
 const TRIM_INTERVAL_MS = 1000;
 
@@ -65,6 +69,7 @@ export class ReplicaHost implements ReplicaContext {
   /** Shards whose replica stays closed while this node runs, and why. */
   readonly #damaged: Map<number, string> = new Map();
   readonly #sending: Set<string> = new Set();
+  readonly #unfinished: UnfinishedSnapshots<TreeCheckpoint>;
   readonly #runTurn = (): void => this.#turn();
   #work: Replica[] = [];
   #persisting: Persisting[] = [];
@@ -91,6 +96,7 @@ export class ReplicaHost implements ReplicaContext {
     this.#settings = settings;
     this.#transport = parts.transport;
     this.#observer = parts.observer;
+    this.#unfinished = new UnfinishedSnapshots(env.timers, SNAPSHOT_KEEP_MS);
     this.snapshots = new SnapshotReceiver(store, (shardId) => this.#replicas.get(shardId));
     store.observe({
       flushed: (shardId) => this.#treeFlushed(shardId),
@@ -190,12 +196,17 @@ export class ReplicaHost implements ReplicaContext {
     this.#observer.raftEvent(replica, event);
   }
 
-  /** The connection to a node broke: its shards look for other leaders at once. */
+  /**
+   * The connection to a node broke: its shards look for other leaders at once, and leaders take for
+   * lost what they have sent it.
+   */
   nodeLost(nodeId: number): void {
     const nowMs = this.nowMs();
     for (const replica of this.#replicas.values()) {
       const lost = replica.replicaOn(nodeId);
-      if (lost === 0 || replica.raft.leaderId !== lost) continue;
+      if (lost === 0) continue;
+      replica.raft.peerUnreachable(lost);
+      if (replica.raft.leaderId !== lost) continue;
       replica.raft.leaderLost(nowMs);
       this.#campaignByRank(replica, lost);
     }
@@ -248,23 +259,30 @@ export class ReplicaHost implements ReplicaContext {
     this.#timer?.cancel();
     this.#deadlineTimer?.cancel();
     this.snapshots.close();
+    this.#unfinished.close();
     for (const replica of this.#replicas.values()) replica.close();
     this.#observer.turnEnded();
   }
 
   /** Streams a snapshot; the log behind it is kept until its receiver has installed it. */
   async #stream(replica: Replica, target: SnapshotTarget): Promise<void> {
-    const checkpoint = await this.store.checkpointTree(target.shardId);
+    const { shardId, toReplica } = target;
+    const name = `${shardId}/${toReplica}`;
+    const checkpoint =
+      this.#unfinished.take(name, replica.raft.firstIndex - 1) ??
+      (await this.store.checkpointTree(shardId));
     const { index } = checkpoint.state;
-    let heldUntilMs = 0;
-    replica.holdLog(target.toReplica, index, Number.POSITIVE_INFINITY);
+    replica.holdLog(toReplica, index, Number.POSITIVE_INFINITY);
     try {
       await sendSnapshot(checkpoint, this.#transport, target, ++this.#transfers);
-      heldUntilMs = this.nowMs() + SNAPSHOT_INSTALL_MS;
-    } finally {
-      replica.holdLog(target.toReplica, index, heldUntilMs);
-      checkpoint.release();
+    } catch (error) {
+      // The next try goes on with what the receiver has.
+      replica.holdLog(toReplica, index, this.nowMs() + SNAPSHOT_KEEP_MS);
+      this.#unfinished.keep(name, checkpoint);
+      throw error;
     }
+    replica.holdLog(toReplica, index, this.nowMs() + SNAPSHOT_INSTALL_MS);
+    checkpoint.release();
   }
 
   /** Followers take turns by their place among the replicas, so that votes do not split. */

@@ -1,6 +1,7 @@
 /**
  * What passes between two nodes when a lagging replica is given a Raft snapshot: a begin that
- * describes the files, chunks, and an end that installs. The answer to each is a plain object.
+ * describes the files, chunks, and an end that installs. The answer to each is a plain object. A
+ * try that broke off is gone on with: the answer to the next begin says what is there already.
  *
  *   chunk = u32 shardId | u32 transfer | u32 fileIndex | u53 offset | u32 crc | bytes
  */
@@ -28,6 +29,22 @@ export interface SnapshotEnd {
   readonly transfer: number;
 }
 
+/** Whether two tries send the same bytes: files never change, and their numbers are used once. */
+export function isSameSnapshot(a: SnapshotBegin, b: SnapshotBegin): boolean {
+  return (
+    a.fromReplica === b.fromReplica &&
+    a.toReplica === b.toReplica &&
+    a.state.index === b.state.index &&
+    a.state.term === b.state.term &&
+    a.files.length === b.files.length &&
+    a.files.every(({ file }, i) => isSameFile(file, b.files[i]!.file))
+  );
+}
+
+function isSameFile(a: CheckpointFile["file"], b: CheckpointFile["file"]): boolean {
+  return a.fileNumber === b.fileNumber && a.sizeBytes === b.sizeBytes && a.checksum === b.checksum;
+}
+
 /** A snapshot that lies whole on this disk and is not yet the tree. */
 export interface StagedSnapshot {
   readonly message: Message;
@@ -39,6 +56,8 @@ export interface StagedSnapshot {
 /** `refused` says why the receiver does not want it. */
 export interface SnapshotAnswer {
   readonly refused?: string | undefined;
+  /** To a begin: how many bytes of each file an earlier try has brought, from its beginning on. */
+  readonly received?: readonly number[] | undefined;
 }
 
 export interface SnapshotChunk {

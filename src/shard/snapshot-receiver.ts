@@ -4,22 +4,25 @@
  * and index, whether it still wants it. What the disk does not take is refused, with the reason,
  * and what came of it is removed; the sender tries again later.
  */
+import type { KeyRange } from "../base/key-range.js";
 import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { Message } from "../raft/message.js";
 import type { TreeInstall } from "../store/tree-install.js";
 import type { Store } from "../store/store.js";
 import type { Replica } from "./replica.js";
-import { configurationOf } from "./snapshot-sender.js";
+import { isSameSnapshot } from "./snapshot-messages.js";
 import type {
   SnapshotAnswer,
   SnapshotBegin,
   SnapshotChunk,
   SnapshotEnd,
 } from "./snapshot-messages.js";
+import { configurationOf } from "./snapshot-sender.js";
 
 interface Transfer {
   readonly begin: SnapshotBegin;
+  readonly range: KeyRange;
   readonly install: TreeInstall;
 }
 
@@ -40,9 +43,15 @@ export class SnapshotReceiver {
     if (replica === undefined) return { refused: "this node has no replica of the shard" };
     if (replica.replicaId !== begin.toReplica) return { refused: "meant for another replica" };
     if (begin.term < replica.raft.term) return { refused: "from an older term" };
-    this.#transfers.get(begin.shardId)?.install.abort();
-    const install = this.#store.beginInstall(begin.shardId, replica.tree.range);
-    this.#transfers.set(begin.shardId, { begin, install });
+    const { range } = replica.tree;
+    const earlier = this.#transfers.get(begin.shardId);
+    if (earlier?.range === range && isSameSnapshot(earlier.begin, begin)) {
+      this.#transfers.set(begin.shardId, { ...earlier, begin });
+      return { received: begin.files.map((_, index) => earlier.install.receivedBytes(index)) };
+    }
+    earlier?.install.abort();
+    const install = this.#store.beginInstall(begin.shardId, range);
+    this.#transfers.set(begin.shardId, { begin, range, install });
     return OK;
   }
 

@@ -1,7 +1,7 @@
 /**
  * Streams a tree to a replica that lags behind the log: its files as they are, in chunks, over the
  * connection for bulk data, so that no heartbeat waits behind them. One transfer a shard and target
- * at a time; the core asks again after a failure.
+ * at a time; the core asks again after a failure, and the next try leaves out what has arrived.
  */
 import { SNAPSHOT_CHUNK_SIZE_BYTES } from "../base/limits.js";
 import type { ByteWriter } from "../base/coding.js";
@@ -46,8 +46,8 @@ export async function sendSnapshot(
   const { shardId, nodeId, fromReplica, toReplica, term } = target;
   const { state, files } = source;
   const begin = { shardId, transfer, fromReplica, toReplica, term, state, files };
-  accepted(await bulk.snapshotBegin(nodeId, begin));
-  const places = placesOf(files);
+  const { received } = accepted(await bulk.snapshotBegin(nodeId, begin));
+  const places = placesOf(files, received);
   const send = async (): Promise<void> => {
     // Leaving the loop by an error ends the generator, so that all others end with it.
     for (const { fileIndex, offset } of places) {
@@ -60,10 +60,17 @@ export async function sendSnapshot(
   accepted(await bulk.snapshotEnd(nodeId, { shardId, transfer }));
 }
 
-/** Where the chunks of all files begin. */
-function* placesOf(files: SnapshotSource["files"]): Generator<ChunkPlace> {
+/** Where the chunks of all files begin, but for those that an earlier try has brought. */
+function* placesOf(
+  files: SnapshotSource["files"],
+  received: readonly number[] | undefined,
+): Generator<ChunkPlace> {
   for (const [fileIndex, { file }] of files.entries()) {
-    for (let offset = 0; offset < file.sizeBytes; offset += SNAPSHOT_CHUNK_SIZE_BYTES) {
+    for (
+      let offset = received?.[fileIndex] ?? 0;
+      offset < file.sizeBytes;
+      offset += SNAPSHOT_CHUNK_SIZE_BYTES
+    ) {
       yield { fileIndex, offset };
     }
   }
@@ -76,6 +83,7 @@ export function configurationOf(state: {
   return decodeConfiguration(state.configuration);
 }
 
-function accepted(answer: SnapshotAnswer): void {
+function accepted(answer: SnapshotAnswer): SnapshotAnswer {
   if (answer.refused !== undefined) throw new Error(`snapshot refused: ${answer.refused}`);
+  return answer;
 }

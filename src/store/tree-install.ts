@@ -60,6 +60,11 @@ export class TreeInstall {
     staged.unsyncedBytes = 0;
   }
 
+  /** How much of a file has come, from its beginning on, without a gap. */
+  receivedBytes(fileIndex: number): number {
+    return Math.max(0, this.#staged.get(fileIndex)?.orderedBytes ?? 0);
+  }
+
   /**
    * Checks the files and syncs them: whatever can go wrong with them goes wrong here. Throws
    * CorruptionError where a file is not what its description says, DiskError where the disk does

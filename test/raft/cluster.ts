@@ -34,6 +34,8 @@ export interface Disk {
 export interface Envelope {
   readonly message: Message;
   readonly bytes: Uint8Array;
+  /** The run of the sender. */
+  readonly run: number;
 }
 
 interface PendingPersist {
@@ -45,7 +47,7 @@ export type ClusterOptions = Partial<Omit<RaftConfig, "selfId" | "random">> & {
   readonly seed?: number;
 };
 
-const DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
+export const RAFT_DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
   electionTimeoutMs: { min: 400, max: 800 },
   heartbeatMs: 50,
   leaseMs: 150,
@@ -56,8 +58,10 @@ const DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
   inflightBytesMax: 8 * 1024 * 1024,
   appendBytesMax: 1024 * 1024,
   uncommittedBytesMax: 64 * 1024 * 1024,
+  applyBytesMax: 1024 * 1024,
   commitNoticeMs: 0,
   electionPriority: 0,
+  quiesceAfterMs: 0,
   voteHoldUntilMs: 0,
 };
 
@@ -77,6 +81,11 @@ export class Replica {
   raft: Raft | undefined;
   /** Its clock = rate × true time. */
   clockRate = 1;
+  electionPriority = 0;
+  /** Undefined: as the cluster's. */
+  preVote: boolean | undefined = undefined;
+  /** How often it was started. */
+  run = 0;
   #promisedUntilMs = 0;
 
   constructor(id: ReplicaId, disk: Disk) {
@@ -161,9 +170,11 @@ export class Cluster {
     const prng = this.#prng.split();
     const { disk } = replica;
     const config: RaftConfig = {
-      ...DEFAULTS,
+      ...RAFT_DEFAULTS,
       ...this.#options,
       selfId: id,
+      electionPriority: replica.electionPriority,
+      ...(replica.preVote === undefined ? {} : { preVote: replica.preVote }),
       random: () => prng.fraction(),
       voteHoldUntilMs: replica.promisedUntilMs,
     };
@@ -172,6 +183,7 @@ export class Cluster {
     );
     const { hardState, base: snapshot } = disk;
     const restored = { hardState, snapshot, runs, appliedIndex: snapshot.index };
+    replica.run++;
     replica.raft = new Raft(config, restored, this.clockOf(id));
     this.ledger.noteStart(id);
   }
@@ -235,22 +247,41 @@ export class Cluster {
     for (const { from, to, term, index } of wanted) {
       const { raft } = this.get(from);
       if (raft === undefined) continue;
-      const mark = {
-        index: raft.appliedIndex,
-        term: must(raft.termAt(raft.appliedIndex)),
-        configuration: raft.configurationAt(raft.appliedIndex),
-      };
-      assert(mark.index >= index, "a snapshot older than the log");
-      this.#post({ kind: "installSnapshot", from, to, term, mark });
+      assert(raft.appliedIndex >= index, "a snapshot older than the log");
+      this.offerSnapshot(from, to, term);
       raft.snapshotSent(to, true);
     }
     return wanted.length > 0;
+  }
+
+  /** Sends a snapshot of what `from` has applied, asked for or not. */
+  offerSnapshot(from: ReplicaId, to: ReplicaId, term: number): void {
+    const { running } = this.get(from);
+    const index = running.appliedIndex;
+    const mark = {
+      index,
+      term: must(running.termAt(index)),
+      configuration: running.configurationAt(index),
+    };
+    this.#post({ kind: "installSnapshot", from, to, term, mark });
+  }
+
+  /** The stream of a snapshot that was asked for has broken. */
+  failSnapshot(from: ReplicaId, to: ReplicaId): void {
+    const isIt = (wanted: { from: ReplicaId; to: ReplicaId }): boolean =>
+      wanted.from === from && wanted.to === to;
+    assert(this.#snapshotsWanted.some(isIt), "a snapshot that nobody asked for");
+    this.#snapshotsWanted = this.#snapshotsWanted.filter((wanted) => !isIt(wanted));
+    this.get(from).running.snapshotSent(to, false);
   }
 
   /** Brings a message to its receiver, as bytes. */
   deliver(envelope: Envelope): void {
     const replica = this.replicas.get(envelope.message.to);
     if (replica?.raft === undefined) return;
+    // Hosts drop all of an earlier run; most of it has to do no harm even so.
+    const isStale = envelope.run !== this.get(envelope.message.from).run;
+    if (envelope.message.kind === "quiesce" && isStale) return;
     const message = decodeMessage(new ByteReader(envelope.bytes));
     if (message.kind === "heartbeat" && message.promiseMs > 0) {
       replica.notePromise(this.clockOf(replica.id) + message.promiseMs);
@@ -265,8 +296,11 @@ export class Cluster {
   }
 
   propose(id: ReplicaId, ...texts: readonly string[]): ReturnType<Raft["propose"]> {
-    const raft = this.get(id).running;
-    return raft.propose(encodeCommands(...texts), texts.length, raft.term);
+    return this.proposeIn(id, this.get(id).running.term, ...texts);
+  }
+
+  proposeIn(id: ReplicaId, term: number, ...texts: readonly string[]): ReturnType<Raft["propose"]> {
+    return this.get(id).running.propose(encodeCommands(...texts), texts.length, term);
   }
 
   read(id: ReplicaId, context: number): void {
@@ -310,6 +344,7 @@ export class Cluster {
     this.ledger.noteSent(message);
     const writer = new ByteWriter();
     encodeMessage(message, writer);
-    this.network.push({ message, bytes: writer.copy() });
+    const { run } = this.get(message.from);
+    this.network.push({ message, bytes: writer.copy(), run });
   }
 }

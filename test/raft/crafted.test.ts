@@ -10,6 +10,7 @@ import type { Message } from "../../src/raft/message.js";
 import { Raft } from "../../src/raft/raft.js";
 import type { Ready } from "../../src/raft/ready.js";
 import type { Configuration, SnapshotMark } from "../../src/raft/types.js";
+import { RAFT_DEFAULTS } from "./cluster.js";
 import { encodeCommands } from "./entries.js";
 
 const THREE: Configuration = { voters: [1, 2, 3], outgoing: [], learners: [], learnersNext: [] };
@@ -20,6 +21,7 @@ interface Start {
   readonly holdUntilMs?: number;
   readonly configuration?: Configuration;
   readonly leaseMs?: number;
+  readonly quiesceAfterMs?: number;
 }
 
 function follower(start: Start = {}): Raft {
@@ -37,8 +39,10 @@ function follower(start: Start = {}): Raft {
       inflightBytesMax: 1000,
       appendBytesMax: 100,
       uncommittedBytesMax: 1000,
+      applyBytesMax: 1000,
       commitNoticeMs: 0,
       electionPriority: 0,
+      quiesceAfterMs: start.quiesceAfterMs ?? 0,
       random: () => 0.5,
       voteHoldUntilMs: holdUntilMs,
     },
@@ -282,11 +286,16 @@ describe("what cannot be", () => {
 });
 
 /** A replica that leads alone, with its no-op applied. */
-function soleVoter(leaseMs: number): Raft {
-  const raft = follower({ configuration: { ...THREE, voters: [1] }, leaseMs });
+function soleVoter(leaseMs: number, learners: readonly number[] = []): Raft {
+  const raft = follower({ configuration: { ...THREE, voters: [1], learners }, leaseMs });
   raft.tick(0);
   finishDisk(raft, 0);
   return raft;
+}
+
+function acknowledged(from: number, term: number, index: number, logTerm: number): Message {
+  const answer = { kind: "appendResponse", from, to: 1, term, index, logTerm } as const;
+  return { ...answer, rejected: false, hintIndex: 0 };
 }
 
 function granted(from: number, term: number): Message {
@@ -356,11 +365,159 @@ describe("members", () => {
   });
 
   test("that join end a lease that rested on the old ones", () => {
-    const raft = soleVoter(150);
+    const raft = soleVoter(150, [2]);
+    raft.step(acknowledged(2, 1, 1, 1), 0);
     expect(raft.hasLease(1)).toBe(true);
-    const joint: Configuration = { ...THREE, outgoing: [1] };
+    const joint: Configuration = { ...THREE, voters: [1, 2], outgoing: [1] };
     expect(raft.proposeConfiguration(joint).kind).toBe("accepted");
     expect(raft.hasLease(2)).toBe(false);
+  });
+});
+
+describe("a vote", () => {
+  test("of a learner, or of somebody who is no member, is not counted", () => {
+    const raft = follower({ configuration: { ...THREE, learners: [4] } });
+    raft.campaign(1);
+    raft.ready();
+    for (const from of [4, 5]) raft.step(preGranted(from, 0), 2);
+    expect(raft.role).toBe("preCandidate");
+    raft.step(preGranted(2, 0), 3);
+    finishDisk(raft, 3);
+    for (const from of [4, 5]) raft.step(granted(from, 1), 4);
+    expect(raft.role).toBe("candidate");
+    raft.step(granted(3, 1), 5);
+    expect(raft.role).toBe("leader");
+  });
+
+  test("is counted once, whatever is said twice", () => {
+    const five: Configuration = { ...THREE, voters: [1, 2, 3, 4, 5] };
+    const raft = follower({ configuration: five });
+    raft.campaign(1);
+    raft.ready();
+    for (const from of [2, 2, 2]) raft.step(preGranted(from, 0), 2);
+    expect(raft.role).toBe("preCandidate");
+  });
+});
+
+describe("TimeoutNow", () => {
+  const timeoutNow: Message = { kind: "timeoutNow", from: 2, to: 1, term: 5, lastIndex: 3 };
+
+  test("is ignored by a target whose log is shorter than the leader takes it for", () => {
+    const raft = follower({ terms: [5, 5] });
+    raft.step(timeoutNow, 1);
+    expect([raft.role, raft.term]).toEqual(["follower", 5]);
+    const other = follower({ terms: [5, 5, 5] });
+    other.step(timeoutNow, 1);
+    expect([other.role, other.term]).toEqual(["candidate", 6]);
+  });
+
+  test("is ignored by a learner", () => {
+    const configuration: Configuration = { ...THREE, voters: [2, 3], learners: [1] };
+    const raft = follower({ terms: [5, 5, 5], configuration });
+    raft.step(timeoutNow, 1);
+    expect(raft.role).toBe("follower");
+  });
+});
+
+describe("a start", () => {
+  test("with a gap in the log is refused loudly", () => {
+    const config = {
+      ...RAFT_DEFAULTS,
+      selfId: 1,
+      random: () => 0,
+    };
+    const restored = {
+      hardState: { term: 1, vote: 0, commitIndex: 0 },
+      snapshot: { index: 4, term: 1, configuration: THREE },
+      runs: runsOf(6, [1]),
+      appliedIndex: 4,
+    };
+    expect(() => new Raft(config, restored, 0)).toThrow(AssertionError);
+    const whole = { ...restored, runs: runsOf(5, [1]) };
+    expect(new Raft(config, whole, 0).lastIndex).toBe(5);
+    const small = { ...config, inflightBytesMax: config.appendBytesMax - 1 };
+    expect(() => new Raft(small, whole, 0)).toThrow(AssertionError);
+  });
+});
+
+describe("a rest", () => {
+  function quiesce(index: number, logTerm: number, round = 1): Message {
+    return { kind: "quiesce", from: 2, to: 1, term: 5, round, index, logTerm };
+  }
+
+  test("is taken by whoever holds exactly the leader's log, durably", () => {
+    const raft = follower({ terms: [5, 5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.step(quiesce(3, 5), 1);
+    raft.step(quiesce(2, 4), 1);
+    raft.step(quiesce(2, 5, 2), 1);
+    expect(raft.quiesced).toBe(false);
+    raft.step(append([2, 5], [5]), 2);
+    raft.step(quiesce(3, 5), 2);
+    expect(raft.quiesced).toBe(false);
+    finishDisk(raft, 3);
+    raft.step(quiesce(3, 5), 3);
+    expect([raft.quiesced, raft.commitIndex]).toEqual([true, 3]);
+    expect(raft.nextDeadlineMs()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("is not taken where it is switched off, nor from a leader whose node is gone", () => {
+    const off = follower({ terms: [5] });
+    off.step(heartbeat(1, 0), 1);
+    off.step(quiesce(1, 5), 1);
+    expect(off.quiesced).toBe(false);
+    const raft = follower({ terms: [5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.leaderLost(2);
+    raft.step(quiesce(1, 5), 3);
+    expect(raft.quiesced).toBe(false);
+  });
+
+  test("is not taken while a read of this replica waits for its answer", () => {
+    const raft = follower({ terms: [5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.readIndex(7);
+    raft.step(quiesce(1, 5), 1);
+    expect(raft.quiesced).toBe(false);
+    const { request } = must(answer(raft.ready(), "readIndex"));
+    raft.step(quiesce(1, 5), 2);
+    expect(raft.quiesced).toBe(false);
+    raft.step({ kind: "readIndexResponse", from: 2, to: 1, term: 5, request, index: 1 }, 3);
+    raft.step(quiesce(1, 5), 3);
+    expect(raft.quiesced).toBe(true);
+  });
+
+  test("ends when a leader of another term rests, whom this replica has not heard", () => {
+    const raft = follower({ terms: [5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.step(quiesce(1, 5), 1);
+    expect(raft.quiesced).toBe(true);
+    raft.step({ ...quiesce(1, 5), from: 3, term: 6 } as Message, 2);
+    expect([raft.quiesced, raft.term]).toEqual([false, 6]);
+  });
+
+  test("ends by a call that tells no time, and timers begin with the next tick", () => {
+    const raft = follower({ terms: [5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.step(quiesce(1, 5), 1);
+    raft.readIndex(7);
+    expect([raft.quiesced, raft.nextDeadlineMs()]).toEqual([false, 1]);
+    raft.tick(99_000);
+    expect(raft.role).toBe("follower");
+    expect(raft.nextDeadlineMs()).toBe(99_600);
+    raft.tick(99_600);
+    expect(raft.role).toBe("preCandidate");
+  });
+
+  test("is a reason to refuse votes: the leader lives, or the host would have said so", () => {
+    const raft = follower({ terms: [5], quiesceAfterMs: 100 });
+    raft.step(heartbeat(1, 0), 1);
+    raft.step(quiesce(1, 5), 1);
+    raft.step(vote(3, 6, false), 50_000);
+    expect([raft.term, raft.quiesced]).toEqual([5, false]);
+    raft.leaderLost(50_001);
+    raft.step(vote(3, 6, false), 50_002);
+    expect([raft.term, raft.vote]).toEqual([6, 3]);
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { must } from "../../src/base/assert.js";
 import type { EntryRun } from "../../src/base/entry-run.js";
-import { votersOf } from "../../src/raft/configuration.js";
+import { membersOf, votersOf } from "../../src/raft/configuration.js";
 import type { Message } from "../../src/raft/message.js";
 import type { Raft } from "../../src/raft/raft.js";
 import type { Ready } from "../../src/raft/ready.js";
@@ -46,6 +46,7 @@ export class Ledger {
   readonly #votes = new Map<string, ReplicaId>();
   readonly #readFloors = new Map<number, number>();
   readonly #commitSeen = new Map<ReplicaId, number>();
+  readonly #termSeen = new Map<ReplicaId, number>();
   /** The highest index any replica has ever taken for committed. */
   #commitMax = 0;
 
@@ -55,6 +56,9 @@ export class Ledger {
 
   noteStart(id: ReplicaId): void {
     this.#commitSeen.delete(id);
+    const { raft, disk } = this.#replicaOf(id);
+    hold(must(raft).term >= disk.hardState.term, () => `${id} started in an older term`);
+    this.#termSeen.set(id, must(raft).term);
   }
 
   noteReadAsked(context: number): void {
@@ -93,9 +97,33 @@ export class Ledger {
     for (const replica of this.#cluster.replicas.values()) {
       const { raft, id } = replica;
       if (raft === undefined) continue;
-      if (raft.role === "leader") this.#checkLeader(id);
+      this.#checkTerm(id, raft.term);
+      if (raft.role === "leader") {
+        this.#checkLeader(id);
+        this.#checkMatches(id);
+      }
       const { commitIndex } = raft;
       if (commitIndex !== this.#commitSeen.get(id)) this.#checkCommit(id, commitIndex);
+    }
+  }
+
+  #checkTerm(id: ReplicaId, term: number): void {
+    hold(term >= (this.#termSeen.get(id) ?? 0), () => `${id} went back to term ${term}`);
+    this.#termSeen.set(id, term);
+  }
+
+  /** What a leader takes a follower of its term to hold is on that follower's disk. */
+  #checkMatches(id: ReplicaId): void {
+    const raft = this.#runningOf(id);
+    for (const peerId of membersOf(raft.configuration)) {
+      const peer = this.#cluster.replicas.get(peerId);
+      if (peerId === id || peer === undefined || peer.disk.hardState.term > raft.term) continue;
+      const matchIndex = raft.progress(peerId)?.matchIndex ?? 0;
+      const isCovered = matchIndex < peer.disk.base.index || matchIndex < raft.firstIndex;
+      hold(
+        isCovered || peer.durableTermAt(matchIndex) === raft.termAt(matchIndex),
+        () => `${id} takes ${peerId} to hold ${matchIndex}, which its disk does not`,
+      );
     }
   }
 

@@ -99,6 +99,13 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     transfer: flag,
   }),
   fc.record({ kind: fc.constant("voteResponse" as const), ...header, granted: flag }),
+  fc.record({
+    kind: fc.constant("quiesce" as const),
+    ...header,
+    round: counter,
+    index: counter,
+    logTerm: counter,
+  }),
   fc.record({ kind: fc.constant("timeoutNow" as const), ...header, lastIndex: counter }),
   fc.record({ kind: fc.constant("readIndex" as const), ...header, request: counter }),
   fc.record({

@@ -36,6 +36,8 @@ function messageDetails(message: Message): string {
       }${message.release ? " release" : ""}`;
     case "heartbeatResponse":
       return `round=${message.round}${message.promised ? " promised" : ""}`;
+    case "quiesce":
+      return `round=${message.round} last=${message.index}@${message.logTerm}`;
     case "timeoutNow":
       return `last=${message.lastIndex}`;
     case "readIndex":
@@ -71,6 +73,8 @@ export function eventText(event: RaftEvent, isQuiet: boolean): string | undefine
       return `transfer to ${event.to} ${event.phase}`;
     case "configuration":
       return `configuration ${configurationText(event.configuration)} at ${event.index}`;
+    case "quiescence":
+      return event.quiet ? "rests" : "wakes";
     case "snapshotInstalled":
       return `takes snapshot ${event.index}@${event.term}`;
     default:

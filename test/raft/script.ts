@@ -3,21 +3,29 @@
  * commands; the lines after them, up to the next command, comment (#) or blank line, are what the
  * cluster is expected to say. The interpreter returns the text with what it really said.
  *
- *   > cluster 3 [noPreVote] [noCheckQuorum] [noLease] [inflight=N] [appendBytes=N] [learner=ID]
+ *   > cluster 3 [stopped] [noPreVote] [noCheckQuorum] [noLease] [learner=4,5] [spare=6,7]
+ *       and NAME=N: inflight inflightBytes appendBytes uncommittedBytes applyBytes commitNotice
+ *       quiesce lease
  *   > campaign 1 | leaderLost 1 | transfer 1 to 2 | lease 1 on | compact 1 to 5 | read 1 as 7
+ *   > forget 1 | wake 1 | unreachable 1 2
  *   > propose 1 a b c            one run of three commands
- *   > change 1 voters 1 2 4 learners 3
+ *   > proposeIn 1 4 a            evaluated in term 4
+ *   > change 1 [single] voters 1 2 4 learners 3   jointly if the voters change and it is not single
  *   > settle                     everything that needs no time, until nothing is left
  *   > turn 1                     what replica 1 wants now, but for its disk
  *   > disk 1                     replica 1's oldest write finishes
- *   > deliver [what]             messages in flight that match, once:  1>2  append
+ *   > deliver [what]             messages in flight that match, once:  1>2  append  round=3
  *   > drop [what] | repeat [what] | keep NAME [what] | replay NAME
- *   > cut 1 | heal               messages from and to 1 are lost
+ *   > cut 1 2 | cut 1>2 | heal   messages between these and others, or one way, are lost
  *   > wait 100                   time passes in steps of 10 ms, everybody ticks, all settles
  *   > sleep 100                  time passes, nobody ticks
- *   > tick 1 | crash 1 | start 1
- *   > log 1 terms 1 1 4 4 [term 6] [commit 2]   before start: what the disk holds
+ *   > tick 1 | start 1
+ *   > crash 1 [2]                two of its unfinished writes reached the disk
+ *   > log 1 terms 1 1 4 4 [term 6] [vote 2] [commit 2]   before start: what the disk holds
+ *   > priority 1 2 | clock 1 1.05 | noPreVote 1      before start
  *   > snapshots                  snapshots that were asked for are sent
+ *   > offer 1 3                  1 sends one to 3, asked for or not
+ *   > snapshotFailed 1 3         the one that 1 was asked to send to 3 is not
  *   > show [1] | status          logs; one line per replica
  */
 import { assert, must } from "../../src/base/assert.js";
@@ -54,6 +62,8 @@ class Script {
   #output: string[] = [];
   #isQuiet = false;
   readonly #cut = new Set<ReplicaId>();
+  /** Ways cut in one direction, like "1>2". */
+  readonly #cutWays = new Set<string>();
   readonly #kept = new Map<string, Envelope[]>();
 
   readonly #commands: Readonly<Record<string, Command>> = {
@@ -67,6 +77,14 @@ class Script {
       const id = idOf(words[0]);
       this.#cluster.get(id).running.leaderLost(this.#cluster.clockOf(id));
     },
+    forget: ([id]) =>
+      this.#cluster.get(idOf(id)).running.forgetLeader(this.#cluster.clockOf(idOf(id))),
+    wake: ([id]) => this.#cluster.get(idOf(id)).running.wake(this.#cluster.clockOf(idOf(id))),
+    priority: ([id, rank]) => void (this.#cluster.get(idOf(id)).electionPriority = Number(rank)),
+    noPreVote: ([id]) => void (this.#cluster.get(idOf(id)).preVote = false),
+    proposeIn: ([id, term, ...texts]) =>
+      this.#note(this.#cluster.proposeIn(idOf(id), Number(term), ...texts)),
+    clock: ([id, rate]) => void (this.#cluster.get(idOf(id)).clockRate = Number(rate)),
     propose: ([id, ...texts]) => this.#note(this.#cluster.propose(idOf(id), ...texts)),
     read: ([id, , context]) => this.#cluster.read(idOf(id), Number(context)),
     lease: ([id, onOff]) => this.#cluster.get(idOf(id)).running.useLease(onOff === "on"),
@@ -83,8 +101,14 @@ class Script {
     keep: ([name, ...words]) => void this.#kept.set(must(name), this.#network(words)),
     replay: ([name]) =>
       must(this.#kept.get(must(name))).forEach((envelope) => this.#deliver(envelope)),
-    cut: (words) => words.forEach((word) => this.#cut.add(idOf(word))),
-    heal: () => this.#cut.clear(),
+    cut: (words) =>
+      words.forEach((word) =>
+        word.includes(">") ? this.#cutWays.add(word) : this.#cut.add(idOf(word)),
+      ),
+    heal: () => {
+      this.#cut.clear();
+      this.#cutWays.clear();
+    },
     wait: ([ms]) => this.#wait(Number(ms)),
     sleep: ([ms]) => void (this.#cluster.nowMs += Number(ms)),
     tick: ([id]) => this.#cluster.tick(idOf(id)),
@@ -93,6 +117,9 @@ class Script {
     show: (words) => this.#show(words.length > 0 ? words.map(idOf) : this.#allIds()),
     status: () => this.#status(),
     snapshots: () => void this.#cluster.sendSnapshots(),
+    snapshotFailed: ([id, to]) => this.#cluster.failSnapshot(idOf(id), idOf(to)),
+    offer: ([id, to]) =>
+      this.#cluster.offerSnapshot(idOf(id), idOf(to), this.#cluster.get(idOf(id)).running.term),
     unreachable: ([id, peer]) => this.#cluster.get(idOf(id)).running.peerUnreachable(idOf(peer)),
   };
 
@@ -109,30 +136,33 @@ class Script {
   }
 
   #makeCluster(words: readonly string[]): void {
-    const number = (name: string, otherwise: number): number =>
-      Number(words.find((word) => word.startsWith(`${name}=`))?.split("=")[1] ?? otherwise);
+    const text = (name: string): string | undefined =>
+      words.find((word) => word.startsWith(`${name}=`))?.split("=")[1];
+    const number = (name: string, otherwise: number): number => Number(text(name) ?? otherwise);
+    const ids = (name: string): ReplicaId[] => text(name)?.split(",").map(idOf) ?? [];
     this.#cluster = new Cluster({
       preVote: !words.includes("noPreVote"),
       checkQuorum: !words.includes("noCheckQuorum"),
-      leaseMs: words.includes("noLease") ? 0 : 150,
+      leaseMs: words.includes("noLease") ? 0 : number("lease", 150),
       inflightMessagesMax: number("inflight", 256),
+      inflightBytesMax: number("inflightBytes", 1024 * 1024),
       appendBytesMax: number("appendBytes", 1024),
+      applyBytesMax: number("applyBytes", 1024 * 1024),
+      quiesceAfterMs: number("quiesce", 0),
       uncommittedBytesMax: number("uncommittedBytes", 1024 * 1024),
       commitNoticeMs: number("commitNotice", 0),
     });
     this.#cluster.onReady = (id, ready) => this.#trace(id, ready);
     const voters = Array.from({ length: Number(words[0]) }, (_, i) => i + 1);
-    const learner = number("learner", 0);
-    const learners = learner === 0 ? [] : [learner];
-    const spare = number("spare", 0);
+    const learners = ids("learner");
     const configuration = { voters, outgoing: [], learners, learnersNext: [] };
-    for (const id of [...voters, ...learners, ...(spare === 0 ? [] : [spare])]) {
+    for (const id of [...voters, ...learners, ...ids("spare")]) {
       this.#cluster.add(id, emptyDisk(configuration));
       if (!words.includes("stopped")) this.#cluster.start(id);
     }
   }
 
-  /** log ID terms T.. [term T] [commit I] */
+  /** log ID terms T.. [term T] [vote ID] [commit I] */
   #writeLog(words: readonly string[]): void {
     const { disk } = this.#cluster.get(idOf(words[0]));
     const numbersAfter = (name: string): number[] => {
@@ -148,7 +178,8 @@ class Script {
       payload: utf8(`e${i + 1}.${term}`),
     }));
     const term = numbersAfter("term")[0] ?? terms.at(-1) ?? 0;
-    disk.hardState = { term, vote: 0, commitIndex: numbersAfter("commit")[0] ?? 0 };
+    const vote = numbersAfter("vote")[0] ?? 0;
+    disk.hardState = { term, vote, commitIndex: numbersAfter("commit")[0] ?? 0 };
   }
 
   #hasLease(id: ReplicaId): void {
@@ -161,19 +192,21 @@ class Script {
     if (refusal !== undefined) this.#output.push(`refused: ${refusal}`);
   }
 
-  /** change ID voters I.. [learners I..] */
+  /** change ID [single] voters I.. [learners I..] */
   #change(words: readonly string[]): void {
     const { running } = this.#cluster.get(idOf(words[0]));
     const at = words.indexOf("learners");
-    const voters = words.slice(2, at < 0 ? undefined : at).map(idOf);
+    const isSingle = words[1] === "single";
+    const voters = words.slice(isSingle ? 3 : 2, at < 0 ? undefined : at).map(idOf);
     const learners = at < 0 ? [] : words.slice(at + 1).map(idOf);
     const { configuration } = running;
     const sameVoters =
       voters.length === configuration.voters.length &&
       voters.every((id) => configuration.voters.includes(id));
-    const next = sameVoters
-      ? { voters, outgoing: [], learners, learnersNext: [] }
-      : enterJoint(configuration, voters, learners);
+    const next =
+      isSingle || sameVoters
+        ? { voters, outgoing: [], learners, learnersNext: [] }
+        : enterJoint(configuration, voters, learners);
     this.#note(running.proposeConfiguration(next));
   }
 
@@ -221,7 +254,7 @@ class Script {
     return this.#cluster.network.filter(({ message }) =>
       words.every((word) => {
         const ends = /^(\d*)>(\d*)$/.exec(word);
-        if (ends === null) return message.kind === word;
+        if (ends === null) return messageText(message).split(" ").includes(word);
         const [, from, to] = ends;
         return (
           (from === "" || Number(from) === message.from) && (to === "" || Number(to) === message.to)
@@ -231,7 +264,8 @@ class Script {
   }
 
   #isCut(message: Message): boolean {
-    return this.#cut.has(message.from) !== this.#cut.has(message.to);
+    const { from, to } = message;
+    return this.#cut.has(from) !== this.#cut.has(to) || this.#cutWays.has(`${from}>${to}`);
   }
 
   /** In detail what a single turn brings; of a settling cluster only what changed. */

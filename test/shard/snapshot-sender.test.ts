@@ -38,9 +38,11 @@ class Receiver implements BulkTransport {
   readonly waiting: ((answer: SnapshotAnswer) => void)[] = [];
   mostWaiting = 0;
   ended = false;
+  /** What an earlier try has brought. */
+  earlier: readonly number[] | undefined;
 
   snapshotBegin(): Promise<SnapshotAnswer> {
-    return Promise.resolve({});
+    return Promise.resolve({ received: this.earlier });
   }
 
   snapshotChunk(_: number, encode: (out: ByteWriter) => void): Promise<SnapshotAnswer> {
@@ -74,6 +76,18 @@ describe("snapshot sender", () => {
     expect(receiver.ended).toBe(true);
     expect(receiver.received).toEqual(SIZES);
     expect(receiver.mostWaiting).toBe(8);
+  });
+
+  test("leaves out what an earlier try has brought", async () => {
+    const receiver = new Receiver();
+    const files = source();
+    receiver.earlier = [1, 2 * SNAPSHOT_CHUNK_SIZE_BYTES, 0, 12 * SNAPSHOT_CHUNK_SIZE_BYTES];
+    const sent = sendSnapshot(files, receiver, TARGET, 2);
+    for (await turn(); receiver.waiting.length > 0; await turn()) receiver.waiting.pop()!({});
+    await sent;
+    const missing = SIZES.map((sizeBytes, i) => sizeBytes - receiver.earlier![i]!);
+    expect(receiver.received).toEqual(missing);
+    expect(files.reads).toBe(3 + 1);
   });
 
   test("reads no file any more once a chunk was refused", async () => {

@@ -316,6 +316,19 @@ describe("checkpoint and install", () => {
     await from.close();
   });
 
+  test("tells how much of a file has come without a gap", async () => {
+    const { store } = await openStore(new MemoryDisk());
+    const install = store.beginInstall(1, ALL);
+    const chunk = new Uint8Array(1000);
+    expect(install.receivedBytes(0)).toBe(0);
+    for (const offset of [0, 1000, 3000]) install.writeChunk(0, offset, chunk);
+    expect(install.receivedBytes(0)).toBe(2000);
+    install.writeChunk(0, 2000, chunk);
+    expect(install.receivedBytes(0)).toBe(3000);
+    install.abort();
+    await store.close();
+  });
+
   test("an abort leaves no file", async () => {
     const from = await source(new MemoryDisk());
     const disk = new MemoryDisk();

@@ -1,3 +1,4 @@
+/** The order of what is planned. */
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
 import { EventQueue } from "../../../jepsen-style/sim/event-queue.js";
