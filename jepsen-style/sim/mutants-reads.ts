@@ -28,8 +28,9 @@ export const READ_MUTANTS: readonly Mutant[] = [
     bug: "Raft (TiKV): a follower is told a read index by a leader that nobody confirmed",
     file: "raft/leader",
     find: `leader.remoteReads.push({ from: message.from, request: message.request });`,
-    replace: `_core.outbox.send.push({ kind: "readIndexResponse", from: _core.selfId, to: message.from,
-      term: _core.term, request: message.request, index: _core.log.commitIndex });`,
+    replace: `_core.outbox.send.push({ kind: "readIndexResponse", from: _core.selfId,
+      to: message.from, term: _core.term, request: message.request,
+      index: _core.log.commitIndex });`,
   },
   {
     name: "read-before-applied",
