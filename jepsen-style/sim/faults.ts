@@ -181,7 +181,8 @@ const DISK_OPERATIONS: readonly DiskOperation[] = [
  * Some clients are on one side with the machines there: or else nobody would ask a leader that was
  * cut off while others are served by its successor.
  */
-function drawPartition({ prng, machines, clients, someMs }: Draw, oneWay: boolean): Drawn {
+function drawPartition(draw: Draw, oneWay: boolean): Drawn {
+  const { prng, machines, clients, electionMs, someMs } = draw;
   const inside = [...drawSome(prng, machines)];
   const outside = machines.filter((name) => !inside.includes(name));
   const free = pick(prng, [0, 0.3, 1]);
@@ -190,7 +191,9 @@ function drawPartition({ prng, machines, clients, someMs }: Draw, oneWay: boolea
     if (prng.chance(0.5)) inside.push(client);
     else outside.push(client);
   }
-  return { kind: "partition", inside, outside, oneWay, forMs: someMs };
+  // Long enough for a successor to serve somebody, in half of all cases.
+  const forMs = prng.chance(0.5) ? someMs : electionMs * (1 + 3 * prng.fraction());
+  return { kind: "partition", inside, outside, oneWay, forMs };
 }
 
 function drawRate(prng: Prng, max: number): number {
