@@ -83,7 +83,8 @@ export class Ledger {
       if (raft.term < own.saidTerm) {
         this.#violated(own, `restarted in term ${raft.term} after it had said ${own.saidTerm}`);
       }
-      if (lastTerm < own.ackTerm || (lastTerm === own.ackTerm && raft.lastIndex < own.ackIndex)) {
+      // Only a leader of a later term may have replaced what was acknowledged by less.
+      if (raft.lastIndex < own.ackIndex && lastTerm <= own.ackTerm) {
         const log = `ends at ${raft.lastIndex} of term ${lastTerm}`;
         const word = `acknowledged ${own.ackIndex} in term ${own.ackTerm}`;
         this.#violated(own, `its log ${log} after it had ${word}`);

@@ -34,6 +34,8 @@ export const RANGE_RESPONSE_SIZE_BYTES: number = 1024 * 1024;
 export const SNAPSHOT_CHUNK_SIZE_BYTES: number = 256 * 1024;
 /** Shards of one keyspace. */
 export const KEYSPACE_SHARDS_MAX = 1024;
+/** Replicas that a shard is made with. */
+export const REPLICATION_FACTOR_MAX = 7;
 /** The cluster map, which nodes hand to each other and to clients as one message. */
 export const MAP_SIZE_BYTES_MAX: number = 8 * 1024 * 1024;
 

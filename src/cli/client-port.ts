@@ -19,8 +19,15 @@ import type {
   WatchItem,
   WatchOptions,
 } from "../client/client-types.js";
-import type { HealthResponse, MapResponse, StatusResponse } from "../protocol/admin-messages.js";
-import type { KeyspaceDescriptor, ShardDescriptor } from "../protocol/cluster.js";
+import type {
+  HealthResponse,
+  MapResponse,
+  MemberAddRequest,
+  MemberUpdateRequest,
+  ReplicaChangeRequest,
+  StatusResponse,
+} from "../protocol/admin-messages.js";
+import type { KeyspaceDescriptor, NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import type { KeyValue } from "../protocol/key-value.js";
 import type { Transaction } from "../protocol/operations.js";
 
@@ -35,6 +42,12 @@ export interface AdminPort {
   createKeyspace(options: KeyspaceOptions): Promise<KeyspaceDescriptor>;
   locate(key: Uint8Array): Promise<ShardDescriptor>;
   moveLeader(shardId: number, node: string | number): Promise<void>;
+  addMember(request: MemberAddRequest): Promise<NodeDescriptor>;
+  removeMember(nodeId: number): Promise<void>;
+  untilLeft(nodeId: number): Promise<number>;
+  promoteMember(nodeId: number): Promise<void>;
+  updateMember(request: MemberUpdateRequest): Promise<void>;
+  changeReplica(request: ReplicaChangeRequest): Promise<void>;
 }
 
 export interface ClientPort {

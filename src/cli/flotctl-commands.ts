@@ -30,6 +30,26 @@ const member: CommandGroup<Context> = {
       describe: "list the nodes",
       load: async () => (await import("./commands/member-list.js")).memberList,
     },
+    {
+      usage: "add <name>",
+      describe: "register a node that will be started, and say how",
+      load: async () => (await import("./commands/member-add.js")).memberAdd,
+    },
+    {
+      usage: "remove <id>",
+      describe: "move a node's replicas away and let it go",
+      load: async () => (await import("./commands/member-remove.js")).memberRemove,
+    },
+    {
+      usage: "promote <id>",
+      describe: "let a node that was added as a learner hold voting replicas",
+      load: async () => (await import("./commands/member-promote.js")).memberPromote,
+    },
+    {
+      usage: "update <id>",
+      describe: "tell the others a node's new peer address",
+      load: async () => (await import("./commands/member-update.js")).memberUpdate,
+    },
   ],
 };
 
@@ -46,6 +66,11 @@ const shard: CommandGroup<Context> = {
       usage: "locate <key>",
       describe: "the shard that holds a key",
       load: async () => (await import("./commands/shard-locate.js")).shardLocate,
+    },
+    {
+      usage: "replicas <shard>",
+      describe: "a shard's replicas and how far they are; add, promote or remove one",
+      load: async () => (await import("./commands/shard-replicas.js")).shardReplicas,
     },
   ],
 };

@@ -74,6 +74,12 @@ const LABELS: Kind<Readonly<Record<string, string>>> = {
       .map(([name, value]) => `${name}=${value}`)
       .join(","),
 };
+const CLUSTER_STATE: Kind<NodeConfig["initialClusterState"]> = {
+  wanted: "new or existing",
+  fileShape: "text",
+  parse: (text) => (["new", "existing"] as const).find((state) => state === text),
+  show: (state) => state,
+};
 const LEVEL: Kind<TraceLevel> = {
   wanted: "debug, info, warn or error",
   fileShape: "text",
@@ -162,6 +168,12 @@ export const NODE_SETTINGS: readonly Setting[] = [
   setting("advertise-client", "advertiseClient", TEXT, "what clients are told, if different"),
   setting("advertise-peer", "advertisePeer", TEXT, "what other nodes are told, if different"),
   setting("initial-cluster", "initialCluster", NODES, "the founding nodes, this one among them"),
+  setting(
+    "initial-cluster-state",
+    "initialClusterState",
+    CLUSTER_STATE,
+    "existing: this node was added with flotctl member add, and joins at its first start",
+  ),
   setting("cluster-token", "clusterToken", TEXT, "tells clusters with equal names apart"),
   KEYSPACES,
   setting("heartbeat-interval", "heartbeatMs", DURATION, "between heartbeats of a leader"),
@@ -174,6 +186,7 @@ export const NODE_SETTINGS: readonly Setting[] = [
   setting("block-cache", "blockCacheBytes", SIZE, "memory for blocks of tables"),
   setting("log-segment-bytes", "segmentSizeBytes", SIZE, "size of a file of the log"),
   setting("reserved-disk", "reservedBytes", SIZE, "with less disk free, writes are refused"),
+  setting("scrub-rate", "scrubBytesPerSecond", SIZE, "read a second to look for rot; 0 for none"),
   setting("log-level", "logLevel", LEVEL, "of the diagnostics: debug, info, warn, error"),
 ];
 

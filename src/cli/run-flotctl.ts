@@ -19,10 +19,6 @@ const NOT_YET: readonly string[] = [
   "make-mirror",
   "check",
   "downgrade",
-  "member add",
-  "member remove",
-  "member update",
-  "member promote",
   "endpoint hashkv",
 ];
 

@@ -24,15 +24,25 @@ export interface EndpointStatus {
   readonly status: StatusResponse;
 }
 
+/** As etcdctl prints an id. */
+export function idText(id: number | bigint): string {
+  return id.toString(16);
+}
+
+/** What etcdctl calls the status, and where a node leaves, that. */
+function statusOf({ incarnation, state }: NodeDescriptor): string {
+  return state ?? (incarnation === "" ? "unstarted" : "started");
+}
+
 /** etcdctl's columns; labels come after them, but in the simple format, which scripts cut. */
 export function memberSheet(nodes: readonly NodeDescriptor[]): Sheet {
   const simpleRows = nodes.map((node) => [
-    node.nodeId.toString(16),
-    "started",
+    idText(node.nodeId),
+    statusOf(node),
     node.name,
     node.peerAddress,
     node.clientAddress,
-    false,
+    node.learner === true,
   ]);
   return {
     columns: ["ID", "Status", "Name", "Peer address", "Client address", "Is learner", "Labels"],
@@ -43,7 +53,8 @@ export function memberSheet(nodes: readonly NodeDescriptor[]): Sheet {
         ID: node.nodeId,
         name: node.name,
         peerURLs: [node.peerAddress],
-        clientURLs: [node.clientAddress],
+        clientURLs: node.clientAddress === "" ? [] : [node.clientAddress],
+        isLearner: node.learner,
         labels: node.labels,
       })),
     },

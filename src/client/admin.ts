@@ -4,9 +4,14 @@ import type {
   HealthResponse,
   KeyspaceCreateResponse,
   MapResponse,
+  MemberAddRequest,
+  MemberUpdateRequest,
+  MembershipResponse,
+  ReplicaChangeRequest,
   StatusResponse,
 } from "../protocol/admin-messages.js";
 import type {
+  ClusterMap,
   KeyspaceDescriptor,
   LeaderHint,
   NodeDescriptor,
@@ -22,7 +27,7 @@ import { routedCall } from "./routed-call.js";
 import type { CallKind } from "./routed-call.js";
 import type { Session } from "./session.js";
 
-const NEW_KEYSPACE_POLL_MS = 20;
+const POLL_MS = 20;
 
 const MOVE_LEADER_CALL: CallKind<{ readonly shardId: number; readonly nodeId: number }, void> = {
   name: "move-leader",
@@ -115,6 +120,79 @@ export class Admin {
     await routedCall(this.#session, MOVE_LEADER_CALL, target, request);
   }
 
+  /** Registers a node that will be started; gives what placement calls it. */
+  async addMember(request: MemberAddRequest): Promise<NodeDescriptor> {
+    const { nodes } = await this.#change(MESSAGE_TYPES.memberAdd, request);
+    const added = nodes.find((node) => node.name === request.name);
+    if (added === undefined) throw notApplied("internal", "the member is not on the map");
+    return added;
+  }
+
+  /** Lets a node leave: its replicas begin to move away. */
+  async removeMember(nodeId: number): Promise<void> {
+    await this.#change(MESSAGE_TYPES.memberRemove, { nodeId });
+  }
+
+  /** How many replicas a node that leaves still holds: 0 once it is gone, or when time is up. */
+  async untilLeft(nodeId: number): Promise<number> {
+    let held = 0;
+    await this.#until((map) => {
+      const isMember = map.nodes.some((node) => node.nodeId === nodeId);
+      const holding = map.shards.filter(({ replicas }) =>
+        replicas.some((replica) => replica.nodeId === nodeId),
+      );
+      held = isMember ? Math.max(1, holding.length) : 0;
+      return !isMember;
+    });
+    return held;
+  }
+
+  /** Lets a node that was added as a learner hold voting replicas. */
+  async promoteMember(nodeId: number): Promise<void> {
+    await this.#change(MESSAGE_TYPES.memberPromote, { nodeId });
+  }
+
+  async updateMember(request: MemberUpdateRequest): Promise<void> {
+    await this.#change(MESSAGE_TYPES.memberUpdate, request);
+  }
+
+  /** Changes a shard's replicas by hand; resolves when that is done. */
+  async changeReplica(request: ReplicaChangeRequest): Promise<void> {
+    const { shardId, action, nodeId } = request;
+    await this.#change(MESSAGE_TYPES.replicaChange, request);
+    const done = await this.#until((map) => {
+      const shard = map.shards.find((each) => each.shardId === shardId);
+      const held = shard?.replicas.find((replica) => replica.nodeId === nodeId);
+      if (action === "remove") return held === undefined;
+      return action === "add" ? held !== undefined : held?.role === "voter";
+    });
+    if (done) return;
+    const text = `the replicas of shard ${shardId} are being changed, and not there yet`;
+    throw new KvError("timeout", text, "unknown");
+  }
+
+  /** Whether a map showed it within the time of a request. */
+  async #until(isShown: (map: ClusterMap) => boolean): Promise<boolean> {
+    const { env, options } = this.#session;
+    const endMs = env.clock.monotonicMs() + options.requestTimeoutMs;
+    for (;;) {
+      await this.#session.refresh();
+      if (isShown(this.#session.map.clusterMap)) return true;
+      if (env.clock.monotonicMs() > endMs) return false;
+      await new Promise<void>((resolve) => env.timers.after(POLL_MS, resolve));
+    }
+  }
+
+  async #change(type: number, request: object): Promise<ClusterMap> {
+    const { clusterMap } = await askPlacement(this.#session, {
+      type,
+      isRead: false,
+      encode: (out) => encodePlain(out, request),
+      decode: decodePlain<MembershipResponse>,
+    });
+    return clusterMap;
+  }
+
   #askNode<Answer extends object>(endpoint: string, type: number): Promise<Answer> {
     return askAddress(
       this.#session,
@@ -125,15 +203,8 @@ export class Admin {
   }
 
   async #untilRouted(keyspace: KeyspaceDescriptor, shardCount: number): Promise<void> {
-    const { env, options, map } = this.#session;
-    const endMs = env.clock.monotonicMs() + options.requestTimeoutMs;
     const range = keyspaceRange(keyspace.keyspaceId);
-    for (;;) {
-      await this.#session.refresh();
-      if (map.routesOf(range).length >= shardCount) return;
-      if (env.clock.monotonicMs() > endMs) break;
-      await new Promise<void>((resolve) => env.timers.after(NEW_KEYSPACE_POLL_MS, resolve));
-    }
+    if (await this.#until(() => this.#session.map.routesOf(range).length >= shardCount)) return;
     const text = `keyspace ${keyspace.name} was created, but its shards are not on the map yet`;
     throw new KvError("timeout", text, "unknown");
   }

@@ -105,7 +105,9 @@ export class Session {
   chooseNode(route: Route, level: number, attempt: number): number {
     const leader = route.leaderNodeId;
     if (level < READ_LEVELS.follower && leader !== 0) return leader;
-    const { replicas, preferredNodeId } = route.shard;
+    const { preferredNodeId } = route.shard;
+    // A learner may have little of the data yet.
+    const replicas = route.shard.replicas.filter((one) => one.role === "voter");
     const count = replicas.length;
     let from = Math.max(
       0,
@@ -179,11 +181,14 @@ export class Session {
   addresses(first: number): readonly string[] {
     const found = new Set<string>();
     const named = this.#map.node(first);
-    if (named !== undefined) found.add(named.clientAddress);
+    if (named !== undefined && named.clientAddress !== "") found.add(named.clientAddress);
     for (const link of this.#links.values()) {
       if (link.client() !== undefined) found.add(link.address);
     }
-    for (const node of this.#map.clusterMap.nodes) found.add(node.clientAddress);
+    for (const { clientAddress } of this.#map.clusterMap.nodes) {
+      // A node that was added and has not started yet has none.
+      if (clientAddress !== "") found.add(clientAddress);
+    }
     for (const endpoint of this.options.endpoints) found.add(endpoint);
     return [...found];
   }

@@ -192,7 +192,7 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
 
   /** The leader first; after a failure the other replicas in turn. */
   #chooseNode(route: Route): number {
-    const replicas = route.shard.replicas;
+    const replicas = route.shard.replicas.filter((replica) => replica.role === "voter");
     if (this.#attempt === 0 && route.leaderNodeId !== 0) return route.leaderNodeId;
     const last = replicas.findIndex((replica) => replica.nodeId === this.#nodeId);
     return replicas[(last + 1) % replicas.length]?.nodeId ?? 0;

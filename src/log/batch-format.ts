@@ -51,10 +51,11 @@ export const ITEM = {
   tail: 7,
   /** Checkpoint: term, index of the first lost entry, extra = count */
   lost: 8,
+  /** Checkpoint: term, index up to which the log went before entries were lost */
+  floor: 9,
 } as const;
 
 export const FLAG_HARD_STATE_LOST = 1;
-export const FLAG_TAIL_UNKNOWN = 2;
 
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "noop", "configuration"];
 

@@ -18,7 +18,7 @@ export type LogHealth =
       readonly kind: "corrupt";
       /** Its last saved hard state may be newer than the one recovered: no vote, no campaign. */
       readonly hardStateLost: boolean;
-      /** Entries may have followed `lastIndex`, so that even the length of the log is unknown. */
+      /** Entries of terms up to `lastTerm` may have followed: the log's length is unknown. */
       readonly tailUnknown: boolean;
       /** First entry whose bytes are lost; undefined where none is known to be. */
       readonly firstLostIndex: number | undefined;
@@ -36,6 +36,8 @@ export interface RecoveredShard {
   readonly baseTerm: number;
   /** Contiguous from baseIndex + 1 to the end, or to the first lost entry. */
   readonly runs: readonly EntryRun[];
+  /** What follows the last lost entry, to the end: of use where a tree covers the loss. */
+  readonly runsAfterLoss: readonly EntryRun[];
   readonly health: LogHealth;
 }
 

@@ -33,6 +33,7 @@ import {
   storeTagOf,
 } from "./segment-format.js";
 import { holdsBatches, walkSegment } from "./segment-reader.js";
+import { UNKNOWN_INDEX } from "./shard-record.js";
 import type { RunSource, ShardRecord, Span } from "./shard-record.js";
 import { ShardTable } from "./shard-table.js";
 
@@ -51,6 +52,8 @@ export class LogRecovery {
   readonly prepared: SealedSegment[] = [];
   /** The items of the last batch. */
   readonly unproven: Gathering = new Gathering();
+  /** Where the batches of each used segment end. */
+  readonly ends: Map<number, number> = new Map();
   /** Where the last used segment ends. */
   end = 0;
   /** The same, the last batch left out. */
@@ -78,6 +81,7 @@ export class LogRecovery {
       expected = segment.number + 1;
       this.#scanSegment(segment, this.used[i + 1]);
     }
+    this.table.settle();
   }
 
   /**
@@ -90,12 +94,17 @@ export class LogRecovery {
     for (const record of this.table.records.values()) {
       const last = this.#lastRuns.filter((one) => one.shardId === record.shardId);
       const folded = foldRuns(last.map((one) => one.run));
+      const found = runsOf(record, runs.get(record) ?? [], rewritten, folded);
+      const { replicaId, hardState, baseIndex, baseTerm } = record;
+      const firstLost = record.firstLostIndex ?? Infinity;
+      const lastLost = record.lastLostIndex ?? Infinity;
       recovered.set(record.shardId, {
-        replicaId: record.replicaId,
-        hardState: record.hardState,
-        baseIndex: record.baseIndex,
-        baseTerm: record.baseTerm,
-        runs: runsOf(record, runs.get(record) ?? [], rewritten, folded),
+        replicaId,
+        hardState,
+        baseIndex,
+        baseTerm,
+        runs: found.filter((run) => run.firstIndex < firstLost),
+        runsAfterLoss: found.filter((run) => run.firstIndex > lastLost),
         health: healthOf(record),
       });
       record.compact();
@@ -180,6 +189,7 @@ export class LogRecovery {
     });
     if (next !== undefined) this.#applyHeld(bytes, segment.number);
     else this.#handOut(bytes);
+    this.ends.set(segment.number, end);
     this.end = end;
     this.provenEnd = next === undefined ? proven : end;
   }
@@ -235,15 +245,12 @@ export class LogRecovery {
     });
   }
 
-  /** The runs in the used segments, up to the first lost entry. */
+  /** The runs in the used segments. */
   #readRuns(): ReadonlyMap<ShardRecord, EntryRun[]> {
     const runs = new Map<ShardRecord, EntryRun[]>();
     for (const segment of this.used) {
       for (const record of this.table.records.values()) {
-        const end = record.firstLostIndex ?? Infinity;
-        const spans = record.spans.filter(
-          (span) => span.segment === segment.number && span.firstIndex < end,
-        );
+        const spans = record.spans.filter((span) => span.segment === segment.number && !span.lost);
         const found = runs.get(record) ?? [];
         runs.set(record, found);
         if (spans.length > 0) joinRuns(viewsOf(this.#read(segment), spans), found);
@@ -275,6 +282,7 @@ function joinRuns(views: readonly EntryRun[], target: EntryRun[]): void {
     for (; end < views.length && kind === "command"; end++) {
       const next = views[end]!;
       if (next.kind !== kind || next.term !== term) break;
+      if (next.firstIndex !== lastIndexOf(views[end - 1]!) + 1) break;
       if (length + next.bytes.length > JOINED_SIZE_BYTES_MAX) break;
       length += next.bytes.length;
     }
@@ -334,8 +342,7 @@ function runsOf(
 ): readonly EntryRun[] {
   const found = [...read];
   for (const span of record.spans) {
-    if (span.lost) break;
-    if (span.segment !== rewritten || span.source !== undefined) continue;
+    if (span.lost || span.segment !== rewritten || span.source !== undefined) continue;
     for (const last of lastRuns) {
       const from = Math.max(last.firstIndex, span.firstIndex);
       const to = Math.min(lastIndexOf(last), span.lastIndex);
@@ -347,12 +354,14 @@ function runsOf(
 
 function healthOf(record: ShardRecord): LogHealth {
   if (!record.corrupt) return { kind: "intact" };
+  const { hardStateLost, firstLostIndex, floor } = record;
+  const tailUnknown = floor?.index === UNKNOWN_INDEX;
   return {
     kind: "corrupt",
-    hardStateLost: record.hardStateLost,
-    tailUnknown: record.tailUnknown,
-    firstLostIndex: record.firstLostIndex,
-    lastIndex: record.lastIndex,
-    lastTerm: record.lastTerm,
+    hardStateLost,
+    tailUnknown,
+    firstLostIndex,
+    lastIndex: tailUnknown ? record.lastIndex : (floor?.index ?? record.lastIndex),
+    lastTerm: floor?.term ?? record.lastTerm,
   };
 }

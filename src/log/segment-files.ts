@@ -81,6 +81,11 @@ export class SegmentFiles {
     return this.#sealed.length;
   }
 
+  /** Those that somebody needs. */
+  sealed(): readonly SealedSegment[] {
+    return this.#sealed.filter((segment) => segment.number >= this.#neededFrom);
+  }
+
   get count(): number {
     return this.#sealed.length + 1 + (this.#next === undefined ? 0 : 1);
   }

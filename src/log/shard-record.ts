@@ -26,12 +26,27 @@ export interface Span {
   readonly source: RunSource | undefined;
 }
 
+/** A point of a log, for comparing how far two logs go: by term, then by index. */
+export interface LogPoint {
+  readonly index: number;
+  readonly term: number;
+}
+
+/** The index of a floor where nobody knows how far the log went. */
+export const UNKNOWN_INDEX: number = Number.MAX_SAFE_INTEGER;
+
 export class ShardRecord {
   readonly shardId: number;
   readonly replicaId: number;
   hardState: LogHardState | undefined;
   hardStateLost = false;
+  /** While recovering: entries may have followed, and nothing read so far says whether. */
   tailUnknown = false;
+  /**
+   * How far the log went before entries of it were lost, until it goes as far again: dropping what
+   * is lost, to append it anew, must not make the log look as if it had always been short.
+   */
+  floor: LogPoint | undefined;
   baseIndex = 0;
   baseTerm = 0;
   /** Contiguous from baseIndex + 1; segments never fall along them. */
@@ -56,8 +71,12 @@ export class ShardRecord {
     return this.spans.find((span) => span.lost)?.firstIndex;
   }
 
+  get lastLostIndex(): number | undefined {
+    return this.spans.findLast((span) => span.lost)?.lastIndex;
+  }
+
   get corrupt(): boolean {
-    return this.hardStateLost || this.tailUnknown || this.firstLostIndex !== undefined;
+    return this.hardStateLost || this.floor !== undefined || this.firstLostIndex !== undefined;
   }
 
   /** The oldest segment that holds entries of this shard. */
@@ -79,11 +98,13 @@ export class ShardRecord {
   append(span: Span): void {
     assert(span.firstIndex > this.baseIndex, "an append below the start of the log");
     assert(span.firstIndex <= this.lastIndex + 1, "an append beyond the end of the log");
+    this.#keepFloor(span.firstIndex);
     this.truncateFrom(span.firstIndex);
     this.tailUnknown = false;
     const last = this.spans.at(-1);
     if (last !== undefined && canJoin(last, span)) last.lastIndex = span.lastIndex;
     else this.spans.push(span);
+    this.#dropReachedFloor();
   }
 
   /** Drops the entries at `index` and after it. */
@@ -108,10 +129,20 @@ export class ShardRecord {
 
   /** Empties the log: it goes on after `index`. */
   reset(index: number, term: number): void {
+    this.#keepFloor(0);
     this.spans.length = 0;
     this.baseIndex = index;
     this.baseTerm = term;
     this.tailUnknown = false;
+    this.#dropReachedFloor();
+  }
+
+  /** All was read: what is still unknown of the end stays so until the log goes beyond doubt. */
+  settle(): void {
+    if (!this.tailUnknown) return;
+    this.tailUnknown = false;
+    const term = Math.max(this.lastTerm, this.hardState?.term ?? 0);
+    this.floor = { index: UNKNOWN_INDEX, term };
   }
 
   /** Marks what lies in [from, to] as lost, keeping its place and terms. */
@@ -140,6 +171,23 @@ export class ShardRecord {
       else this.spans.push(bare);
     }
   }
+
+  /** Lost entries at `from` or after it are about to go: remembers where the log ended. */
+  #keepFloor(from: number): void {
+    if ((this.lastLostIndex ?? -1) < from) return;
+    const { lastIndex: index, lastTerm: term, floor } = this;
+    if (floor === undefined || goesBeyond({ index, term }, floor)) this.floor = { index, term };
+  }
+
+  #dropReachedFloor(): void {
+    if (this.floor === undefined) return;
+    const { lastIndex: index, lastTerm: term } = this;
+    if (!goesBeyond(this.floor, { index, term })) this.floor = undefined;
+  }
+}
+
+function goesBeyond(one: LogPoint, other: LogPoint): boolean {
+  return one.term === other.term ? one.index > other.index : one.term > other.term;
 }
 
 function canJoin(last: Span, next: Span): boolean {

@@ -6,13 +6,7 @@
  */
 import { assert } from "../base/assert.js";
 import type { ByteWriter } from "../base/coding.js";
-import {
-  FLAG_HARD_STATE_LOST,
-  FLAG_TAIL_UNKNOWN,
-  ITEM,
-  Item,
-  ITEM_SIZE_BYTES,
-} from "./batch-format.js";
+import { FLAG_HARD_STATE_LOST, ITEM, Item, ITEM_SIZE_BYTES } from "./batch-format.js";
 import type { LogPin } from "./log-types.js";
 import { ShardRecord } from "./shard-record.js";
 import type { RunSource } from "./shard-record.js";
@@ -65,6 +59,11 @@ export class ShardTable {
     }
   }
 
+  /** Everything was read. */
+  settle(): void {
+    for (const record of this.records.values()) record.settle();
+  }
+
   /** The table as checkpoint items; returns how many. */
   writeCheckpoint(target: ByteWriter): number {
     const before = target.length;
@@ -78,6 +77,7 @@ export class ShardTable {
     let count = 0;
     for (const record of this.records.values()) {
       count += record.hardState === undefined ? 2 : 3;
+      if (record.floor !== undefined) count++;
       for (const span of record.spans) if (span.lost) count++;
     }
     return count;
@@ -125,6 +125,7 @@ export class ShardTable {
         if (item.index > record.lastIndex) record.reset(item.index, item.term);
         else record.trimTo(item.index, item.term);
         record.hardStateLost = (item.flags & FLAG_HARD_STATE_LOST) !== 0;
+        record.floor = undefined;
         return;
       case ITEM.lost: {
         this.#fillHole(record, item.index - 1, item.term, segment);
@@ -137,7 +138,10 @@ export class ShardTable {
         this.#fillHole(record, item.index, item.term, segment);
         record.truncateFrom(item.index + 1);
         if (record.lastTerm !== item.term) record.lose(record.baseIndex + 1, record.lastIndex);
-        record.tailUnknown = (item.flags & FLAG_TAIL_UNKNOWN) !== 0;
+        record.tailUnknown = false;
+        return;
+      case ITEM.floor:
+        record.floor = { index: item.index, term: item.term };
         return;
       default:
         assert(false, () => `an item of kind ${item.kind}`);
@@ -156,7 +160,6 @@ export class ShardTable {
 
 function writeRecord(record: ShardRecord, item: Item, target: ByteWriter): void {
   const hardStateLost = record.hardStateLost ? FLAG_HARD_STATE_LOST : 0;
-  const tailUnknown = record.tailUnknown ? FLAG_TAIL_UNKNOWN : 0;
   item.entryKind = "command";
   item.length = 0;
   item.shardId = record.shardId;
@@ -178,5 +181,7 @@ function writeRecord(record: ShardRecord, item: Item, target: ByteWriter): void 
   for (const { lost, term, firstIndex, lastIndex } of record.spans) {
     if (lost) put(ITEM.lost, 0, term, firstIndex, lastIndex - firstIndex + 1);
   }
-  put(ITEM.tail, tailUnknown, record.lastTerm, record.lastIndex, 0);
+  put(ITEM.tail, 0, record.lastTerm, record.lastIndex, 0);
+  const { floor } = record;
+  if (floor !== undefined) put(ITEM.floor, 0, floor.term, floor.index, 0);
 }

@@ -30,6 +30,7 @@ import type {
 } from "./log-types.js";
 import { MicrosHistogram } from "./micros-histogram.js";
 import { LogRecovery } from "./recovery.js";
+import type { SegmentCheck } from "./segment-check.js";
 import { SegmentFiles } from "./segment-files.js";
 import { SEGMENT_START, storeTagOf } from "./segment-format.js";
 import type { ShardTable } from "./shard-table.js";
@@ -62,6 +63,10 @@ export class SharedLog {
   #offset = SEGMENT_START;
   /** Where the segment before the active one ended. */
   #previousEnd = 0;
+  /** Where the batches of segments before the active one end. */
+  readonly #ends: Map<number, number>;
+  /** Segments up to this one have rotted: their entries are to be let go of. */
+  #condemnedTo = 0;
   #writing = false;
   #writeLength = 0;
   #writeStartMs = 0;
@@ -120,6 +125,7 @@ export class SharedLog {
     this.#onFailure = options.onFailure ?? rethrow;
     this.#storeTag = storeTagOf(place.storeId);
     this.#table = recovery.table;
+    this.#ends = recovery.ends;
     this.#gathering = recovery.unproven;
     this.#builder = new BatchBuilder(this.#table);
     const sizeBytes = this.#settings.segmentSizeBytes;
@@ -218,6 +224,32 @@ export class SharedLog {
     const pin = this.#table.oldestPin();
     if (pin === undefined || pin.segment >= this.#files.active.number) return undefined;
     return { shardId: pin.shardId, index: pin.index };
+  }
+
+  /** What may be checked in the background: segments that nothing is written to any more. */
+  sealedSegments(): readonly SegmentCheck[] {
+    const checks: SegmentCheck[] = [];
+    for (const { number, path } of this.#files.sealed()) {
+      const endOffset = this.#ends.get(number);
+      if (endOffset === undefined) continue;
+      checks.push({ number, path, storeTag: this.#storeTag, endOffset });
+    }
+    return checks;
+  }
+
+  /**
+   * A segment has rotted. Its entries are in memory; they have to go to the trees soon. Returns
+   * whether that is news.
+   */
+  condemn(number: number): boolean {
+    if (number <= this.#condemnedTo) return false;
+    this.#condemnedTo = number;
+    return true;
+  }
+
+  /** Whether entries in condemned segments are still kept. */
+  get isCondemned(): boolean {
+    return (this.#table.oldestPin()?.segment ?? Infinity) <= this.#condemnedTo;
   }
 
   stats(): LogStats {
@@ -346,6 +378,7 @@ export class SharedLog {
     if (!this.#builder.fits(this.#gathering, target)) {
       const end = this.#offset;
       if (!this.#files.rotate() || this.#failed) return;
+      this.#ends.set(this.#files.active.number - 1, end);
       this.#offset = SEGMENT_START;
       this.#previousEnd = end;
       target = this.#target();

@@ -7,9 +7,12 @@
  *
  * The checksum of a record covers length and payload and is bound to file and offset. The first
  * record is the whole catalog, each later one an edit. The file is extended with zeros ahead of
- * its records. Where a record does not check out, zeros to the end are a clean end; a valid record
- * further on proves corruption; anything else is the torn tail of a write that nobody was told of.
+ * its records. A manifest is kept in two files of the same bytes, written one after the other;
+ * each record is taken from where it checks out. Where neither has one, zeros to the end are a
+ * clean end; a valid record further on proves corruption; anything else is the torn tail of a
+ * write that nobody was told of.
  */
+import { must } from "../base/assert.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteReader, ByteWriter, DecodeError, readU32, readU53 } from "../base/coding.js";
 import { utf8, utf8Text } from "../base/bytes.js";
@@ -63,30 +66,40 @@ export function writeRecord(
   view.setUint32(start, placedChecksum(checked, number, offset), true);
 }
 
-export function decodeManifest(bytes: Uint8Array, number: number, path: string): ManifestContent {
-  const storeId = decodeHeader(bytes, number, path);
+/** Reads the copies of a manifest together: what one has lost another may have. */
+export function decodeManifest(
+  copies: readonly Uint8Array[],
+  number: number,
+  path: string,
+): ManifestContent {
+  const intact = copies.find(isHeaderIntact);
+  if (intact === undefined)
+    throw new CorruptionError(path, 0, "the header of the manifest is damaged");
+  const storeId = decodeHeader(intact, number, path);
   const edits: VersionEdit[] = [];
   let at = MANIFEST_HEADER_SIZE_BYTES;
   for (;;) {
-    const end = recordEnd(bytes, at, number);
-    if (end === undefined) break;
-    edits.push(decodeEdit(bytes, at, path));
-    at = end;
+    const found = copies.find((bytes) => recordEnd(bytes, at, number) !== undefined);
+    if (found === undefined) break;
+    edits.push(decodeEdit(found, at, path));
+    at = must(recordEnd(found, at, number));
   }
-  const isTorn = !isZero(bytes, at);
-  if (isTorn) refuseIfFollowed(bytes, at, number, path);
+  const torn = copies.filter((bytes) => !isZero(bytes, at));
+  for (const bytes of torn) refuseIfFollowed(bytes, at, number, path);
+  const isTorn = torn.length > 0;
   return { storeId, edits, endOffset: at, isTorn };
 }
 
-function decodeHeader(bytes: Uint8Array, number: number, path: string): string {
+function isHeaderIntact(bytes: Uint8Array): boolean {
   const checkedLength = MANIFEST_HEADER_SIZE_BYTES - 4;
-  if (
-    bytes.length < MANIFEST_HEADER_SIZE_BYTES ||
-    readU32(bytes, checkedLength) !== crc32(bytes.subarray(0, checkedLength)) ||
-    readU32(bytes, 0) !== MAGIC
-  ) {
-    throw new CorruptionError(path, 0, "the header of the manifest is damaged");
-  }
+  return (
+    bytes.length >= MANIFEST_HEADER_SIZE_BYTES &&
+    readU32(bytes, checkedLength) === crc32(bytes.subarray(0, checkedLength)) &&
+    readU32(bytes, 0) === MAGIC
+  );
+}
+
+function decodeHeader(bytes: Uint8Array, number: number, path: string): string {
   const formatVersion = readU32(bytes, 4);
   if (formatVersion !== FORMAT_VERSION) {
     throw new CorruptionError(path, 4, `unknown manifest format ${formatVersion}`);
@@ -106,7 +119,7 @@ function recordEnd(bytes: Uint8Array, at: number, number: number): number | unde
   if (readU32(bytes, at) !== placedChecksum(bytes.subarray(at + 4, end), number, at)) {
     return undefined;
   }
-  return Math.min(bytes.length, end + (-end & (ALIGNMENT - 1)));
+  return end + (-end & (ALIGNMENT - 1));
 }
 
 function decodeEdit(bytes: Uint8Array, at: number, path: string): VersionEdit {

@@ -1,12 +1,13 @@
 /**
  * The manifest: the one place that says which files make up which trees. An edit is durable when
- * append returns. The active file is named by a marker, an empty file `current-<number>`: there is
- * no content in it that could tear. Room for records is made ahead with zeros, so that a full disk
- * is noticed before anything of a record was written.
+ * append returns. It is kept twice, in `manifest-<number>` and a copy beside it, so that no single
+ * damaged place loses a record. The active pair is named by a marker, an empty file
+ * `current-<number>`: there is no content in it that could tear or rot. Room for records is made
+ * ahead with zeros, so that a full disk is noticed before anything of a record was written.
  *
- * Rotation: write the new file with the whole catalog, sync it and the directory, create its
- * marker, sync the directory, and only then delete the old marker and file. Each start rotates, so
- * nothing is ever appended behind a torn tail.
+ * Rotation: write the new files with the whole catalog, sync them and the directory, create their
+ * marker, sync the directory, and only then delete the old marker and files. Each start rotates, so
+ * nothing is ever appended behind a torn tail, and both copies are whole again.
  */
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
@@ -20,10 +21,12 @@ import {
   encodeManifestHeader,
   writeRecord,
 } from "./manifest-format.js";
+import type { ManifestContent } from "./manifest-format.js";
 import type { VersionEdit } from "./version-edit.js";
 
 const MARKER = /^current-(\d+)$/;
-const MANIFEST = /^manifest-(\d+)$/;
+const MANIFEST = /^manifest-(\d+)(?:\.copy)?$/;
+const COPY_SUFFIXES = ["", ".copy"] as const;
 const RESERVE_SIZE_BYTES = 64 * 1024;
 const ROTATE_SIZE_BYTES = 4 * 1024 * 1024;
 
@@ -33,7 +36,7 @@ export class Manifest {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #writer: ByteWriter = new ByteWriter(4096);
-  #file: DiskFile;
+  #files: readonly DiskFile[];
   #number: number;
   #endOffset: number;
   #reservedOffset: number;
@@ -52,7 +55,7 @@ export class Manifest {
     this.#directory = directory;
     this.storeId = storeId;
     this.catalog = catalog;
-    this.#file = started.file;
+    this.#files = started.files;
     this.#number = started.number;
     this.#endOffset = started.endOffset;
     this.#reservedOffset = started.endOffset;
@@ -67,17 +70,18 @@ export class Manifest {
   /** Starts the manifest of an empty store. */
   static create(disk: Disk, directory: string, storeId: string): void {
     const started = startFile(disk, directory, storeId, 1, new Catalog());
-    started.file.close();
+    closeAll(started.files);
     placeMarker(disk, directory, 1);
+  }
+
+  /** Which store the directory's manifest belongs to. */
+  static storeIdOf(disk: Disk, directory: string): string {
+    return readContent(disk, directory).storeId;
   }
 
   /** Reads the manifest in force, counts up the run and goes on in a new file. */
   static open(disk: Disk, directory: string): Manifest {
-    const number = newestNumber(disk.list(directory), MARKER);
-    if (number === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
-    const path = manifestPath(directory, number);
-    const bytes = readWhole(disk, path);
-    const { storeId, edits } = decodeManifest(bytes, number, path);
+    const { number, path, storeId, edits } = readContent(disk, directory);
     if (edits.length === 0) throw new CorruptionError(path, 0, "the manifest has no records");
     const catalog = new Catalog();
     for (const edit of edits) replay(catalog, edit, path);
@@ -110,16 +114,18 @@ export class Manifest {
   }
 
   close(): void {
-    this.#file.close();
+    closeAll(this.#files);
   }
 
   /** Writes a record into its reserve, where lack of room is no excuse. */
   #write(record: ByteWriter): void {
-    try {
-      this.#file.writeSync(record.bytes, 0, record.length, this.#endOffset);
-    } catch (error) {
-      this.#isBroken = true;
-      throw new DiskError("io", this.#file.path, error);
+    for (const file of this.#files) {
+      try {
+        file.writeSync(record.bytes, 0, record.length, this.#endOffset);
+      } catch (error) {
+        this.#isBroken = true;
+        throw new DiskError("io", file.path, error);
+      }
     }
   }
 
@@ -128,7 +134,9 @@ export class Manifest {
     if (needed <= this.#reservedOffset) return;
     const zeros = new Uint8Array(Math.max(RESERVE_SIZE_BYTES, needed - this.#reservedOffset));
     try {
-      this.#file.writeSync(zeros, 0, zeros.length, this.#reservedOffset);
+      for (const file of this.#files) {
+        file.writeSync(zeros, 0, zeros.length, this.#reservedOffset);
+      }
     } catch (error) {
       // What the failed write left are zeros: the next attempt writes over them.
       if (!isNoSpace(error)) this.#isBroken = true;
@@ -159,9 +167,9 @@ export class Manifest {
       throw new DiskError("io", this.#directory, error);
     }
     this.#isBroken = false;
-    this.#file.close();
+    closeAll(this.#files);
     removeOlder(this.#disk, this.#directory, number);
-    this.#file = started.file;
+    this.#files = started.files;
     this.#number = number;
     this.#endOffset = started.endOffset;
     this.#reservedOffset = started.endOffset;
@@ -170,12 +178,13 @@ export class Manifest {
 }
 
 interface StartedFile {
-  readonly file: DiskFile;
+  /** The manifest and its copy. */
+  readonly files: readonly DiskFile[];
   readonly number: number;
   readonly endOffset: number;
 }
 
-/** Writes a manifest file that holds the catalog and makes it durable; no marker names it yet. */
+/** Writes a manifest that holds the catalog, twice, durably; no marker names it yet. */
 function startFile(
   disk: Disk,
   directory: string,
@@ -186,12 +195,20 @@ function startFile(
   const writer = new ByteWriter(4096);
   writer.raw(encodeManifestHeader(number, storeId));
   writeRecord(writer, catalog.snapshot(), number, MANIFEST_HEADER_SIZE_BYTES);
-  const file = disk.open(manifestPath(directory, number), { create: true, dataSync: true });
-  file.truncateSync(0);
-  file.writeSync(writer.bytes, 0, writer.length, 0);
-  file.syncSync();
+  const files = COPY_SUFFIXES.map((suffix) => {
+    const path = `${manifestPath(directory, number)}${suffix}`;
+    const file = disk.open(path, { create: true, dataSync: true });
+    file.truncateSync(0);
+    file.writeSync(writer.bytes, 0, writer.length, 0);
+    file.syncSync();
+    return file;
+  });
   disk.syncDirectory(directory);
-  return { file, number, endOffset: writer.length };
+  return { files, number, endOffset: writer.length };
+}
+
+function closeAll(files: readonly DiskFile[]): void {
+  for (const file of files) file.close();
 }
 
 function placeMarker(disk: Disk, directory: string, number: number): void {
@@ -224,16 +241,24 @@ function manifestPath(directory: string, number: number): string {
   return `${directory}/manifest-${number}`;
 }
 
-function readWhole(disk: Disk, path: string): Uint8Array {
-  let file: DiskFile;
-  try {
-    file = disk.open(path, { readOnly: true });
-  } catch (error) {
-    if (error instanceof DiskError && error.code === "notFound") {
-      throw new CorruptionError(path, 0, "the manifest that the marker names is not there");
-    }
-    throw error;
+/** The manifest in force, from whatever is left of its copies. */
+function readContent(
+  disk: Disk,
+  directory: string,
+): ManifestContent & { readonly number: number; readonly path: string } {
+  const number = newestNumber(disk.list(directory), MARKER);
+  if (number === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
+  const path = manifestPath(directory, number);
+  const paths = COPY_SUFFIXES.map((suffix) => `${path}${suffix}`);
+  const copies = paths.filter((each) => disk.exists(each)).map((each) => readWhole(disk, each));
+  if (copies.length === 0) {
+    throw new CorruptionError(path, 0, "the manifest that the marker names is not there");
   }
+  return { ...decodeManifest(copies, number, path), number, path };
+}
+
+function readWhole(disk: Disk, path: string): Uint8Array {
+  const file = disk.open(path, { readOnly: true });
   const bytes = new Uint8Array(file.sizeBytes());
   const count = file.readSync(bytes, 0, bytes.length, 0);
   file.close();

@@ -54,16 +54,37 @@ export class MergingCursor implements Cursor {
     this.#isHeadFresh = true;
     this.#lastLength = NO_KEY;
     this.#order.length = 0;
-    for (const run of this.#runs) {
-      if (run.seek(target, 0, target.length, this.#maxVersion)) {
+    try {
+      for (const run of this.#runs) {
+        if (!run.seek(target, 0, target.length, this.#maxVersion)) continue;
         this.#order.push(run);
         this.#shiftLast();
       }
+    } catch (error) {
+      this.close();
+      throw error;
     }
   }
 
   next(): boolean {
     if (!this.#isStarted) this.seek(this.#range.start);
+    try {
+      return this.#findNext();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    const onClose = this.#onClose;
+    this.#onClose = undefined;
+    this.#order.length = 0;
+    this.#isStarted = true;
+    onClose?.();
+  }
+
+  #findNext(): boolean {
     let skips = 0;
     for (;;) {
       if (!this.#isHeadFresh) this.#advance(skips);
@@ -85,14 +106,6 @@ export class MergingCursor implements Cursor {
       this.entry = slot;
       return true;
     }
-  }
-
-  close(): void {
-    const onClose = this.#onClose;
-    this.#onClose = undefined;
-    this.#order.length = 0;
-    this.#isStarted = true;
-    onClose?.();
   }
 
   #isUnwanted(slot: EntrySlot): boolean {

@@ -123,7 +123,7 @@ export class Tree {
     return found < 0 ? undefined : this.#slot;
   }
 
-  /** Entries of a family in a range; see Cursor. It must be closed. */
+  /** Entries of a family in a range; see Cursor. It must be closed, unless it throws. */
   cursor(family: FamilyId, range: KeyRange, maxVersion: number, mode: CursorMode): Cursor {
     const runs: RunCursor[] = [];
     const memtables: Memtable[] = [];
@@ -136,15 +136,21 @@ export class Tree {
     }
     const version = this.#version;
     version.retain();
-    for (const run of version.runs[family]!) {
-      if (run.slice.minVersion > maxVersion) continue;
-      if (intersectRanges(run.slice.range, range) === undefined) continue;
-      runs.push(new SstableCursor(run.section, maxVersion));
-    }
-    return new MergingCursor(runs, range, maxVersion, mode, () => {
+    const release = (): void => {
       version.release();
       for (const memtable of memtables) memtable.release();
-    });
+    };
+    try {
+      for (const run of version.runs[family]!) {
+        if (run.slice.minVersion > maxVersion) continue;
+        if (intersectRanges(run.slice.range, range) === undefined) continue;
+        runs.push(new SstableCursor(run.section, maxVersion));
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return new MergingCursor(runs, range, maxVersion, mode, release);
   }
 
   /** Bytes of all memtables, the frozen ones included. */

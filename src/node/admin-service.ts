@@ -2,6 +2,7 @@
 import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
+  FollowerStatus,
   HealthResponse,
   KeyspaceCreateRequest,
   MapResponse,
@@ -16,8 +17,7 @@ import type { Replica } from "../shard/replica.js";
 import type { AdminRequest } from "./client-session.js";
 import { confirmedRevision } from "./internal-requests.js";
 import type { NodeParts } from "./node-parts.js";
-import { runPlacementCommand } from "./peer-requests.js";
-import type { PlacementCommand, PlacementCommandAnswer } from "./placement-messages.js";
+import { command } from "./peer-requests.js";
 import { SOFTWARE_VERSION } from "./software-version.js";
 
 const PLACEMENT_TIMEOUT_MS = 5000;
@@ -38,6 +38,16 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
       const wanted = decodePlain<KeyspaceCreateRequest>(reader);
       return reply(request, command(node, { kind: "createKeyspace", request: wanted }));
     }
+    case MESSAGE_TYPES.memberAdd:
+      return reply(request, command(node, { kind: "addMember", request: decodePlain(reader) }));
+    case MESSAGE_TYPES.memberRemove:
+      return reply(request, command(node, { kind: "removeMember", request: decodePlain(reader) }));
+    case MESSAGE_TYPES.memberPromote:
+      return reply(request, command(node, { kind: "promoteMember", request: decodePlain(reader) }));
+    case MESSAGE_TYPES.memberUpdate:
+      return reply(request, command(node, { kind: "updateMember", request: decodePlain(reader) }));
+    case MESSAGE_TYPES.replicaChange:
+      return reply(request, command(node, { kind: "changeReplica", request: decodePlain(reader) }));
     case MESSAGE_TYPES.moveLeader:
       return reply(request, moveLeader(node, decodePlain<MoveLeaderRequest>(reader)));
     default:
@@ -68,7 +78,7 @@ function replicaStatus(replica: Replica): ReplicaStatus {
     shardId: replica.shardId,
     keyspaceId: replica.keyspaceId,
     replicaId: replica.replicaId,
-    role: raft.role === "preCandidate" ? "candidate" : raft.role,
+    role: roleOf(replica),
     leaderNodeId: replica.leaderNodeId,
     term: raft.term,
     commitIndex: raft.commitIndex,
@@ -77,7 +87,23 @@ function replicaStatus(replica: Replica): ReplicaStatus {
     closedRevision: machine.closedRevision,
     compactedRevision: machine.compactedRevision,
     storedBytes: sizeOf(replica),
+    followers: raft.role === "leader" ? followersOf(replica) : undefined,
   };
+}
+
+function roleOf({ raft, replicaId }: Replica): ReplicaStatus["role"] {
+  if (raft.role === "preCandidate") return "candidate";
+  const learns = raft.role === "follower" && raft.configuration.learners.includes(replicaId);
+  return learns ? "learner" : raft.role;
+}
+
+function followersOf({ raft, descriptor }: Replica): FollowerStatus[] {
+  const ids = [...descriptor.replicas, ...(descriptor.target ?? [])].map((one) => one.replicaId);
+  return [...new Set(ids)].flatMap((replicaId) => {
+    const progress = raft.progress(replicaId);
+    if (progress === undefined) return [];
+    return [{ replicaId, matchIndex: progress.matchIndex, state: progress.state }];
+  });
 }
 
 /** What a replica holds, on disk and in memory on its way there. */
@@ -126,14 +152,6 @@ function sequence(node: NodeParts, request: AdminRequest, keyspaceId: number): v
     return done(notApplied("notLeader", "the keyspace's shard is elsewhere", { leaderNodeId }));
   }
   confirmedRevision(replica).then(done, (error: unknown) => done(KvError.from(error)));
-}
-
-/** Runs a placement command here or at the node that leads the placement group. */
-async function command(node: NodeParts, wanted: PlacementCommand): Promise<PlacementCommandAnswer> {
-  const leader = node.placementLeader();
-  if (leader === node.nodeId) return runPlacementCommand(node, wanted);
-  if (leader === 0) throw notApplied("unavailable", "the placement group has no leader now");
-  return node.peers.ask(leader, MESSAGE_TYPES.placement, wanted, PLACEMENT_TIMEOUT_MS);
 }
 
 /** Resolves when the shard is led where it was asked to be. */

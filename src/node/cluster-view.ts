@@ -4,9 +4,10 @@
  */
 import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
 import type { ClusterMap, KeyspaceDescriptor, LeaderHint } from "../protocol/cluster.js";
 import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
-import { readTextFile, writeTextFile } from "./text-file.js";
+import { hasTextFile, readTextFile, writeTextFile } from "./text-file.js";
 
 const FILE = "cluster-map.json";
 const BYTES_TAG = "$bytes";
@@ -25,8 +26,7 @@ export class ClusterView {
     this.#disk = disk;
     this.#directory = directory;
     this.#map = { clusterId, version: 0, nodes: [], keyspaces: [], shards: [] };
-    const path = `${directory}/${FILE}`;
-    if (disk.exists(path)) this.#take(fromText(readTextFile(disk, path)));
+    if (hasTextFile(disk, directory, FILE)) this.#load();
   }
 
   get map(): ClusterMap {
@@ -83,6 +83,15 @@ export class ClusterView {
 
   noteFit(nodeIds: readonly number[]): void {
     this.#fit = new Set(nodeIds);
+  }
+
+  /** A map that cannot be read is heard again from the placement leader. */
+  #load(): void {
+    try {
+      this.#take(fromText(readTextFile(this.#disk, this.#directory, FILE)));
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+    }
   }
 
   #take(map: ClusterMap): void {

@@ -26,6 +26,8 @@ export interface NodeConfig {
   readonly advertisePeer: string;
   /** The founding nodes, this one among them; empty: this node alone. */
   readonly initialCluster: readonly InitialNode[];
+  /** existing: this node was added to a cluster, and asks one of those named who it is. */
+  readonly initialClusterState: "new" | "existing";
   readonly clusterToken: string;
   /** Made when the cluster is founded, besides "default". */
   readonly initialKeyspaces: readonly KeyspaceCreateRequest[];
@@ -40,6 +42,8 @@ export interface NodeConfig {
   readonly segmentSizeBytes: number;
   /** Bytes of the disk that are left alone: with less free, writes are refused. */
   readonly reservedBytes: number;
+  /** How much of the disk is read in the background to look for rot; 0: nothing. */
+  readonly scrubBytesPerSecond: number;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -54,6 +58,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   advertiseClient: "",
   advertisePeer: "",
   initialCluster: [],
+  initialClusterState: "new",
   clusterToken: "flotilla",
   initialKeyspaces: [],
   heartbeatMs: 50,
@@ -66,6 +71,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   blockCacheBytes: 256 * MEBIBYTE,
   segmentSizeBytes: 32 * MEBIBYTE,
   reservedBytes: 64 * MEBIBYTE,
+  scrubBytesPerSecond: 4 * MEBIBYTE,
 };
 
 /** Throws KvError invalidArgument that names the setting and what it must be. */
@@ -125,11 +131,16 @@ function timingFault(config: NodeConfig): string | undefined {
 
 function clusterFault(config: NodeConfig): string | undefined {
   const { initialCluster, name } = config;
+  const isNew = config.initialClusterState === "new";
+  if (!isNew && !initialCluster.some((node) => node.name !== name)) {
+    return "initialCluster must name nodes of the existing cluster";
+  }
   if (initialCluster.length === 0) return undefined;
   const names = new Set(initialCluster.map((node) => node.name));
   if (names.size !== initialCluster.length) return "initialCluster names a node twice";
   if (!names.has(name)) return `initialCluster must name this node (${name}) too`;
-  if (![1, 3, 5, 7].includes(names.size)) return "initialCluster must have 1, 3, 5 or 7 nodes";
+  if (isNew && ![1, 3, 5, 7].includes(names.size))
+    return "initialCluster must have 1, 3, 5 or 7 nodes";
   return undefined;
 }
 

@@ -2,8 +2,9 @@
  * Who this node is: a file in its data directory, written at the first start and checked at every
  * other. A directory of another cluster or node is refused; nothing is changed in it.
  *
- * The founding nodes get ids from the cluster's token and their names, so that all of them agree on
- * the placement group without having talked.
+ * A node that is added to a cluster is given its id by placement (join.ts). The founding nodes get
+ * ids from the cluster's token and their names, so that all of them agree on the placement group
+ * without having talked.
  */
 import { utf8 } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
@@ -13,30 +14,37 @@ import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import { keyspaceRange } from "../route/stored-key.js";
 import type { InitialNode, NodeConfig } from "./config.js";
-import { readTextFile, writeTextFile } from "./text-file.js";
+import { hasTextFile, readTextFile, writeTextFile } from "./text-file.js";
 
 export interface Identity {
   readonly clusterId: string;
   readonly nodeId: number;
   readonly name: string;
+  /** The cluster was there before this node. */
+  readonly joined?: boolean | undefined;
 }
 
 const FILE = "node.json";
 
-/** The identity of this directory; makes it at the first start. */
-export function establishIdentity(disk: Disk, config: NodeConfig): Identity {
-  const path = `${config.dataDirectory}/${FILE}`;
+/** The identity of this directory; a founder makes it, a node that joins is told it first. */
+export function establishIdentity(disk: Disk, config: NodeConfig): Identity | undefined {
+  const isNew = !hasTextFile(disk, config.dataDirectory, FILE);
+  if (config.initialClusterState === "existing" && isNew) return undefined;
   const wanted: Identity = {
     clusterId: clusterIdOf(config),
     nodeId: nodeIdOf(config.clusterToken, config.name),
     name: config.name,
   };
-  if (!disk.exists(path)) {
-    disk.makeDirectory(config.dataDirectory);
-    writeTextFile(disk, config.dataDirectory, FILE, `${JSON.stringify(wanted)}\n`);
+  if (isNew) {
+    saveIdentity(disk, config.dataDirectory, wanted);
     return wanted;
   }
-  const found = JSON.parse(readTextFile(disk, path)) as Identity;
+  const found = JSON.parse(readTextFile(disk, config.dataDirectory, FILE)) as Identity;
+  if (found.joined === true || config.initialClusterState === "existing") {
+    if (found.name === config.name) return found;
+    const text = `the data directory belongs to node ${found.name}, not ${config.name}`;
+    throw notApplied("invalidArgument", text);
+  }
   if (found.name !== wanted.name || found.nodeId !== wanted.nodeId) {
     const text = `the data directory belongs to node ${found.name}, not ${wanted.name}`;
     throw notApplied("invalidArgument", text);
@@ -48,6 +56,11 @@ export function establishIdentity(disk: Disk, config: NodeConfig): Identity {
     throw notApplied("wrongCluster", text);
   }
   return found;
+}
+
+export function saveIdentity(disk: Disk, directory: string, identity: Identity): void {
+  disk.makeDirectory(directory);
+  writeTextFile(disk, directory, FILE, `${JSON.stringify(identity)}\n`);
 }
 
 /** The founding nodes in the order of their names: this node alone where none are given. */

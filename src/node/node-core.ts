@@ -5,12 +5,14 @@
 import { ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
+import { strangerFault, wipedFault } from "../placement/members.js";
 import type { PlacementState } from "../placement/records.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import type { KvError } from "../protocol/errors.js";
 import { notApplied } from "../protocol/errors.js";
 import type { ConnectionKind, Hello } from "../protocol/hello-codec.js";
+import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import type { RoutedHeader } from "../protocol/routed-header.js";
 import { decodeMessage } from "../raft/message-codec.js";
 import type { RaftEvent } from "../raft/types.js";
@@ -27,7 +29,7 @@ import type { AdminRequest, SessionHost } from "./client-session.js";
 import { ClusterView } from "./cluster-view.js";
 import type { NodeConfig } from "./config.js";
 import { DEFAULT_KEYSPACE } from "./default-keyspace.js";
-import { foundersOf, placementDescriptor } from "./identity.js";
+import { placementDescriptor } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { Heartbeats } from "./heartbeats.js";
 import { LeaderTransfers } from "./leader-transfers.js";
@@ -40,6 +42,7 @@ import { ReplicaOpener, SYSTEM_PREFIX_BYTES } from "./replica-opener.js";
 import { RevisionClient } from "./revision-client.js";
 import { RoomGuard } from "./room-guard.js";
 import { Sequencer } from "./sequencer.js";
+import { Tombstones } from "./tombstones.js";
 import { failWatches } from "./watch-stream.js";
 
 /** A connection to a node is given up when it says nothing for this many election time-outs. */
@@ -69,6 +72,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   readonly #room: RoomGuard;
   readonly #sessions: Set<ClientSession> = new Set();
   readonly #reader = new ByteReader();
+  readonly #refused: (error: KvError) => void;
   #dirty: ClientSession[] = [];
   #opener: ReplicaOpener | undefined;
   #saveTimer: Timer | undefined;
@@ -79,8 +83,14 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   constructor(
     env: Env,
     config: NodeConfig,
-    parts: { readonly identity: Identity; readonly store: Store },
+    parts: {
+      readonly identity: Identity;
+      readonly store: Store;
+      /** Others do not let this node in: it must stop. */
+      readonly refused: (error: KvError) => void;
+    },
   ) {
+    this.#refused = parts.refused;
     this.env = env;
     this.config = config;
     this.identity = parts.identity;
@@ -126,9 +136,11 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const founds = founding.replicas.some((replica) => replica.nodeId === this.nodeId);
     const { store, host, view, revisions } = this;
     const whenOpened = (replica: Replica): void => {
-      if (replica.shardId === PLACEMENT_SHARD_ID) this.#servePlacement(replica);
+      if (replica.raft.isStateLost) this.replicaDamaged(replica);
+      else this.replicaRefilled(replica);
     };
-    const parts = { store, host, view, revisions, opened: whenOpened };
+    const tombstones = new Tombstones(this.env.disk, this.config.dataDirectory);
+    const parts = { store, host, view, revisions, tombstones, opened: whenOpened };
     this.#opener = new ReplicaOpener(this.env, parts, opened, founds ? founding : undefined);
     this.#mapTaken();
     this.heartbeats.start();
@@ -158,6 +170,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   resolve(header: RoutedHeader): Replica | KvError {
     const replica = this.host.replica(header.shardId);
     if (replica === undefined) return this.#notHere(header);
+    if (replica.raft.isStateLost) return replica.notLeading();
     const { epoch, keyspaceId } = replica.descriptor;
     if (
       epoch.configuration === header.configuration &&
@@ -213,17 +226,29 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   nodeLost(nodeId: number): void {
-    if (!this.#closed) this.host.nodeLost(nodeId);
+    if (this.#closed) return;
+    this.placement?.lost(nodeId);
+    this.host.nodeLost(nodeId);
   }
 
   nodeUp(): void {
     if (!this.#closed) this.host.nodeUp();
   }
 
-  refuseNode(hello: Hello): string | undefined {
+  refuseNode(hello: Hello): KvError | undefined {
+    const { map } = this.view;
+    if (map.removedNodes?.includes(hello.nodeId) === true) {
+      return strangerFault(map, hello.nodeId, hello.nodeId.toString(16));
+    }
     const known = this.view.node(hello.nodeId);
-    if (known === undefined || known.incarnation === hello.incarnation) return undefined;
-    return "it has another data directory than the one it is registered with";
+    if (known === undefined || known.incarnation === "") return undefined;
+    return known.incarnation === hello.incarnation ? undefined : wipedFault(known);
+  }
+
+  refusedBy(nodeId: number, error: KvError): void {
+    const by = this.view.node(nodeId)?.name ?? nodeId;
+    this.env.tracer.trace("error", "this node is refused", { by, reason: error.message });
+    this.#refused(error);
   }
 
   roleChanged(replica: Replica): void {
@@ -242,15 +267,26 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   replicaDamaged(replica: Replica): void {
-    const text = "this replica's data is damaged; another one has to serve";
-    failWatches(replica, notApplied("unavailable", text));
-    if (replica.shardId === PLACEMENT_SHARD_ID) {
-      this.placement?.close();
-      this.placement = undefined;
-    }
+    const isPlacement = replica.shardId === PLACEMENT_SHARD_ID;
+    const reason = "this replica's data is damaged; another one has to serve";
+    if (!isPlacement || replica.raft.isStateLost) this.#replicaClosed(replica, reason);
+    else failWatches(replica, notApplied("unavailable", reason));
+  }
+
+  replicaRemoved(replica: Replica): void {
+    this.#replicaClosed(replica, "this replica has left the node; another one has to serve");
+  }
+
+  replicaRefilled(replica: Replica): void {
+    const isPlacement = replica.shardId === PLACEMENT_SHARD_ID;
+    if (isPlacement && this.placement === undefined) this.#servePlacement(replica);
   }
 
   applied(replica: Replica): void {
+    // Whoever wanted the change is told at once, so that the next one can follow.
+    if (replica.descriptor.target !== undefined && replica.leads && replica.targetReached) {
+      this.heartbeats.soon();
+    }
     if (replica.shardId !== PLACEMENT_SHARD_ID || this.placement === undefined) return;
     const led = this.#ledPlacement;
     this.#ledPlacement = replica.leads;
@@ -317,15 +353,25 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.peers.close();
   }
 
+  #replicaClosed(replica: Replica, reason: string): void {
+    failWatches(replica, notApplied("unavailable", reason));
+    if (replica.shardId !== PLACEMENT_SHARD_ID) return;
+    this.placement?.close();
+    this.placement = undefined;
+  }
+
   #servePlacement(replica: Replica): void {
     const { config } = this;
+    const founds = this.identity.joined !== true;
     this.placement = new PlacementService(this.env, {
       replica,
       clusterId: this.identity.clusterId,
-      founderCount: foundersOf(config).length,
-      initialKeyspaces: [DEFAULT_KEYSPACE, ...config.initialKeyspaces],
+      founding: placementDescriptor(config),
+      initialKeyspaces: founds ? [DEFAULT_KEYSPACE, ...config.initialKeyspaces] : [],
       mapChanged: (state: PlacementState) => {
-        if (state.map !== undefined) this.mapHeard(state.map);
+        if (state.map === undefined) return;
+        this.mapHeard(state.map);
+        if (replica.leads) this.peers.tellAll(MESSAGE_TYPES.mapNews);
       },
       transfer: (step, at) => this.transfers.ask(this.peers, step, at),
     });
@@ -333,12 +379,9 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
 
   #mapTaken(): void {
     const { map } = this.view;
+    this.peers.forget(map.removedNodes ?? []);
     this.peers.knowAll(map.nodes);
-    for (const shard of map.shards) {
-      const replica = this.host.replica(shard.shardId);
-      if (replica !== undefined) replica.descriptor = shard;
-    }
-    this.#opener?.openMissing();
+    this.#opener?.follow();
   }
 
   /** The map is in memory whatever becomes of its file, which only makes the next start faster. */

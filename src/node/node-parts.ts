@@ -24,6 +24,8 @@ export interface NodeParts {
   readonly sequencer: Sequencer;
   readonly revisions: RevisionClient;
   readonly transfers: LeaderTransfers;
+  /** `soon`: something changed that others should hear of, or this node of others. */
+  readonly heartbeats: { soon(): void };
   /** Where this node holds a replica of the placement group. */
   readonly placement: PlacementService | undefined;
   /** This node's own, once it listens. */
@@ -32,5 +34,7 @@ export interface NodeParts {
   placementLeader(): number;
   /** A map has come that may be newer. */
   mapHeard(map: ClusterView["map"]): void;
+  /** The cluster does not know this node, or not any more: it must stop. */
+  refusedBy(nodeId: number, error: KvError): void;
   writeRefusal(): KvError | undefined;
 }

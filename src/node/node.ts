@@ -2,8 +2,9 @@
  * A node: opens its store, its replicas and its two listeners, and wires them. What happens in
  * which order at a start:
  *
- *   identity → store (lock, run raised) → placement replica, where this node is a founder →
- *   replicas of the map as last known → listeners → signs of life to the placement leader
+ *   identity → store (lock, run raised) → a new member asks who it is → placement replica, where
+ *   this node is a founder → replicas of the map as last known → listeners → signs of life to the
+ *   placement leader
  */
 import { ENTRY_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { Env } from "../env/env.js";
@@ -16,6 +17,7 @@ import type { OpenedStore } from "../store/store.js";
 import type { StoreOptions } from "../store/store-options.js";
 import { checkConfig } from "./config.js";
 import type { NodeConfig } from "./config.js";
+import { joinCluster } from "./join.js";
 import { establishIdentity, foundersOf, nodeIdOf } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { NodeCore } from "./node-core.js";
@@ -41,38 +43,50 @@ export interface RunningNode {
 }
 
 /**
- * Starts a node; rejects with KvError where it cannot. `store` goes over what follows from the
+ * Starts a node; rejects with KvError where it cannot. `options` go over what follows from the
  * configuration: the simulator fills segments and memtables that are small enough to turn over.
  */
 export async function startNode(
   env: Env,
   config: NodeConfig,
-  store: StoreOptions = {},
+  options: StoreOptions = {},
 ): Promise<RunningNode> {
   checkConfig(config);
-  const identity = establishIdentity(env.disk, config);
+  const known = establishIdentity(env.disk, config);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  const opened = await openStore(env, config, { ...store, onFailure: (error) => fail(error) });
-  const core = new NodeCore(env, config, { identity, store: opened.store });
-  void failed.then(() => core.close());
+  const opened = await openStore(env, config, {
+    ...options,
+    onFailure: (error) => fail(error),
+  });
+  const { store } = opened;
+  const identity = known ?? (await join(env, config, store));
+  const core = new NodeCore(env, config, { identity, store, refused: (error) => fail(error) });
   let listeners: Listener[] = [];
+  const stopListening = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+  };
+  // Who still came in would get an answer from a map that grows old.
+  void failed.then(() => {
+    core.close();
+    return stopListening();
+  });
   try {
     listeners = await listen(env, config, core);
   } catch (error) {
     core.close();
-    await opened.store.close();
+    await store.close();
     throw error;
   }
   const [client, peer] = listeners as [Listener, Listener];
-  core.start(descriptorOf(config, identity, opened.store, { client, peer }), opened);
-  knowFounders(config, core);
+  core.start(descriptorOf(config, identity, store, { client, peer }), opened);
+  if (identity.joined !== true) knowFounders(config, core);
   const stop = async (): Promise<void> => {
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await stopListening();
     core.close();
-    await opened.store.close();
+    await store.close();
     await env.jobs.close();
   };
   return {
@@ -98,6 +112,7 @@ async function openStore(
   return Store.open(env, `${config.dataDirectory}/store`, {
     memtablesBytesMax: config.memtablesBytesMax,
     blockCacheBytes: config.blockCacheBytes,
+    scrubBytesPerSecond: config.scrubBytesPerSecond,
     ...options,
     logOptions: {
       segmentSizeBytes: config.segmentSizeBytes,
@@ -105,6 +120,16 @@ async function openStore(
       ...options.logOptions,
     },
   });
+}
+
+async function join(env: Env, config: NodeConfig, store: Store): Promise<Identity> {
+  try {
+    return await joinCluster(env, config, store.storeId);
+  } catch (error) {
+    await store.close();
+    await env.jobs.close();
+    throw error;
+  }
 }
 
 async function listen(env: Env, config: NodeConfig, core: NodeCore): Promise<Listener[]> {
@@ -125,6 +150,7 @@ async function listen(env: Env, config: NodeConfig, core: NodeCore): Promise<Lis
       await listenFrames(env, config.listenPeer, {
         ...shared,
         hello: () => core.hello("control"),
+        refuse: (hello) => core.refuseNode(hello),
         established: (connection, hello) => core.acceptPeer(connection, hello),
       }),
     );
@@ -154,6 +180,8 @@ function descriptorOf(
 
 function knowFounders(config: NodeConfig, core: NodeCore): void {
   for (const founder of foundersOf(config)) {
-    core.peers.know(nodeIdOf(config.clusterToken, founder.name), founder.peerAddress);
+    const nodeId = nodeIdOf(config.clusterToken, founder.name);
+    if (core.view.map.removedNodes?.includes(nodeId) === true) continue;
+    core.peers.know(nodeId, founder.peerAddress);
   }
 }

@@ -11,8 +11,7 @@
 import type { ByteWriter, ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
-import { notApplied } from "../protocol/errors.js";
-import type { KvError } from "../protocol/errors.js";
+import { KvError, notApplied } from "../protocol/errors.js";
 import type { Hello } from "../protocol/hello-codec.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import { encodeMessage } from "../raft/message-codec.js";
@@ -42,6 +41,10 @@ export interface PeerLinkOwner {
   /** The control connection broke. */
   linkLost(nodeId: number): void;
   linkUp(nodeId: number): void;
+  /** Whether who answers at a node's address is not that node. */
+  refuses(nodeId: number, peer: Hello): boolean;
+  /** The node does not let this one in. */
+  refusedBy(nodeId: number, error: KvError): void;
   /** The node said of itself that it is in this run. */
   runSeen(nodeId: number, run: number): void;
 }
@@ -177,7 +180,8 @@ export class PeerLink {
         line.client = client;
         line.run = peer.run;
         line.pingRounds = 0;
-        if (peer.nodeId === this.nodeId) this.#owner.runSeen(this.nodeId, peer.run);
+        if (this.#owner.refuses(this.nodeId, peer)) connection.destroy();
+        else this.#owner.runSeen(this.nodeId, peer.run);
         return client;
       },
     }).then(
@@ -201,6 +205,9 @@ export class PeerLink {
   #notDialled(channel: Channel, error: unknown): void {
     const line = this.#lines[channel];
     line.dialling = false;
+    if (error instanceof KvError && error.code === "nodeRefused") {
+      this.#owner.refusedBy(this.nodeId, error);
+    }
     if (channel === "control" && line.pauseMs >= REDIAL_MS_MAX) {
       this.#env.tracer.trace("debug", "peer not reached", {
         nodeId: this.nodeId,

@@ -8,10 +8,13 @@ import type { NodeParts } from "./node-parts.js";
 import type { PeerRequest } from "./peers.js";
 import type {
   NodeHeartbeat,
+  NodeHeartbeatAnswer,
   PlacementCommand,
   PlacementCommandAnswer,
 } from "./placement-messages.js";
 import { decodeAllocations, encodeBases } from "./revision-client.js";
+
+const PLACEMENT_TIMEOUT_MS = 5000;
 
 export function servePeer(node: NodeParts, request: PeerRequest): void {
   const { reader } = request;
@@ -25,6 +28,11 @@ export function servePeer(node: NodeParts, request: PeerRequest): void {
       return reply(request, heartbeat(node, request, decodePlain<NodeHeartbeat>(reader)));
     case MESSAGE_TYPES.placement:
       return reply(request, runPlacementCommand(node, decodePlain<PlacementCommand>(reader)));
+    case MESSAGE_TYPES.join:
+      return reply(request, command(node, { kind: "join", request: decodePlain(reader) }));
+    case MESSAGE_TYPES.mapNews:
+      node.heartbeats.soon();
+      return request.answer(() => undefined);
     case MESSAGE_TYPES.nudge:
       node.host.replica(reader.u32())?.wantClose();
       return request.answer(() => undefined);
@@ -52,11 +60,28 @@ export async function runPlacementCommand(
   }
   const { placement } = node;
   if (placement === undefined || !placement.leads) throw notPlacementLeader(node);
-  if (command.kind === "createKeyspace") {
-    return { keyspace: await placement.createKeyspace(command.request) };
+  switch (command.kind) {
+    case "createKeyspace":
+      return { keyspace: await placement.createKeyspace(command.request) };
+    case "moveLeader":
+      await placement.moveLeader(command.shardId, command.nodeId);
+      return {};
+    case "join":
+      return placement.join(command.request);
+    default:
+      return { clusterMap: await placement.changeMembership(command) };
   }
-  await placement.moveLeader(command.shardId, command.nodeId);
-  return {};
+}
+
+/** Runs a placement command here or at the node that leads the placement group. */
+export async function command(
+  node: NodeParts,
+  wanted: PlacementCommand,
+): Promise<PlacementCommandAnswer> {
+  const leader = node.placementLeader();
+  if (leader === node.nodeId) return runPlacementCommand(node, wanted);
+  if (leader === 0) throw notApplied("unavailable", "the placement group has no leader now");
+  return node.peers.ask(leader, MESSAGE_TYPES.placement, wanted, PLACEMENT_TIMEOUT_MS);
 }
 
 function notPlacementLeader(node: NodeParts): KvError {
@@ -69,11 +94,21 @@ async function heartbeat(
   request: PeerRequest,
   beat: NodeHeartbeat,
 ): Promise<object> {
-  if (node.placement === undefined) throw notPlacementLeader(node);
-  if (beat.node?.nodeId !== request.fromNodeId || !Array.isArray(beat.leads)) {
+  if (
+    beat.node?.nodeId !== request.fromNodeId ||
+    ![beat.leads, beat.reports].every(Array.isArray)
+  ) {
     throw notApplied("malformed", "a sign of life must be of the node that sends it");
   }
-  return node.placement.heartbeat(beat);
+  if (node.placement?.leads === true) return node.placement.heartbeat(beat);
+  return hearsay(node, beat);
+}
+
+/** What this node has heard, for one that does not know whom to ask. */
+function hearsay(node: NodeParts, beat: NodeHeartbeat): NodeHeartbeatAnswer {
+  const { map, leaders } = node.view;
+  const isNewer = map.version > beat.mapVersion;
+  return { map: isNewer ? map : undefined, leaders, fit: [], hearsay: true };
 }
 
 function answer(request: PeerRequest, value: object): void {

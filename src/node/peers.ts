@@ -22,6 +22,8 @@ import { PeerLink } from "./peer-link.js";
 import type { Channel } from "./peer-link.js";
 
 const SNAPSHOT_TIMEOUT_MS = 30_000;
+/** What a node that does not know yet who it is says; all it may do is ask. */
+const STRANGER = 0;
 
 export interface PeerIdentity {
   readonly clusterId: string;
@@ -40,7 +42,9 @@ export interface PeerService {
   nodeLost(nodeId: number): void;
   nodeUp(nodeId: number): void;
   /** Why a node that says this of itself is not who the map knows; undefined where it is. */
-  refuseNode(hello: Hello): string | undefined;
+  refuseNode(hello: Hello): KvError | undefined;
+  /** Another node says that this one is not who it says it is: it cannot go on. */
+  refusedBy(nodeId: number, error: KvError): void;
 }
 
 export interface PeerRequest {
@@ -82,6 +86,30 @@ export class Peers implements ReplicaTransport {
 
   knowAll(nodes: readonly NodeDescriptor[]): void {
     for (const node of nodes) this.know(node.nodeId, node.peerAddress);
+  }
+
+  /** These nodes are gone for ever. */
+  forget(nodeIds: readonly number[]): void {
+    for (const nodeId of nodeIds) {
+      this.#links.get(nodeId)?.close();
+      this.#links.delete(nodeId);
+      for (const other of this.#sessions) {
+        if (other.nodeId === nodeId) other.connection.destroy();
+      }
+    }
+  }
+
+  /** The nodes to which control messages get through, as far as is known. */
+  connected(): readonly number[] {
+    return [...this.#links.values()].filter((link) => link.connected).map((link) => link.nodeId);
+  }
+
+  /** Tells all nodes something that carries no more than its type; who misses it hears it later. */
+  tellAll(type: number): void {
+    const sink = { answered: () => undefined, failed: () => undefined };
+    for (const link of this.#links.values()) {
+      if (link.connected) link.request(type, () => undefined, sink, SNAPSHOT_TIMEOUT_MS);
+    }
   }
 
   link(nodeId: number): PeerLink | undefined {
@@ -165,8 +193,9 @@ export class Peers implements ReplicaTransport {
       connection.destroy();
       return session;
     }
-    this.runSeen(hello.nodeId, hello.run);
     this.#sessions.add(session);
+    if (hello.nodeId === STRANGER) return session;
+    this.runSeen(hello.nodeId, hello.run);
     this.#links.get(hello.nodeId)?.wake();
     return session;
   }
@@ -187,11 +216,20 @@ export class Peers implements ReplicaTransport {
 
   sessionClosed(session: PeerSession): void {
     if (!this.#sessions.delete(session) || this.#closed) return;
+    if (session.nodeId === STRANGER) return;
     if (session.channel === "control") this.#service.nodeLost(session.nodeId);
   }
 
   linkLost(nodeId: number): void {
     if (!this.#closed) this.#service.nodeLost(nodeId);
+  }
+
+  refuses(nodeId: number, peer: Hello): boolean {
+    return peer.nodeId !== nodeId || this.#service.refuseNode(peer) !== undefined;
+  }
+
+  refusedBy(nodeId: number, error: KvError): void {
+    if (!this.#closed) this.#service.refusedBy(nodeId, error);
   }
 
   linkUp(nodeId: number): void {
@@ -207,9 +245,10 @@ export class Peers implements ReplicaTransport {
 
   #refusal(hello: Hello): string | undefined {
     if (hello.kind === "client") return "clients are served at another address";
+    if (hello.nodeId === STRANGER) return undefined;
     if (hello.clusterId !== this.#identity.clusterId) return "it belongs to another cluster";
     if (hello.run < (this.#runs.get(hello.nodeId) ?? 0)) return "it is an older run of the node";
-    return this.#service.refuseNode(hello);
+    return this.#service.refuseNode(hello)?.message;
   }
 
   async #bulk(
@@ -251,6 +290,10 @@ export class PeerSession implements FrameHandler {
     offset: number,
     end: number,
   ): void {
+    if (this.nodeId === STRANGER && type !== MESSAGE_TYPES.join) {
+      this.connection.destroy();
+      return;
+    }
     if (type === MESSAGE_TYPES.raft) {
       this.#service.raft(this.nodeId, bytes, offset, end);
       return;

@@ -1,5 +1,12 @@
 /** What nodes and the leader of the placement group say to each other; plain objects. */
-import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
+import type { ShardReport } from "../placement/quorum.js";
+import type {
+  KeyspaceCreateRequest,
+  MemberAddRequest,
+  MemberRequest,
+  MemberUpdateRequest,
+  ReplicaChangeRequest,
+} from "../protocol/admin-messages.js";
 import type {
   ClusterMap,
   KeyspaceDescriptor,
@@ -16,6 +23,8 @@ export interface NodeHeartbeat {
   readonly full: boolean;
   /** The shards this node leads. */
   readonly leads: readonly LeaderHint[];
+  /** Of those whose replicas are being changed, or that have learners. */
+  readonly reports: readonly ShardReport[];
 }
 
 export interface NodeHeartbeatAnswer {
@@ -24,9 +33,28 @@ export interface NodeHeartbeatAnswer {
   readonly leaders: readonly LeaderHint[];
   /** Nodes heard of lately that have room on their disks. */
   readonly fit: readonly number[];
+  /** It does not come from the placement leader: only what it says of the map counts. */
+  readonly hearsay?: boolean | undefined;
+}
+
+/** From a node that was added and starts for the first time. */
+export interface JoinRequest {
+  readonly name: string;
+  readonly incarnation: string;
+}
+
+export interface JoinAnswer {
+  readonly nodeId: number;
+  readonly clusterMap: ClusterMap;
 }
 
 export type PlacementCommand =
+  | { readonly kind: "addMember"; readonly request: MemberAddRequest }
+  | { readonly kind: "removeMember"; readonly request: MemberRequest }
+  | { readonly kind: "promoteMember"; readonly request: MemberRequest }
+  | { readonly kind: "updateMember"; readonly request: MemberUpdateRequest }
+  | { readonly kind: "changeReplica"; readonly request: ReplicaChangeRequest }
+  | { readonly kind: "join"; readonly request: JoinRequest }
   | { readonly kind: "createKeyspace"; readonly request: KeyspaceCreateRequest }
   | { readonly kind: "moveLeader"; readonly shardId: number; readonly nodeId: number }
   /** From the placement leader to the node that leads a shard. */
@@ -34,4 +62,8 @@ export type PlacementCommand =
 
 export interface PlacementCommandAnswer {
   readonly keyspace?: KeyspaceDescriptor | undefined;
+  /** The map after a change of members or replicas. */
+  readonly clusterMap?: ClusterMap | undefined;
+  /** The id of the node that joins. */
+  readonly nodeId?: number | undefined;
 }

@@ -1,82 +1,92 @@
 /**
  * The placement group at work, on every node that holds a replica of it. Every such node keeps the
  * map up to date from what its replica applied; the leader also founds the cluster, admits nodes,
- * runs commands one at a time, and moves leaderships to where the map wants them.
+ * runs commands one at a time, moves leaderships to where the map wants them, and takes the small
+ * steps by which replicas move.
+ *
+ * What is under way lies in the map, so another leader goes on from there.
  */
-import { utf8, utf8Text } from "../base/bytes.js";
-import { assert } from "../base/assert.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import { createKeyspace, foundCluster, preferLeader } from "../placement/commands.js";
-import { registerNode } from "../placement/commands.js";
-import type { PlacementDecision, PlacementStep } from "../placement/commands.js";
-import { COUNTERS_KEY, decodeState, reservedRecord } from "../placement/records.js";
-import type { PlacementRecord, PlacementState } from "../placement/records.js";
+import type { PlacementDecision } from "../placement/decision.js";
+import {
+  addMember,
+  forgetLeft,
+  joinMember,
+  promoteMember,
+  registerNode,
+  removeMember,
+  updateMember,
+} from "../placement/members.js";
+import {
+  abandonTarget,
+  beginStep,
+  changeReplica,
+  confirms,
+  confirmTarget,
+} from "../placement/replicas.js";
+import { reservedRecord } from "../placement/records.js";
+import type { PlacementState } from "../placement/records.js";
 import { balanceLeaders } from "../placement/schedulers/balance-leader.js";
+import { planRepairs } from "../placement/schedulers/repair.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
-import { SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
-import type { KeyspaceDescriptor, LeaderHint } from "../protocol/cluster.js";
+import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
+import type { ClusterMap, KeyspaceDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
-import type {
-  Operation,
-  PutOperation,
-  RangeOperation,
-  RangeResult,
-  Transaction,
-} from "../protocol/operations.js";
-import { keyspaceRange } from "../route/stored-key.js";
 import type { Replica } from "../shard/replica.js";
-import { readApplied, transact } from "./internal-requests.js";
-import type { NodeHeartbeat, NodeHeartbeatAnswer } from "./placement-messages.js";
+import { ALIVE_MS, HealthBook } from "./cluster-health.js";
+import { PlacementData } from "./placement-data.js";
+import type {
+  JoinAnswer,
+  JoinRequest,
+  NodeHeartbeat,
+  NodeHeartbeatAnswer,
+  PlacementCommand,
+} from "./placement-messages.js";
 
-/** A node silent for longer is not counted on. */
-const ALIVE_MS = 1500;
 const SCHEDULE_INTERVAL_MS = 250;
 const TRANSFERS_MAX = 4;
+const STEPS_MAX = 16;
 /** A transfer that did not show within this is asked for again. */
 const TRANSFER_RETRY_MS = 3000;
-const COMMAND_TRIES = 5;
-const PREFIX_BYTES = 4;
 
 export interface PlacementHost {
   readonly replica: Replica;
   readonly clusterId: string;
-  readonly founderCount: number;
+  /** The placement group as this node's settings have it: what the cluster is founded with. */
+  readonly founding: ShardDescriptor;
   readonly initialKeyspaces: readonly KeyspaceCreateRequest[];
   /** The map has changed. */
   mapChanged(state: PlacementState): void;
   transfer(step: { readonly shardId: number; readonly toNodeId: number }, at: number): void;
 }
 
-interface Seen {
-  readonly atMs: number;
-  readonly run: number;
-  readonly full: boolean;
-}
+/** Commands that change members or replicas, and are answered by the map. */
+export type MembershipCommand = Exclude<
+  PlacementCommand,
+  { readonly kind: "createKeyspace" | "moveLeader" | "transfer" | "join" }
+>;
 
 export class PlacementService {
   readonly #env: Env;
   readonly #host: PlacementHost;
-  readonly #seen: Map<number, Seen> = new Map();
-  readonly #leaders: Map<number, LeaderHint> = new Map();
+  readonly #data: PlacementData;
+  readonly #health: HealthBook;
   readonly #transferred: Map<number, number> = new Map();
-  #state: PlacementState;
-  #revision = 0;
-  #tail: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
-  #founding = false;
+  /** Since when this node leads; undefined while it does not. */
+  #leadsSinceMs: number | undefined;
+  #working = false;
   #closed = false;
 
   constructor(env: Env, host: PlacementHost) {
     this.#env = env;
     this.#host = host;
-    this.#state = decodeState([], 0);
+    this.#health = new HealthBook(env.clock);
+    this.#data = new PlacementData(host.replica, (state) => host.mapChanged(state));
     this.applied();
     this.#schedule();
-  }
-
-  get state(): PlacementState {
-    return this.#state;
   }
 
   get leads(): boolean {
@@ -85,31 +95,33 @@ export class PlacementService {
 
   /** Called after the placement replica applied something. */
   applied(): void {
-    const { machine } = this.#host.replica;
-    if (machine.revision === this.#revision) return;
-    this.#revision = machine.revision;
-    const records = this.#readRecords();
-    this.#state = decodeState(records, machine.revision);
-    this.#host.mapChanged(this.#state);
+    this.#data.applied();
   }
 
   /** The leader answers a node's sign of life. */
   async heartbeat(beat: NodeHeartbeat): Promise<NodeHeartbeatAnswer> {
     if (!this.leads) throw this.#host.replica.notLeading();
-    const { nodeId } = beat.node;
-    const known = this.#state.map?.nodes.find((node) => node.nodeId === nodeId);
-    if (this.#state.map !== undefined && JSON.stringify(known) !== JSON.stringify(beat.node)) {
-      await this.#change((state) => registerNode(state, beat.node));
-      this.kick();
+    if (this.#data.state.map !== undefined) {
+      const decision = registerNode(this.#data.state, beat.node);
+      if (decision.kind === "refused") throw decision.error;
+      if (decision.kind === "write") {
+        await this.#data.change((state) => registerNode(state, beat.node));
+        this.kick();
+      }
     }
-    this.#seen.set(nodeId, { atMs: this.#env.clock.monotonicMs(), run: beat.run, full: beat.full });
-    for (const hint of beat.leads) this.#noteLeader(hint);
-    const { map } = this.#state;
+    this.#health.heard(beat);
+    if (beat.reports.some((report) => this.#isConfirmed(report.shardId))) this.kick();
+    const { map } = this.#data.state;
     return {
       map: map === undefined || map.version === beat.mapVersion ? undefined : map,
-      leaders: [...this.#leaders.values()],
-      fit: [...this.#fit()],
+      leaders: [...this.#health.leaders.values()],
+      fit: [...this.#health.now().fit],
     };
+  }
+
+  /** The connection to a node broke: until it is heard again it is not counted on. */
+  lost(nodeId: number): void {
+    this.#health.lost(nodeId);
   }
 
   /** Something changed: acts now instead of at the next interval. */
@@ -120,32 +132,52 @@ export class PlacementService {
   }
 
   async createKeyspace(request: KeyspaceCreateRequest): Promise<KeyspaceDescriptor> {
-    await this.#change((state) => createKeyspace(state, request));
-    const made = this.#state.map?.keyspaces.find((each) => each.name === request.name);
+    await this.#data.change((state) => createKeyspace(state, request));
+    const { map } = this.#data.state;
+    const made = map?.keyspaces.find((each) => each.name === request.name);
     if (made === undefined) throw notApplied("internal", "the keyspace was not made");
     return made;
   }
 
   /** Remembers where a shard's leader should be, and moves it there. */
   async moveLeader(shardId: number, nodeId: number): Promise<void> {
-    await this.#change((state) => preferLeader(state, shardId, nodeId));
-    const leader = this.#leaders.get(shardId)?.nodeId;
+    await this.#data.change((state) => preferLeader(state, shardId, nodeId));
+    const leader = this.#health.leaders.get(shardId)?.nodeId;
     if (leader === nodeId) return;
     if (leader === undefined) throw notApplied("unavailable", "the shard has no leader now");
     this.#transferred.set(shardId, this.#env.clock.monotonicMs());
     this.#host.transfer({ shardId, toNodeId: nodeId }, leader);
   }
 
+  /** Changes the members, or a shard's replicas; gives the map as it is then. */
+  async changeMembership(command: MembershipCommand): Promise<ClusterMap> {
+    if (!this.#knowsEnough()) {
+      throw notApplied("unavailable", "the placement leader is new; try again");
+    }
+    await this.#data.change((state) => this.#decide(state, command));
+    this.kick();
+    return this.#map();
+  }
+
+  /** Tells a node that starts for the first time who it is. */
+  async join(request: JoinRequest): Promise<JoinAnswer> {
+    await this.#data.change((state) => joinMember(state, request));
+    const clusterMap = this.#map();
+    const node = clusterMap.nodes.find((each) => each.incarnation === request.incarnation);
+    if (node === undefined) throw notApplied("internal", "the member was not made");
+    return { nodeId: node.nodeId, clusterMap };
+  }
+
   /** Makes durable that revisions up to `upTo` may have been handed out. */
   async reserve(keyspaceId: number, upTo: number): Promise<void> {
-    await this.#change((state) => {
+    await this.#data.change((state) => {
       if ((state.reserved.get(keyspaceId) ?? 0) >= upTo) return { kind: "nothing" };
       return { kind: "write", steps: [[reservedRecord(keyspaceId, upTo)]] };
     });
   }
 
   reservedTo(keyspaceId: number): number {
-    return this.#state.reserved.get(keyspaceId) ?? 0;
+    return this.#data.state.reserved.get(keyspaceId) ?? 0;
   }
 
   close(): void {
@@ -153,68 +185,25 @@ export class PlacementService {
     this.#timer?.cancel();
   }
 
-  /** All records, page by page; nothing is applied in between. */
-  #readRecords(): PlacementRecord[] {
-    const { start, end } = keyspaceRange(SYSTEM_KEYSPACE_ID);
-    const records: PlacementRecord[] = [];
-    let from: Uint8Array | undefined = start;
-    while (from !== undefined) {
-      const page: RangeResult = this.#read({
-        ...RANGE_ALL,
-        key: from,
-        rangeEnd: end,
-        skipCount: true,
-      });
-      for (const kv of page.kvs) records.push({ key: utf8Text(kv.key), value: kv.value });
-      const last = records[records.length - 1];
-      from = page.more && last !== undefined ? systemKey(`${last.key}\0`) : undefined;
+  #map(): ClusterMap {
+    const { map } = this.#data.state;
+    if (map === undefined) throw notApplied("unavailable", "the cluster is being founded");
+    return map;
+  }
+
+  #decide(state: PlacementState, command: MembershipCommand): PlacementDecision {
+    switch (command.kind) {
+      case "addMember":
+        return addMember(state, command.request);
+      case "removeMember":
+        return removeMember(state, command.request.nodeId, this.#health.now());
+      case "promoteMember":
+        return promoteMember(state, command.request.nodeId);
+      case "updateMember":
+        return updateMember(state, command.request);
+      case "changeReplica":
+        return changeReplica(state, command.request, this.#health.now());
     }
-    return records;
-  }
-
-  #read(operation: RangeOperation): RangeResult {
-    const transaction = { compares: [], success: [operation], failure: [] };
-    const first = readApplied(this.#host.replica, transaction).results[0];
-    assert(first?.kind === "range", "a range is answered by a range");
-    return first;
-  }
-
-  /** Decides and writes, one command after the other. */
-  #change(decide: (state: PlacementState) => PlacementDecision): Promise<void> {
-    const run = this.#tail.then(() => this.#decideAndWrite(decide));
-    // The next command does not care how this one ended; whoever asked for it does.
-    this.#tail = run.catch(() => undefined);
-    return run;
-  }
-
-  async #decideAndWrite(decide: (state: PlacementState) => PlacementDecision): Promise<void> {
-    for (let i = 0; i < COMMAND_TRIES; i++) {
-      const { replica } = this.#host;
-      if (!replica.leads) throw replica.notLeading();
-      this.applied();
-      const decision = decide(this.#state);
-      if (decision.kind === "nothing") return;
-      if (decision.kind === "refused") throw decision.error;
-      if (await this.#write(decision.steps)) return;
-    }
-    throw notApplied("unavailable", "placement is being changed by others; try again");
-  }
-
-  /** Writes step after step; false where somebody else decided something before the last. */
-  async #write(steps: readonly PlacementStep[]): Promise<boolean> {
-    let revision = this.#countersRevision();
-    for (const step of steps) {
-      const answer = await transact(this.#host.replica, guarded(step, revision));
-      this.applied();
-      if (!answer.result.succeeded) return false;
-      ({ revision } = answer);
-    }
-    return true;
-  }
-
-  /** Mod revision of the record that every decision rewrites; 0 before the first. */
-  #countersRevision(): number {
-    return this.#read({ ...RANGE_ALL, key: systemKey(COUNTERS_KEY) }).kvs[0]?.modRevision ?? 0;
   }
 
   #schedule(): void {
@@ -223,17 +212,28 @@ export class PlacementService {
 
   #act(): void {
     if (this.#closed) return;
-    if (this.leads) this.#lead();
-    else this.#leaders.clear();
+    if (this.leads) {
+      this.#leadsSinceMs ??= this.#env.clock.monotonicMs();
+      this.#lead();
+    } else {
+      this.#leadsSinceMs = undefined;
+      this.#health.forget();
+    }
     this.#schedule();
   }
 
   #lead(): void {
     this.#found();
-    const { map } = this.#state;
+    const { map } = this.#data.state;
     if (map === undefined) return;
+    this.#moveLeaders(map);
+    if (!this.#working) this.#background(this.#moveReplicas());
+  }
+
+  #moveLeaders(map: ClusterMap): void {
     const nowMs = this.#env.clock.monotonicMs();
-    for (const step of balanceLeaders(map, this.#leaders, this.#fit(), TRANSFERS_MAX)) {
+    const { leaders } = this.#health;
+    for (const step of balanceLeaders(map, leaders, this.#health.now().fit, TRANSFERS_MAX)) {
       const last = this.#transferred.get(step.shardId) ?? Number.NEGATIVE_INFINITY;
       if (nowMs - last < TRANSFER_RETRY_MS) continue;
       this.#transferred.set(step.shardId, nowMs);
@@ -241,97 +241,74 @@ export class PlacementService {
     }
   }
 
+  /** Confirms what was reached, plans what comes next, lets go of nodes that are empty. */
+  async #moveReplicas(): Promise<boolean> {
+    const { version } = this.#map();
+    for (const shard of this.#map().shards) {
+      const report = this.#health.now().reports.get(shard.shardId);
+      if (shard.target === undefined || report === undefined) continue;
+      await this.#data.change((state) => confirmTarget(state, report));
+    }
+    if (this.#knowsEnough()) {
+      for (const { shardId, target } of this.#map().shards) {
+        if (target === undefined) continue;
+        await this.#data.change((state) => abandonTarget(state, shardId, this.#health.now()));
+      }
+      for (const step of planRepairs(this.#data.state, this.#health.now(), STEPS_MAX)) {
+        await this.#data.change((state) => beginStep(state, step));
+      }
+    }
+    await this.#data.change(forgetLeft);
+    return this.#map().version !== version;
+  }
+
+  #isConfirmed(shardId: number): boolean {
+    const shard = this.#data.state.map?.shards.find((each) => each.shardId === shardId);
+    const report = this.#health.now().reports.get(shardId);
+    return shard !== undefined && report !== undefined && confirms(shard, report);
+  }
+
+  /** A new leader first hears who lives, and how changes stand: from all, or for long enough. */
+  #knowsEnough(): boolean {
+    const sinceMs = this.#leadsSinceMs;
+    if (sinceMs === undefined) return false;
+    const started = this.#map().nodes.filter((node) => node.incarnation !== "");
+    if (this.#health.heardAll(started, sinceMs)) return true;
+    return this.#env.clock.monotonicMs() - sinceMs > ALIVE_MS;
+  }
+
   /** Makes the cluster, and once all founders have come its first keyspaces. */
   #found(): void {
-    const { map } = this.#state;
-    if (this.#founding) return;
-    if (map === undefined) {
-      this.#background(this.#change((state) => foundCluster(state, this.#host.clusterId)));
+    const { map } = this.#data.state;
+    const { clusterId, founding, initialKeyspaces } = this.#host;
+    if (this.#working) return;
+    if (map?.shards.some((shard) => shard.shardId === PLACEMENT_SHARD_ID) !== true) {
+      this.#background(
+        this.#data.change((state) => foundCluster(state, clusterId, founding)).then(() => true),
+      );
       return;
     }
-    if (map.nodes.length < this.#host.founderCount) return;
-    const wanted = this.#host.initialKeyspaces.find(
+    if (map.nodes.length < founding.replicas.length) return;
+    const wanted = initialKeyspaces.find(
       (keyspace) => !map.keyspaces.some((each) => each.name === keyspace.name),
     );
     if (wanted === undefined) return;
-    this.#background(this.#change((state) => createKeyspace(state, wanted)));
+    this.#background(this.#data.change((state) => createKeyspace(state, wanted)).then(() => true));
   }
 
-  #background(work: Promise<unknown>): void {
-    this.#founding = true;
+  /** One piece of work at a time; where it changed something, what comes next follows at once. */
+  #background(work: Promise<boolean>): void {
+    this.#working = true;
     work.then(
-      () => {
-        this.#founding = false;
-        this.kick();
+      (changed) => {
+        this.#working = false;
+        if (changed) this.kick();
       },
       (error: unknown) => {
-        this.#founding = false;
+        this.#working = false;
         const { code, message } = KvError.from(error);
         this.#env.tracer.trace("warn", "placement could not act", { code, reason: message });
       },
     );
   }
-
-  /** Nodes that leaderships may be moved to: alive, with room on their disks. */
-  #fit(): ReadonlySet<number> {
-    return new Set([...this.#alive()].filter((nodeId) => this.#seen.get(nodeId)?.full === false));
-  }
-
-  #alive(): ReadonlySet<number> {
-    const nowMs = this.#env.clock.monotonicMs();
-    const alive = new Set<number>();
-    for (const [nodeId, seen] of this.#seen) if (nowMs - seen.atMs < ALIVE_MS) alive.add(nodeId);
-    return alive;
-  }
-
-  #noteLeader(hint: LeaderHint): void {
-    const known = this.#leaders.get(hint.shardId);
-    if (known === undefined || known.term <= hint.term) this.#leaders.set(hint.shardId, hint);
-  }
-}
-
-const RANGE_ALL: RangeOperation = {
-  kind: "range",
-  key: new Uint8Array(0),
-  rangeEnd: undefined,
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-};
-
-function systemKey(key: string): Uint8Array {
-  const text = utf8(key);
-  const stored = new Uint8Array(PREFIX_BYTES + text.length);
-  stored.set(text, PREFIX_BYTES);
-  return stored;
-}
-
-/** The records in one transaction that holds only if nothing was decided since `revision`. */
-function guarded(records: readonly PlacementRecord[], revision: number): Transaction {
-  const success = records.map(({ key, value }): Operation => {
-    const put: PutOperation = {
-      kind: "put",
-      key: systemKey(key),
-      value,
-      lease: 0n,
-      prevKv: false,
-      ignoreValue: false,
-      ignoreLease: false,
-    };
-    return put;
-  });
-  const compare = {
-    key: systemKey(COUNTERS_KEY),
-    rangeEnd: undefined,
-    result: "equal" as const,
-    target: { kind: "mod" as const, value: revision },
-  };
-  return { compares: [compare], success, failure: [] };
 }

@@ -1,8 +1,10 @@
 /**
- * Opens the replicas that the map wants on this node, from what the disk holds or as new ones. A
+ * Makes the replicas on this node those that the map wants: what has left is dropped, for ever;
+ * what is missing is opened, from what the disk holds or as a new one. A
  * few milliseconds of it a turn, so that a keyspace of many shards holds nothing up. What meets a
- * full disk is tried again until there is room. What is damaged stays closed as long as the node
- * runs, and what the log held at the start is used once: later it is not what was acknowledged.
+ * full disk is tried again until there is room. What nobody can refill stays closed as long as
+ * the node runs, and what the log held at the start is used once: later it is not what was
+ * acknowledged.
  */
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
@@ -10,12 +12,13 @@ import type { Timer } from "../env/timers.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import { keyPrefixLength } from "../route/stored-key.js";
-import { damageOf } from "../shard/open-replica.js";
+import { closedReasonOf, replicaOn } from "../shard/open-replica.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Replica } from "../shard/replica.js";
 import type { OpenedStore, Store } from "../store/store.js";
 import type { ClusterView } from "./cluster-view.js";
 import type { RevisionClient } from "./revision-client.js";
+import type { Tombstones } from "./tombstones.js";
 
 const SLICE_MS = 4;
 const RETRY_MS = 500;
@@ -27,6 +30,7 @@ export interface ReplicaOpenerParts {
   readonly host: ReplicaHost;
   readonly view: ClusterView;
   readonly revisions: RevisionClient;
+  readonly tombstones: Tombstones;
   readonly opened: (replica: Replica) => void;
 }
 
@@ -36,6 +40,9 @@ export class ReplicaOpener {
   /** The placement group, where this node founds it: known before there is a map. */
   readonly #founding: ShardDescriptor | undefined;
   readonly #recovered: Map<number, RecoveredShard>;
+  readonly #missingFiles: Map<number, string>;
+  /** By shard: the replica that this node holds, open or not. */
+  readonly #held: Map<number, number> = new Map();
   readonly #shardsMayBeMissing: boolean;
   #timer: Timer | undefined;
   #refused = false;
@@ -51,18 +58,20 @@ export class ReplicaOpener {
     this.#parts = parts;
     this.#founding = founding;
     this.#recovered = new Map(found.recovered);
+    for (const [shardId, { replicaId }] of found.recovered) this.#held.set(shardId, replicaId);
     this.#shardsMayBeMissing = found.shardsMayBeMissing;
-    for (const [shardId, { message }] of found.damaged) parts.host.keepClosed(shardId, message);
+    this.#missingFiles = new Map([...found.damaged].map(([id, { message }]) => [id, message]));
   }
 
-  /** Opens what is missing, now or in later turns. */
-  openMissing(): void {
+  /** The map is new: drops and opens what it says, now or in later turns. */
+  follow(): void {
     if (this.#closed) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     const { clock } = this.#env;
     const untilMs = clock.monotonicMs() + SLICE_MS;
-    let refused = false;
+    let refused = !this.#dropLeft(untilMs);
+    this.#describe();
     for (const shard of this.#wanted()) {
       if (this.#isSettled(shard.shardId)) continue;
       if (clock.monotonicMs() > untilMs) return this.#again(0);
@@ -79,15 +88,65 @@ export class ReplicaOpener {
 
   #again(delayMs: number): void {
     this.#timer?.cancel();
-    this.#timer = this.#env.timers.after(delayMs, () => this.openMissing());
+    this.#timer = this.#env.timers.after(delayMs, () => this.follow());
+  }
+
+  /** Drops replicas that the map does not know any more; false where the disk is full. */
+  #dropLeft(untilMs: number): boolean {
+    let done = true;
+    for (const [shardId, replicaId] of this.#held) {
+      if (!this.#hasLeft(shardId, replicaId)) continue;
+      if (this.#env.clock.monotonicMs() > untilMs) {
+        this.#again(0);
+        return true;
+      }
+      try {
+        this.#parts.tombstones.add(shardId, replicaId);
+        this.#parts.host.remove(shardId);
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        this.#traceRefusal(shardId, error);
+        done = false;
+        continue;
+      }
+      this.#held.delete(shardId);
+      this.#recovered.delete(shardId);
+      this.#env.tracer.trace("info", "a replica has left this node", { shardId, replicaId });
+    }
+    return done;
+  }
+
+  /** A map that is older than the replica does not say so by not naming it. */
+  #hasLeft(shardId: number, replicaId: number): boolean {
+    const { host, tombstones, view } = this.#parts;
+    if (tombstones.has(shardId, replicaId)) return true;
+    const shard = view.shard(shardId);
+    if (shard === undefined || replicaId >= (view.map.nextReplicaId ?? 0)) return false;
+    return replicaOn(shard, host.nodeId)?.replicaId !== replicaId;
+  }
+
+  #describe(): void {
+    const { host, view } = this.#parts;
+    for (const shard of view.map.shards) {
+      const replica = host.replica(shard.shardId);
+      const own = replicaOn(shard, host.nodeId);
+      if (own !== undefined && replica?.replicaId === own.replicaId) replica.descriptor = shard;
+    }
   }
 
   #wanted(): ShardDescriptor[] {
-    const { host, view } = this.#parts;
-    const wanted = view.map.shards.filter((shard) =>
-      shard.replicas.some((each) => each.nodeId === host.nodeId),
-    );
-    return this.#founding === undefined ? wanted : [this.#founding, ...wanted];
+    const { host, view, tombstones } = this.#parts;
+    const all = [...view.map.shards];
+    // Before there is a map of it, the founders know the placement group from their settings.
+    if (this.#founding !== undefined && view.shard(this.#founding.shardId) === undefined) {
+      all.unshift(this.#founding);
+    }
+    return all.filter((shard) => {
+      const own = replicaOn(shard, host.nodeId);
+      if (own === undefined || tombstones.has(shard.shardId, own.replicaId)) return false;
+      // What is left of an earlier replica here is dropped first.
+      return (this.#held.get(shard.shardId) ?? own.replicaId) === own.replicaId;
+    });
   }
 
   #isSettled(shardId: number): boolean {
@@ -100,7 +159,7 @@ export class ReplicaOpener {
     const { shardId } = shard;
     const { host, store } = this.#parts;
     const recovered = this.#recovered.get(shardId);
-    const reason = damageOf(store.tree(shardId), recovered, this.#shardsMayBeMissing);
+    const reason = closedReasonOf(store.tree(shardId), recovered, this.#shardsMayBeMissing);
     if (reason !== undefined) {
       host.keepClosed(shardId, reason);
       return true;
@@ -115,8 +174,11 @@ export class ReplicaOpener {
       return false;
     }
     this.#recovered.delete(shardId);
+    this.#missingFiles.delete(shardId);
+    this.#held.set(shardId, replica.replicaId);
     // The first leader of a new shard is the one the map prefers, without waiting for a time-out.
     const fresh = replica.raft.term === 0 && shard.preferredNodeId === host.nodeId;
+    // A replica that only learns does not stand for election, whatever it is asked.
     if (fresh) replica.raft.campaign(this.#env.clock.monotonicMs());
     this.#parts.opened(replica);
     return true;
@@ -127,7 +189,8 @@ export class ReplicaOpener {
     const keyspace = view.keyspace(shard.keyspaceId);
     const prefix = keyspace === undefined ? SYSTEM_PREFIX_BYTES : keyPrefixLength(keyspace);
     const sequenced = keyspace !== undefined && !keyspace.dense;
-    return host.open(shard, recovered, sequenced ? revisions : undefined, prefix);
+    const found = { recovered, missingFile: this.#missingFiles.get(shard.shardId) };
+    return host.open(shard, found, sequenced ? revisions : undefined, prefix);
   }
 
   /** Told once, not at every try. */

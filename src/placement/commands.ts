@@ -12,74 +12,45 @@ import { compareBytes } from "../base/bytes.js";
 import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX, MAP_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
+import { SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type {
   KeyspaceDescriptor,
-  NodeDescriptor,
   ReplicaDescriptor,
   ShardDescriptor,
 } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import { arcBoundaries, keyspaceRange, storedKey } from "../route/stored-key.js";
-import {
-  clusterRecord,
-  countersRecord,
-  keyspaceRecord,
-  nodeRecord,
-  shardRecord,
-} from "./records.js";
+import { NOTHING, refuse, write } from "./decision.js";
+import type { PlacementDecision, PlacementStep } from "./decision.js";
+import { mayHoldVoters } from "./members.js";
+import { clusterRecord, countersRecord, keyspaceRecord, shardRecord } from "./records.js";
 import type { PlacementRecord, PlacementState } from "./records.js";
-
-/** The records of one transaction. */
-export type PlacementStep = readonly PlacementRecord[];
-
-export type PlacementDecision =
-  | { readonly kind: "write"; readonly steps: readonly PlacementStep[] }
-  | { readonly kind: "nothing" }
-  | { readonly kind: "refused"; readonly error: KvError };
 
 /** Within what one transaction may hold, with room for the records of the last step. */
 const STEP_RECORDS_MAX = 100;
 const STEP_SIZE_BYTES_MAX: number = 1024 * 1024;
+const DEFAULT_REPLICATION_FACTOR = 3;
 /** What a shard takes of the map beside the keys of its range; generous. */
 const SHARD_SIZE_BYTES = 512;
 
-/** Founds the cluster, once. */
-export function foundCluster(state: PlacementState, clusterId: string): PlacementDecision {
-  if (state.map === undefined) return write(state, [clusterRecord(clusterId)]);
-  if (state.map.clusterId === clusterId) return { kind: "nothing" };
+/** Founds the cluster, once; `placement` is the placement group as its founders know it. */
+export function foundCluster(
+  state: PlacementState,
+  clusterId: string,
+  placement: ShardDescriptor,
+): PlacementDecision {
+  if (state.map === undefined) {
+    const cluster = clusterRecord(clusterId, placement.replicas.length);
+    return write(state, [cluster, shardRecord(placement)]);
+  }
+  if (state.map.clusterId === clusterId) {
+    // A cluster that was founded before its placement group had a place on the map.
+    const isKnown = state.map.shards.some((shard) => shard.shardId === placement.shardId);
+    return isKnown ? NOTHING : write(state, [shardRecord(placement)]);
+  }
   const text = `this placement group belongs to cluster ${state.map.clusterId}, not ${clusterId}`;
   return refuse(notApplied("wrongCluster", text));
-}
-
-/** Admits a node, or notes its new addresses. A wiped disk is another node under an old name. */
-export function registerNode(state: PlacementState, node: NodeDescriptor): PlacementDecision {
-  if (!isNode(node)) {
-    return refuse(notApplied("invalidArgument", "a node's description lacks something"));
-  }
-  const known = state.map?.nodes.find((each) => each.nodeId === node.nodeId);
-  if (known === undefined) return write(state, [nodeRecord(node)]);
-  if (known.incarnation !== node.incarnation) {
-    const text =
-      `node ${node.name} is registered with another data directory (${known.incarnation}); ` +
-      "a node that lost its data must be replaced, not restarted under its old name";
-    return refuse(notApplied("invalidArgument", text));
-  }
-  if (JSON.stringify(known) === JSON.stringify(node)) return { kind: "nothing" };
-  return write(state, [nodeRecord(node)]);
-}
-
-/** Descriptions come from other processes: nothing about them is taken for granted. */
-function isNode(node: NodeDescriptor): boolean {
-  const texts: unknown[] = [node.name, node.clientAddress, node.peerAddress, node.incarnation];
-  return (
-    Number.isSafeInteger(node.nodeId) &&
-    node.nodeId > 0 &&
-    texts.every((text) => typeof text === "string") &&
-    node.name !== "" &&
-    typeof node.labels === "object" &&
-    node.labels !== null
-  );
 }
 
 /** Makes a keyspace and its shards, spread over the nodes. */
@@ -92,7 +63,11 @@ export function createKeyspace(
   const fault = faultOf(state, request);
   if (fault !== undefined) return refuse(fault);
   const { keyspaceId } = counters;
-  const replicationFactor = replicationOf(request, map.nodes.length);
+  const nodes = placeableNodes(state);
+  const replicationFactor =
+    request.replicationFactor === 0 ? DEFAULT_REPLICATION_FACTOR : request.replicationFactor;
+  // What is wanted and not yet possible comes as nodes are added.
+  const replicaCount = replicationFactor <= nodes.length ? replicationFactor : 1;
   const keyspace: KeyspaceDescriptor = {
     keyspaceId,
     name: request.name,
@@ -101,12 +76,11 @@ export function createKeyspace(
     replicationFactor,
   };
   const ranges = rangesOf(keyspace, request);
-  const nodes = map.nodes.map((node) => node.nodeId).sort((a, b) => a - b);
   const tooLarge = mapFault(map.shards, ranges);
   if (tooLarge !== undefined) return refuse(tooLarge);
-  const offset = map.shards.length;
+  const offset = map.shards.filter((each) => each.keyspaceId !== SYSTEM_KEYSPACE_ID).length;
   const shards = ranges.map((range, i): ShardDescriptor => {
-    const placed = spread(nodes, offset + i, replicationFactor);
+    const placed = spread(nodes, offset + i, replicaCount);
     return {
       shardId: counters.shardId + i,
       keyspaceId,
@@ -117,7 +91,11 @@ export function createKeyspace(
       preferredNodeId: placed[0]!.nodeId,
     };
   });
-  const next = { shardId: counters.shardId + shards.length, keyspaceId: keyspaceId + 1 };
+  const next = {
+    ...counters,
+    shardId: counters.shardId + shards.length,
+    keyspaceId: keyspaceId + 1,
+  };
   const last = [keyspaceRecord(keyspace), countersRecord(next)];
   return { kind: "write", steps: inSteps(shards.map(shardRecord), countersRecord(counters), last) };
 }
@@ -136,13 +114,8 @@ export function preferLeader(
     const text = `node ${nodeId} holds no voting replica of shard ${shardId}`;
     return refuse(notApplied("invalidArgument", text));
   }
-  if (shard.preferredNodeId === nodeId) return { kind: "nothing" };
+  if (shard.preferredNodeId === nodeId) return NOTHING;
   return write(state, [shardRecord({ ...shard, preferredNodeId: nodeId })]);
-}
-
-function write(state: PlacementState, records: readonly PlacementRecord[]): PlacementDecision {
-  // The counters are written with every decision: they are what the transaction compares.
-  return { kind: "write", steps: [[...records, countersRecord(state.counters)]] };
 }
 
 /** Cuts records into steps; each is ended by `between`, but the last by `last`. */
@@ -165,10 +138,6 @@ function inSteps(
     sizeBytes += record.value.length;
   }
   return [...steps, [...step, ...last]];
-}
-
-function refuse(error: KvError): PlacementDecision {
-  return { kind: "refused", error };
 }
 
 function faultOf(state: PlacementState, request: KeyspaceCreateRequest): KvError | undefined {
@@ -245,7 +214,7 @@ function splitFault(points: readonly Uint8Array[]): KvError | undefined {
 }
 
 function replicationFault(state: PlacementState, factor: number): KvError | undefined {
-  const nodeCount = state.map!.nodes.length;
+  const nodeCount = placeableNodes(state).length;
   if (nodeCount === 0) return notApplied("unavailable", "no node has registered yet");
   if (factor === 0) return undefined;
   if (![1, 3, 5, 7].includes(factor)) {
@@ -256,10 +225,10 @@ function replicationFault(state: PlacementState, factor: number): KvError | unde
   return notApplied("invalidArgument", text, { bound: nodeCount });
 }
 
-/** Three, or the largest odd number of nodes there is. */
-function replicationOf(request: KeyspaceCreateRequest, nodeCount: number): number {
-  if (request.replicationFactor !== 0) return request.replicationFactor;
-  return nodeCount >= 3 ? 3 : 1;
+/** Nodes that replicas of a new shard may lie on, in ascending order. */
+function placeableNodes(state: PlacementState): number[] {
+  const nodes = (state.map?.nodes ?? []).filter(mayHoldVoters);
+  return nodes.map((node) => node.nodeId).sort((a, b) => a - b);
 }
 
 function shardCountOf(request: KeyspaceCreateRequest): number {

@@ -2,9 +2,10 @@
  * How the placement group keeps the cluster map: as ordinary keys of the system keyspace, with JSON
  * values, so that they can be read by eye and gain fields.
  *
- *   counters              {"shardId","keyspaceId"}: the next ids; ids are never used again
- *   cluster               {"clusterId"}
- *   node/<id>             a node
+ *   counters              {"shardId","keyspaceId","replicaId","memberSerial"}: the next ids, or
+ *                         what they are made from; ids are never used again
+ *   cluster               {"clusterId","replicas"}: the replicas wanted of the placement group
+ *   node/<id>             a node; that of a removed one stays, so that its id is never given again
  *   keyspace/<id>         a keyspace
  *   shard/<id>            a shard; keys of its range in hexadecimal
  *   sequencer/<keyspace>  {"reservedTo"}: no revision above this was ever handed out
@@ -14,6 +15,7 @@
  * not part of the state.
  */
 import { hex, utf8, utf8Text } from "../base/bytes.js";
+import { REPLICATION_FACTOR_MAX } from "../base/limits.js";
 import type {
   ClusterMap,
   KeyspaceDescriptor,
@@ -31,6 +33,10 @@ export interface PlacementRecord {
 export interface Counters {
   readonly shardId: number;
   readonly keyspaceId: number;
+  /** Of replicas that are added to a shard; those it was made with count from 1. */
+  readonly replicaId: number;
+  /** What the ids of added nodes are made from. */
+  readonly memberSerial: number;
 }
 
 /** What placement decides from: the map, and what only it needs. */
@@ -40,12 +46,22 @@ export interface PlacementState {
   readonly counters: Counters;
   /** By keyspace: no revision above this was handed out. */
   readonly reserved: ReadonlyMap<number, number>;
+  /** How many replicas the placement group itself should have. */
+  readonly placementReplicas: number;
 }
 
 export const COUNTERS_KEY = "counters";
 export const CLUSTER_KEY = "cluster";
 /** Shard 1 is the placement group, keyspace 0 the system's. */
-export const FIRST_COUNTERS: Counters = { shardId: 2, keyspaceId: 1 };
+export const FIRST_COUNTERS: Counters = {
+  shardId: 2,
+  keyspaceId: 1,
+  replicaId: REPLICATION_FACTOR_MAX + 1,
+  memberSerial: 1,
+};
+
+/** Where the founders did not say. */
+const PLACEMENT_REPLICAS = 3;
 
 const NODE = "node/";
 const KEYSPACE = "keyspace/";
@@ -56,8 +72,8 @@ export function countersRecord(counters: Counters): PlacementRecord {
   return json(COUNTERS_KEY, counters);
 }
 
-export function clusterRecord(clusterId: string): PlacementRecord {
-  return json(CLUSTER_KEY, { clusterId });
+export function clusterRecord(clusterId: string, replicas: number): PlacementRecord {
+  return json(CLUSTER_KEY, { clusterId, replicas });
 }
 
 export function nodeRecord(node: NodeDescriptor): PlacementRecord {
@@ -85,11 +101,11 @@ export function decodeState(records: readonly PlacementRecord[], version: number
   const shards: ShardDescriptor[] = [];
   const reserved = new Map<number, number>();
   let counters = FIRST_COUNTERS;
-  let clusterId: string | undefined;
+  let cluster: StoredCluster | undefined;
   for (const { key, value } of records) {
     const data = parse(key, value);
-    if (key === COUNTERS_KEY) counters = data as Counters;
-    else if (key === CLUSTER_KEY) clusterId = (data as { clusterId: string }).clusterId;
+    if (key === COUNTERS_KEY) counters = { ...FIRST_COUNTERS, ...(data as object) };
+    else if (key === CLUSTER_KEY) cluster = data as StoredCluster;
     else if (key.startsWith(NODE)) nodes.push(data as NodeDescriptor);
     else if (key.startsWith(KEYSPACE)) keyspaces.push(data as KeyspaceDescriptor);
     else if (key.startsWith(SHARD)) shards.push(shardOf(data as StoredShard));
@@ -98,9 +114,23 @@ export function decodeState(records: readonly PlacementRecord[], version: number
     }
   }
   const known = shards.filter(({ shardId }) => shardId < counters.shardId);
-  const map =
-    clusterId === undefined ? undefined : { clusterId, version, nodes, keyspaces, shards: known };
-  return { map, counters, reserved };
+  const placementReplicas = cluster?.replicas ?? PLACEMENT_REPLICAS;
+  if (cluster === undefined) return { map: undefined, counters, reserved, placementReplicas };
+  const map: ClusterMap = {
+    clusterId: cluster.clusterId,
+    version,
+    nodes: nodes.filter((node) => node.state !== "removed"),
+    keyspaces,
+    shards: known,
+    removedNodes: nodes.filter((node) => node.state === "removed").map((node) => node.nodeId),
+    nextReplicaId: counters.replicaId,
+  };
+  return { map, counters, reserved, placementReplicas };
+}
+
+interface StoredCluster {
+  readonly clusterId: string;
+  readonly replicas?: number;
 }
 
 interface Reserved {

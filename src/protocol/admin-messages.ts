@@ -38,6 +38,15 @@ export interface ReplicaStatus {
   readonly closedRevision: number;
   readonly compactedRevision: number;
   readonly storedBytes: number;
+  /** Of a leader: how far the others are. */
+  readonly followers?: readonly FollowerStatus[] | undefined;
+}
+
+export interface FollowerStatus {
+  readonly replicaId: number;
+  readonly matchIndex: number;
+  /** probe, replicate or snapshot. */
+  readonly state: string;
 }
 
 export interface MoveLeaderRequest {
@@ -58,6 +67,36 @@ export interface KeyspaceCreateRequest {
 
 export interface KeyspaceCreateResponse {
   readonly keyspace: KeyspaceDescriptor;
+}
+
+export interface MemberAddRequest {
+  readonly name: string;
+  readonly peerAddress: string;
+  /** It shall hold no voting replica before it is promoted. */
+  readonly learner: boolean;
+}
+
+/** `memberRemove`, `memberPromote`. */
+export interface MemberRequest {
+  readonly nodeId: number;
+}
+
+export interface MemberUpdateRequest {
+  readonly nodeId: number;
+  readonly peerAddress: string;
+}
+
+/** What all requests about members and replicas answer: the map as it is then. */
+export interface MembershipResponse {
+  readonly clusterMap: ClusterMap;
+}
+
+export type ReplicaAction = "add" | "remove" | "promote";
+
+export interface ReplicaChangeRequest {
+  readonly shardId: number;
+  readonly action: ReplicaAction;
+  readonly nodeId: number;
 }
 
 /** `health`: a request without a body. */

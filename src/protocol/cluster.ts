@@ -21,9 +21,18 @@ export interface NodeDescriptor {
   /** host:port for clients, and for other nodes. */
   readonly clientAddress: string;
   readonly peerAddress: string;
-  /** The store id of its data directory: a wiped disk is another incarnation. */
+  /**
+   * The store id of its data directory: a wiped disk is another incarnation. Empty for a node that
+   * was added and has not started yet.
+   */
   readonly incarnation: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** leaving: its replicas move elsewhere; removed: it is gone, and its id is used up. */
+  readonly state?: "leaving" | "removed" | undefined;
+  /** What the node said of itself, where an operator has put another peer address. */
+  readonly saidPeerAddress?: string | undefined;
+  /** Holds no voting replica before it is promoted. */
+  readonly learner?: boolean | undefined;
 }
 
 export type KeyspaceKind = "range" | "hash";
@@ -45,10 +54,14 @@ export interface ShardEpoch {
   readonly range: number;
 }
 
+export type ReplicaRole = "voter" | "learner";
+
 export interface ReplicaDescriptor {
   readonly replicaId: number;
   readonly nodeId: number;
-  readonly role: "voter" | "learner";
+  readonly role: ReplicaRole;
+  /** A learner that was a voter and is on its way out. */
+  readonly leaving?: boolean | undefined;
 }
 
 export interface ShardDescriptor {
@@ -60,6 +73,13 @@ export interface ShardDescriptor {
   /** Raised by every split and merge, so that no two descriptors are ever alike. */
   readonly generation: number;
   readonly replicas: readonly ReplicaDescriptor[];
+  /**
+   * The replicas that its leader is to bring about, where they differ: one change of the Raft
+   * configuration away. Only nodes are told.
+   */
+  readonly target?: readonly ReplicaDescriptor[] | undefined;
+  /** What its leader had applied when `replicas` was confirmed; older reports confirm nothing. */
+  readonly confirmedIndex?: number | undefined;
   /** Where its leader should be, for an even spread. */
   readonly preferredNodeId: number;
 }
@@ -71,6 +91,10 @@ export interface ClusterMap {
   readonly nodes: readonly NodeDescriptor[];
   readonly keyspaces: readonly KeyspaceDescriptor[];
   readonly shards: readonly ShardDescriptor[];
+  /** Ids of nodes that were removed and are never used again. */
+  readonly removedNodes?: readonly number[] | undefined;
+  /** Replicas with lower ids are known to this map, where it does not name them as gone. */
+  readonly nextReplicaId?: number | undefined;
 }
 
 /** Who leads a shard, as somebody last heard: a hint, never a truth. */

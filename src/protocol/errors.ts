@@ -37,6 +37,8 @@ export const ERROR_CODES = {
   closed: 28,
   corrupt: 29,
   internal: 30,
+  /** This node is not, or no longer, a member as it says of itself. */
+  nodeRefused: 31,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -20,6 +20,11 @@ export const MESSAGE_TYPES = {
   moveLeader: 34,
   keyspaceCreate: 35,
   health: 36,
+  memberAdd: 37,
+  memberRemove: 38,
+  memberPromote: 39,
+  memberUpdate: 40,
+  replicaChange: 41,
 
   // Between nodes.
   /** A batch of Raft messages. */
@@ -35,6 +40,10 @@ export const MESSAGE_TYPES = {
   nudge: 71,
   /** Nothing but an answer is wanted: a connection that carries none is dead. */
   ping: 72,
+  /** From a node that was added and starts for the first time: who am I? */
+  join: 73,
+  /** There is a newer map: ask for it. */
+  mapNews: 74,
 } as const;
 
 export type MessageType = keyof typeof MESSAGE_TYPES;

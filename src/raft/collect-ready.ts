@@ -78,6 +78,7 @@ function collectPersist(core: RaftCore): Persist | undefined {
     hardState: isHardStateNew ? core.handedHardState : undefined,
     runs: log.takeUnhanded(),
     snapshot: outbox.snapshot,
+    keepsLog: outbox.keepsLog,
   };
   if (log.durableIndex < log.lastIndex) pushOwnReport(core);
   return persist;

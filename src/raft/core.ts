@@ -72,7 +72,7 @@ export class RaftCore {
   #announcedTerm: number;
 
   constructor(config: RaftConfig, restored: Restored, nowMs: number) {
-    const { hardState, snapshot, runs, appliedIndex } = restored;
+    const { hardState, snapshot, runs, appliedIndex, floor } = restored;
     assertUsable(config);
     this.config = config;
     this.selfId = config.selfId;
@@ -90,8 +90,13 @@ export class RaftCore {
       this.append(sliceRun(run, first, lastIndexOf(run)));
     }
     // The state machine may have been saved after the hard state that knew of the commit.
-    const commitIndex = Math.max(hardState.commitIndex, appliedIndex, snapshot.index);
+    const knownCommit = Math.max(hardState.commitIndex, appliedIndex, snapshot.index);
+    // What was committed and is lost here comes back from the others.
+    const commitIndex =
+      floor === undefined ? knownCommit : Math.min(knownCommit, this.log.lastIndex);
     this.log.restored(commitIndex, appliedIndex);
+    if (floor !== undefined) this.log.loseEnd(floor);
+    if (restored.stateLost === true) this.log.loseState();
     assert(this.term >= this.log.lastTerm, "a term older than the log's");
     this.handedHardState = { term: this.term, vote: this.vote, commitIndex };
     this.resetElectionTimer();
@@ -189,8 +194,17 @@ export class RaftCore {
     this.log.reset(mark.index, mark.term);
     this.configurations.reset(mark.index, mark.configuration);
     this.outbox.snapshot = mark;
+    this.outbox.keepsLog = false;
     this.outbox.events.push({ kind: "snapshotInstalled", index: mark.index, term: mark.term });
     this.#noteConfiguration();
+  }
+
+  /** A received snapshot takes the place of the lost state; the log goes on as it is. */
+  restoreState(mark: SnapshotMark): void {
+    this.log.restoreState(mark.index);
+    this.outbox.snapshot = mark;
+    this.outbox.keepsLog = true;
+    this.outbox.events.push({ kind: "snapshotInstalled", index: mark.index, term: mark.term });
   }
 
   failReads(contexts: readonly number[]): void {

@@ -12,8 +12,12 @@ import type { PreVoteMessage, PreVoteResponse, VoteMessage, VoteResponse } from 
 import { type BallotResult, countBallot } from "./quorum.js";
 import type { ReplicaId } from "./types.js";
 
-/** Whether this replica may stand for election at all. */
+/**
+ * Whether this replica may stand for election at all. One that has lost entries could not lead
+ * with what it once acknowledged; one that has lost its state could not serve.
+ */
 export function isPromotable(core: RaftCore): boolean {
+  if (core.log.isShort || core.log.isStateLost) return false;
   return core.configurations.votesSince(core.log.commitIndex, core.selfId);
 }
 

@@ -17,6 +17,7 @@ import type {
   ReadIndexResponse,
   TimeoutNowMessage,
 } from "./message.js";
+import type { ReplicaId } from "./types.js";
 
 export function handleAppend(core: RaftCore, message: AppendMessage): void {
   core.hearLeader(message.from);
@@ -52,6 +53,7 @@ export function handleHeartbeat(core: RaftCore, message: HeartbeatMessage): void
     round: message.round,
     promised: givePromise(core, message),
   });
+  if (core.log.isShort || core.log.isStateLost) askForRefill(core, message.from);
 }
 
 /** A complete snapshot is at hand; it takes the log's place unless the log has all of it. */
@@ -59,11 +61,19 @@ export function handleInstallSnapshot(core: RaftCore, message: InstallSnapshotMe
   core.hearLeader(message.from);
   const { log } = core;
   const { mark } = message;
+  const fits = log.termAt(mark.index) === mark.term;
+  if (log.isStateLost && fits && mark.index >= log.appliedIndex) {
+    // The one that is being installed may be lost again already: the next request brings another.
+    if (log.isRestoring) return;
+    core.restoreState(mark);
+    acknowledge(core, mark.index);
+    return;
+  }
   if (mark.index <= log.commitIndex) {
     acknowledge(core, log.commitIndex);
     return;
   }
-  if (log.termAt(mark.index) === mark.term) log.commitTo(mark.index);
+  if (fits) log.commitTo(mark.index);
   else core.restoreSnapshot(mark);
   acknowledge(core, mark.index);
 }
@@ -97,6 +107,19 @@ export function refuseReadIndex(core: RaftCore, message: ReadIndexMessage): void
 /** This replica's own disk reports; acknowledgements of others are meant for a leader. */
 export function noteDurable(core: RaftCore, message: AppendResponse): void {
   if (message.from === core.selfId) core.log.durableTo(message.index, message.logTerm);
+}
+
+/** Repeated with every heartbeat, so that it does not matter which of them are lost. */
+function askForRefill(core: RaftCore, leaderId: ReplicaId): void {
+  const { log } = core;
+  core.outbox.send.push({
+    kind: "refill",
+    from: core.selfId,
+    to: leaderId,
+    term: core.term,
+    lastIndex: log.durableIndex,
+    stateIndex: log.isStateLost ? Math.max(1, log.appliedIndex) : 0,
+  });
 }
 
 function takeOver(core: RaftCore, run: EntryRun): void {

@@ -27,7 +27,12 @@ import {
   noteDurable,
   refuseReadIndex,
 } from "./follower.js";
-import { handleAppendResponse, handleHeartbeatResponse, handleReadIndex } from "./leader.js";
+import {
+  handleAppendResponse,
+  handleHeartbeatResponse,
+  handleReadIndex,
+  handleRefill,
+} from "./leader.js";
 import type { LeaderState } from "./leader-state.js";
 import type { Message, MessageKind } from "./message.js";
 import { handleQuiesce, wake } from "./quiescence.js";
@@ -53,6 +58,7 @@ const FOLLOWER: Row = {
   readIndex: refuseReadIndex,
   readIndexResponse: handleReadIndexResponse,
   installSnapshot: handleInstallSnapshot,
+  refill: drop,
 };
 
 const HANDLERS: Readonly<Record<Role, Row>> = {
@@ -78,6 +84,7 @@ const HANDLERS: Readonly<Record<Role, Row>> = {
     readIndex: asLeader(handleReadIndex),
     readIndexResponse: forbidden,
     installSnapshot: forbidden,
+    refill: asLeader(handleRefill),
   },
 };
 

@@ -7,7 +7,13 @@ import { isPermittedChange, newVotersOf } from "./configuration.js";
 import type { RaftCore } from "./core.js";
 import { beginRound, checkLease, checkQuorum, noteEcho, refreshLease } from "./heartbeats.js";
 import { LeaderState } from "./leader-state.js";
-import type { AppendResponse, HeartbeatResponse, ReadIndexMessage } from "./message.js";
+import type {
+  AppendResponse,
+  HeartbeatResponse,
+  ReadIndexMessage,
+  RefillMessage,
+} from "./message.js";
+import type { Progress } from "./progress.js";
 import { mayQuiesce, quiesce } from "./quiescence.js";
 import {
   appendAsLeader,
@@ -16,8 +22,9 @@ import {
   noteAcknowledged,
   noteOwnDurable,
   noteRejected,
+  refill,
 } from "./replication.js";
-import { checkTransfer, continueTransfer } from "./transfer.js";
+import { checkTransfer, continueTransfer, isRefilling, startTransfer } from "./transfer.js";
 import type { Configuration, ProposeRefusal, ProposeResult } from "./types.js";
 
 /** Leads the term whose election it won; its own vote in it is durable. */
@@ -41,6 +48,10 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   if (core.leader === undefined) return;
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
+  if (core.log.isStateLost && leader.transfer === undefined) {
+    core.becomeFollower(core.term, 0);
+    return;
+  }
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
   if (core.nowMs < leader.heartbeatDueMs || leader.peers.length === 0) return;
   if (mayQuiesce(core, leader)) quiesce(core, leader);
@@ -111,6 +122,41 @@ export function handleAppendResponse(
   if (message.rejected) noteRejected(core, leader, progress, message);
   else noteAcknowledged(core, leader, progress, message);
   if (leader.transfer !== undefined) continueTransfer(core, leader);
+}
+
+export function handleRefill(core: RaftCore, leader: LeaderState, message: RefillMessage): void {
+  const progress = leader.progress(message.from);
+  if (progress === undefined) return;
+  progress.lastHeardMs = core.nowMs;
+  progress.heard = true;
+  progress.refillAskedMs = core.nowMs;
+  leader.workedMs = core.nowMs;
+  refill(core, leader, progress, message);
+}
+
+/**
+ * The state is lost: leads until the voter that has most of the log takes over, and no longer.
+ * Returns whether there is one: without, nobody could lead, nor refill anybody.
+ */
+export function resign(core: RaftCore, leader: LeaderState): boolean {
+  let best: Progress | undefined;
+  for (const progress of leader.peers) {
+    if (!mayTakeOver(core, progress)) continue;
+    if (best === undefined || progress.matchIndex > best.matchIndex) best = progress;
+  }
+  if (best === undefined) return false;
+  core.log.loseState();
+  startTransfer(core, leader, best.id);
+  return true;
+}
+
+function mayTakeOver(core: RaftCore, progress: Progress): boolean {
+  return (
+    core.configuration.voters.includes(progress.id) &&
+    progress.state === "replicate" &&
+    core.nowMs - progress.lastHeardMs < core.config.electionTimeoutMs.min &&
+    !isRefilling(core, progress)
+  );
 }
 
 export function handleHeartbeatResponse(

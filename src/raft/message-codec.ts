@@ -30,6 +30,7 @@ const KIND_CODES = {
   readIndex: 10,
   readIndexResponse: 11,
   installSnapshot: 12,
+  refill: 13,
   quiesce: 14,
 } as const;
 
@@ -104,6 +105,10 @@ export function encodeMessage(message: Message, writer: ByteWriter): void {
       writer.u53(message.mark.index);
       writer.u53(message.mark.term);
       writeConfiguration(message.mark.configuration, writer);
+      break;
+    case "refill":
+      writer.u53(message.lastIndex);
+      writer.u53(message.stateIndex);
       break;
   }
 }
@@ -197,6 +202,10 @@ function decodeRareBody(
       const configuration = readConfiguration(reader);
       const mark = { index, term: markTerm, configuration };
       return { kind: "installSnapshot", from, to, term, mark };
+    }
+    case KIND_CODES.refill: {
+      const lastIndex = reader.u53();
+      return { kind: "refill", from, to, term, lastIndex, stateIndex: reader.u53() };
     }
     default:
       throw new DecodeError(`a message of unknown kind ${code}`);

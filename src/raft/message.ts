@@ -112,6 +112,15 @@ export interface InstallSnapshotMessage extends Header {
   readonly mark: SnapshotMark;
 }
 
+/** A follower has lost part of its log or its state and asks the leader for it, until it has it. */
+export interface RefillMessage extends Header {
+  readonly kind: "refill";
+  /** Its log is sound and durable up to here: what it acknowledged beyond is void. */
+  readonly lastIndex: number;
+  /** Where its state is lost, a snapshot is wanted that stands here or later; 0: it is not. */
+  readonly stateIndex: number;
+}
+
 export type Message =
   | PreVoteMessage
   | PreVoteResponse
@@ -125,6 +134,7 @@ export type Message =
   | TimeoutNowMessage
   | ReadIndexMessage
   | ReadIndexResponse
-  | InstallSnapshotMessage;
+  | InstallSnapshotMessage
+  | RefillMessage;
 
 export type MessageKind = Message["kind"];

@@ -14,6 +14,8 @@ export class Outbox {
   readonly events: RaftEvent[] = [];
   /** A received snapshot that is to replace the log. */
   snapshot: SnapshotMark | undefined = undefined;
+  /** That snapshot replaces the state alone. */
+  keepsLog = false;
 
   get isEmpty(): boolean {
     return (

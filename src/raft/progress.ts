@@ -5,7 +5,8 @@
  *   replicate  appends are sent ahead of their answers, within the in-flight window
  *   snapshot   the entries it needs are gone: nothing is sent until a snapshot has arrived
  *
- * matchIndex never falls within a term, and matchIndex < nextIndex always.
+ * matchIndex < nextIndex always, and matchIndex never falls within a term, unless the replica says
+ * itself that it has lost what it had acknowledged.
  */
 import { assert } from "../base/assert.js";
 import { Inflights } from "./inflights.js";
@@ -26,6 +27,8 @@ export class Progress {
   promisedFromMs: number = Number.NEGATIVE_INFINITY;
   /** The highest commit index it has been told by an append. */
   sentCommitIndex = 0;
+  /** When it last said that it lacks something it once had: it cannot lead. */
+  refillAskedMs: number = Number.NEGATIVE_INFINITY;
   /** An append is due although there is nothing new, to learn whether earlier ones arrived. */
   appendForced = false;
   #state: ProgressState = "probe";
@@ -94,6 +97,13 @@ export class Progress {
     this.sentCommitIndex = Math.min(this.sentCommitIndex, this.#nextIndex - 1);
     this.#probeSent = false;
     return true;
+  }
+
+  /** It has lost what it held after `lastIndex`. */
+  lost(lastIndex: number): void {
+    if (lastIndex >= this.#matchIndex) return;
+    this.#matchIndex = lastIndex;
+    if (this.#state !== "snapshot") this.becomeProbe();
   }
 
   /** It is alive: a probe may be repeated, and what is in flight is asked after. */

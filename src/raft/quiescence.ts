@@ -23,6 +23,7 @@ export function mayQuiesce(core: RaftCore, leader: LeaderState): boolean {
   if (config.quiesceAfterMs === 0 || core.nowMs - leader.workedMs < config.quiesceAfterMs) {
     return false;
   }
+  if (log.isShort || log.isStateLost) return false;
   const hasReads = core.readsWaiting.length + leader.remoteReads.length > 0;
   if (core.leaseInUse || leader.transfer !== undefined || hasReads) return false;
   // A leader without a commit in its term, or that has to leave a joint configuration, has entries
@@ -71,6 +72,7 @@ function mayRest(core: RaftCore, message: QuiesceMessage): boolean {
   const { config, log } = core;
   const isSame = log.lastIndex === message.index && log.lastTerm === message.logTerm;
   if (config.quiesceAfterMs === 0 || message.round !== core.roundSeen) return false;
+  if (log.isShort || log.isStateLost) return false;
   return isSame && log.durableIndex === log.lastIndex && !core.hasReadsUnderWay;
 }
 

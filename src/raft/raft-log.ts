@@ -5,6 +5,7 @@
  *
  * Entries at or below the base have been compacted away; the base keeps its term. Entries are
  * handed out twice, to be persisted and to be applied, and the log remembers how far each went.
+ * It also remembers what was lost of it: a floor where its end was, and whether the state is gone.
  * It decides nothing: who may append, truncate or commit is the business of its callers.
  */
 import { assert, must } from "../base/assert.js";
@@ -16,6 +17,7 @@ import {
   sliceRun,
 } from "../base/entry-run.js";
 import { readU32 } from "../base/coding.js";
+import type { LogPoint } from "./types.js";
 
 const NO_RUNS: readonly EntryRun[] = [];
 
@@ -32,6 +34,11 @@ export class RaftLog {
   #handedIndex: number;
   /** Handed out to be applied, up to here. */
   #applyingIndex: number;
+  /** How far the log went before its end was lost, until it goes as far again. */
+  #floor: LogPoint | undefined = undefined;
+  #stateLost = false;
+  /** A state is being installed: nothing is applied before it is there. */
+  #isRestoring = false;
 
   constructor(baseIndex: number, baseTerm: number) {
     this.#baseIndex = baseIndex;
@@ -73,6 +80,21 @@ export class RaftLog {
     return this.#applyingIndex;
   }
 
+  /** Entries that it once had are missing at its end: what it once said still binds it. */
+  get isShort(): boolean {
+    return this.#floor !== undefined;
+  }
+
+  /** What was applied is lost; nothing more is applied until a snapshot has come. */
+  get isStateLost(): boolean {
+    return this.#stateLost;
+  }
+
+  /** A snapshot was accepted and is not yet installed. */
+  get isRestoring(): boolean {
+    return this.#isRestoring;
+  }
+
   get hasUnhanded(): boolean {
     return this.#handedIndex < this.#lastIndex;
   }
@@ -95,6 +117,24 @@ export class RaftLog {
     this.#handedIndex = this.#lastIndex;
   }
 
+  loseEnd(floor: LogPoint): void {
+    this.#floor = floor;
+    this.#dropReachedFloor();
+  }
+
+  loseState(): void {
+    this.#stateLost = true;
+  }
+
+  /** A snapshot brings back the state as of `index`; the entries after it are applied again. */
+  restoreState(index: number): void {
+    assert(this.#stateLost && index >= this.#appliedIndex, "a state that would go back");
+    this.#stateLost = false;
+    this.#commitIndex = Math.max(this.#commitIndex, index);
+    this.#applyingIndex = index;
+    this.#isRestoring = true;
+  }
+
   /** The term of the entry at `index`; undefined where the log does not know it. */
   termAt(index: number): number | undefined {
     if (index === this.#lastIndex) return this.#lastTerm;
@@ -103,9 +143,10 @@ export class RaftLog {
     return this.#runs[this.#position(index)]!.term;
   }
 
+  /** Whether another log goes at least as far as this one ever did. */
   isUpToDate(lastIndex: number, lastTerm: number): boolean {
-    if (lastTerm !== this.#lastTerm) return lastTerm > this.#lastTerm;
-    return lastIndex >= this.#lastIndex;
+    const own = this.#floor ?? { index: this.#lastIndex, term: this.#lastTerm };
+    return goesAsFar({ index: lastIndex, term: lastTerm }, own);
   }
 
   append(run: EntryRun): void {
@@ -114,6 +155,7 @@ export class RaftLog {
     this.#runs.push(run);
     this.#lastIndex = lastIndexOf(run);
     this.#lastTerm = run.term;
+    this.#dropReachedFloor();
   }
 
   truncateAfter(index: number): void {
@@ -204,6 +246,7 @@ export class RaftLog {
 
   applied(index: number): void {
     assert(index <= this.#applyingIndex, "applied what was never handed out");
+    if (index === this.#applyingIndex) this.#isRestoring = false;
     if (index > this.#appliedIndex) this.#appliedIndex = index;
   }
 
@@ -228,6 +271,9 @@ export class RaftLog {
     this.#commitIndex = index;
     this.#handedIndex = index;
     this.#applyingIndex = index;
+    this.#stateLost = false;
+    this.#isRestoring = false;
+    this.#dropReachedFloor();
   }
 
   /** The bytes of the entries in (after, upTo]. */
@@ -247,13 +293,23 @@ export class RaftLog {
   describe(): string {
     return (
       `base=${this.#baseIndex} applied=${this.#appliedIndex} commit=${this.#commitIndex}` +
-      ` durable=${this.#durableIndex} last=${this.#lastIndex}@${this.#lastTerm}`
+      ` durable=${this.#durableIndex} last=${this.#lastIndex}@${this.#lastTerm}` +
+      (this.#floor === undefined ? "" : ` was=${this.#floor.index}@${this.#floor.term}`) +
+      (this.#stateLost ? " stateLost" : "")
     );
   }
 
   /** What is not durable here is not applied here: a crash would lose the log behind the state. */
   get #applicableIndex(): number {
+    if (this.#stateLost || this.#isRestoring) return this.#applyingIndex;
     return Math.min(this.#commitIndex, this.#durableIndex);
+  }
+
+  #dropReachedFloor(): void {
+    if (this.#floor === undefined) return;
+    if (goesAsFar({ index: this.#lastIndex, term: this.#lastTerm }, this.#floor)) {
+      this.#floor = undefined;
+    }
   }
 
   #between(from: number, to: number): readonly EntryRun[] {
@@ -297,6 +353,10 @@ function upToBytes(runs: readonly EntryRun[], bytesMax: number): readonly EntryR
       : [...whole, sliceRun(run, run.firstIndex, run.firstIndex + fitting - 1)];
   }
   return runs;
+}
+
+function goesAsFar(one: LogPoint, other: LogPoint): boolean {
+  return one.term === other.term ? one.index >= other.index : one.term > other.term;
 }
 
 /** How many entries of `run` fit into `room` bytes; the first one always does if it must. */

@@ -12,6 +12,7 @@ import {
   leaderDeadlineMs,
   proposeCommands,
   proposeConfigurationChange,
+  resign,
   tickLeader,
 } from "./leader.js";
 import type { Message } from "./message.js";
@@ -161,6 +162,30 @@ export class Raft {
   /** The group rests: no tick is needed before something wakes it. */
   get quiesced(): boolean {
     return this.#core.isQuiet;
+  }
+
+  /**
+   * What was applied can no longer be read. From now on nothing is applied, a leadership is handed
+   * over, and a leader is asked for a snapshot; votes and acknowledgements go on from the log.
+   * Returns false where this replica leads and nobody can take over: then nothing has changed.
+   */
+  loseState(nowMs: number): boolean {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if (core.log.isStateLost) return true;
+    if (core.leader !== undefined) return resign(core, core.leader);
+    core.log.loseState();
+    if (core.role !== "follower") core.becomeFollower(core.term, 0);
+    return true;
+  }
+
+  /** Whether entries or the state were lost and are not yet refilled. */
+  get isRefilling(): boolean {
+    return this.#core.log.isShort || this.#core.log.isStateLost;
+  }
+
+  get isStateLost(): boolean {
+    return this.#core.log.isStateLost;
   }
 
   /** What was in flight to a replica is probably lost. */

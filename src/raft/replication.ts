@@ -14,7 +14,7 @@ import { isJoint, leaveJoint } from "./configuration.js";
 import type { RaftCore } from "./core.js";
 import { refreshLease } from "./heartbeats.js";
 import type { LeaderState } from "./leader-state.js";
-import type { AppendResponse } from "./message.js";
+import type { AppendResponse, RefillMessage } from "./message.js";
 import type { Progress } from "./progress.js";
 import type { Configuration } from "./types.js";
 
@@ -93,20 +93,35 @@ export function finishConfigurationChange(core: RaftCore, leader: LeaderState): 
   }
 }
 
-/** Hands the caller the task to stream a snapshot. A silent replica has to be heard first. */
-function requestSnapshot(core: RaftCore, progress: Progress): void {
+/** A follower has lost entries or its state: it gets them as if it had never had them. */
+export function refill(
+  core: RaftCore,
+  leader: LeaderState,
+  progress: Progress,
+  message: RefillMessage,
+): void {
+  progress.lost(message.lastIndex);
+  leader.appendsDue = true;
+  const { stateIndex } = message;
+  if (stateIndex === 0 || progress.state === "snapshot") return;
+  // A state older than what it had applied would be of no use to it.
+  if (core.log.appliedIndex >= stateIndex) requestSnapshot(core, progress, stateIndex);
+}
+
+/**
+ * Hands the caller the task to stream a snapshot that stands at `fromIndex` or later. A silent
+ * replica has to be heard first.
+ */
+function requestSnapshot(core: RaftCore, progress: Progress, fromIndex: number): void {
   const silentMs = core.nowMs - progress.lastHeardMs;
   if (!progress.heard || silentMs > core.config.electionTimeoutMs.max) {
     progress.becomeProbe();
     progress.pauseProbe();
     return;
   }
-  progress.becomeSnapshot(core.log.baseIndex);
-  core.outbox.snapshotsToSend.push({
-    to: progress.id,
-    term: core.term,
-    index: core.log.baseIndex,
-  });
+  const index = Math.max(core.log.baseIndex, fromIndex);
+  progress.becomeSnapshot(index);
+  core.outbox.snapshotsToSend.push({ to: progress.id, term: core.term, index });
 }
 
 function maySend(core: RaftCore, progress: Progress, isNoticeDue: boolean): boolean {
@@ -125,7 +140,7 @@ function sendAppend(core: RaftCore, progress: Progress): boolean {
   const prevIndex = progress.nextIndex - 1;
   const prevTerm = log.termAt(prevIndex);
   if (prevTerm === undefined) {
-    requestSnapshot(core, progress);
+    requestSnapshot(core, progress, core.log.baseIndex);
     return false;
   }
   const runs = progress.inflights.isFull

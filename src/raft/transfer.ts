@@ -11,6 +11,7 @@
 import type { RaftCore } from "./core.js";
 import { beginRound, refreshLease, voidLease } from "./heartbeats.js";
 import type { LeaderState } from "./leader-state.js";
+import type { Progress } from "./progress.js";
 import { finishConfigurationChange } from "./replication.js";
 import type { ReplicaId, TransferRefusal } from "./types.js";
 
@@ -21,6 +22,8 @@ export function startTransfer(
 ): TransferRefusal | undefined {
   if (to === core.selfId) return "alreadyLeader";
   if (!core.configuration.voters.includes(to)) return "notVoter";
+  const target = leader.progress(to);
+  if (target !== undefined && isRefilling(core, target)) return "refilling";
   if (leader.transfer !== undefined) return leader.transfer.to === to ? undefined : "transferring";
   leader.transfer = {
     to,
@@ -31,10 +34,15 @@ export function startTransfer(
   voidLease(core, leader);
   core.outbox.events.push({ kind: "transfer", to, phase: "started" });
   if (leader.promisesAsked) beginRound(core, leader);
-  leader.progress(to)?.resume(core.nowMs, core.log.lastIndex);
+  target?.resume(core.nowMs, core.log.lastIndex);
   leader.appendsDue = true;
   continueTransfer(core, leader);
   return undefined;
+}
+
+/** Whether a replica has said lately that it lacks something; it repeats that as it hears us. */
+export function isRefilling(core: RaftCore, progress: Progress): boolean {
+  return core.nowMs - progress.refillAskedMs <= core.config.electionTimeoutMs.min;
 }
 
 /** Sends TimeoutNow once nothing stands against it any more. */

@@ -79,6 +79,16 @@ export interface Restored {
   readonly snapshot: SnapshotMark;
   readonly runs: readonly EntryRun[];
   readonly appliedIndex: number;
+  /** How far the log went before its end was lost; undefined where nothing is. */
+  readonly floor?: LogPoint | undefined;
+  /** What was applied up to `appliedIndex` is lost. */
+  readonly stateLost?: boolean | undefined;
+}
+
+/** A point of a log; of two logs the one whose end has the higher term goes further. */
+export interface LogPoint {
+  readonly index: number;
+  readonly term: number;
 }
 
 /** What must become durable, as one unit, after every Persist handed out before it. */
@@ -88,6 +98,8 @@ export interface Persist {
   readonly runs: readonly EntryRun[];
   /** A received snapshot replaces the whole log; `runs` then follow it. */
   readonly snapshot: SnapshotMark | undefined;
+  /** The snapshot replaces the state alone, which was lost: the log has it and goes on. */
+  readonly keepsLog: boolean;
 }
 
 /** A read that was asked for with `context` may be served once `index` is applied. */
@@ -147,4 +159,10 @@ export type ProposeResult =
   | { readonly kind: "notLeader"; readonly leaderId: ReplicaId }
   | { readonly kind: "refused"; readonly reason: ProposeRefusal };
 
-export type TransferRefusal = "notLeader" | "alreadyLeader" | "notVoter" | "transferring";
+export type TransferRefusal =
+  | "notLeader"
+  | "alreadyLeader"
+  | "notVoter"
+  /** It lacks something that it once had, and could not lead. */
+  | "refilling"
+  | "transferring";

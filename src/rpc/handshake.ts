@@ -24,6 +24,8 @@ export interface AcceptOptions {
   /** What this node says of itself now. */
   readonly hello: () => Hello;
   readonly handshakeTimeoutMs: number;
+  /** Why whoever says this of itself is not let in; it is told. */
+  readonly refuse?: ((peer: Hello) => KvError | undefined) | undefined;
   readonly established: Established;
   /** Where connections that came to nothing are told of; for traces. */
   readonly refused: (remoteAddress: string, error: Error) => void;
@@ -98,7 +100,7 @@ class Accepting implements FrameHandler {
     if (type !== MESSAGE_TYPES.hello) throw new DecodeError("the first frame is no hello");
     const peer = decodeHello(bytes, offset, end);
     const own = this.#options.hello();
-    const refusal = refuse(own, peer);
+    const refusal = refuse(own, peer) ?? this.#options.refuse?.(peer);
     this.#timer.cancel();
     if (refusal !== undefined) {
       this.#error = refusal;

@@ -2,22 +2,32 @@
  * Opens a replica's durable state: what the tree holds and what the log holds are made to fit, by
  * these rules.
  *
- *   no tree                                → a new replica with the descriptor's configuration
+ *   no tree                                → a new replica with the descriptor's configuration; a
+ *                                            learner, where the shard is older than it
  *   log ends before the tree, or disagrees
  *   with it about the term at its index    → the log starts anew behind the tree
  *   otherwise                              → entries behind the tree's index are applied again
  *
+ * What is damaged is opened too, where the others can refill it:
+ *
+ *   lost entries, all of them in the tree  → the log starts behind the tree; nothing is missing
+ *   lost entries behind the tree           → the log ends before them and remembers how far it went
+ *   a file of the tree is missing, or the
+ *   tree ends before the log begins        → the state is lost; a snapshot replaces it
+ *   a vote or the whole log may be lost    → it stays closed: no protocol brings a vote back. Its
+ *                                            node has to join anew with an empty data directory
+ *
  * commit is at least what the tree holds; so is the term, and a vote from an older term is void.
  */
-import { lastIndexOf } from "../base/entry-run.js";
+import { lastIndexOf, sliceRun } from "../base/entry-run.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { assert } from "../base/assert.js";
-import type { RecoveredShard } from "../log/log-types.js";
+import type { LogHealth, RecoveredShard } from "../log/log-types.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
-import type { ShardDescriptor } from "../protocol/cluster.js";
+import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { decodeConfiguration, encodeConfiguration } from "../raft/configuration-codec.js";
-import type { Configuration, HardState } from "../raft/types.js";
+import type { Configuration, HardState, LogPoint } from "../raft/types.js";
 import { Raft } from "../raft/raft.js";
 import type { RaftConfig } from "../raft/types.js";
 import type { Store } from "../store/store.js";
@@ -38,6 +48,8 @@ export interface ReplicaSettings {
 export interface OpenRequest {
   readonly descriptor: ShardDescriptor;
   readonly recovered: RecoveredShard | undefined;
+  /** Files of its tree are missing. */
+  readonly filesMissing: boolean;
   readonly nowMs: number;
   readonly random: () => number;
 }
@@ -61,28 +73,42 @@ export function openReplica(
   request: OpenRequest,
 ): OpenedReplica {
   const { descriptor, recovered } = request;
-  const own = descriptor.replicas.find((each) => each.nodeId === settings.nodeId);
+  const own = replicaOn(descriptor, settings.nodeId);
   assert(own !== undefined, "the descriptor names no replica on this node");
   const { store } = host;
-  const tree = store.tree(descriptor.shardId) ?? createTree(store, descriptor);
+  const tree = store.tree(descriptor.shardId) ?? createTree(store, descriptor, own);
   const log = reconcile(tree.flushed, recovered);
+  if (log.trimTo > 0) store.log.trim(descriptor.shardId, log.trimTo);
   if (log.reset) store.log.reset(descriptor.shardId, own.replicaId, log.baseIndex, log.baseTerm);
   if (recovered?.hardState === undefined || log.reset) {
     store.log.saveHardState(descriptor.shardId, own.replicaId, log.hardState);
   }
   const configuration = decodeConfiguration(tree.flushed.configuration);
-  const promised = recovered?.hardState !== undefined && configuration.voters.length > 1;
+  // An earlier run may have given a promise before its first hard state was durable.
+  const mayHavePromised = recovered?.hardState !== undefined || store.run > 1;
+  const promised = mayHavePromised && configuration.voters.length > 1;
   const raft = new Raft(
     raftConfig(settings, own.replicaId, request, promised),
     {
       hardState: log.hardState,
       snapshot: { index: log.baseIndex, term: log.baseTerm, configuration },
       runs: log.runs,
-      appliedIndex: tree.flushed.index,
+      appliedIndex: Math.max(tree.flushed.index, log.baseIndex),
+      floor: log.floor,
+      stateLost: request.filesMissing || log.baseIndex > tree.flushed.index,
     },
     request.nowMs,
   );
   return { replicaId: own.replicaId, raft, tree };
+}
+
+/** The replica that a node holds, or is to hold. */
+export function replicaOn(
+  { replicas, target }: ShardDescriptor,
+  nodeId: number,
+): ReplicaDescriptor | undefined {
+  const isMeant = (each: ReplicaDescriptor): boolean => each.nodeId === nodeId;
+  return replicas.find(isMeant) ?? target?.find(isMeant);
 }
 
 interface FittedLog {
@@ -91,13 +117,16 @@ interface FittedLog {
   readonly baseTerm: number;
   readonly runs: readonly EntryRun[];
   readonly hardState: HardState;
+  /** Entries up to here are lost and not needed; 0: none. */
+  readonly trimTo: number;
+  readonly floor: LogPoint | undefined;
 }
 
 /**
- * Why a replica must stay closed: it may have lost what it acknowledged, so it may neither vote nor
- * serve. undefined where nothing is wrong.
+ * Why a replica must stay closed: a vote of it may be lost, or it has no log to vote by. undefined
+ * where nothing is wrong, or where the others can refill what is.
  */
-export function damageOf(
+export function closedReasonOf(
   tree: Tree | undefined,
   recovered: RecoveredShard | undefined,
   mayBeMissing: boolean,
@@ -105,13 +134,10 @@ export function damageOf(
   if (recovered === undefined) {
     return tree !== undefined && mayBeMissing ? "its log may have been lost" : undefined;
   }
-  if (recovered.health.kind === "corrupt") return "entries of its log cannot be read";
-  if (tree === undefined) {
-    // A crash between the making of a tree and the first record of its log leaves the log empty.
-    return recovered.baseIndex > 0 ? "its tree is gone" : undefined;
-  }
-  if (recovered.baseIndex <= tree.flushed.index) return undefined;
-  return "its log begins behind the end of its tree";
+  const { health } = recovered;
+  if (health.kind === "corrupt" && health.hardStateLost) return "a vote of it may have been lost";
+  // A crash between the making of a tree and the first record of its log leaves the log empty.
+  return tree === undefined && recovered.baseIndex > 0 ? "its tree is gone" : undefined;
 }
 
 /** Makes the log fit the tree; see the rules at the top. */
@@ -129,16 +155,56 @@ export function reconcile(flushed: FlushedState, recovered: RecoveredShard | und
     baseTerm: flushed.term,
     runs: [],
     hardState: { ...hardState, commitIndex: flushed.index },
+    trimTo: 0,
+    floor: recovered === undefined ? undefined : floorOf(recovered.health),
   };
   if (recovered === undefined) return fresh;
+  const behindLoss = coveredLoss(flushed, recovered);
+  if (behindLoss !== undefined) {
+    return { ...fresh, reset: false, runs: behindLoss, hardState, trimTo: flushed.index };
+  }
   const { baseIndex, baseTerm, runs } = recovered;
   const newest = runs[runs.length - 1];
   const lastIndex = newest === undefined ? baseIndex : lastIndexOf(newest);
-  assert(baseIndex <= flushed.index, "the log was trimmed behind what the tree holds");
-  if (lastIndex < flushed.index) return fresh;
-  if (termIn(recovered, flushed.index) !== flushed.term) return fresh;
+  const fits =
+    baseIndex > flushed.index ||
+    (lastIndex >= flushed.index && termIn(recovered, flushed.index) === flushed.term);
+  if (!fits) return fresh;
   const commitIndex = Math.min(hardState.commitIndex, lastIndex);
-  return { reset: false, baseIndex, baseTerm, runs, hardState: { ...hardState, commitIndex } };
+  return {
+    ...fresh,
+    reset: false,
+    baseIndex,
+    baseTerm,
+    runs,
+    hardState: { ...hardState, commitIndex },
+  };
+}
+
+/** The entries behind the tree, where all that is lost lies below its end. */
+function coveredLoss(
+  flushed: FlushedState,
+  { health, runsAfterLoss }: RecoveredShard,
+): readonly EntryRun[] | undefined {
+  if (health.kind === "intact" || health.firstLostIndex === undefined) return undefined;
+  const at = runsAfterLoss.find(
+    (run) => run.firstIndex <= flushed.index && lastIndexOf(run) >= flushed.index,
+  );
+  if (at?.term !== flushed.term) return undefined;
+  const behind: EntryRun[] = [];
+  for (const run of runsAfterLoss) {
+    const last = lastIndexOf(run);
+    const first = Math.max(run.firstIndex, flushed.index + 1);
+    if (first <= last) behind.push(sliceRun(run, first, last));
+  }
+  return behind;
+}
+
+/** How far a damaged log went. */
+function floorOf(health: LogHealth): LogPoint | undefined {
+  if (health.kind === "intact") return undefined;
+  const index = health.tailUnknown ? Number.MAX_SAFE_INTEGER : health.lastIndex;
+  return { index, term: health.lastTerm };
 }
 
 function termIn(recovered: RecoveredShard, index: number): number {
@@ -147,13 +213,8 @@ function termIn(recovered: RecoveredShard, index: number): number {
   return run === undefined ? -1 : run.term;
 }
 
-function createTree(store: Store, descriptor: ShardDescriptor): Tree {
-  const configuration: Configuration = {
-    voters: idsOf(descriptor, "voter"),
-    outgoing: [],
-    learners: idsOf(descriptor, "learner"),
-    learnersNext: [],
-  };
+function createTree(store: Store, descriptor: ShardDescriptor, own: ReplicaDescriptor): Tree {
+  const configuration = firstConfiguration(descriptor, own);
   return store.createTree(descriptor.shardId, descriptor.range, {
     index: 0,
     term: 0,
@@ -165,9 +226,22 @@ function createTree(store: Store, descriptor: ShardDescriptor): Tree {
   });
 }
 
-function idsOf(descriptor: ShardDescriptor, role: "voter" | "learner"): number[] {
-  const ids = descriptor.replicas.filter((each) => each.role === role);
-  return ids.map((each) => each.replicaId).sort((a, b) => a - b);
+/**
+ * The replicas that a shard is made with vote from the start. One that comes later has nothing to
+ * vote by: it learns from the log, or from a snapshot, what it is.
+ */
+function firstConfiguration(descriptor: ShardDescriptor, own: ReplicaDescriptor): Configuration {
+  const voters = descriptor.replicas
+    .filter((each) => each.role === "voter")
+    .map((each) => each.replicaId)
+    .sort((a, b) => a - b);
+  const isFounding = descriptor.epoch.configuration === 1 && voters.includes(own.replicaId);
+  return {
+    voters: isFounding ? voters : voters.filter((id) => id !== own.replicaId),
+    outgoing: [],
+    learners: isFounding ? [] : [own.replicaId],
+    learnersNext: [],
+  };
 }
 
 function raftConfig(

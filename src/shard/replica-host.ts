@@ -11,7 +11,7 @@ import type { CorruptionError } from "../log/corruption-error.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import type { Message } from "../raft/message.js";
-import type { RaftEvent } from "../raft/types.js";
+import type { RaftEvent, SnapshotRequest } from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import type { TreeCheckpoint } from "../store/tree-checkpoint.js";
 import { openReplica } from "./open-replica.js";
@@ -35,13 +35,24 @@ export interface ReplicaTransport extends BulkTransport {
 
 /** Who is told what happens to replicas. */
 export interface ReplicaObserver {
-  /** It was closed because its data are damaged. */
+  /** Its data are damaged: unless nobody else can lead, it serves nothing until it is refilled. */
   replicaDamaged(replica: Replica): void;
+  /** It has back what was damaged. */
+  replicaRefilled(replica: Replica): void;
+  /** It was closed because its shard has left this node. */
+  replicaRemoved(replica: Replica): void;
   roleChanged(replica: Replica): void;
   applied(replica: Replica): void;
   raftEvent(replica: Replica, event: RaftEvent): void;
   /** End of a turn: answers that gathered are to be handed to their sockets. */
   turnEnded(): void;
+}
+
+/** What the disk holds of a replica. */
+export interface FoundReplica {
+  readonly recovered: RecoveredShard | undefined;
+  /** What was said of a file of its tree that is not there. */
+  readonly missingFile: string | undefined;
 }
 
 interface Persisting {
@@ -66,8 +77,10 @@ export class ReplicaHost implements ReplicaContext {
   readonly #transport: ReplicaTransport;
   readonly #observer: ReplicaObserver;
   readonly #replicas: Map<number, Replica> = new Map();
-  /** Shards whose replica stays closed while this node runs, and why. */
+  /** Shards whose replica lacks something, and what: it is being refilled, or stays closed. */
   readonly #damaged: Map<number, string> = new Map();
+  /** Those of them that the others refill. */
+  readonly #refilling: Set<number> = new Set();
   readonly #sending: Set<string> = new Set();
   readonly #unfinished: UnfinishedSnapshots<TreeCheckpoint>;
   readonly #runTurn = (): void => this.#turn();
@@ -119,7 +132,7 @@ export class ReplicaHost implements ReplicaContext {
     return this.#damaged;
   }
 
-  /** This node's replica may have lost what it acknowledged: it is not opened in this run. */
+  /** This node's replica may have lost what nobody can give back: it is not opened in this run. */
   keepClosed(shardId: number, reason: string): void {
     if (this.#damaged.has(shardId)) return;
     this.#damaged.set(shardId, reason);
@@ -130,6 +143,10 @@ export class ReplicaHost implements ReplicaContext {
     return this.#replicas.get(shardId);
   }
 
+  get heartbeatMs(): number {
+    return this.#settings.heartbeatMs;
+  }
+
   nowMs(): number {
     return this.#env.clock.monotonicMs();
   }
@@ -137,13 +154,14 @@ export class ReplicaHost implements ReplicaContext {
   /** Opens this node's replica of a shard, from what the disk holds or as a new one. */
   open(
     descriptor: ShardDescriptor,
-    recovered: RecoveredShard | undefined,
+    { recovered, missingFile }: FoundReplica,
     revisions: RevisionSource | undefined,
     keyPrefixLength: number,
   ): Replica {
     const opened = openReplica(this, this.#settings, {
       descriptor,
       recovered,
+      filesMissing: missingFile !== undefined,
       nowMs: this.nowMs(),
       random: () => this.#env.random.fraction(),
     });
@@ -154,9 +172,32 @@ export class ReplicaHost implements ReplicaContext {
       keyPrefixLength,
     });
     this.#replicas.set(descriptor.shardId, replica);
+    if (replica.raft.isRefilling) {
+      this.#noteDamage(replica, missingFile ?? "entries of its log cannot be read");
+    }
     this.#logged = true;
     this.schedule(replica);
     return replica;
+  }
+
+  /**
+   * The replica has left this node: everything it holds is dropped. The caller has made durable
+   * before that it may never be opened again. Throws DiskError where the disk is full.
+   */
+  remove(shardId: number): void {
+    const replica = this.#replicas.get(shardId);
+    this.#damaged.delete(shardId);
+    if (replica !== undefined) {
+      this.#replicas.delete(shardId);
+      this.snapshots.drop(shardId);
+      replica.close();
+      this.#observer.replicaRemoved(replica);
+    }
+    // The tree first: a log without a tree is known for what it is, a tree without a log is not.
+    if (this.store.tree(shardId) !== undefined) this.store.dropTree(shardId);
+    this.store.log.clean(shardId);
+    this.#logged = true;
+    this.#requestTurn();
   }
 
   schedule(replica: Replica): void {
@@ -226,7 +267,7 @@ export class ReplicaHost implements ReplicaContext {
     }
   }
 
-  sendSnapshot(replica: Replica, to: number, term: number): void {
+  sendSnapshot(replica: Replica, { to, term, index }: SnapshotRequest): void {
     const name = `${replica.shardId}/${to}`;
     if (this.#sending.has(name)) return;
     this.#sending.add(name);
@@ -243,7 +284,7 @@ export class ReplicaHost implements ReplicaContext {
       replica.raft.snapshotSent(to, ok);
       this.schedule(replica);
     };
-    this.#stream(replica, target).then(
+    this.#stream(replica, target, index).then(
       () => done(true),
       (error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);
@@ -265,11 +306,14 @@ export class ReplicaHost implements ReplicaContext {
   }
 
   /** Streams a snapshot; the log behind it is kept until its receiver has installed it. */
-  async #stream(replica: Replica, target: SnapshotTarget): Promise<void> {
+  async #stream(replica: Replica, target: SnapshotTarget, fromIndex: number): Promise<void> {
     const { shardId, toReplica } = target;
     const name = `${shardId}/${toReplica}`;
+    if (replica.tree.flushed.index < fromIndex) {
+      await this.store.flushNow(replica.tree, replica.flushedState());
+    }
     const checkpoint =
-      this.#unfinished.take(name, replica.raft.firstIndex - 1) ??
+      this.#unfinished.take(name, Math.max(replica.raft.firstIndex - 1, fromIndex)) ??
       (await this.store.checkpointTree(shardId));
     const { index } = checkpoint.state;
     replica.holdLog(toReplica, index, Number.POSITIVE_INFINITY);
@@ -332,6 +376,7 @@ export class ReplicaHost implements ReplicaContext {
     } catch (error) {
       if (!this.store.failed) throw error;
     }
+    if (this.#refilling.size > 0) this.#noteRefilled(replica);
   }
 
   /** One write and one sync for everything the replicas handed to the log in this turn. */
@@ -417,13 +462,29 @@ export class ReplicaHost implements ReplicaContext {
     this.schedule(replica);
   }
 
+  /** Its log goes on: it votes and acknowledges, and the leader sends it a snapshot. */
   #treeDamaged(shardId: number, error: Error): void {
-    this.keepClosed(shardId, error.message);
     const replica = this.#replicas.get(shardId);
-    if (replica === undefined) return;
-    this.#replicas.delete(shardId);
-    this.snapshots.drop(shardId);
-    replica.close();
+    if (this.#closed || replica === undefined || replica.raft.isStateLost) return;
+    replica.loseState();
+    this.#noteDamage(replica, error.message);
     this.#observer.replicaDamaged(replica);
+  }
+
+  #noteDamage(replica: Replica, reason: string): void {
+    const { shardId } = replica;
+    if (replica.raft.isRefilling) this.#refilling.add(shardId);
+    else if (this.#damaged.has(shardId)) return;
+    this.#damaged.set(shardId, reason);
+    const text = "a replica is damaged and waits to be refilled";
+    this.#env.tracer.trace("error", text, { shardId, reason });
+  }
+
+  #noteRefilled(replica: Replica): void {
+    const { shardId, raft } = replica;
+    if (raft.isRefilling || !this.#refilling.delete(shardId)) return;
+    this.#damaged.delete(shardId);
+    this.#env.tracer.trace("info", "a replica is whole again", { shardId });
+    this.#observer.replicaRefilled(replica);
   }
 }

@@ -14,7 +14,8 @@ import { CorruptionError } from "../log/corruption-error.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { MvccMachine } from "../mvcc/mvcc-machine.js";
-import type { ShardDescriptor } from "../protocol/cluster.js";
+import type { ShardReport } from "../placement/quorum.js";
+import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import type { ReadLevel } from "../protocol/key-value.js";
@@ -23,9 +24,11 @@ import { encodeConfiguration } from "../raft/configuration-codec.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
-import type { RaftEvent } from "../raft/types.js";
+import type { Persist, RaftEvent, SnapshotMark, SnapshotRequest } from "../raft/types.js";
 import type { Store } from "../store/store.js";
+import { replicaOn } from "./open-replica.js";
 import { ReadPath } from "./read-path.js";
+import { nextReconfiguration, shows } from "./reconfiguration.js";
 import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
 import type { AnswerFacts, Responder } from "./responder.js";
 import { LogTail } from "./log-tail.js";
@@ -37,20 +40,24 @@ import type { RevisionSource } from "./write-path.js";
 /** Ready values taken in one turn; more work than that waits for the next. */
 const READY_MAX = 8;
 
+/** A replica that missed so many heartbeats is neither handed the leadership nor counted on. */
+const MISSED_HEARTBEATS_MAX = 4;
+
 /** What a replica needs of the host of all replicas. */
 export interface ReplicaContext {
   readonly store: Store;
+  readonly heartbeatMs: number;
   nowMs(): number;
   schedule(replica: Replica): void;
   send(replica: Replica, message: Message): void;
-  sendSnapshot(replica: Replica, to: number, term: number): void;
+  sendSnapshot(replica: Replica, request: SnapshotRequest): void;
   nudgeLeader(replica: Replica): void;
   /** What is to be sent once what the replica just handed to the log is durable. */
   persisting(replica: Replica, logged: boolean, messages: readonly Message[]): void;
   applied(replica: Replica): void;
   roleChanged(replica: Replica): void;
   observed(replica: Replica, event: RaftEvent): void;
-  /** The replica's files are damaged: it is closed at the end of the turn. */
+  /** A damaged file was met: the replica loses its state at the end of the turn. */
   replicaDamaged(replica: Replica, error: CorruptionError): void;
 }
 
@@ -83,6 +90,7 @@ export class Replica {
   #leaderId: number;
   #staged: StagedSnapshot | undefined;
   #closed = false;
+  #reported: { readonly term: number; readonly commitIndex: number } | undefined;
 
   constructor(
     host: ReplicaContext,
@@ -120,7 +128,7 @@ export class Replica {
   readonly clockMs = (): number => this.#host.nowMs();
 
   get leads(): boolean {
-    return this.raft.role === "leader" && this.raft.noopApplied;
+    return this.raft.role === "leader" && this.raft.noopApplied && !this.raft.isStateLost;
   }
 
   get leaderNodeId(): number {
@@ -129,11 +137,40 @@ export class Replica {
 
   nodeOf(replicaId: number): number {
     if (replicaId === 0) return 0;
-    return this.descriptor.replicas.find((each) => each.replicaId === replicaId)?.nodeId ?? 0;
+    const { replicas, target } = this.descriptor;
+    const isMeant = (each: ReplicaDescriptor): boolean => each.replicaId === replicaId;
+    return (replicas.find(isMeant) ?? target?.find(isMeant))?.nodeId ?? 0;
   }
 
   replicaOn(nodeId: number): number {
-    return this.descriptor.replicas.find((each) => each.nodeId === nodeId)?.replicaId ?? 0;
+    return replicaOn(this.descriptor, nodeId)?.replicaId ?? 0;
+  }
+
+  /** Whether the replicas that the map wants have been brought about; true where it wants none. */
+  get targetReached(): boolean {
+    const { target } = this.descriptor;
+    return target === undefined || shows(this.raft.configurationAt(this.raft.appliedIndex), target);
+  }
+
+  /** What a leader tells of changes of replicas and of learners; undefined where there are none. */
+  report(): ShardReport | undefined {
+    const { target, replicas } = this.descriptor;
+    const { raft } = this;
+    const { appliedIndex, commitIndex, term } = raft;
+    const configuration = raft.configurationAt(appliedIndex);
+    const { voters, outgoing, learners } = configuration;
+    const isNews = target !== undefined || learners.length > 0 || !shows(configuration, replicas);
+    if (!isNews || !this.leads) return undefined;
+    // It keeps pace if it has all that was committed when the last report was made.
+    const wanted = this.#reported?.term === term ? this.#reported.commitIndex : Infinity;
+    this.#reported = { term, commitIndex };
+    const caughtUp = learners.filter((id) => {
+      const progress = raft.progress(id);
+      return progress?.state === "replicate" && progress.matchIndex >= wanted;
+    });
+    const { shardId } = this;
+    const joint = outgoing.length > 0;
+    return { shardId, term, appliedIndex, voters, learners, joint, caughtUp };
   }
 
   epoch(): { readonly configuration: number; readonly range: number } {
@@ -147,6 +184,7 @@ export class Replica {
   notLeading(): KvError {
     if (this.#closed)
       return notApplied("unavailable", "this node is shutting down or has closed the replica");
+    if (this.raft.isStateLost) return this.#unserved();
     if (this.raft.role === "leader") {
       return notApplied("unavailable", "the leader is new and not ready yet; try again");
     }
@@ -156,6 +194,21 @@ export class Replica {
         ? "this shard has no leader at the moment"
         : "another node leads this shard";
     return notApplied("notLeader", message, { leaderNodeId });
+  }
+
+  /**
+   * What was applied can no longer be read: nothing is served until a snapshot has come. Where
+   * nobody else could lead it goes on, and only refuses what it cannot read.
+   */
+  loseState(): void {
+    if (this.raft.loseState(this.clockMs())) {
+      this.writes.stop();
+      this.reads.abandon();
+      this.#longReads.abandon(damagedHere());
+    } else {
+      this.writes.resume();
+    }
+    this.wake();
   }
 
   /** A message from another replica of this shard. */
@@ -169,6 +222,7 @@ export class Replica {
     this.raft.tick(nowMs);
     this.writes.expire(nowMs);
     this.reads.expire(nowMs);
+    if (this.descriptor.target !== undefined && this.leads) this.#reconfigure(nowMs);
     if (this.raft.hasReady()) this.wake();
   }
 
@@ -189,6 +243,7 @@ export class Replica {
     if (this.writes.holding) this.#flush();
     if (this.raft.hasReady()) this.wake();
     this.#dropUnwanted();
+    if (this.raft.isStateLost) return;
     if (this.#longReads.pending) this.#countOn();
     if (this.machine.hub.hasWork) this.#pump();
     this.#host.store.maybeFlush(this.tree, () => this.flushedState());
@@ -309,6 +364,13 @@ export class Replica {
     return `shard ${this.shardId} replica ${this.replicaId}: ${this.raft.describe()}`;
   }
 
+  /** The answer of a replica whose data are damaged; where it knows who leads, it says so. */
+  #unserved(): KvError {
+    const { leaderNodeId } = this;
+    if (this.raft.role === "leader" || leaderNodeId === 0) return damagedHere();
+    return notApplied("notLeader", damagedHere().message, { leaderNodeId });
+  }
+
   #flush(): void {
     this.writes.flush();
     const allProposed = !this.writes.holding;
@@ -370,7 +432,7 @@ export class Replica {
     }
     for (const read of ready.reads) this.reads.confirmed(read.context, read.index);
     for (const context of ready.readsFailed) this.reads.failed(context);
-    for (const { to, term } of ready.snapshotsToSend) this.#host.sendSnapshot(this, to, term);
+    for (const request of ready.snapshotsToSend) this.#host.sendSnapshot(this, request);
     if (this.raft.role !== this.#role || this.raft.leaderId !== this.#leaderId) this.#roleChanged();
     for (const event of ready.events) this.#host.observed(this, event);
   }
@@ -379,7 +441,7 @@ export class Replica {
     const { persist } = ready;
     const { log } = this.#host.store;
     if (persist !== undefined) {
-      if (persist.snapshot !== undefined) this.#install(persist.snapshot.index);
+      if (persist.snapshot !== undefined) this.#install(persist, persist.snapshot);
       // The hard state goes first: a large backlog may become durable in several writes.
       if (persist.hardState !== undefined) {
         log.saveHardState(this.shardId, this.replicaId, persist.hardState);
@@ -394,8 +456,11 @@ export class Replica {
     }
   }
 
-  /** The core accepted a snapshot: one manifest edit, then the log starts anew behind it. */
-  #install(index: number): void {
+  /**
+   * The core accepted a snapshot: one manifest edit, then the log starts anew behind it, unless it
+   * was only the state that was lost.
+   */
+  #install({ keepsLog }: Persist, { index }: SnapshotMark): void {
     const staged = this.#staged;
     assert(staged !== undefined && staged.state.index === index, "no staged snapshot to install");
     this.#staged = undefined;
@@ -404,8 +469,10 @@ export class Replica {
       notApplied("unavailable", "the replica was replaced by a snapshot while it read"),
     );
     this.machine.reset(this.tree, staged.state);
-    this.#tail.reset();
-    this.#host.store.log.reset(this.shardId, this.replicaId, index, staged.state.term);
+    if (!keepsLog) {
+      this.#tail.reset();
+      this.#host.store.log.reset(this.shardId, this.replicaId, index, staged.state.term);
+    }
     this.raft.applied(index);
     this.writes.installed(index);
     this.#host.applied(this);
@@ -440,6 +507,27 @@ export class Replica {
     this.#host.roleChanged(this);
   }
 
+  /** A refusal passes: the next tick tries again. */
+  #reconfigure(nowMs: number): void {
+    const { raft, replicaId, descriptor } = this;
+    const step = nextReconfiguration(raft.configuration, descriptor, replicaId);
+    if (step.kind === "propose") {
+      const { voters } = step.configuration;
+      // A joint configuration that nobody can leave would stop the shard.
+      const up = voters.filter((id) => id === replicaId || this.#isHeard(id, nowMs));
+      if (up.length > voters.length / 2) raft.proposeConfiguration(step.configuration);
+    } else if (step.kind === "transfer") {
+      const heard = step.candidates.filter((id) => this.#isHeard(id, nowMs));
+      const to = mostAdvanced(raft, heard);
+      if (to !== 0) raft.transferLeader(to, nowMs);
+    }
+  }
+
+  #isHeard(id: number, nowMs: number): boolean {
+    const sinceMs = nowMs - (this.raft.progress(id)?.lastHeardMs ?? Number.NEGATIVE_INFINITY);
+    return sinceMs <= MISSED_HEARTBEATS_MAX * this.#host.heartbeatMs;
+  }
+
   #trimTo(index: number): void {
     if (index < this.raft.firstIndex) return;
     this.raft.compactTo(index);
@@ -464,4 +552,17 @@ export class Replica {
     this.#staged?.install.abort();
     this.#staged = undefined;
   }
+}
+
+/** The one with most of the log; 0 for none. */
+function mostAdvanced(raft: Raft, candidates: readonly number[]): number {
+  let best = 0;
+  let most = -1;
+  for (const id of candidates) {
+    const matchIndex = raft.progress(id)?.matchIndex ?? 0;
+    if (matchIndex <= most) continue;
+    best = id;
+    most = matchIndex;
+  }
+  return best;
 }

@@ -229,6 +229,7 @@ export class WritePath {
 
   /** A snapshot took the place of the log up to `index`: which entries it holds is not known. */
   installed(index: number): void {
+    this.#stopped = false;
     while (this.#head < this.#pending.length && this.#pending[this.#head]!.index <= index) {
       const write = this.#pending[this.#head++]!;
       write.responder.failed(write.requestId, fateUnknown());
@@ -276,6 +277,18 @@ export class WritePath {
     this.#pending.length = 0;
     this.#head = 0;
     this.leadershipEnded(0);
+  }
+
+  /** A damaged file was met, and nobody else can lead: the batch is taken back, others follow. */
+  resume(): void {
+    this.#stopped = false;
+    if (this.#batchCount === 0 && this.#mark !== undefined) this.#takeBack(damagedHere());
+  }
+
+  /** The data cannot be read any more: nothing is evaluated until a snapshot is installed. */
+  stop(): void {
+    this.#stopped = true;
+    this.abandon();
   }
 
   #leads(): boolean {

@@ -1,8 +1,8 @@
 /**
  * Says which trees should be flushed although their own memtable is not full: the one that keeps
- * the oldest segment of the log, and the largest ones when all memtables together take too much.
- * Where the one that keeps the oldest segment is flushed, it is told to trim, however little it
- * has:
+ * the oldest segment of the log, where that is too large or has rotted, and the largest ones when
+ * all memtables together take too much. Where the one that keeps the oldest segment is flushed, it
+ * is told to trim, however little it has:
  *
  *   flush wanted → flushed → trim wanted → trimmed, durably → the next shard, or the next segment
  *
@@ -45,7 +45,8 @@ export class FlushAdvisor {
     const { log, settings, trees } = this.#core;
     const pin = log.oldestPinned();
     const { segments } = log.stats();
-    if (pin === undefined || segments <= settings.logSegmentsMax) return;
+    const isDue = segments > settings.logSegmentsMax || log.isCondemned;
+    if (pin === undefined || !isDue) return;
     const tree = trees.get(pin.shardId);
     if (tree === undefined) return;
     if (tree.flushed.index >= pin.index) this.#trim(pin);
@@ -56,7 +57,7 @@ export class FlushAdvisor {
     const { log, observer, settings } = this.#core;
     if (this.#isTrimming || observer === undefined) return;
     const { sizeBytes, full } = log.stats();
-    const evenHeld = full || sizeBytes > settings.logBytesHeldMax;
+    const evenHeld = full || sizeBytes > settings.logBytesHeldMax || log.isCondemned;
     if (!observer.trimWanted(pin.shardId, pin.index, evenHeld)) return;
     this.#isTrimming = true;
     log.commit(() => {

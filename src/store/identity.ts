@@ -19,9 +19,15 @@ function pathOf(directory: string): string {
   return `${directory}/identity`;
 }
 
-export function readIdentity(disk: Disk, directory: string): string | undefined {
+export type FoundIdentity =
+  | { readonly kind: "none" }
+  | { readonly kind: "intact"; readonly storeId: string }
+  /** There was one; the manifest says the same. */
+  | { readonly kind: "damaged" };
+
+export function readIdentity(disk: Disk, directory: string): FoundIdentity {
   const path = pathOf(directory);
-  if (!disk.exists(path)) return undefined;
+  if (!disk.exists(path)) return { kind: "none" };
   const bytes = new Uint8Array(SIZE_BYTES);
   const file = disk.open(path, { readOnly: true });
   const count = file.readSync(bytes, 0, SIZE_BYTES, 0);
@@ -31,11 +37,11 @@ export function readIdentity(disk: Disk, directory: string): string | undefined 
     count === SIZE_BYTES &&
     readU32(bytes, checkedLength) === crc32(bytes.subarray(0, checkedLength)) &&
     readU32(bytes, 0) === MAGIC;
-  if (!isIntact) throw new CorruptionError(path, 0, "the identity of the store is damaged");
+  if (!isIntact) return { kind: "damaged" };
   if (readU32(bytes, 4) !== FORMAT_VERSION) {
     throw new CorruptionError(path, 4, `unknown store format ${readU32(bytes, 4)}`);
   }
-  return utf8Text(bytes.subarray(ID_AT, checkedLength));
+  return { kind: "intact", storeId: utf8Text(bytes.subarray(ID_AT, checkedLength)) };
 }
 
 /** Written beside and renamed, so that it is there whole or not at all. */

@@ -2,10 +2,13 @@
  * The jobs of a store and the one function that runs them, in a worker or inline. A failure is
  * part of the result, because an error does not cross threads as what it was.
  */
+import { crc32 } from "../base/checksum.js";
 import { DecodeError } from "../base/coding.js";
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
+import { checkSegment } from "../log/segment-check.js";
+import type { SegmentCheck } from "../log/segment-check.js";
 import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
@@ -22,9 +25,25 @@ export type StoreJob =
   /** Deleting a large file holds up whoever does it for milliseconds. */
   | { readonly kind: "remove"; readonly path: string };
 
+/** Jobs that only look. */
+export type CheckJob =
+  /** Adds bytes [offset, offset + length) of a table to the checksum of those before. */
+  | {
+      readonly kind: "checkTable";
+      readonly path: string;
+      readonly offset: number;
+      readonly length: number;
+      readonly checksum: number;
+    }
+  | { readonly kind: "checkSegment"; readonly segment: SegmentCheck };
+
 export type StoreJobResult =
   /** Without a table where nothing was left, and for other jobs. */
-  | { readonly kind: "written"; readonly table: WrittenTable | undefined }
+  { readonly kind: "written"; readonly table: WrittenTable | undefined } | JobFailure;
+
+export type CheckResult = { readonly kind: "checked"; readonly checksum: number } | JobFailure;
+
+export type JobFailure =
   | { readonly kind: "noSpace" }
   | {
       readonly kind: "corrupt";
@@ -34,9 +53,9 @@ export type StoreJobResult =
     }
   | { readonly kind: "failed"; readonly message: string };
 
-export function runStoreJob(disk: Disk, job: StoreJob): StoreJobResult {
+export function runStoreJob(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckResult {
   try {
-    return { kind: "written", table: runKind(disk, job) };
+    return runKind(disk, job);
   } catch (error) {
     if (error instanceof DiskError) {
       if (error.code === "noSpace") return { kind: "noSpace" };
@@ -52,19 +71,43 @@ export function runStoreJob(disk: Disk, job: StoreJob): StoreJobResult {
   }
 }
 
-function runKind(disk: Disk, job: StoreJob): WrittenTable | undefined {
+function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckResult {
   switch (job.kind) {
     case "flush":
-      return flushMemtable(disk, job.target, job.image, job.horizon);
+      return written(flushMemtable(disk, job.target, job.image, job.horizon));
     case "compact":
-      return compactTables(disk, job.target, job.plan);
+      return written(compactTables(disk, job.target, job.plan));
     case "remove":
       disk.remove(job.path);
-      return undefined;
+      return written(undefined);
+    case "checkTable":
+      return { kind: "checked", checksum: checksumOf(disk, job) };
+    case "checkSegment":
+      checkSegment(disk, job.segment);
+      return { kind: "checked", checksum: 0 };
+  }
+}
+
+function written(table: WrittenTable | undefined): StoreJobResult {
+  return { kind: "written", table };
+}
+
+function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTable" }>): number {
+  const { path, offset, length, checksum } = job;
+  const file = disk.open(path, { readOnly: true });
+  try {
+    const bytes = new Uint8Array(length);
+    if (file.readSync(bytes, 0, length, offset) !== length) {
+      throw new CorruptionError(path, offset, "the file is shorter than it was");
+    }
+    return crc32(bytes, checksum);
+  } finally {
+    file.close();
   }
 }
 
 /** Where a job works, as far as it is known without its error. */
-function pathOf(job: StoreJob): string {
-  return job.kind === "remove" ? job.path : job.target.directory;
+function pathOf(job: StoreJob | CheckJob): string {
+  if (job.kind === "checkSegment") return job.segment.path;
+  return "path" in job ? job.path : job.target.directory;
 }

@@ -15,7 +15,7 @@ import type { Manifest } from "../lsm/manifest.js";
 import { TableSet } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { VersionEdit } from "../lsm/version-edit.js";
-import type { StoreJob, StoreJobResult } from "./jobs.js";
+import type { CheckJob, CheckResult, JobFailure, StoreJob, StoreJobResult } from "./jobs.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 
 const RETRY_MS_MIN = 100;
@@ -81,7 +81,15 @@ export class StoreCore {
     try {
       return (await this.env.jobs.run(job)) as StoreJobResult;
     } catch (error) {
-      return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+      return failureOf(error);
+    }
+  }
+
+  async runCheck(job: CheckJob): Promise<CheckResult> {
+    try {
+      return (await this.env.jobs.run(job)) as CheckResult;
+    } catch (error) {
+      return failureOf(error);
     }
   }
 
@@ -106,10 +114,6 @@ export class StoreCore {
 
   /** A file of a tree is damaged; its replica is refilled. */
   damaged(tree: Tree, error: Error): void {
-    this.env.tracer.trace("error", "a tree is damaged", {
-      shardId: tree.shardId,
-      error: error.message,
-    });
     this.observer?.treeDamaged(tree.shardId, error);
   }
 
@@ -181,6 +185,10 @@ export class StoreCore {
     });
     this.#removals.add(removal);
   }
+}
+
+function failureOf(error: unknown): JobFailure {
+  return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
 }
 
 function isNoSpace(error: unknown): boolean {

@@ -14,6 +14,8 @@ export interface StoreOptions {
   readonly logBytesHeldMax?: number | undefined;
   readonly logOptions?: Partial<SharedLogOptions> | undefined;
   readonly compaction?: CompactionOptions | undefined;
+  /** How much is read in the background to look for rot; 0: nothing. */
+  readonly scrubBytesPerSecond?: number | undefined;
   /**
    * Called once when a write or sync failed, or the manifest can no longer be written: the content
    * of the disk is unknown and the owner must stop the node.
@@ -59,6 +61,7 @@ export interface StoreSettings {
   readonly compactionFanIn: number;
   readonly compactionRunsMax: number;
   readonly compactionJobsMax: number;
+  readonly scrubBytesPerSecond: number;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -77,6 +80,7 @@ export function settingsOf(options: StoreOptions): StoreSettings {
     compactionFanIn: fanIn,
     compactionRunsMax: fanIn * 3,
     compactionJobsMax: compaction.jobsMax ?? 1,
+    scrubBytesPerSecond: options.scrubBytesPerSecond ?? 4 * MIB,
     onFailure: options.onFailure ?? rethrow,
   };
 }

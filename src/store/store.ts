@@ -12,6 +12,7 @@
  */
 import { assert, must } from "../base/assert.js";
 import type { KeyRange } from "../base/key-range.js";
+import { DiskError } from "../env/disk.js";
 import type { Disk, DirectoryLock } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
@@ -26,6 +27,8 @@ import { Compactor } from "./compactor.js";
 import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
 import { readIdentity, writeIdentity } from "./identity.js";
+import type { FoundIdentity } from "./identity.js";
+import { Scrubber } from "./scrubber.js";
 import { StoreCore } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
 import { settingsOf } from "./store-options.js";
@@ -68,6 +71,7 @@ export class Store {
   readonly #flusher: Flusher;
   readonly #compactor: Compactor;
   readonly #advisor: FlushAdvisor;
+  readonly #scrubber: Scrubber;
   #housekeeping: Timer | undefined = undefined;
 
   private constructor(core: StoreCore, lock: DirectoryLock) {
@@ -83,6 +87,7 @@ export class Store {
       this.#compactor.consider(tree);
     });
     this.#advisor = new FlushAdvisor(core);
+    this.#scrubber = new Scrubber(core);
     for (const tree of core.trees.values()) this.#compactor.consider(tree);
     this.#scheduleHousekeeping();
   }
@@ -91,10 +96,12 @@ export class Store {
     const { disk } = env;
     disk.makeDirectory(tablesOf(directory));
     disk.makeDirectory(logOf(directory));
-    const storeId = readIdentity(disk, directory) ?? format(env, directory);
+    const identity = readIdentity(disk, directory);
+    const storeId = storeIdOf(env, directory, identity);
     const lock = await disk.lock(directory, storeId);
     try {
-      return openLocked(env, directory, options, (core) => new Store(core, lock));
+      if (identity.kind === "damaged") restoreIdentity(disk, directory, storeId);
+      return openLocked(env, { directory, storeId }, options, (core) => new Store(core, lock));
     } catch (error) {
       lock.release();
       throw error;
@@ -208,6 +215,7 @@ export class Store {
     this.#core.isClosing = true;
     this.#housekeeping?.cancel();
     this.#core.wakeAll();
+    await this.#scrubber.close();
     await this.idle();
     await this.log.close();
     this.#core.manifest.close();
@@ -240,6 +248,27 @@ function logOf(directory: string): string {
   return `${directory}/log`;
 }
 
+/** Which store the directory holds; makes one where there is none. */
+function storeIdOf(env: Env, directory: string, identity: FoundIdentity): string {
+  switch (identity.kind) {
+    case "none":
+      return format(env, directory);
+    case "intact":
+      return identity.storeId;
+    case "damaged":
+      return Manifest.storeIdOf(env.disk, directory);
+  }
+}
+
+/** Without room for it, the manifest has to do until the next start. */
+function restoreIdentity(disk: Disk, directory: string, storeId: string): void {
+  try {
+    writeIdentity(disk, directory, storeId);
+  } catch (error) {
+    if (!(error instanceof DiskError && error.code === "noSpace")) throw error;
+  }
+}
+
 /** Makes an empty store; a format that was interrupted before its identity starts over. */
 function format(env: Env, directory: string): string {
   const { disk } = env;
@@ -255,13 +284,13 @@ function format(env: Env, directory: string): string {
 
 function openLocked(
   env: Env,
-  directory: string,
+  { directory, storeId }: { readonly directory: string; readonly storeId: string },
   options: StoreOptions,
   make: (core: StoreCore) => Store,
 ): OpenedStore {
   const { disk } = env;
   const manifest = Manifest.open(disk, directory);
-  if (manifest.storeId !== readIdentity(disk, directory)) {
+  if (manifest.storeId !== storeId) {
     throw new CorruptionError(directory, 0, "the manifest belongs to another store");
   }
   let core: StoreCore | undefined = undefined;

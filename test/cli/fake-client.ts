@@ -74,6 +74,8 @@ export class FakeClient implements ClientPort {
   readonly created: KeyspaceOptions[] = [];
   /** What a watch yields before it waits for its end. */
   watchItems: WatchItem[] = [];
+  /** What a member that leaves still holds when the command has waited long enough. */
+  replicasLeft = 0;
   inFlight = 0;
   inFlightMax = 0;
   revision = 1;
@@ -93,6 +95,27 @@ export class FakeClient implements ClientPort {
       return Promise.resolve({ ...KEYSPACE, keyspaceId: 7, kind: options.kind });
     },
     locate: () => Promise.resolve(MAP.shards[0]!),
+    addMember: ({ name, peerAddress, learner }) => {
+      this.requests.push(`addMember ${name} ${peerAddress} ${learner}`);
+      return Promise.resolve({ ...MAP.nodes[0]!, nodeId: 0x4d, name, peerAddress, learner });
+    },
+    removeMember: (nodeId) => {
+      this.requests.push(`removeMember ${nodeId}`);
+      return Promise.resolve();
+    },
+    untilLeft: () => Promise.resolve(this.replicasLeft),
+    promoteMember: (nodeId) => {
+      this.requests.push(`promoteMember ${nodeId}`);
+      return Promise.resolve();
+    },
+    updateMember: ({ nodeId, peerAddress }) => {
+      this.requests.push(`updateMember ${nodeId} ${peerAddress}`);
+      return Promise.resolve();
+    },
+    changeReplica: ({ shardId, action, nodeId }) => {
+      this.requests.push(`changeReplica ${shardId} ${action} ${nodeId}`);
+      return Promise.resolve();
+    },
     moveLeader: (shardId, node) => {
       this.requests.push(`moveLeader ${shardId} ${node}`);
       return Promise.resolve();

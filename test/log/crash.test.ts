@@ -28,6 +28,9 @@ const OPTIONS: SharedLogOptions = {
 const REPLICA = 5;
 const PAYLOAD = 900;
 
+/** Whoever replaces entries does so in a higher term; the log relies on it. */
+let newestTerm = 0;
+
 /** Issues random operations to the log and to a model, and remembers the model after each. */
 class Workload {
   readonly model: Model;
@@ -84,7 +87,7 @@ class Workload {
     } else if (this.#prng.chance(0.7)) {
       shard.terms.clear();
       shard.baseIndex = last + 5;
-      log.reset(shardId, REPLICA, shard.baseIndex, 3);
+      log.reset(shardId, REPLICA, shard.baseIndex, ++newestTerm);
     } else {
       this.model.delete(shardId);
       log.clean(shardId);
@@ -93,7 +96,8 @@ class Workload {
 
   #append(log: Opened["log"], shardId: number, shard: ModelShard, from: number): void {
     const count = this.#prng.between(1, 3);
-    const term = this.#prng.between(1, 200);
+    newestTerm += this.#prng.between(1, 200);
+    const term = newestTerm;
     for (const index of shard.terms.keys()) if (index >= from) shard.terms.delete(index);
     for (let i = 0; i < count; i++) shard.terms.set(from + i, term);
     log.append(shardId, REPLICA, entries(shardId, from, count, term, PAYLOAD));

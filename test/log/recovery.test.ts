@@ -133,17 +133,59 @@ describe("corruption", () => {
     }
   });
 
+  test("is known until the log goes as far again, whatever is appended meanwhile", () => {
+    const { opened, ends } = threeBatches();
+    const once = withBytes(opened, (bytes) => void (bytes[ends[0]! + 1200]! ^= 1));
+    const found = once.recovered.get(1)!;
+    expect(found.health).toMatchObject({ firstLostIndex: 3, lastIndex: 6 });
+    expect(outline({ ...found, runs: found.runsAfterLoss })).toBe("5-6@1");
+    // A refill that ends half-way: nothing lost is left, and yet the log is not whole.
+    once.log.append(1, 1, entries(1, 3, 2, 1, 700));
+    commitNow(once);
+    const half = openLog(once.disk.crash(new Prng(1), "loseAll"));
+    expect(outline(half.recovered.get(1))).toBe("1-4@1");
+    const short = { kind: "corrupt", firstLostIndex: undefined, lastIndex: 6, lastTerm: 1 };
+    expect(half.recovered.get(1)!.health).toMatchObject(short);
+    const again = openLog(half.disk.crash(new Prng(1), "loseAll"));
+    expect(again.recovered.get(1)!.health).toMatchObject(short);
+    again.log.append(1, 1, entries(1, 5, 1, 2));
+    commitNow(again);
+    const whole = openLog(again.disk.crash(new Prng(1), "loseAll"));
+    expect(whole.recovered.get(1)!.health.kind).toBe("intact");
+  });
+
+  test("of an unknown end is known until a later term is reached", () => {
+    const { opened, ends } = threeBatches();
+    const once = withBytes(opened, (bytes) => bytes.fill(0xee, ends[1], ends[2]));
+    const lost = openLog(once.disk.crash(new Prng(1), "loseAll")).recovered.get(1)!.health;
+    expect(lost.kind).toBe("intact");
+    // Nothing followed what was overwritten: a torn end. With a marker behind it, it is not.
+    opened.env.fake.advance(200);
+    settle(opened);
+    const marked = withBytes(opened, (bytes) => bytes.fill(0xee, ends[1], ends[2]));
+    expect(marked.recovered.get(1)!.health).toMatchObject({ tailUnknown: true, lastIndex: 4 });
+    marked.log.saveHardState(1, 1, { term: 2, vote: 0, commitIndex: 0 });
+    marked.log.append(1, 1, entries(1, 3, 6, 1));
+    commitNow(marked);
+    const same = openLog(marked.disk.crash(new Prng(1), "loseAll"));
+    expect(same.recovered.get(1)!.health).toMatchObject({ tailUnknown: true, lastTerm: 1 });
+    same.log.append(1, 1, entries(1, 9, 1, 2));
+    commitNow(same);
+    const later = openLog(same.disk.crash(new Prng(1), "loseAll"));
+    expect(later.recovered.get(1)!.health.kind).toBe("intact");
+  });
+
   test("is healed by a reset, or by appending and saving again", () => {
     const { opened, ends } = threeBatches();
     const once = withBytes(opened, (bytes) => bytes.fill(0xee, ends[0], ends[1]));
     once.log.saveHardState(1, 1, { term: 2, vote: 0, commitIndex: 0 });
-    once.log.append(1, 1, entries(1, 1, 7, 1));
+    once.log.append(1, 1, entries(1, 1, 7, 2));
     once.log.saveHardState(2, 1, { term: 2, vote: 0, commitIndex: 9 });
     once.log.reset(2, 1, 9, 2);
     commitNow(once);
     const { recovered } = openLog(once.disk.crash(new Prng(1), "loseAll"));
     expect(recovered.get(1)!.health.kind).toBe("intact");
-    expect(outline(recovered.get(1))).toBe("1-7@1");
+    expect(outline(recovered.get(1))).toBe("1-7@2");
     expect(recovered.get(2)!.health.kind).toBe("intact");
   });
 

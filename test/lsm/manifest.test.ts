@@ -95,7 +95,7 @@ describe("manifest", () => {
     const again = Manifest.open(disk, DIRECTORY);
     expect(content(again)).toEqual(content(manifest));
     expect(again.catalog.run).toBe(2);
-    expect(disk.list(DIRECTORY)).toHaveLength(2);
+    expect(disk.list(DIRECTORY)).toHaveLength(3);
   });
 
   test("cut at any byte, it recovers to a whole edit before", () => {
@@ -127,7 +127,7 @@ describe("manifest", () => {
     }
   });
 
-  test("a flipped bit is refused, unless it is in the last record", () => {
+  test("a flipped bit without a copy is refused, unless it is in the last record", () => {
     const disk = created();
     const manifest = Manifest.open(disk, DIRECTORY);
     for (const edit of EDITS.slice(0, -1)) manifest.append(edit);
@@ -201,8 +201,33 @@ describe("manifest", () => {
     expect(manifest.sizeBytes).toBeLessThan(1_000_000);
     manifest.append([{ kind: "dropTree", shardId: 1 }]);
     manifest.close();
-    expect(disk.list(DIRECTORY)).toHaveLength(2);
+    expect(disk.list(DIRECTORY)).toHaveLength(3);
     expect(reopened(disk)).toEqual(content(manifest));
+  });
+
+  test("any bit may rot in one copy, and another in the other", () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY);
+    for (const edit of EDITS) manifest.append(edit);
+    manifest.close();
+    const path = activePath(disk);
+    const bits = manifest.sizeBytes * 8;
+    for (let bit = 0; bit < bits; bit += 5) {
+      for (const rotten of [path, `${path}.copy`]) {
+        const copy = disk.crash(new Prng(1), "keepAll");
+        copy.flipBit(rotten, bit);
+        expect(reopened(copy)).toEqual(content(manifest));
+        // The start has written both anew.
+        copy.setContent(activePath(copy), new Uint8Array(0));
+        expect(reopened(copy)).toEqual(content(manifest));
+      }
+    }
+    const far = disk.crash(new Prng(1), "keepAll");
+    far.flipBit(path, 0);
+    far.flipBit(`${path}.copy`, bits / 2);
+    expect(reopened(far)).toEqual(content(manifest));
+    far.remove(activePath(far));
+    expect(reopened(far)).toEqual(content(manifest));
   });
 });
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/base/prng.js";
 import { utf8 } from "../../src/base/bytes.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
 import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import type { NodeConfig } from "../../src/node/config.js";
 import {
@@ -9,6 +10,7 @@ import {
   foundersOf,
   nodeIdOf,
   placementDescriptor,
+  saveIdentity,
 } from "../../src/node/identity.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
@@ -49,11 +51,46 @@ describe("a data directory", () => {
     expect(establishIdentity(disk, config({ initialCluster: moved }))).toEqual(made);
   });
 
-  test("whose identity is no JSON is not taken for a new one", () => {
+  test("any bit of whose identity is flipped is the same node, and whole again", () => {
+    const disk = new MemoryDisk();
+    const made = establishIdentity(disk, config());
+    const whole = disk.content("/data/node.json");
+    for (const path of ["/data/node.json", "/data/node.json.copy"]) {
+      for (let bit = 0; bit < whole.length * 8; bit++) {
+        disk.flipBit(path, bit);
+        expect(establishIdentity(disk, config())).toEqual(made);
+        expect(disk.content(path)).toEqual(whole);
+      }
+    }
+  });
+
+  test("whose identity is lost in both copies is not taken for a new one", () => {
     const disk = new MemoryDisk();
     establishIdentity(disk, config());
     disk.setContent("/data/node.json", utf8("{"));
-    expect(() => establishIdentity(disk, config())).toThrow(SyntaxError);
+    disk.remove("/data/node.json.copy");
+    expect(() => establishIdentity(disk, config())).toThrow(CorruptionError);
+  });
+});
+
+describe("a node that was added", () => {
+  const joining = config({ initialCluster: FOUNDERS, initialClusterState: "existing" });
+  const told = { clusterId: "abc", nodeId: 77, name: "a", joined: true };
+
+  test("has no identity before it is told one, and keeps that whatever it is started with", () => {
+    const disk = new MemoryDisk();
+    expect(establishIdentity(disk, joining)).toBeUndefined();
+    expect(disk.exists("/data/node.json")).toBe(false);
+    saveIdentity(disk, "/data", told);
+    expect(establishIdentity(disk, joining)).toEqual(told);
+    expect(establishIdentity(disk, config({ initialCluster: FOUNDERS }))).toEqual(told);
+    expect(() => establishIdentity(disk, { ...joining, name: "b" })).toThrow("belongs to node a");
+  });
+
+  test("goes on with a founder's directory, too", () => {
+    const disk = new MemoryDisk();
+    const made = establishIdentity(disk, config({ initialCluster: FOUNDERS }));
+    expect(establishIdentity(disk, joining)).toEqual(made);
   });
 });
 

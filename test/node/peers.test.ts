@@ -51,6 +51,8 @@ class Node implements PeerService {
   refuseNode(): undefined {
     return undefined;
   }
+
+  refusedBy(): void {}
 }
 
 const nodes: Node[] = [];

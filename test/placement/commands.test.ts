@@ -1,45 +1,16 @@
 /** Keyspaces of many shards: how they are cut into transactions, and what a crash leaves. */
 import { describe, expect, test } from "vitest";
 import { MAP_SIZE_BYTES_MAX, TRANSACTION_OPERATIONS_MAX } from "../../src/base/limits.js";
-import { createKeyspace, foundCluster, registerNode } from "../../src/placement/commands.js";
-import type { PlacementDecision, PlacementStep } from "../../src/placement/commands.js";
-import { decodeState } from "../../src/placement/records.js";
-import type { PlacementRecord, PlacementState } from "../../src/placement/records.js";
+import { createKeyspace } from "../../src/placement/commands.js";
+import type { PlacementDecision } from "../../src/placement/decision.js";
+import type { PlacementState } from "../../src/placement/records.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
+import type { ShardDescriptor } from "../../src/protocol/cluster.js";
+import { founded, stepsOf } from "./support.js";
 
-/** The records that were written, as the placement group would hold them. */
-class Records {
-  readonly #held: Map<string, PlacementRecord> = new Map();
-  #version = 0;
-
-  get state(): PlacementState {
-    const sorted = [...this.#held.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-    return decodeState(sorted, this.#version);
-  }
-
-  write(step: PlacementStep): void {
-    this.#version++;
-    for (const record of step) this.#held.set(record.key, record);
-  }
-
-  run(decision: PlacementDecision): void {
-    for (const step of stepsOf(decision)) this.write(step);
-  }
-}
-
-function stepsOf(decision: PlacementDecision): readonly PlacementStep[] {
-  if (decision.kind === "refused") throw decision.error;
-  return decision.kind === "write" ? decision.steps : [];
-}
-
-function founded(): Records {
-  const records = new Records();
-  records.run(foundCluster(records.state, "test"));
-  for (const nodeId of [1, 2, 3]) {
-    const node = { nodeId, name: `n${nodeId}`, clientAddress: "", peerAddress: "", labels: {} };
-    records.run(registerNode(records.state, { ...node, incarnation: `disk ${nodeId}` }));
-  }
-  return records;
+/** All shards but the placement group. */
+function shardsOf(state: PlacementState): readonly ShardDescriptor[] {
+  return (state.map?.shards ?? []).filter((each) => each.keyspaceId !== 0);
 }
 
 function hashed(name: string, shardCount: number): KeyspaceCreateRequest {
@@ -58,34 +29,32 @@ function wide(name: string, count: number): KeyspaceCreateRequest {
 
 describe("a keyspace of many shards", () => {
   test("every step fits a transaction, beside its compare", () => {
-    const steps = stepsOf(createKeyspace(founded().state, hashed("many", 1024)));
+    const steps = stepsOf(createKeyspace(founded(3).state, hashed("many", 1024)));
     expect(steps.length).toBeGreaterThan(1);
     for (const step of steps) expect(step.length).toBeLessThan(TRANSACTION_OPERATIONS_MAX);
   });
 
   test("long keys fill a step before their number does", () => {
-    const steps = stepsOf(createKeyspace(founded().state, wide("long", 20)));
+    const steps = stepsOf(createKeyspace(founded(3).state, wide("long", 20)));
     expect(steps.length).toBeGreaterThan(2);
   });
 
   test("nothing shows before the last step, and all of it then", () => {
-    const records = founded();
+    const records = founded(3);
     const before = records.state;
     const steps = stepsOf(createKeyspace(before, hashed("many", 300)));
     for (const step of steps.slice(0, -1)) {
       records.write(step);
-      expect(records.state).toMatchObject({
-        counters: before.counters,
-        map: { keyspaces: [], shards: [] },
-      });
+      expect(records.state).toMatchObject({ counters: before.counters, map: { keyspaces: [] } });
+      expect(shardsOf(records.state)).toEqual([]);
     }
     records.write(steps[steps.length - 1]!);
     expect(records.state.map?.keyspaces.map((each) => each.name)).toEqual(["many"]);
-    expect(records.state.map?.shards).toHaveLength(300);
+    expect(shardsOf(records.state)).toHaveLength(300);
   });
 
   test("what was left half made never shows, whatever is made afterwards", () => {
-    const records = founded();
+    const records = founded(3);
     const steps = stepsOf(createKeyspace(records.state, hashed("lost", 300)));
     for (const step of steps.slice(0, -1)) records.write(step);
     let shardCount = 0;
@@ -97,7 +66,7 @@ describe("a keyspace of many shards", () => {
       records.run(createKeyspace(records.state, hashed(name, count)));
       shardCount += count;
       const { map } = records.state;
-      expect(map?.shards).toHaveLength(shardCount);
+      expect(shardsOf(records.state)).toHaveLength(shardCount);
       const { keyspaceId } = map!.keyspaces.find((each) => each.name === name)!;
       const own = map!.shards.filter((each) => each.keyspaceId === keyspaceId);
       expect(own).toHaveLength(count);
@@ -107,7 +76,7 @@ describe("a keyspace of many shards", () => {
 });
 
 test("a map that would outgrow a message is refused, and says the limit", () => {
-  const records = founded();
+  const records = founded(3);
   let made = 0;
   let refused: PlacementDecision | undefined;
   while (refused === undefined && made < 20) {

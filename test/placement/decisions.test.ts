@@ -2,24 +2,23 @@
 import { describe, expect, test } from "vitest";
 import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { utf8 } from "../../src/base/bytes.js";
-import {
-  createKeyspace,
-  foundCluster,
-  preferLeader,
-  registerNode,
-} from "../../src/placement/commands.js";
-import type { PlacementDecision } from "../../src/placement/commands.js";
+import { createKeyspace, foundCluster, preferLeader } from "../../src/placement/commands.js";
+import { registerNode } from "../../src/placement/members.js";
 import { decodeState } from "../../src/placement/records.js";
-import type { PlacementRecord, PlacementState } from "../../src/placement/records.js";
+import type { PlacementState } from "../../src/placement/records.js";
 import { balanceLeaders } from "../../src/placement/schedulers/balance-leader.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
-import type { LeaderHint, NodeDescriptor, ShardDescriptor } from "../../src/protocol/cluster.js";
+import type { LeaderHint, ShardDescriptor } from "../../src/protocol/cluster.js";
+import { Records, founded, nodeOf, placementShard } from "./support.js";
 
 const EMPTY = decodeState([], 0);
+const NO_NODES = noNodes();
 
-function node(nodeId: number, changed: Partial<NodeDescriptor> = {}): NodeDescriptor {
-  const addresses = { clientAddress: `c${nodeId}`, peerAddress: `p${nodeId}` };
-  return { nodeId, name: `n${nodeId}`, ...addresses, labels: {}, incarnation: "1", ...changed };
+/** A cluster of which no node has registered yet. */
+function noNodes(): PlacementState {
+  const records = new Records();
+  records.run(foundCluster(records.state, "abc", placementShard(3)));
+  return records.state;
 }
 
 function request(changed: Partial<KeyspaceCreateRequest> = {}): KeyspaceCreateRequest {
@@ -33,34 +32,13 @@ function request(changed: Partial<KeyspaceCreateRequest> = {}): KeyspaceCreateRe
   };
 }
 
-/** The state after decisions, each made from what the ones before it wrote. */
-function after(
-  ...decide: readonly ((state: PlacementState) => PlacementDecision)[]
+function foundedWith(
+  nodeCount: number,
+  ...requests: readonly KeyspaceCreateRequest[]
 ): PlacementState {
-  const held = new Map<string, PlacementRecord>();
-  let state = EMPTY;
-  for (const each of decide) {
-    const decision = each(state);
-    if (decision.kind === "refused") throw decision.error;
-    const steps = decision.kind === "write" ? decision.steps : [];
-    for (const record of steps.flat()) held.set(record.key, record);
-    state = decodeState(
-      [...held.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),
-      1,
-    );
-  }
-  return state;
-}
-
-function founded(nodeCount: number, ...requests: readonly KeyspaceCreateRequest[]): PlacementState {
-  return after(
-    (state) => foundCluster(state, "abc"),
-    ...Array.from(
-      { length: nodeCount },
-      (_, i) => (state: PlacementState) => registerNode(state, node(i + 1)),
-    ),
-    ...requests.map((each) => (state: PlacementState) => createKeyspace(state, each)),
-  );
+  const records = founded(nodeCount);
+  for (const each of requests) records.run(createKeyspace(records.state, each));
+  return records.state;
 }
 
 const refused = (code: string): object => ({
@@ -69,17 +47,17 @@ const refused = (code: string): object => ({
 });
 
 test("a cluster is founded once, and by another never", () => {
-  const state = founded(0);
-  expect(foundCluster(state, "abc")).toEqual({ kind: "nothing" });
-  expect(foundCluster(state, "def")).toMatchObject(refused("wrongCluster"));
+  const state = NO_NODES;
+  expect(foundCluster(state, "abc", placementShard(3))).toEqual({ kind: "nothing" });
+  expect(foundCluster(state, "def", placementShard(3))).toMatchObject(refused("wrongCluster"));
 });
 
 test("a node may change its addresses, and not lose its data", () => {
-  const state = founded(1);
-  expect(registerNode(state, node(1))).toEqual({ kind: "nothing" });
-  expect(registerNode(state, node(1, { peerAddress: "p9" })).kind).toBe("write");
-  expect(registerNode(state, node(1, { incarnation: "2" }))).toMatchObject(
-    refused("invalidArgument"),
+  const state = foundedWith(1);
+  expect(registerNode(state, nodeOf(1))).toEqual({ kind: "nothing" });
+  expect(registerNode(state, nodeOf(1, { peerAddress: "p9" })).kind).toBe("write");
+  expect(registerNode(state, nodeOf(1, { incarnation: "2" }))).toMatchObject(
+    refused("nodeRefused"),
   );
 });
 
@@ -105,21 +83,22 @@ describe("a keyspace is refused", () => {
     ["invalidArgument", "more replicas than nodes", { replicationFactor: 5 }],
     ["invalidArgument", "a number for a name", { name: 5 as unknown as string }],
   ])("%s: %s", (code, _what, changed) => {
-    const state = founded(3, request({ name: "known" }));
+    const state = foundedWith(3, request({ name: "known" }));
     expect(createKeyspace(state, request(changed))).toMatchObject(refused(code));
   });
 
   test("before there is a cluster, and a node in it", () => {
     expect(createKeyspace(EMPTY, request())).toMatchObject(refused("unavailable"));
-    expect(createKeyspace(founded(0), request())).toMatchObject(refused("unavailable"));
+    expect(createKeyspace(NO_NODES, request())).toMatchObject(refused("unavailable"));
   });
 });
 
 describe("replicas", () => {
-  const shardsOf = (state: PlacementState): readonly ShardDescriptor[] => state.map!.shards;
+  const shardsOf = (state: PlacementState): readonly ShardDescriptor[] =>
+    state.map!.shards.filter((each) => each.keyspaceId !== 0);
 
   test("of a shard lie on nodes of their own; all nodes get as many, and as many leaders", () => {
-    const shards = shardsOf(founded(5, request({ shardCount: 10 }), request({ name: "b" })));
+    const shards = shardsOf(foundedWith(5, request({ shardCount: 10 }), request({ name: "b" })));
     const held = new Map<number, number>();
     const led = new Map<number, number>();
     for (const each of shards.slice(0, 10)) {
@@ -132,13 +111,13 @@ describe("replicas", () => {
   });
 
   test("are three where there are as many nodes, else one", () => {
-    expect(shardsOf(founded(2, request()))[0]!.replicas).toHaveLength(1);
-    expect(shardsOf(founded(4, request()))[0]!.replicas).toHaveLength(3);
+    expect(shardsOf(foundedWith(2, request()))[0]!.replicas).toHaveLength(1);
+    expect(shardsOf(foundedWith(4, request()))[0]!.replicas).toHaveLength(3);
   });
 
   test("ranges follow on each other without a gap", () => {
     const points = ["d", "m"].map(utf8);
-    const shards = shardsOf(founded(1, request({ kind: "range", splitPoints: points })));
+    const shards = shardsOf(foundedWith(1, request({ kind: "range", splitPoints: points })));
     expect(shards).toHaveLength(3);
     for (const [i, each] of shards.slice(1).entries()) {
       expect(each.range.start).toEqual(shards[i]!.range.end);
@@ -147,8 +126,9 @@ describe("replicas", () => {
 });
 
 describe("leaderships", () => {
-  const state = founded(3, request({ shardCount: 3 }));
-  const [first, second, third] = state.map!.shards as [
+  const state = foundedWith(3, request({ shardCount: 3 }));
+  const [, first, second, third] = state.map!.shards as [
+    ShardDescriptor,
     ShardDescriptor,
     ShardDescriptor,
     ShardDescriptor,

@@ -42,33 +42,45 @@ const shard = (shardId: number, end: Uint8Array | undefined): ShardDescriptor =>
   preferredNodeId: NODE.nodeId,
 });
 
+const COUNTERS = { shardId: 12, keyspaceId: 8, replicaId: 20, memberSerial: 3 };
+
 test("no records are a cluster that is not founded yet", () => {
   expect(decodeState([], 0)).toEqual({
     map: undefined,
     counters: FIRST_COUNTERS,
     reserved: new Map(),
+    placementReplicas: 3,
   });
 });
 
 test("everything that is written is read back", () => {
   const shards = [shard(10, Uint8Array.of(0, 8)), shard(11, undefined)];
   const records = [
-    clusterRecord("abc"),
-    countersRecord({ shardId: 12, keyspaceId: 8 }),
+    clusterRecord("abc", 5),
+    countersRecord(COUNTERS),
     keyspaceRecord(KEYSPACE),
     nodeRecord(NODE),
     ...shards.map(shardRecord),
     reservedRecord(7, 5000),
   ];
   expect(decodeState(records, 42)).toEqual({
-    map: { clusterId: "abc", version: 42, nodes: [NODE], keyspaces: [KEYSPACE], shards },
-    counters: { shardId: 12, keyspaceId: 8 },
+    map: {
+      clusterId: "abc",
+      version: 42,
+      nodes: [NODE],
+      keyspaces: [KEYSPACE],
+      shards,
+      removedNodes: [],
+      nextReplicaId: 20,
+    },
+    counters: COUNTERS,
     reserved: new Map([[7, 5000]]),
+    placementReplicas: 5,
   });
 });
 
 test("a shard that the counters are not past is not part of the state", () => {
-  const records = [clusterRecord("abc"), countersRecord({ shardId: 11, keyspaceId: 8 })];
+  const records = [clusterRecord("abc", 5), countersRecord({ ...COUNTERS, shardId: 11 })];
   for (const id of [10, 11, 12]) records.push(shardRecord(shard(id, undefined)));
   expect(decodeState(records, 1).map?.shards.map((each) => each.shardId)).toEqual([10]);
 });

@@ -14,6 +14,7 @@ import { Raft } from "../../src/raft/raft.js";
 import type {
   Configuration,
   HardState,
+  LogPoint,
   Persist,
   RaftConfig,
   ReplicaId,
@@ -29,6 +30,9 @@ export interface Disk {
   base: SnapshotMark;
   /** The entries after the base. */
   entries: Entry[];
+  /** How far the log went before its end was lost. */
+  floor?: LogPoint | undefined;
+  stateLost?: boolean | undefined;
 }
 
 export interface Envelope {
@@ -97,6 +101,17 @@ export class Replica {
     return must(this.raft, `replica ${this.id}`);
   }
 
+  /** The entries from `from` on can no longer be read; `length` says whether the end is known. */
+  loseEntries(from: number, length: "known" | "unknown"): void {
+    const { disk, lastDurableIndex: index } = this;
+    const term = must(this.durableTermAt(index));
+    disk.floor =
+      length === "known"
+        ? { index, term }
+        : { index: Number.MAX_SAFE_INTEGER, term: disk.hardState.term };
+    disk.entries.length = from - disk.base.index - 1;
+  }
+
   get lastDurableIndex(): number {
     return this.disk.base.index + this.disk.entries.length;
   }
@@ -108,15 +123,28 @@ export class Replica {
 
   write(persist: Persist): void {
     const { disk } = this;
-    if (persist.snapshot !== undefined) {
+    if (persist.snapshot !== undefined && !persist.keepsLog) {
       disk.base = persist.snapshot;
       disk.entries = [];
+      disk.stateLost = false;
     }
     for (const run of persist.runs) {
       disk.entries.length = run.firstIndex - disk.base.index - 1;
       disk.entries.push(...entriesOf(run));
     }
+    if (persist.snapshot !== undefined && persist.keepsLog) {
+      disk.entries = disk.entries.slice(persist.snapshot.index - disk.base.index);
+      disk.base = persist.snapshot;
+      disk.stateLost = false;
+    }
     if (persist.hardState !== undefined) disk.hardState = persist.hardState;
+    if (disk.floor !== undefined && this.#reaches(disk.floor)) disk.floor = undefined;
+  }
+
+  #reaches(floor: LogPoint): boolean {
+    const { lastDurableIndex: index } = this;
+    const term = must(this.durableTermAt(index));
+    return term > floor.term || (term === floor.term && index >= floor.index);
   }
 
   notePromise(untilMs: number): void {
@@ -182,7 +210,9 @@ export class Cluster {
       singleRun(entry.kind, entry.term, disk.base.index + 1 + i, entry.payload),
     );
     const { hardState, base: snapshot } = disk;
-    const restored = { hardState, snapshot, runs, appliedIndex: snapshot.index };
+    const { floor, stateLost } = disk;
+    const appliedIndex = snapshot.index;
+    const restored = { hardState, snapshot, runs, appliedIndex, floor, stateLost };
     replica.run++;
     replica.raft = new Raft(config, restored, this.clockOf(id));
     this.ledger.noteStart(id);
@@ -197,6 +227,11 @@ export class Cluster {
     replica.pending.length = 0;
     replica.raft = undefined;
     this.#snapshotsWanted = this.#snapshotsWanted.filter((wanted) => wanted.from !== id);
+  }
+
+  /** Nothing that a crashed replica sent arrives any more, as if its connections were new. */
+  dropSentBy(id: ReplicaId): void {
+    this.network = this.network.filter(({ message }) => message.from !== id);
   }
 
   /** Does what replica `id` asks for now, but for its disk, which is left pending. */

@@ -8,14 +8,18 @@ import { membersOf, votersOf } from "../../src/raft/configuration.js";
 import type { Message } from "../../src/raft/message.js";
 import type { Raft } from "../../src/raft/raft.js";
 import type { Ready } from "../../src/raft/ready.js";
-import type { HardState, ReplicaId, SnapshotMark } from "../../src/raft/types.js";
+import type { HardState, LogPoint, ReplicaId, SnapshotMark } from "../../src/raft/types.js";
 import { entriesOf, entryText } from "./entries.js";
 
 /** What the ledger sees of a replica: its core while it runs, and its disk. */
 export interface WitnessedReplica {
   readonly id: ReplicaId;
   readonly raft: Raft | undefined;
-  readonly disk: { readonly hardState: HardState; readonly base: SnapshotMark };
+  readonly disk: {
+    readonly hardState: HardState;
+    readonly base: SnapshotMark;
+    readonly floor?: LogPoint | undefined;
+  };
   durableTermAt(index: number): number | undefined;
 }
 
@@ -118,6 +122,8 @@ export class Ledger {
     for (const peerId of membersOf(raft.configuration)) {
       const peer = this.#cluster.replicas.get(peerId);
       if (peerId === id || peer === undefined || peer.disk.hardState.term > raft.term) continue;
+      // What it lost and says so, it will ask for.
+      if (peer.disk.floor !== undefined) continue;
       const matchIndex = raft.progress(peerId)?.matchIndex ?? 0;
       const isCovered = matchIndex < peer.disk.base.index || matchIndex < raft.firstIndex;
       hold(
@@ -194,6 +200,8 @@ export class Ledger {
       const holders = half.filter((each) => {
         const replica = this.#cluster.replicas.get(each);
         if (replica === undefined) return false;
+        // It did, before it lost its end, and votes as if it still did.
+        if (index <= (replica.disk.floor?.index ?? 0)) return true;
         return index < replica.disk.base.index || replica.durableTermAt(index) === term;
       });
       hold(

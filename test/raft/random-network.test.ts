@@ -21,6 +21,8 @@ interface Weather {
   readonly changes: number;
   /** After how long without work a group rests; 0: never. */
   readonly quiesceAfterMs: number;
+  /** How often a crash is found to have cost a part of the log, or the state goes. */
+  readonly damage: number;
 }
 
 const STEPS = 5000;
@@ -38,6 +40,8 @@ class Storm {
   /** Those who hear nobody, though they are heard. */
   #deaf = new Set<ReplicaId>();
   #serial = 0;
+  /** How often a log was damaged, and how often a state was lost. */
+  readonly damages = { log: 0, state: 0 };
 
   constructor(seed: number, size: number, weather: Weather) {
     this.#prng = new Prng(seed);
@@ -210,9 +214,13 @@ class Storm {
   #breakSomething(id: ReplicaId): void {
     const { cluster } = this;
     const p = this.#prng;
+    const mayDamage = this.#mayDamage(id) && p.chance(this.#weather.damage);
     if (cluster.get(id).raft !== undefined && p.chance(this.#weather.crash)) {
       cluster.crash(id, p.between(0, cluster.get(id).pending.length));
       this.#noticeLoss(id);
+      if (mayDamage) this.#damageLog(id);
+    } else if (cluster.get(id).raft !== undefined && mayDamage) {
+      if (cluster.get(id).running.loseState(cluster.clockOf(id))) this.damages.state++;
     } else if (p.chance(this.#weather.partition)) {
       if (p.chance(0.3)) this.#deaf = new Set(this.#ids.filter(() => p.chance(0.3)));
       else this.#island = new Set(this.#ids.filter(() => p.chance(0.4)));
@@ -220,6 +228,29 @@ class Storm {
       this.#island.clear();
       this.#deaf.clear();
     }
+  }
+
+  #damageLog(id: ReplicaId): void {
+    const { cluster } = this;
+    const replica = cluster.get(id);
+    const { base, entries } = replica.disk;
+    if (entries.length === 0) return;
+    const from = this.#prng.between(base.index + 1, replica.lastDurableIndex);
+    replica.loseEntries(from, this.#prng.chance(0.2) ? "unknown" : "known");
+    cluster.dropSentBy(id);
+    this.damages.log++;
+  }
+
+  /**
+   * One replica at most is damaged at a time, of at least three: with two voters, who waits for a
+   * damaged one may wait for ever.
+   */
+  #mayDamage(id: ReplicaId): boolean {
+    if (this.#weather.changes > 0 || id === this.#ids.at(-1)) return false;
+    return this.#ids.every((each) => {
+      const { disk, raft } = this.cluster.get(each);
+      return disk.floor === undefined && raft?.isRefilling !== true;
+    });
   }
 
   #anyId(): ReplicaId {
@@ -237,8 +268,9 @@ const weather: fc.Arbitrary<Weather> = fc.record({
   crash: share(0.6),
   partition: share(0.6),
   slowDisk: share(0.8),
-  changes: fc.constantFrom(0, 1, 8),
+  changes: fc.constantFrom(0, 0, 1, 8),
   quiesceAfterMs: fc.constantFrom(0, 60, 200),
+  damage: fc.constantFrom(0, 0.5, 1),
 });
 
 const SEED = Number(process.env["RAFT_SEED"] ?? 20_260);
@@ -259,6 +291,9 @@ const seen = {
   learners: 0,
   rests: 0,
   transfers: 0,
+  changes: 0,
+  damagedLogs: 0,
+  lostStates: 0,
 };
 
 function noteEvent(event: RaftEvent): void {
@@ -278,6 +313,9 @@ function note(storm: Storm): void {
   seen.reads += ledger.readsConfirmed;
   seen.leaseChecks += ledger.leaseReads;
   seen.snapshots += installedSnapshots;
+  seen.damagedLogs += storm.damages.log;
+  seen.lostStates += storm.damages.state;
+  seen.changes += ledger.committed.filter((text) => text?.startsWith("configuration")).length;
 }
 
 describe("random networks", () => {

@@ -46,6 +46,10 @@ function messageDetails(message: Message): string {
       return message.index === 0 ? "refused" : `index=${message.index}`;
     case "installSnapshot":
       return `${message.mark.index}@${message.mark.term}`;
+    case "refill":
+      return `sound=${message.lastIndex}${
+        message.stateIndex > 0 ? ` state=${message.stateIndex}` : ""
+      }`;
     default:
       return unreachable(message);
   }

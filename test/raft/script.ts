@@ -23,6 +23,8 @@
  *   > crash 1 [2]                two of its unfinished writes reached the disk
  *   > log 1 terms 1 1 4 4 [term 6] [vote 2] [commit 2]   before start: what the disk holds
  *   > priority 1 2 | clock 1 1.05 | noPreVote 1      before start
+ *   > damage 1 from 4 [length unknown]   before start: its log cannot be read from there on
+ *   > loseState 1                a running replica finds that its state cannot be read
  *   > snapshots                  snapshots that were asked for are sent
  *   > offer 1 3                  1 sends one to 3, asked for or not
  *   > snapshotFailed 1 3         the one that 1 was asked to send to 3 is not
@@ -69,6 +71,16 @@ class Script {
   readonly #commands: Readonly<Record<string, Command>> = {
     cluster: (words) => this.#makeCluster(words),
     log: (words) => this.#writeLog(words),
+    damage: ([id, , from, , length]) => {
+      this.#cluster
+        .get(idOf(id))
+        .loseEntries(Number(from), length === "unknown" ? "unknown" : "known");
+    },
+    loseState: ([word]) => {
+      const id = idOf(word);
+      const isLost = this.#cluster.get(id).running.loseState(this.#cluster.clockOf(id));
+      if (!isLost) this.#output.push("nobody can take over");
+    },
     campaign: (words) => {
       const id = idOf(words[0]);
       this.#cluster.get(id).running.campaign(this.#cluster.clockOf(id));

@@ -12,7 +12,7 @@ import { Prng } from "../../src/base/prng.js";
 import type { FlushedState } from "../../src/lsm/entry.js";
 import type { ShardDescriptor } from "../../src/protocol/cluster.js";
 import { encodeConfiguration } from "../../src/raft/configuration-codec.js";
-import { damageOf, openReplica } from "../../src/shard/open-replica.js";
+import { closedReasonOf, openReplica } from "../../src/shard/open-replica.js";
 import type { Store } from "../../src/store/store.js";
 import type { CheckpointFile } from "../../src/store/tree-checkpoint.js";
 import { stateAt } from "../lsm/tree-model.js";
@@ -126,18 +126,25 @@ async function problemAtStart(disk: MemoryDisk, acknowledged: number): Promise<s
   const { store, recovered } = opened;
   const tree = store.tree(1);
   const shard = recovered.get(1);
-  const damage = damageOf(tree, shard, false);
+  const damage = closedReasonOf(tree, shard, false);
   if (damage !== undefined || (tree === undefined && acknowledged === 0)) {
     await store.close();
     return damage;
   }
-  const request = { descriptor: DESCRIPTOR, recovered: shard, nowMs: 0, random: () => 0.5 };
+  const request = {
+    descriptor: DESCRIPTOR,
+    recovered: shard,
+    filesMissing: opened.damaged.has(1),
+    nowMs: 0,
+    random: () => 0.5,
+  };
   const { raft } = openReplica({ store }, SETTINGS, request);
   const isSnapshot = must(tree).flushed.index === SNAPSHOT_INDEX;
   const applied = isSnapshot ? SNAPSHOT_INDEX : replay(opened, 1);
   const wrong = difference(must(tree), applied);
   await new Promise<void>((resolve) => store.log.commit(resolve));
   await store.close();
+  if (raft.isRefilling) return "something was lost";
   if (raft.lastIndex < acknowledged)
     return `${acknowledged} was acknowledged, not ${raft.lastIndex}`;
   if (isSnapshot && raft.commitIndex < SNAPSHOT_INDEX) return "a commit behind the snapshot";

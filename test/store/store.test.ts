@@ -8,6 +8,7 @@ import { decodeCheckpointFiles, encodeCheckpointFiles } from "../../src/store/tr
 import type { Store } from "../../src/store/store.js";
 import type { TreeInstall } from "../../src/store/tree-install.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
+import { eventually } from "../support/eventually.js";
 import { stateAt } from "../lsm/tree-model.js";
 import {
   ALL,
@@ -28,6 +29,18 @@ async function fill(store: Store, count: number, flushEvery: number): Promise<vo
     if (index % flushEvery === 0) await store.flushNow(tree, flushedAt(index));
   }
   await store.idle();
+}
+
+/** The shards whose trees are called damaged. */
+function damageOf(store: Store): readonly number[] {
+  const damaged: number[] = [];
+  store.observe({
+    flushed: () => undefined,
+    flushWanted: () => undefined,
+    trimWanted: () => false,
+    treeDamaged: (shardId) => damaged.push(shardId),
+  });
+  return damaged;
 }
 
 function tables(disk: MemoryDisk): readonly string[] {
@@ -64,6 +77,18 @@ describe("store", () => {
     await expect(openStore(disk)).rejects.toThrow(CorruptionError);
     disk.remove(`${DIRECTORY}/identity`);
     await expect(openStore(disk)).rejects.toThrow(CorruptionError);
+  });
+
+  test("any bit of its identity may rot: the manifest knows it too", async () => {
+    const disk = new MemoryDisk();
+    await (await openStore(disk)).store.close();
+    const path = `${DIRECTORY}/identity`;
+    const whole = disk.content(path);
+    for (let bit = 0; bit < whole.length * 8; bit += 7) {
+      disk.flipBit(path, bit);
+      await (await openStore(disk)).store.close();
+      expect(disk.content(path)).toEqual(whole);
+    }
   });
 
   test("what was flushed and what is in the log make up the tree again", async () => {
@@ -213,16 +238,69 @@ describe("store", () => {
     await store.close();
   });
 
+  test("a cursor that meets damage lets go of the file", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { blockCacheBytes: 0 });
+    await fill(store, 20, 20);
+    const path = `${DIRECTORY}/tables/${tables(disk)[0]}`;
+    const tree = must(store.tree(1));
+    const cursor = tree.cursor(FAMILY.data, ALL, 100, "newest");
+    disk.flipBit(path, 100);
+    expect(() => cursor.next()).toThrow(CorruptionError);
+    store.dropTree(1);
+    await store.idle();
+    expect(disk.exists(path)).toBe(false);
+    await store.close();
+  });
+
+  test("rot in a table that nobody reads is found", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { scrubBytesPerSecond: 1024 ** 3 });
+    const damaged = damageOf(store);
+    store.createTree(2, ALL, stateAt(0));
+    await fill(store, 20, 20);
+    disk.flipBit(`${DIRECTORY}/tables/${tables(disk)[0]}`, 2000);
+    await eventually(() => damaged.includes(1));
+    expect(damaged).not.toContain(2);
+    await store.close();
+  });
+
+  test("a table that is gone is found", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { scrubBytesPerSecond: 1024 ** 3 });
+    const damaged = damageOf(store);
+    await fill(store, 20, 20);
+    disk.remove(`${DIRECTORY}/tables/${tables(disk)[0]}`);
+    await eventually(() => damaged.includes(1));
+    expect(damaged).not.toContain(2);
+    await store.close();
+  });
+
+  test("a rotten segment of the log is let go of once the trees are flushed", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { scrubBytesPerSecond: 1024 ** 3 });
+    const tree = store.createTree(1, ALL, stateAt(0));
+    let last = 0;
+    store.observe({
+      flushed: (shardId, state) => store.log.trim(shardId, state.index),
+      flushWanted: () => store.maybeFlush(tree, () => flushedAt(last)),
+      trimWanted: () => false,
+      treeDamaged: () => undefined,
+    });
+    while (store.log.stats().segments < 4) await write(store, tree, ++last);
+    const segment = `${DIRECTORY}/log/0000000001.log`;
+    // In the payload of a batch in the middle of the segment.
+    disk.flipBit(segment, 8 * (4096 * 8 + 100));
+    await eventually(() => tree.flushed.index > 0 && !disk.exists(segment));
+    await store.close();
+    const { recovered } = await openStore(disk);
+    expect(recovered.get(1)!.health.kind).toBe("intact");
+  });
+
   test("damage met by a compaction is reported", async () => {
     const disk = new MemoryDisk();
     const { store } = await openStore(disk, { compaction: { fanIn: 3 } });
-    const damaged: number[] = [];
-    store.observe({
-      flushed: () => undefined,
-      flushWanted: () => undefined,
-      trimWanted: () => false,
-      treeDamaged: (shardId) => damaged.push(shardId),
-    });
+    const damaged = damageOf(store);
     await fill(store, 20, 10);
     disk.flipBit(`${DIRECTORY}/tables/${tables(disk)[0]}`, 2000);
     const tree = must(store.tree(1));

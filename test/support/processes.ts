@@ -23,7 +23,8 @@ export interface CommandResult {
 
 export class ProcessCluster {
   readonly directory: string = mkdtempSync(join(tmpdir(), "flotilla-processes-"));
-  readonly names: readonly string[] = ["n1", "n2", "n3"];
+  readonly #founders: readonly string[] = ["n1", "n2", "n3"];
+  readonly #added: string[] = [];
   readonly #clients: Map<string, string> = new Map();
   readonly #peers: Map<string, string> = new Map();
   readonly #children: Map<string, ChildProcess> = new Map();
@@ -39,29 +40,51 @@ export class ProcessCluster {
     return cluster;
   }
 
+  /** The founders, and after them the nodes that were added. */
+  get names(): readonly string[] {
+    return [...this.#founders, ...this.#added];
+  }
+
+  /** Gives addresses to a node that will be added. */
+  async prepare(name: string): Promise<void> {
+    this.#added.push(name);
+    this.#clients.set(name, await freeAddress());
+    this.#peers.set(name, await freeAddress());
+  }
+
+  peerAddress(name: string): string {
+    return must(this.#peers.get(name));
+  }
+
   get endpoints(): string {
     return this.names.map((name) => must(this.#clients.get(name))).join(",");
   }
 
   /** The value of --initial-cluster. */
   get founders(): string {
-    return this.names.map((name) => `${name}=${must(this.#peers.get(name))}`).join(",");
+    return this.#founders.map((name) => `${name}=${must(this.#peers.get(name))}`).join(",");
   }
 
   endpoint(name: string): string {
     return must(this.#clients.get(name));
   }
 
-  startNode(name: string, flags: readonly string[] = []): void {
+  /** A node that was added is started by the variables that member add has printed. */
+  startNode(
+    name: string,
+    flags: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): void {
     const log = openSync(join(this.directory, `${name}.log`), "a");
     const args = [
       [FLOTILLA, "start", "--name", name, "--data-dir", join(this.directory, name)],
       ["--listen-client", this.endpoint(name), "--listen-peer", must(this.#peers.get(name))],
-      ["--initial-cluster", this.founders],
+      this.#added.includes(name) ? [] : ["--initial-cluster", this.founders],
       flags,
     ];
     const child = spawn(process.execPath, args.flat(), {
       stdio: ["ignore", log, log],
+      env: { ...process.env, ...env },
       timeout: LIFETIME_MS,
     });
     this.#children.set(name, child);
@@ -74,6 +97,14 @@ export class ProcessCluster {
     const gone = new Promise<number | null>((resolve) => child.once("exit", resolve));
     child.kill(signal);
     return gone;
+  }
+
+  /** Waits until a node ends by itself; gives its exit code. */
+  async ended(name: string): Promise<number | null> {
+    const child = must(this.#children.get(name), name);
+    if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
+    this.#children.delete(name);
+    return child.exitCode;
   }
 
   /** Runs flotctl on this cluster. */

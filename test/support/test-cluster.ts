@@ -39,16 +39,23 @@ const SMALL: Partial<NodeConfig> = {
 
 export class TestCluster {
   readonly directory: string;
-  readonly names: readonly string[];
+  readonly #founders: readonly string[];
+  readonly #added: string[] = [];
   readonly #options: TestClusterOptions;
   readonly #nodes: Map<string, RunningNode> = new Map();
   readonly #peerAddresses: Map<string, string> = new Map();
+  readonly #joining: Set<string> = new Set();
   readonly #clientAddresses: Map<string, string> = new Map();
 
   private constructor(options: TestClusterOptions) {
     this.#options = options;
     this.directory = mkdtempSync(join(tmpdir(), "flotilla-test-"));
-    this.names = Array.from({ length: options.nodeCount ?? 3 }, (_, i) => `n${i + 1}`);
+    this.#founders = Array.from({ length: options.nodeCount ?? 3 }, (_, i) => `n${i + 1}`);
+  }
+
+  /** The founders, and after them the nodes that were added. */
+  get names(): readonly string[] {
+    return [...this.#founders, ...this.#added];
   }
 
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
@@ -77,20 +84,38 @@ export class TestCluster {
     return must(this.#nodes.get(name), name);
   }
 
+  /** Gives a node addresses that is to join later; its name may have been another node's. */
+  async prepare(name: string): Promise<void> {
+    if (!this.names.includes(name)) {
+      this.#added.push(name);
+      this.#peerAddresses.set(name, await freeAddress());
+      this.#clientAddresses.set(name, await freeAddress());
+    }
+    this.#joining.add(name);
+  }
+
+  /** What a disk that is lost takes with it. */
+  wipe(name: string): void {
+    rmSync(join(this.directory, name), { recursive: true, force: true });
+  }
+
   nameOf(nodeId: number): string {
     return must(this.names.find((name) => this.#nodes.get(name)?.nodeId === nodeId));
   }
 
   config(name: string): NodeConfig {
+    const joins = this.#joining.has(name);
+    const known = joins ? this.names : this.#founders;
     return {
       ...DEFAULT_CONFIG,
       ...SMALL,
       ...this.#options.config,
+      initialClusterState: joins ? "existing" : "new",
       name,
       dataDirectory: join(this.directory, name),
       listenClient: must(this.#clientAddresses.get(name)),
       listenPeer: must(this.#peerAddresses.get(name)),
-      initialCluster: this.names.map((each) => ({
+      initialCluster: known.map((each) => ({
         name: each,
         peerAddress: must(this.#peerAddresses.get(each)),
       })),

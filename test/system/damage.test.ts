@@ -1,4 +1,4 @@
-/** A replica whose files are damaged stops serving and stays closed; the others go on. */
+/** A replica whose files are damaged stops serving, is refilled by the others and serves again. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
@@ -28,9 +28,11 @@ function damageTables(directory: string): number {
   return names.length;
 }
 
-test("a damaged replica says so, ends its watches and is not opened again", async () => {
+test("a damaged replica says so, ends its watches and is refilled", async () => {
+  const told: string[] = [];
   const cluster = await TestCluster.start({
     config: { memtablesBytesMax: 24 * MEBIBYTE, blockCacheBytes: 0 },
+    tracer: (name) => ({ trace: (_level, text) => void told.push(`${name}: ${text}`) }),
   });
   cleanups.push(() => cluster.close());
   const client = await connect({ endpoints: cluster.endpoints, requestTimeoutMs: 8000 });
@@ -53,22 +55,25 @@ test("a damaged replica says so, ends its watches and is not opened again", asyn
   await eventually(() => seen.includes("watched"));
   await eventually(() => damageTables(join(cluster.directory, leader)) > 0);
   const endpoint = cluster.endpoint(leader);
-  const isOpen = async (): Promise<boolean> => {
-    const { replicas } = await client.admin.status(endpoint);
-    return replicas.some((each) => each.shardId === shardId);
-  };
   await eventually(async () => {
     await client.get("base/0");
-    return !(await isOpen());
+    return told.includes(`${leader}: a replica is damaged and waits to be refilled`);
   });
-  const { healthy, reasons } = await client.admin.health(endpoint);
-  expect(healthy).toBe(false);
-  expect(reasons.join()).toContain(`shard ${shardId} is damaged`);
-  // A new map opens what is missing, but not this.
-  await client.admin.createKeyspace({ name: "more", kind: "range", splitPoints: [] });
   await eventually(() => client.put("probe", "after"));
   await eventually(() => seen.includes("after"));
-  expect(await isOpen()).toBe(false);
+  await eventually(() => told.includes(`${leader}: a replica is whole again`));
+  const after = await eventually(async () => {
+    const { healthy, reasons } = await client.admin.health(endpoint);
+    expect(reasons).toEqual([]);
+    return healthy;
+  });
+  expect(after).toBe(true);
+  // What it serves as leader again is what was written.
+  await client.admin.moveLeader(shardId, leader);
+  await eventually(async () => {
+    const { header: of, kv } = await client.get("base/1");
+    return of.nodeId === header.nodeId && kv?.value.length === value.length;
+  });
   watch.cancel();
   await watching;
 }, 30_000);

@@ -75,7 +75,7 @@ test("a change of the map is taken, and its replicas open when there is room", a
   );
   await eventually(() => client.keyspace("more").put(led!.range.start.slice(4), "1"));
   const other = cluster.names.find((name) => name !== follower)!;
-  await eventually(async () => (await shardsAt(client, cluster, other)).length > wanted.length);
+  await eventually(async () => (await shardsAt(client, cluster, other)).length === wanted.length);
   await new Promise((resolve) => setTimeout(resolve, 1000));
   expect((await shardsAt(client, cluster, follower)).length).toBeLessThan(wanted.length);
   expect(uncaught).toEqual([]);

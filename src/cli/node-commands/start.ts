@@ -47,6 +47,7 @@ export const start: CommandDefinition<NodeContext> = {
   examples: [
     ["start --data-dir data", "a cluster of one node"],
     ["start --name n1 --initial-cluster n1=10.0.0.1:2380,n2=…,n3=…", "one of three founders"],
+    ["start --name n4 --initial-cluster-state existing …", "a node that member add registered"],
     ["start --config-file node.json --print-config", "what would hold, and why"],
   ],
   epilogue: [
@@ -91,9 +92,10 @@ async function runNode(context: NodeContext, settings: NodeSettings): Promise<nu
     await node.close();
     return EXIT.ok;
   }
+  const isRefused = failure instanceof KvError && failure.code === "nodeRefused";
   throw new CliError(EXIT.failed, `the node stopped itself: ${failure.message}`, {
-    because: "it could not go on without risking data; the log above says more",
-    next: "see to the cause, then start it again",
+    because: isRefused ? undefined : "it could not go on without risking data; see the log above",
+    next: isRefused ? "flotctl member list" : "see to the cause, then start it again",
   });
 }
 
