@@ -36,6 +36,16 @@ export type Fault = { readonly atMs: number } & (
       readonly oneWay: boolean;
       readonly forMs: number;
     }
+  | {
+      /** A leader is cut off from all machines, but not from these clients. */
+      readonly kind: "isolate";
+      /** Which leader, of those that there are then. */
+      readonly draw: number;
+      readonly inside: readonly string[];
+      /** Clients that do not reach it. */
+      readonly outside: readonly string[];
+      readonly forMs: number;
+    }
   | { readonly kind: "clog"; readonly roads: readonly Way[]; readonly forMs: number }
   | {
       readonly kind: "slow";
@@ -165,6 +175,10 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   wallClock: ({ prng, machine }) => {
     return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
   },
+  isolate: (draw) => {
+    const forMs = drawCutMs(draw);
+    return { kind: "isolate", draw: draw.prng.fraction(), ...drawClients(draw), forMs };
+  },
 };
 
 /** What may fail; writes of the log are most of what a disk does. */
@@ -177,23 +191,38 @@ const DISK_OPERATIONS: readonly DiskOperation[] = [
   "syncDirectory",
 ];
 
+function drawPartition(draw: Draw, oneWay: boolean): Drawn {
+  const { prng, machines } = draw;
+  const machinesInside = drawSome(prng, machines);
+  const machinesOutside = machines.filter((name) => !machinesInside.includes(name));
+  const clients = drawClients(draw);
+  const inside = [...machinesInside, ...clients.inside];
+  const outside = [...machinesOutside, ...clients.outside];
+  return { kind: "partition", inside, outside, oneWay, forMs: drawCutMs(draw) };
+}
+
 /**
  * Some clients are on one side with the machines there: or else nobody would ask a leader that was
  * cut off while others are served by its successor.
  */
-function drawPartition(draw: Draw, oneWay: boolean): Drawn {
-  const { prng, machines, clients, electionMs, someMs } = draw;
-  const inside = [...drawSome(prng, machines)];
-  const outside = machines.filter((name) => !inside.includes(name));
+function drawClients({ prng, clients }: Draw): {
+  readonly inside: readonly string[];
+  readonly outside: readonly string[];
+} {
+  const inside: string[] = [];
+  const outside: string[] = [];
   const free = pick(prng, [0, 0.3, 1]);
   for (const client of clients) {
     if (prng.chance(free)) continue;
     if (prng.chance(0.5)) inside.push(client);
     else outside.push(client);
   }
-  // Long enough for a successor to serve somebody, in half of all cases.
-  const forMs = prng.chance(0.5) ? someMs : electionMs * (1 + 3 * prng.fraction());
-  return { kind: "partition", inside, outside, oneWay, forMs };
+  return { inside, outside };
+}
+
+/** Long enough for a successor to serve somebody, in half of all cases. */
+function drawCutMs({ prng, electionMs, someMs }: Draw): number {
+  return prng.chance(0.5) ? someMs : electionMs * (1 + 3 * prng.fraction());
 }
 
 function drawRate(prng: Prng, max: number): number {

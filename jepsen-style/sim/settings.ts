@@ -27,6 +27,7 @@ export const FAULT_CLASSES = [
   "transfer",
   "flush",
   "wallClock",
+  "isolate",
 ] as const;
 
 export type FaultClass = (typeof FAULT_CLASSES)[number];
