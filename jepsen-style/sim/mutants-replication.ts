@@ -19,13 +19,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       leader.uncommittedBytes += run.bytes.length;`,
   },
   {
-    name: "ack-last-index",
-    bug: "Raft (CCF): a follower acknowledges the end of its log instead of what was verified",
-    file: "raft/follower",
-    find: `acknowledge(core, verifiedIndex);`,
-    replace: `acknowledge(core, core.log.lastIndex);`,
-  },
-  {
     name: "truncate-on-any-append",
     bug: "Raft (CCF): a late append that ends early costs the entries that came after it",
     file: "raft/follower",
@@ -44,13 +37,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     replace: `if (index <= log.commitIndex) return;`,
   },
   {
-    name: "commit-beyond-verified",
-    bug: "Raft (CCF): an append commits what the follower has behind the part that it verified",
-    file: "raft/follower",
-    find: `commitTo(core, Math.min(message.commitIndex, verifiedIndex));`,
-    replace: `commitTo(core, Math.min(message.commitIndex, log.lastIndex));`,
-  },
-  {
     name: "heartbeat-commit-unlimited",
     bug: "Raft (etcd): a heartbeat carries a commit index beyond what the follower acknowledged",
     file: "raft/heartbeats",
@@ -65,17 +51,10 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     replace: `this.appendForced = false;`,
   },
   {
-    name: "overwritten-entries-durable",
-    bug: "Raft (etcd, ABA): a disk's report on overwritten entries counts for their successors",
-    file: "raft/raft-log",
-    find: `if (index <= this.#durableIndex || this.termAt(index) !== term) return;`,
-    replace: `if (index <= this.#durableIndex || index > this.#lastIndex) return;`,
-  },
-  {
     name: "snapshot-keeps-other-log",
     bug: "Raft (HashiCorp): a snapshot keeps a log that has another entry at its index",
     file: "raft/follower",
-    find: `if (log.termAt(mark.index) === mark.term) log.commitTo(mark.index);`,
+    find: `if (fits) log.commitTo(mark.index);`,
     replace: `if (log.lastIndex >= mark.index) log.commitTo(mark.index);`,
   },
   {

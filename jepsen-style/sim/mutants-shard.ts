@@ -17,13 +17,6 @@ export const SHARD_MUTANTS: readonly Mutant[] = [
     replace: ``,
   },
   {
-    name: "refusal-drops-overlay",
-    bug: "MVCC (our own): a refused batch takes what is already in the log out of the overlay",
-    file: "shard/write-path",
-    find: `this.#host.machine.rollback(mark.machine);`,
-    replace: `this.#host.machine.dropOverlay();`,
-  },
-  {
     name: "ack-before-commit",
     bug: "Raft: a write is answered when it is proposed, not when it is committed",
     file: "shard/write-path",
@@ -98,13 +91,6 @@ export const SHARD_MUTANTS: readonly Mutant[] = [
     file: "mvcc/watch-hub",
     find: `if (start > this.#served) this.#goLive(watcher);`,
     replace: `if (start >= this.#served) this.#goLive(watcher);`,
-  },
-  {
-    name: "watch-dropped-when-full",
-    bug: "etcd: events for a watcher whose connection is full are dropped",
-    file: "mvcc/watch-hub",
-    find: `else this.#fallBehind(watcher); }`,
-    replace: `}`,
   },
   {
     name: "snapshot-skips-watchers",
