@@ -3,11 +3,10 @@
  * happened inside, and how fast it went. A process that takes too long over a seed is ended, and
  * the seed counts as failed: something in it never stops.
  */
-import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { WANTED_MARKS } from "./marks.js";
 import type { SeedReport } from "./worker.js";
+import { askWorker, startWorker } from "./worker-process.js";
 
 export interface CampaignOptions {
   readonly from: number;
@@ -15,6 +14,8 @@ export interface CampaignOptions {
   /** Wall-clock end; undefined: when `count` seeds are done. */
   readonly untilMs: number | undefined;
   readonly jobs: number;
+  /** Ends with the first seed that fails. */
+  readonly untilFailure: boolean;
   readonly json: boolean;
   readonly say: (line: string) => void;
 }
@@ -32,7 +33,6 @@ interface Totals {
   readonly marks: Map<string, number>;
 }
 
-const SEED_MS_MAX = 120_000;
 const PROGRESS_MS = 10_000;
 /** With fewer seeds than this a mark may be missing by chance. */
 const SEEDS_FOR_MARKS = 300;
@@ -43,7 +43,8 @@ export async function runCampaign(options: CampaignOptions): Promise<number> {
   let next = options.from;
   const take = (): number | undefined => {
     const late = options.untilMs !== undefined && Date.now() > options.untilMs;
-    return late || next >= options.from + options.count ? undefined : next++;
+    const found = options.untilFailure && totals.failed.length > 0;
+    return late || found || next >= options.from + options.count ? undefined : next++;
   };
   const progress = setInterval(() => {
     options.say(`${totals.seeds} seeds, ${totals.failed.length} failed`);
@@ -65,7 +66,7 @@ async function work(
   let child: ChildProcess | undefined;
   for (let seed = take(); seed !== undefined; seed = take()) {
     child ??= startWorker();
-    const answer = await ask(child, seed);
+    const answer = await askWorker(child, seed);
     if (typeof answer === "string") {
       child.kill("SIGKILL");
       child = undefined;
@@ -76,28 +77,6 @@ async function work(
     }
   }
   child?.disconnect();
-}
-
-function startWorker(): ChildProcess {
-  return fork(fileURLToPath(new URL("./main.js", import.meta.url)), ["--worker"]);
-}
-
-/** The report, or why there is none. */
-function ask(child: ChildProcess, seed: number): Promise<SeedReport | string> {
-  return new Promise((resolve) => {
-    const settle = (answer: SeedReport | string): void => {
-      clearTimeout(timer);
-      child.off("message", heard);
-      child.off("exit", ended);
-      resolve(answer);
-    };
-    const heard = (report: unknown): void => settle(report as SeedReport);
-    const ended = (): void => settle("its process ended");
-    const timer = setTimeout(() => settle(`not done after ${SEED_MS_MAX} ms`), SEED_MS_MAX);
-    child.on("message", heard);
-    child.on("exit", ended);
-    child.send(seed);
-  });
 }
 
 function emptyTotals(): Totals {

@@ -28,11 +28,22 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "pause"; readonly machine: string; readonly forMs: number }
   | { readonly kind: "restart"; readonly machine: string; readonly downMs: number }
   | {
-      /** Nothing passes between those inside and the others; one way: only out. */
+      /** Nothing passes between those inside and those outside; one way: only out. */
       readonly kind: "partition";
       readonly inside: readonly string[];
+      /** The other machines; clients that are on neither side reach both. */
+      readonly outside: readonly string[];
       readonly oneWay: boolean;
-      readonly clients: boolean;
+      readonly forMs: number;
+    }
+  | {
+      /** A leader is cut off from all machines, but not from these clients. */
+      readonly kind: "isolate";
+      /** Which leader, of those that there are then. */
+      readonly draw: number;
+      readonly inside: readonly string[];
+      /** Clients that do not reach it. */
+      readonly outside: readonly string[];
       readonly forMs: number;
     }
   | { readonly kind: "clog"; readonly roads: readonly Way[]; readonly forMs: number }
@@ -98,6 +109,7 @@ type Drawn = Fault extends infer F ? (F extends Fault ? Omit<F, "atMs"> : never)
 interface Draw {
   readonly prng: Prng;
   readonly machines: readonly string[];
+  readonly clients: readonly string[];
   readonly machine: string;
   readonly electionMs: number;
   /** From a moment to several elections. */
@@ -113,7 +125,8 @@ function drawFault(
   const electionMs = settings.cluster.electionTimeoutMaxMs;
   const machine = pick(prng, machines);
   const someMs = logUniform(prng, 10, 6 * electionMs);
-  return DRAWS[name]({ prng, machines, machine, electionMs, someMs });
+  const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
+  return DRAWS[name]({ prng, machines, clients, machine, electionMs, someMs });
 }
 
 const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
@@ -162,6 +175,10 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   wallClock: ({ prng, machine }) => {
     return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
   },
+  isolate: (draw) => {
+    const forMs = drawCutMs(draw);
+    return { kind: "isolate", draw: draw.prng.fraction(), ...drawClients(draw), forMs };
+  },
 };
 
 /** What may fail; writes of the log are most of what a disk does. */
@@ -174,9 +191,38 @@ const DISK_OPERATIONS: readonly DiskOperation[] = [
   "syncDirectory",
 ];
 
-function drawPartition({ prng, machines, someMs }: Draw, oneWay: boolean): Drawn {
-  const inside = drawSome(prng, machines);
-  return { kind: "partition", inside, oneWay, clients: prng.chance(0.3), forMs: someMs };
+function drawPartition(draw: Draw, oneWay: boolean): Drawn {
+  const { prng, machines } = draw;
+  const machinesInside = drawSome(prng, machines);
+  const machinesOutside = machines.filter((name) => !machinesInside.includes(name));
+  const clients = drawClients(draw);
+  const inside = [...machinesInside, ...clients.inside];
+  const outside = [...machinesOutside, ...clients.outside];
+  return { kind: "partition", inside, outside, oneWay, forMs: drawCutMs(draw) };
+}
+
+/**
+ * Some clients are on one side with the machines there: or else nobody would ask a leader that was
+ * cut off while others are served by its successor.
+ */
+function drawClients({ prng, clients }: Draw): {
+  readonly inside: readonly string[];
+  readonly outside: readonly string[];
+} {
+  const inside: string[] = [];
+  const outside: string[] = [];
+  const free = pick(prng, [0, 0.3, 1]);
+  for (const client of clients) {
+    if (prng.chance(free)) continue;
+    if (prng.chance(0.5)) inside.push(client);
+    else outside.push(client);
+  }
+  return { inside, outside };
+}
+
+/** Long enough for a successor to serve somebody, in half of all cases. */
+function drawCutMs({ prng, electionMs, someMs }: Draw): number {
+  return prng.chance(0.5) ? someMs : electionMs * (1 + 3 * prng.fraction());
 }
 
 function drawRate(prng: Prng, max: number): number {

@@ -14,7 +14,6 @@ export interface InjectorParts {
   readonly cluster: SimCluster;
   readonly network: SimNetwork;
   readonly tap: FrameTap;
-  readonly clients: readonly string[];
   readonly struck: (fault: Fault) => void;
 }
 
@@ -56,6 +55,7 @@ export class Injector {
       case "restart":
         return this.#strikeProcess(fault);
       case "partition":
+      case "isolate":
       case "clog":
       case "slow":
       case "reset":
@@ -114,12 +114,17 @@ export class Injector {
   }
 
   #strikeNetwork(
-    fault: Extract<Fault, { kind: "partition" | "clog" | "slow" | "reset" | "flap" | "frames" }>,
+    fault: Extract<
+      Fault,
+      { kind: "partition" | "isolate" | "clog" | "slow" | "reset" | "flap" | "frames" }
+    >,
   ): void {
     const { network, tap } = this.#parts;
     switch (fault.kind) {
       case "partition":
-        return this.#blockFor(this.#cut(fault), fault.forMs);
+        return this.#blockFor(waysAcross(fault, fault.oneWay), fault.forMs);
+      case "isolate":
+        return this.#isolate(fault);
       case "clog":
         return this.#blockFor(fault.roads, fault.forMs);
       case "slow":
@@ -194,19 +199,18 @@ export class Injector {
     });
   }
 
-  #cut(fault: Extract<Fault, { kind: "partition" }>): readonly Way[] {
-    const { cluster, clients } = this.#parts;
-    const names = cluster.machines.map(({ name }) => name);
-    const outside = names.filter((name) => !fault.inside.includes(name));
-    if (fault.clients) outside.push(...clients);
-    const roads: Way[] = [];
-    for (const from of fault.inside) {
-      for (const to of outside) {
-        roads.push({ from, to });
-        if (!fault.oneWay) roads.push({ from: to, to: from });
-      }
-    }
-    return roads;
+  /** Cuts off a node that leads some shard at this moment. */
+  #isolate(fault: Extract<Fault, { kind: "isolate" }>): void {
+    const { machines } = this.#parts.cluster;
+    const leaders = machines.filter(({ node }) => {
+      return [...(node?.core.host.replicas ?? [])].some(({ raft }) => raft.role === "leader");
+    });
+    const leader = leaders[Math.floor(fault.draw * leaders.length)];
+    if (leader === undefined) return;
+    const others = machines.filter((machine) => machine !== leader).map(({ name }) => name);
+    const inside = [leader.name, ...fault.inside];
+    const outside = [...others, ...fault.outside];
+    this.#blockFor(waysAcross({ inside, outside }, false), fault.forMs);
   }
 
   #blockFor(roads: readonly Way[], forMs: number): void {
@@ -238,4 +242,19 @@ export class Injector {
       if (!this.#over) heal();
     });
   }
+}
+
+/** The roads from one side to the other, and back unless it is one way. */
+function waysAcross(
+  { inside, outside }: { readonly inside: readonly string[]; readonly outside: readonly string[] },
+  oneWay: boolean,
+): readonly Way[] {
+  const ways: Way[] = [];
+  for (const from of inside) {
+    for (const to of outside) {
+      ways.push({ from, to });
+      if (!oneWay) ways.push({ from: to, to: from });
+    }
+  }
+  return ways;
 }

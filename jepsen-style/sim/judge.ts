@@ -7,9 +7,18 @@ import { checkObservations } from "./observations.js";
 /** More clients than a run ever has. */
 const CLIENTS = 1000;
 
-/** What is wrong with it, in words; undefined where nothing is. */
-export function checkHistory(history: History): string | undefined {
-  return checkObservations(history) ?? orderFault(history.operations);
+/** What is wrong with a history, and which check says so. */
+export interface Finding {
+  readonly by: "observations" | "order";
+  readonly text: string;
+}
+
+/** The first thing that is wrong with it. */
+export function checkHistory(history: History): Finding | undefined {
+  const shown = checkObservations(history);
+  if (shown !== undefined) return { by: "observations", text: shown };
+  const text = orderFault(history.operations);
+  return text === undefined ? undefined : { by: "order", text };
 }
 
 function orderFault(operations: readonly Operation[]): string | undefined {

@@ -6,14 +6,23 @@
  *   npm run sim -- --seed 7 --minimise      fewer faults with the same failure
  *   npm run sim -- --seed 7 --only 3,9      only these of its faults, as --minimise prints them
  *   npm run sim -- --from 1 --count 1000    a campaign; --hours H instead of --count
+ *   npm run sim -- --mutant NAME …          any of these on a product with a known bug; a campaign
+ *                                           ends with the first seed that fails
+ *   npm run sim -- --mutants --repeats 3    every known bug, each until it is found, as a table;
+ *                                           --count: after so many seeds it counts as not found
  *
- * Exit code: 0 when every seed passed, 1 when one failed, 2 for bad arguments.
+ * Exit code: 0 when every seed passed, 1 when one failed, 2 for bad arguments; with --mutants 0
+ * when every mutant was found.
  */
+import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { runCampaign } from "./campaign.js";
 import { drawFaults } from "./faults.js";
 import type { Fault } from "./faults.js";
 import { minimise } from "./minimise.js";
+import { MUTANT_VARIABLE } from "./mutant.js";
+import { runMutants, workerOf } from "./mutant-campaign.js";
+import { MUTANTS, mutantNamed } from "./mutants.js";
 import { drawSettings, streamsOf } from "./settings.js";
 import { simulate } from "./simulate.js";
 import type { RunResult } from "./simulate.js";
@@ -30,6 +39,9 @@ const OPTIONS = {
   hours: { type: "string" },
   jobs: { type: "string" },
   json: { type: "boolean" },
+  mutant: { type: "string" },
+  mutants: { type: "boolean" },
+  repeats: { type: "string" },
   worker: { type: "boolean" },
 } as const;
 
@@ -48,13 +60,41 @@ async function main(): Promise<number> {
     return 2;
   }
   if (values.worker === true) return serveSeeds();
+  if (values.mutants === true) return runAllMutants(values);
+  if (values.mutant !== undefined && process.env[MUTANT_VARIABLE] === undefined) {
+    return runAgainWith(values.mutant);
+  }
   if (values.seed !== undefined) return runSeed(number(values.seed), values);
   return runCampaign({
     from: number(values.from ?? "1"),
     count: values.hours === undefined ? number(values.count ?? "100") : Number.POSITIVE_INFINITY,
     untilMs: values.hours === undefined ? undefined : Date.now() + number(values.hours) * 3_600_000,
     jobs: number(values.jobs ?? "2"),
+    untilFailure: values.mutant !== undefined,
     json: values.json === true,
+    say: (line) => console.log(line),
+  });
+}
+
+/** The same command in a process that has the mutant in it. */
+function runAgainWith(name: string): number {
+  const { execArgv = [], env } = workerOf(mutantNamed(name));
+  const args = [...execArgv, ...process.argv.slice(1)];
+  const child = spawnSync(process.execPath, args, {
+    stdio: "inherit",
+    env: { ...process.env, ...env },
+  });
+  return child.status ?? 1;
+}
+
+function runAllMutants(values: Values): Promise<number> {
+  const { mutant } = values;
+  return runMutants({
+    mutants: mutant === undefined ? MUTANTS : mutant.split(",").map(mutantNamed),
+    from: number(values.from ?? "1"),
+    count: number(values.count ?? "300"),
+    repeats: number(values.repeats ?? "1"),
+    jobs: number(values.jobs ?? "2"),
     say: (line) => console.log(line),
   });
 }

@@ -27,6 +27,7 @@ export const FAULT_CLASSES = [
   "transfer",
   "flush",
   "wallClock",
+  "isolate",
 ] as const;
 
 export type FaultClass = (typeof FAULT_CLASSES)[number];
@@ -91,7 +92,7 @@ export function drawSettings(seed: number): Settings {
   const delayMsMin = logUniform(prng, 0.05, 2);
   return {
     seed,
-    durationMs: prng.between(30, 80) * heartbeatMs,
+    durationMs: prng.between(60, 160) * heartbeatMs,
     cluster: {
       nodes: pick(prng, [1, 3, 3, 3, 5, 5]),
       keyspaces: drawKeyspaces(prng),

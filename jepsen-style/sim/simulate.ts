@@ -23,6 +23,7 @@ import type { History } from "./load.js";
 import { Marks } from "./marks.js";
 import { SimNetwork } from "./network.js";
 import { checkHistory } from "./judge.js";
+import type { Finding } from "./judge.js";
 import { streamsOf } from "./settings.js";
 import type { Settings } from "./settings.js";
 import { World } from "./world.js";
@@ -39,10 +40,14 @@ export interface RunObserver {
   readonly tracer?: ((machine: Machine, world: World) => Tracer) | undefined;
 }
 
+/** What found that something is wrong; an exception is often an assertion of the product. */
+export type FoundBy = "ledger" | "exception" | "liveness" | Finding["by"];
+
 export interface RunResult {
   readonly seed: number;
   /** What is wrong, in words; undefined where nothing is. */
   readonly failure: string | undefined;
+  readonly foundBy: FoundBy | undefined;
   readonly digest: string;
   readonly simulatedMs: number;
   readonly events: number;
@@ -92,6 +97,7 @@ class Run {
   readonly #byProgram: Map<string, Machine> = new Map();
   readonly #history: History = { operations: [], ranges: [], watches: [] };
   #failure: string | undefined;
+  #foundBy: FoundBy | undefined;
 
   constructor(settings: Settings, observer: RunObserver) {
     this.#settings = settings;
@@ -113,7 +119,7 @@ class Run {
         this.#ledger.ended(machine);
         this.#line(machine.name, "ended");
       },
-      failed: (name, error) => this.#fail(`${name} threw ${textOf(error)}`),
+      failed: (name, error) => this.#fail("exception", `${name} threw ${textOf(error)}`),
       tracerOf: (machine) => this.#marks.tracer(observer.tracer?.(machine, world)),
     });
     observer.cluster?.(this.#cluster.machines);
@@ -126,7 +132,6 @@ class Run {
       cluster: this.#cluster,
       network: this.#network,
       tap,
-      clients: this.#clients.map(({ number }) => `c${number}`),
       struck: (fault) => this.#line("fault", JSON.stringify(fault)),
     });
     world.observer = { after: (event) => this.#after(event) };
@@ -140,12 +145,13 @@ class Run {
     await this.#world.run(this.#settings.durationMs);
     if (this.#failure === undefined) await this.#converge();
     for (const client of this.#clients) client.kill();
-    this.#failure ??= checkHistory(this.#history);
+    const finding = checkHistory(this.#history);
+    if (finding !== undefined) this.#fail(finding.by, finding.text);
   }
 
   unheard(error: unknown): void {
     const program = this.#world.current;
-    if (program === undefined) this.#fail(`nobody heard of ${textOf(error)}`);
+    if (program === undefined) this.#fail("exception", `nobody heard of ${textOf(error)}`);
     else program.threw(error);
   }
 
@@ -154,6 +160,7 @@ class Run {
     return {
       seed: this.#settings.seed,
       failure: this.#failure,
+      foundBy: this.#foundBy,
       digest: this.#world.digest,
       simulatedMs: this.#world.nowMs,
       events: this.#world.events,
@@ -174,7 +181,7 @@ class Run {
         settings: this.#settings,
         prng: prng.split(),
         history: this.#history,
-        failed: (name, error) => this.#fail(`${name} threw ${textOf(error)}`),
+        failed: (name, error) => this.#fail("exception", `${name} threw ${textOf(error)}`),
       },
       number,
     );
@@ -189,7 +196,7 @@ class Run {
     if (this.#world.events % LEASE_CHECK_EVENTS === 0) {
       this.#ledger.checkLeases(this.#cluster.machines);
     }
-    if (this.#ledger.violation !== undefined) this.#fail(this.#ledger.violation);
+    if (this.#ledger.violation !== undefined) this.#fail("ledger", this.#ledger.violation);
     this.#cluster.checkHalted(machine);
   }
 
@@ -217,7 +224,7 @@ class Run {
       if (unequal === undefined) return;
     }
     if (this.#failure === undefined) {
-      this.#fail(`${boundMs} ms after the faults of a majority had ended: ${unequal}`);
+      this.#fail("liveness", `${boundMs} ms after the faults of a majority had ended: ${unequal}`);
     }
   }
 
@@ -277,9 +284,10 @@ class Run {
     }
   }
 
-  #fail(failure: string): void {
+  #fail(foundBy: FoundBy, failure: string): void {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
+    this.#foundBy = foundBy;
     this.#line("end", failure);
     this.#world.stop();
   }

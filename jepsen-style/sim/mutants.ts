@@ -1,0 +1,21 @@
+/** All mutants, floor by floor. */
+import type { Mutant } from "./mutant.js";
+import { ELECTION_MUTANTS } from "./mutants-elections.js";
+import { READ_MUTANTS } from "./mutants-reads.js";
+import { REPLICATION_MUTANTS } from "./mutants-replication.js";
+import { SHARD_MUTANTS } from "./mutants-shard.js";
+import { STORAGE_MUTANTS } from "./mutants-storage.js";
+
+export const MUTANTS: readonly Mutant[] = [
+  ...ELECTION_MUTANTS,
+  ...REPLICATION_MUTANTS,
+  ...READ_MUTANTS,
+  ...STORAGE_MUTANTS,
+  ...SHARD_MUTANTS,
+];
+
+export function mutantNamed(name: string): Mutant {
+  const mutant = MUTANTS.find((each) => each.name === name);
+  if (mutant === undefined) throw new Error(`there is no mutant ${name}`);
+  return mutant;
+}
