@@ -37,7 +37,8 @@ export interface Machine {
   restartMs: number;
   /** Its node is ending in an orderly way. */
   stopping: boolean;
-  /** Of the store on its disk; empty before it first started. */
+  /** Of the node and the store on its disk; 0 and empty before it first started. */
+  nodeId: number;
   storeId: string;
   /** What has rotted on its disk, so that nothing is hit twice. */
   readonly rotten: Set<string>;
@@ -205,6 +206,7 @@ export class SimCluster implements ProgramOwner {
       stalledUntilMs: 0,
       restartMs: RESTART_MS,
       stopping: false,
+      nodeId: 0,
       storeId: "",
       rotten: new Set(),
       isRotten: false,
@@ -244,6 +246,7 @@ export class SimCluster implements ProgramOwner {
       (node) => {
         if (machine.program !== program) return;
         machine.node = node;
+        machine.nodeId = node.nodeId;
         machine.storeId = node.core.store.storeId;
         void node.failed.then(() => this.#die(machine, program));
         this.#observer.started(machine);

@@ -85,6 +85,8 @@ export class Ledger {
       if (raft.term < own.saidTerm) {
         this.#violated(own, `restarted in term ${raft.term} after it had said ${own.saidTerm}`);
       }
+      // What rotted is lost and known to be: the replica goes on as if it had it, and asks for it.
+      if (raft.isRefilling) continue;
       // Only a leader of a later term may have replaced what was acknowledged by less.
       if (raft.lastIndex < own.ackIndex && lastTerm <= own.ackTerm) {
         const log = `ends at ${raft.lastIndex} of term ${lastTerm}`;

@@ -79,35 +79,23 @@ export class SimOperator implements ProgramOwner {
 
   async #replace(client: Client, machine: Machine): Promise<void> {
     const { cluster } = this.#parts;
-    const { name } = machine;
-    const old = await this.#until(async () => {
-      const members = await client.admin.members();
-      return members.find((each) => each.name === name)?.nodeId ?? 0;
-    });
-    if (old > 0) {
-      await this.#until(() => client.admin.removeMember(old));
-      await this.#until(async () => {
-        if ((await client.admin.untilLeft(old)) > 0) throw new KvError("timeout", "", "unknown");
-      });
-    }
+    const { name, nodeId: lost } = machine;
     const peerAddress = cluster.peerAddressOf(machine);
-    await this.#until(() => client.admin.addMember({ name, peerAddress, learner: false }));
-    this.#parts.network.world.after(0, "replaced", undefined, () => {
-      if (!this.#over) cluster.replaced(machine);
-    });
-  }
-
-  /** Asks until it is answered; what was done already need not be done again. */
-  async #until<T>(ask: () => Promise<T>): Promise<T | 0> {
     for (;;) {
       try {
-        return await ask();
+        const known = (await client.admin.members()).find((each) => each.name === name);
+        if (known !== undefined && known.nodeId !== lost) break;
+        if (known === undefined)
+          await client.admin.addMember({ name, peerAddress, learner: false });
+        else await client.admin.removeMember(lost);
       } catch (error) {
-        const { code } = KvError.from(error);
-        if (code === "nodeNotFound" || code === "invalidArgument") return 0;
+        if (!(error instanceof KvError)) throw error;
       }
       await new Promise<void>((resolve) => this.#program.timers.after(PAUSE_MS, resolve));
     }
+    this.#parts.network.world.after(0, "replaced", undefined, () => {
+      if (!this.#over) cluster.replaced(machine);
+    });
   }
 
   #do(task: (client: Client) => Promise<void>): void {

@@ -26,7 +26,7 @@ interface Stretch {
 const STORE = "/data/store";
 const SMALL = ["/data/node.json", "/data/cluster-map.json", `${STORE}/identity`] as const;
 
-/** Flips a bit; false where there is nothing of that kind that may be hit, or it was hit already. */
+/** Flips a bit; false where there is nothing of that kind, or what is there was hit already. */
 export function flipBit(disk: MemoryDisk, storeId: string, flip: Flip, hit: Set<string>): boolean {
   const stretches = stretchesOf(disk, storeId, flip.what);
   const stretch = stretches[Math.floor(flip.place * stretches.length)];

@@ -114,7 +114,10 @@ function showsReplicas(report: ShardReport, replicas: readonly ReplicaDescriptor
   );
 }
 
-/** Gives up a target that nothing was done for and that would leave the shard without a quorum. */
+/**
+ * Gives up a target that nothing was done for and that would leave the shard without a quorum; and
+ * one that its leader cannot begin, because an earlier one that was given up was reached after all.
+ */
 export function abandonTarget(
   state: PlacementState,
   shardId: number,
@@ -123,9 +126,10 @@ export function abandonTarget(
   const shard = shardOf(state, shardId);
   const report = reports.get(shardId);
   if (shard?.target === undefined || report === undefined) return NOTHING;
-  const isBegun = !showsReplicas(report, shard.replicas);
-  if (isBegun || isSafeTarget(shard, shard.target, alive)) return NOTHING;
-  const { epoch } = shard;
+  const { epoch, replicas, target } = shard;
+  const isBegun = !showsReplicas(report, replicas);
+  const isStuck = isBegun && isNewer(shard, report) && strandedBy(report, replicas, target);
+  if (!isStuck && (isBegun || isSafeTarget(shard, target, alive))) return NOTHING;
   const next = { ...epoch, configuration: epoch.configuration + 1 };
   return write(state, [shardRecord({ ...shard, epoch: next, target: undefined })]);
 }
@@ -201,6 +205,18 @@ function additionFault(
   }
   if (node.incarnation !== "" && node.state === undefined) return undefined;
   return notApplied("invalidArgument", `node ${node.name} has not started yet, or is leaving`);
+}
+
+/** Whether a leader has neither what a target starts from nor the target, nor is on its way. */
+function strandedBy(
+  report: ShardReport,
+  replicas: readonly ReplicaDescriptor[],
+  target: readonly ReplicaDescriptor[],
+): boolean {
+  const isRestoring = (["voter", "learner"] as const).every((role) =>
+    sameIds(idsOf(replicas, role), idsOf(target, role)),
+  );
+  return !isRestoring && !report.joint && !showsReplicas(report, target);
 }
 
 function shardOf(state: PlacementState, shardId: number): ShardDescriptor | undefined {

@@ -184,6 +184,25 @@ describe("a report", () => {
     expect(planRepairs(records.state, health([1, 2, 3], [strayed]), 9)).toEqual([]);
   });
 
+  test("is given up where an earlier one, given up too, was reached after all", () => {
+    const records = founded(3);
+    const shard = (): ShardDescriptor => records.state.map!.shards[0]!;
+    records.run(beginStep(records.state, addStep(4, 1)));
+    const before = { ...report, learners: [], voters: [1, 2, 3], appliedIndex: 5 };
+    records.run(abandonTarget(records.state, 1, health([1], [before])));
+    records.run(beginStep(records.state, addStep(4, 2)));
+    // The first one's learner is there: the leader can neither go on nor back.
+    const reached = { ...before, learners: [8], appliedIndex: 6 };
+    const all = health([1, 2, 3, 4], [reached]);
+    records.run(abandonTarget(records.state, 1, all));
+    expect(shard().target).toBeUndefined();
+    const [step] = planRepairs(records.state, all, 9);
+    expect(step).toMatchObject({ kind: "restore" });
+    records.run(beginStep(records.state, step!));
+    // What brings it back is not given up.
+    expect(abandonTarget(records.state, 1, all)).toEqual({ kind: "nothing" });
+  });
+
   test("replica ids are never used again", () => {
     const records = founded(3);
     records.run(beginStep(records.state, addStep(4, 1)));
