@@ -34,6 +34,8 @@ interface ReplicaLedger {
   seenTerm: number;
   /** The replica as it is now; undefined while its node is down. */
   raft: Raft | undefined;
+  /** The one it goes by, or went by when it ended. */
+  configuration: Configuration;
   /** Its disk was lost. */
   isLost: boolean;
   /** What was durable when its node ended. */
@@ -47,8 +49,6 @@ interface ShardLedger {
   /** Term of the committed entry, by index. */
   readonly committed: number[];
   readonly replicas: Map<number, ReplicaLedger>;
-  /** As the newest commit has them. */
-  voters: readonly number[];
 }
 
 /** What is said only once the term is on the disk; others, such as echoes, promise nothing. */
@@ -123,14 +123,23 @@ export class Ledger {
     }
   }
 
-  /** The machines of the voters of each shard; empty for one that has nothing any more. */
-  voters(): readonly (readonly string[])[] {
-    return [...this.#shards.values()].map(({ voters, replicas }) =>
-      voters.map((id) => {
+  /**
+   * The sets of voters that a shard may need a majority of, as machines: of each configuration that
+   * one of its replicas goes by. Empty for a replica that has nothing any more.
+   */
+  quorums(): readonly (readonly string[])[] {
+    const quorums: string[][] = [];
+    for (const { replicas } of this.#shards.values()) {
+      const machineOf = (id: number): string => {
         const replica = replicas.get(id);
         return replica === undefined || replica.isLost ? "" : replica.machine;
-      }),
-    );
+      };
+      for (const { configuration } of replicas.values()) {
+        const { voters, outgoing } = configuration;
+        for (const ids of [voters, outgoing]) if (ids.length > 0) quorums.push(ids.map(machineOf));
+      }
+    }
+    return quorums;
   }
 
   /** A replica says this to another. */
@@ -174,6 +183,7 @@ export class Ledger {
       this.#violated(own, `fell from term ${own.seenTerm} to ${raft.term}`);
     }
     own.seenTerm = raft.term;
+    own.configuration = raft.configuration;
     if (raft.role === "leader" && own.seenRole !== `leader ${raft.term}`) {
       this.#elected(shard, own, raft);
     }
@@ -203,7 +213,6 @@ export class Ledger {
 
   #committed(shard: ShardLedger, own: ReplicaLedger, raft: Raft): void {
     const from = Math.max(own.seenCommit + 1, raft.firstIndex);
-    let isNewest = false;
     for (let index = from; index <= raft.commitIndex; index++) {
       const term = raft.termAt(index);
       if (term === undefined) continue;
@@ -211,15 +220,11 @@ export class Ledger {
       if (known === undefined) {
         shard.committed[index] = term;
         this.commits++;
-        isNewest = true;
       } else if (known !== term) {
         this.#violated(own, `committed ${index} of term ${term}; others have term ${known} there`);
       }
     }
     own.seenCommit = raft.commitIndex;
-    if (isNewest) {
-      shard.voters = raft.configuration.voters;
-    }
     if (raft.role === "leader") this.#checkDurable(shard, own, raft);
   }
 
@@ -257,7 +262,7 @@ export class Ledger {
   #shard(shardId: number): ShardLedger {
     let shard = this.#shards.get(shardId);
     if (shard === undefined) {
-      shard = { shardId, leaders: new Map(), committed: [], replicas: new Map(), voters: [] };
+      shard = { shardId, leaders: new Map(), committed: [], replicas: new Map() };
       this.#shards.set(shardId, shard);
     }
     return shard;
@@ -278,6 +283,7 @@ export class Ledger {
         seenRole: "",
         seenTerm: 0,
         raft: undefined,
+        configuration: NO_MEMBERS,
         isLost: false,
         durableIndex: 0,
         durableTerm: 0,
@@ -287,6 +293,8 @@ export class Ledger {
     return own;
   }
 }
+
+const NO_MEMBERS: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };
 
 function hasQuorum(configuration: Configuration, holds: (id: number) => boolean): boolean {
   const majority = (voters: readonly number[]): boolean =>

@@ -51,6 +51,11 @@ export class Marks {
     };
   }
 
+  /** A run whose majority was lost with a disk: that it converges is not asked for. */
+  excused(): void {
+    this.#add("excused");
+  }
+
   counts(operations: readonly Operation[]): Record<string, number> {
     for (const operation of operations) this.#add(answerMark(operation));
     return Object.fromEntries(this.#counts);

@@ -223,6 +223,7 @@ class Run {
     this.#injector.end();
     this.#operator.end();
     const core = this.#heal();
+    if (core === undefined) return;
     this.#line("end", `healed: ${core.map(({ name }) => name).join(" ")}`);
     const { electionTimeoutMaxMs } = this.#settings.cluster;
     const boundMs = CONVERGENCE_ELECTIONS * electionTimeoutMaxMs + CONVERGENCE_MS;
@@ -246,7 +247,8 @@ class Run {
     return `client ${number} is not served: ${JSON.stringify(last)}`;
   }
 
-  #heal(): readonly Machine[] {
+  /** undefined where a disk was lost while its shards had too few other replicas. */
+  #heal(): readonly Machine[] | undefined {
     const prng = this.#ending;
     const cluster = this.#cluster;
     const machines = cluster.machines.filter((machine) => !machine.isLost);
@@ -263,6 +265,10 @@ class Run {
     let size = prng.between(Math.min(majority, machines.length), machines.length);
     while (size < machines.length && !this.#holdsMajorities(machines.slice(0, size))) size++;
     const core = machines.slice(0, size);
+    if (machines.length < cluster.machines.length && !this.#holdsMajorities(core)) {
+      this.#marks.excused();
+      return undefined;
+    }
     for (const machine of machines.slice(core.length)) this.#leaveBroken(machine, core, prng);
     for (const machine of core) {
       cluster.makeRoom(machine);
@@ -285,7 +291,7 @@ class Run {
     const names = new Set(sound.map(({ name }) => name));
     const isFounded = core.some(({ node }) => (node?.core.view.map.keyspaces.length ?? 0) > 0);
     if (!isFounded) return false;
-    return this.#ledger.voters().every((machines) => {
+    return this.#ledger.quorums().every((machines) => {
       const inside = machines.filter((name) => names.has(name));
       return inside.length > machines.length / 2;
     });

@@ -65,8 +65,8 @@ const SNAPSHOT_RETRY_MS = 500;
 const SNAPSHOT_INSTALL_MS = 10_000;
 /** How long a snapshot whose sending broke off waits for the next try. */
 const SNAPSHOT_KEEP_MS = 30_000;
-/** How often logs are looked at: followers catch up, and are given up, without any flush. */
-const TRIM_INTERVAL_MS = 1000;
+/** How often logs are trimmed: followers catch up, and are given up, without any flush. */
+const HOUSEKEEPING_MS = 1000;
 
 export class ReplicaHost implements ReplicaContext {
   readonly store: Store;
@@ -95,7 +95,7 @@ export class ReplicaHost implements ReplicaContext {
   #timer: Timer | undefined;
   #closed = false;
   #nowMs = 0;
-  #trimDueMs = 0;
+  #houseDueMs = 0;
 
   constructor(
     env: Env,
@@ -442,16 +442,27 @@ export class ReplicaHost implements ReplicaContext {
         if (this.#closed) return;
         this.#nowMs = this.nowMs();
         for (const replica of this.#replicas.values()) replica.tick(this.#nowMs);
-        this.#trimLogs();
+        this.#keepHouse();
         this.#scheduleTick();
       });
     });
   }
 
-  #trimLogs(): void {
-    if (this.#nowMs < this.#trimDueMs) return;
-    this.#trimDueMs = this.#nowMs + TRIM_INTERVAL_MS;
+  #keepHouse(): void {
+    if (this.#nowMs < this.#houseDueMs) return;
+    this.#houseDueMs = this.#nowMs + HOUSEKEEPING_MS;
     for (const replica of this.#replicas.values()) replica.trimLog();
+    this.#retryRefills();
+  }
+
+  /** A leader that found nobody to hand over to may find somebody now, and be refilled. */
+  #retryRefills(): void {
+    for (const shardId of this.#damaged.keys()) {
+      const replica = this.#replicas.get(shardId);
+      if (replica === undefined || this.#refilling.has(shardId)) continue;
+      replica.loseState();
+      if (replica.raft.isRefilling) this.#refilling.add(shardId);
+    }
   }
 
   #treeFlushed(shardId: number): void {
