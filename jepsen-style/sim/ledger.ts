@@ -136,10 +136,10 @@ export class Ledger {
       };
       for (const { configuration } of replicas.values()) {
         const { voters, outgoing } = configuration;
-        for (const ids of [voters, outgoing]) if (ids.length > 0) quorums.push(ids.map(machineOf));
+        quorums.push(...[voters, outgoing].map((ids) => ids.map(machineOf)));
       }
     }
-    return quorums;
+    return quorums.filter((machines) => machines.length > 0);
   }
 
   /** A replica says this to another. */
