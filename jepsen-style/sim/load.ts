@@ -251,7 +251,8 @@ export class SimClient implements ProgramOwner {
 
   #operation(client: Client): Promise<void> {
     const keyspace = pick(this.#prng, this.#keyspaces);
-    const key = `k${this.#prng.between(0, this.#settings.load.keys - 1)}`;
+    // Some keys are hot: what goes wrong shows where clients meet.
+    const key = `k${Math.floor(this.#settings.load.keys * this.#prng.fraction() ** 2)}`;
     const view = client.keyspace(keyspace);
     const asked = this.#asked(keyspace, key);
     if (this.#prng.chance(this.#settings.load.compactions)) return this.#compact(view);
