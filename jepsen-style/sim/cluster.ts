@@ -8,6 +8,7 @@ import { DiskError } from "../../src/env/disk.js";
 import type { Tracer } from "../../src/env/tracer.js";
 import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import type { NodeConfig } from "../../src/node/config.js";
+import { KvError } from "../../src/protocol/errors.js";
 import { startNode } from "../../src/node/node.js";
 import type { RunningNode } from "../../src/node/node.js";
 import { runStoreJob } from "../../src/store/jobs.js";
@@ -36,12 +37,23 @@ export interface Machine {
   restartMs: number;
   /** Its node is ending in an orderly way. */
   stopping: boolean;
+  /** Of the store on its disk; empty before it first started. */
+  storeId: string;
+  /** What has rotted on its disk, so that nothing is hit twice. */
+  readonly rotten: Set<string>;
+  isRotten: boolean;
+  /** Its disk was lost, and the node that it held was not replaced yet. */
+  isLost: boolean;
+  /** Its node was added to the cluster after another had been lost. */
+  wasReplaced: boolean;
   /** Stays down for good. */
   dead: boolean;
 }
 
 export interface ClusterObserver {
   started(machine: Machine): void;
+  /** Its disk is about to be lost. */
+  wiped(machine: Machine): void;
   /** It runs no more, and `machine.node` is still there to be looked at. */
   ended(machine: Machine): void;
   /** A program threw what nothing in the run explains. */
@@ -119,6 +131,25 @@ export class SimCluster implements ProgramOwner {
     machine.disk = machine.disk.crash(this.#disks, style, this.#diskOptions(machine));
   }
 
+  /** The disk is gone, and everything on it. */
+  wipe(machine: Machine): void {
+    this.#observer.wiped(machine);
+    this.#clear(machine);
+    machine.isLost = true;
+  }
+
+  /** The cluster expects a new node here. */
+  replaced(machine: Machine): void {
+    this.#clear(machine);
+    machine.isLost = false;
+    machine.wasReplaced = true;
+    this.start(machine);
+  }
+
+  peerAddressOf({ name }: Machine): string {
+    return `${name}:${PEER_PORT}`;
+  }
+
   /** Orderly: leaderships go first. */
   async stop(machine: Machine): Promise<void> {
     const { node, program } = machine;
@@ -158,6 +189,8 @@ export class SimCluster implements ProgramOwner {
     if (error instanceof DiskError && isExplained(error, machine)) {
       return this.#die(machine, program);
     }
+    // Nobody lets it in, for now or for ever.
+    if (error instanceof KvError && machine.node === undefined) return this.#die(machine, program);
     this.#observer.failed(program.name, error);
   }
 
@@ -172,6 +205,11 @@ export class SimCluster implements ProgramOwner {
       stalledUntilMs: 0,
       restartMs: RESTART_MS,
       stopping: false,
+      storeId: "",
+      rotten: new Set(),
+      isRotten: false,
+      isLost: false,
+      wasReplaced: false,
       dead: false,
     };
     machine.disk = new MemoryDisk(this.#diskOptions(machine));
@@ -206,6 +244,7 @@ export class SimCluster implements ProgramOwner {
       (node) => {
         if (machine.program !== program) return;
         machine.node = node;
+        machine.storeId = node.core.store.storeId;
         void node.failed.then(() => this.#die(machine, program));
         this.#observer.started(machine);
       },
@@ -224,6 +263,13 @@ export class SimCluster implements ProgramOwner {
       machine.disk.clearFaults();
       this.world.after(RESTART_MS, "restart", undefined, () => this.start(machine));
     });
+  }
+
+  #clear(machine: Machine): void {
+    this.kill(machine);
+    machine.disk = new MemoryDisk(this.#diskOptions(machine));
+    machine.rotten.clear();
+    machine.isRotten = false;
   }
 
   #end(machine: Machine): void {
@@ -247,6 +293,7 @@ export class SimCluster implements ProgramOwner {
         name,
         peerAddress: `${name}:${PEER_PORT}`,
       })),
+      initialClusterState: machine.wasReplaced ? "existing" : "new",
       initialKeyspaces: cluster.keyspaces,
       heartbeatMs: cluster.heartbeatMs,
       electionTimeoutMinMs: cluster.electionTimeoutMinMs,

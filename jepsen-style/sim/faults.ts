@@ -5,6 +5,7 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
+import type { Flip } from "./rot.js";
 import { FAULT_CLASSES, logUniform, pick } from "./settings.js";
 import type { FaultClass, Settings } from "./settings.js";
 
@@ -69,11 +70,23 @@ export type Fault = { readonly atMs: number } & (
       readonly kind: "diskError";
       readonly machine: string;
       readonly operation: DiskOperation;
+      /** Of a failed sync: what is read then is what is durable. */
+      readonly reverts: boolean;
       readonly skip: number;
     }
   | { readonly kind: "diskFull"; readonly machine: string; readonly forMs: number }
   | { readonly kind: "transfer"; readonly draw: number }
   | { readonly kind: "flush"; readonly machine: string }
+  | ({ readonly kind: "bitRot"; readonly machine: string } & Flip)
+  | { readonly kind: "misdirect"; readonly machine: string }
+  | {
+      /** The disk is lost. The node is started as before, and later replaced by a new one. */
+      readonly kind: "wipe";
+      readonly machine: string;
+      readonly downMs: number;
+      readonly replaceMs: number;
+    }
+  | { readonly kind: "replicas"; readonly shardDraw: number; readonly nodeDraw: number }
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
 );
 
@@ -89,19 +102,24 @@ const QUIET_MS = 1000;
 export function drawFaults(settings: Settings, prng: Prng): readonly Fault[] {
   const machines = Array.from({ length: settings.cluster.nodes }, (_, i) => `n${i + 1}`);
   const faults: Fault[] = [];
+  const victim = pick(prng.split(), machines);
   for (const name of FAULT_CLASSES) {
     const own = prng.split();
     const perMinute = settings.faults[name];
     if (perMinute === undefined) continue;
+    // Nobody could repair a node that is alone.
+    if (machines.length === 1 && NEEDS_OTHERS.has(name)) continue;
     let atMs = own.fraction() * QUIET_MS;
     for (;;) {
       atMs += (-Math.log(1 - own.fraction()) * MINUTE_MS) / perMinute;
       if (atMs > settings.durationMs) break;
-      faults.push({ atMs, ...drawFault(name, settings, machines, own) });
+      faults.push({ atMs, ...drawFault(name, settings, { machines, victim }, own) });
     }
   }
   return faults.sort((a, b) => a.atMs - b.atMs);
 }
+
+const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set(["bitRot", "misdirect", "wipe", "replicas"]);
 
 type Drawn = Fault extends infer F ? (F extends Fault ? Omit<F, "atMs"> : never) : never;
 
@@ -111,6 +129,8 @@ interface Draw {
   readonly machines: readonly string[];
   readonly clients: readonly string[];
   readonly machine: string;
+  /** The one machine of a run whose disk lies or is lost: the others hold a good copy of all. */
+  readonly victim: string;
   readonly electionMs: number;
   /** From a moment to several elections. */
   readonly someMs: number;
@@ -119,14 +139,14 @@ interface Draw {
 function drawFault(
   name: FaultClass,
   settings: Settings,
-  machines: readonly string[],
+  { machines, victim }: { readonly machines: readonly string[]; readonly victim: string },
   prng: Prng,
 ): Drawn {
   const electionMs = settings.cluster.electionTimeoutMaxMs;
   const machine = pick(prng, machines);
   const someMs = logUniform(prng, 10, 6 * electionMs);
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
-  return DRAWS[name]({ prng, machines, clients, machine, electionMs, someMs });
+  return DRAWS[name]({ prng, machines, victim, clients, machine, electionMs, someMs });
 }
 
 const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
@@ -167,13 +187,25 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   stall: ({ machine, someMs }) => ({ kind: "stall", machine, forMs: someMs }),
   diskError: ({ prng, machine }) => {
     const operation = pick(prng, DISK_OPERATIONS);
-    return { kind: "diskError", machine, operation, skip: prng.between(0, 20) };
+    const reverts = prng.chance(0.5);
+    return { kind: "diskError", machine, operation, reverts, skip: prng.between(0, 20) };
   },
   diskFull: ({ machine, someMs }) => ({ kind: "diskFull", machine, forMs: someMs }),
   transfer: ({ prng }) => ({ kind: "transfer", draw: prng.fraction() }),
   flush: ({ machine }) => ({ kind: "flush", machine }),
   wallClock: ({ prng, machine }) => {
     return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
+  },
+  bitRot: ({ prng, victim: machine }) => {
+    const what = pick(prng, ["log", "log", "table", "table", "manifest", "small"] as const);
+    return { kind: "bitRot", machine, what, place: prng.fraction(), bit: prng.fraction() };
+  },
+  misdirect: ({ victim: machine }) => ({ kind: "misdirect", machine }),
+  wipe: ({ prng, victim: machine, someMs, electionMs }) => {
+    return { kind: "wipe", machine, downMs: someMs, replaceMs: electionMs * prng.between(1, 6) };
+  },
+  replicas: ({ prng }) => {
+    return { kind: "replicas", shardDraw: prng.fraction(), nodeDraw: prng.fraction() };
   },
   isolate: (draw) => {
     const forMs = drawCutMs(draw);
@@ -189,6 +221,7 @@ const DISK_OPERATIONS: readonly DiskOperation[] = [
   "create",
   "rename",
   "syncDirectory",
+  "read",
 ];
 
 function drawPartition(draw: Draw, oneWay: boolean): Drawn {

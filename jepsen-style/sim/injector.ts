@@ -7,6 +7,8 @@ import type { SimCluster, Machine } from "./cluster.js";
 import type { Fault, Way } from "./faults.js";
 import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
+import type { SimOperator } from "./operator.js";
+import { flipBit } from "./rot.js";
 import type { World } from "./world.js";
 
 export interface InjectorParts {
@@ -14,6 +16,7 @@ export interface InjectorParts {
   readonly cluster: SimCluster;
   readonly network: SimNetwork;
   readonly tap: FrameTap;
+  readonly operator: SimOperator;
   readonly struck: (fault: Fault) => void;
 }
 
@@ -66,6 +69,12 @@ export class Injector {
       case "diskError":
       case "diskFull":
         return this.#strikeDisk(fault);
+      case "bitRot":
+      case "misdirect":
+      case "wipe":
+        return this.#strikeVictim(fault);
+      case "replicas":
+        return this.#parts.operator.changeReplica(fault.shardDraw, fault.nodeDraw);
       case "transfer":
         return this.#transfer(fault.draw);
       case "flush":
@@ -159,12 +168,33 @@ export class Injector {
         machine.stalledUntilMs = world.nowMs + fault.forMs;
         return;
       case "diskError":
-        machine.disk.inject({ code: "io", operation: fault.operation, skip: fault.skip });
+        machine.disk.inject({ ...fault, code: "io" });
         return;
       case "diskFull": {
         machine.disk.quotaBytes = Math.min(machine.disk.quotaBytes, machine.disk.usedBytes());
         return this.#heal(fault.forMs, () => cluster.makeRoom(machine));
       }
+    }
+  }
+
+  #strikeVictim(fault: Extract<Fault, { kind: "bitRot" | "misdirect" | "wipe" }>): void {
+    const { cluster, operator } = this.#parts;
+    const machine = cluster.machine(fault.machine);
+    if (machine.isLost) return;
+    switch (fault.kind) {
+      case "bitRot":
+        if (flipBit(machine.disk, machine.storeId, fault, machine.rotten)) machine.isRotten = true;
+        return;
+      case "misdirect":
+        machine.disk.misdirect("/tables/");
+        machine.isRotten = true;
+        return;
+      case "wipe":
+        if (machine.storeId === "" || machine.wasReplaced) return;
+        cluster.wipe(machine);
+        this.#startAfter(machine, fault.downMs);
+        this.#heal(fault.downMs + fault.replaceMs, () => operator.replace(machine));
+        return;
     }
   }
 

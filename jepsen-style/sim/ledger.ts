@@ -34,6 +34,8 @@ interface ReplicaLedger {
   seenTerm: number;
   /** The replica as it is now; undefined while its node is down. */
   raft: Raft | undefined;
+  /** Its disk was lost. */
+  isLost: boolean;
   /** What was durable when its node ended. */
   durableIndex: number;
   durableTerm: number;
@@ -45,8 +47,8 @@ interface ShardLedger {
   /** Term of the committed entry, by index. */
   readonly committed: number[];
   readonly replicas: Map<number, ReplicaLedger>;
-  /** Machines of the voters, as the newest commit has them. */
-  voters: readonly string[];
+  /** As the newest commit has them. */
+  voters: readonly number[];
 }
 
 /** What is said only once the term is on the disk; others, such as echoes, promise nothing. */
@@ -92,11 +94,26 @@ export class Ledger {
     }
   }
 
+  /** A disk is lost, with all that was promised on it: those replicas count for nothing now. */
+  wiped({ name }: Machine): void {
+    for (const shard of this.#shards.values()) {
+      for (const own of shard.replicas.values()) {
+        if (own.machine !== name) continue;
+        own.raft = undefined;
+        own.isLost = true;
+        own.saidTerm = 0;
+        own.seenTerm = 0;
+        own.ackIndex = 0;
+        own.durableIndex = 0;
+      }
+    }
+  }
+
   /** A node is about to end. */
   ended(machine: Machine): void {
     for (const shard of this.#shards.values()) {
       for (const own of shard.replicas.values()) {
-        if (own.machine !== machine.name || own.raft === undefined) continue;
+        if (own.machine !== machine.name || own.raft === undefined || own.isLost) continue;
         own.durableIndex = own.raft.durableIndex;
         own.durableTerm = own.raft.termAt(own.durableIndex) ?? 0;
         own.raft = undefined;
@@ -104,9 +121,14 @@ export class Ledger {
     }
   }
 
-  /** The machines of the voters of each shard, by what its replicas believe at last. */
+  /** The machines of the voters of each shard; empty for one that has nothing any more. */
   voters(): readonly (readonly string[])[] {
-    return [...this.#shards.values()].map((shard) => shard.voters);
+    return [...this.#shards.values()].map(({ voters, replicas }) =>
+      voters.map((id) => {
+        const replica = replicas.get(id);
+        return replica === undefined || replica.isLost ? "" : replica.machine;
+      }),
+    );
   }
 
   /** A replica says this to another. */
@@ -194,8 +216,7 @@ export class Ledger {
     }
     own.seenCommit = raft.commitIndex;
     if (isNewest) {
-      const machines = raft.configuration.voters.map((id) => shard.replicas.get(id)?.machine ?? "");
-      shard.voters = machines;
+      shard.voters = raft.configuration.voters;
     }
     if (raft.role === "leader") this.#checkDurable(shard, own, raft);
   }
@@ -205,7 +226,7 @@ export class Ledger {
     const term = raft.termAt(index) ?? 0;
     const holds = (replicaId: number): boolean => {
       const replica = shard.replicas.get(replicaId);
-      if (replica === undefined) return false;
+      if (replica === undefined || replica.isLost) return false;
       if (replica.raft === undefined) {
         return replica.durableIndex >= index && replica.durableTerm >= term;
       }
@@ -255,6 +276,7 @@ export class Ledger {
         seenRole: "",
         seenTerm: 0,
         raft: undefined,
+        isLost: false,
         durableIndex: 0,
         durableTerm: 0,
       };

@@ -20,7 +20,7 @@ import type {
   DiskFile,
   OpenOptions,
 } from "../../src/env/disk.js";
-import { keeps, MemoryInode, SECTOR_SIZE_BYTES } from "./memory-inode.js";
+import { keeps, MemoryInode, PAGE_SIZE_BYTES, SECTOR_SIZE_BYTES } from "./memory-inode.js";
 import type { CrashStyle } from "./memory-inode.js";
 
 export type { CrashStyle } from "./memory-inode.js";
@@ -33,7 +33,9 @@ export type DiskOperation =
   | "rename"
   | "remove"
   | "link"
-  | "syncDirectory";
+  | "syncDirectory"
+  /** Fails where a fault says so, and is not counted. */
+  | "read";
 
 export interface DiskFault {
   readonly code: DiskErrorCode;
@@ -43,6 +45,8 @@ export interface DiskFault {
   readonly pathPart?: string | undefined;
   /** How many matching operations still succeed; 0 without it. */
   readonly skip?: number | undefined;
+  /** Of a failed sync: what is read then is what is durable, not what was written. */
+  readonly reverts?: boolean | undefined;
   /** How often it strikes; 1 without it, Infinity for a disk that stays broken. */
   readonly times?: number | undefined;
 }
@@ -94,6 +98,7 @@ export class MemoryDisk implements Disk {
   #faults: ActiveFault[] = [];
   #operations = 0;
   #haltAt = Infinity;
+  #misdirected: string | undefined;
 
   constructor(options: MemoryDiskOptions = {}) {
     this.quotaBytes = options.quotaBytes ?? Infinity;
@@ -201,6 +206,11 @@ export class MemoryDisk implements Disk {
     inode.sync();
     directory.live.set(name, inode);
     directory.durable.set(name, inode);
+  }
+
+  /** The next write to a path that contains this text lands somewhere else in its file. */
+  misdirect(pathPart: string): void {
+    this.#misdirected = pathPart;
   }
 
   flipBit(path: string, bit: number): void {
@@ -318,6 +328,7 @@ export class MemoryDisk implements Disk {
       sizeBytes: () => (check(), inode.sizeBytes),
       readSync: (target, offset, length, position) => {
         check();
+        this.#strike("read", path);
         return inode.read(target, offset, length, position);
       },
       writeSync: (source, offset, length, position) => {
@@ -331,7 +342,10 @@ export class MemoryDisk implements Disk {
       },
       syncSync: () => {
         checkWritable();
-        this.#operation("sync", path, () => inode.forgetDirty());
+        this.#operation("sync", path, ({ reverts }) => {
+          if (reverts === true) inode.revertDirty();
+          else inode.forgetDirty();
+        });
         inode.sync();
       },
       truncateSync: (sizeBytes) => {
@@ -350,9 +364,10 @@ export class MemoryDisk implements Disk {
     path: string,
     inode: MemoryInode,
     data: Uint8Array,
-    position: number,
+    wanted: number,
     dataSync: boolean,
   ): void {
+    const position = this.#landing(path, wanted);
     // A failed write has still written some of its sectors.
     const half = Math.floor(data.length / 2 / SECTOR_SIZE_BYTES) * SECTOR_SIZE_BYTES;
     this.#operation("write", path, () => inode.write(data.subarray(0, half), position));
@@ -362,6 +377,13 @@ export class MemoryDisk implements Disk {
     }
     inode.write(data, position);
     if (dataSync) inode.syncRange(position, position + data.length);
+  }
+
+  /** Where a write lands: not always where it was meant to. */
+  #landing(path: string, wanted: number): number {
+    if (this.#misdirected === undefined || !path.includes(this.#misdirected)) return wanted;
+    this.#misdirected = undefined;
+    return wanted >= PAGE_SIZE_BYTES ? wanted - PAGE_SIZE_BYTES : wanted + PAGE_SIZE_BYTES;
   }
 
   #writeLater(
@@ -395,12 +417,17 @@ export class MemoryDisk implements Disk {
   }
 
   /** Counts an operation, and fails it where a fault or a halt says so. */
-  #operation(operation: DiskOperation, path: string, onFailure?: () => void): void {
+  #operation(operation: DiskOperation, path: string, onFailure?: (fault: DiskFault) => void): void {
     if (this.halted) throw new DiskError("io", path, new Error("the machine has stopped"));
     this.#operations++;
+    this.#strike(operation, path, onFailure);
+  }
+
+  #strike(operation: DiskOperation, path: string, onFailure?: (fault: DiskFault) => void): void {
     for (const active of this.#faults) {
       const { fault } = active;
       if (fault.operation !== undefined && fault.operation !== operation) continue;
+      if (fault.operation === undefined && operation === "read") continue;
       if (fault.pathPart !== undefined && !path.includes(fault.pathPart)) continue;
       if (active.skip > 0) {
         active.skip--;
@@ -408,7 +435,7 @@ export class MemoryDisk implements Disk {
       }
       if (active.times <= 0) continue;
       active.times--;
-      if (fault.code !== "noSpace") onFailure?.();
+      if (fault.code !== "noSpace") onFailure?.(fault);
       throw new DiskError(fault.code, path, new Error("injected"));
     }
   }

@@ -58,6 +58,13 @@ export class MemoryInode {
     this.#dirtyPages.clear();
   }
 
+  /** A failed sync on other systems: what is read is what is durable again. */
+  revertDirty(): void {
+    this.#live = this.#durable.slice();
+    this.#liveSize = this.#durableSize;
+    this.#dirtyPages.clear();
+  }
+
   truncate(sizeBytes: number): void {
     this.#live = withCapacity(this.#live, sizeBytes);
     this.#live.fill(0, Math.min(sizeBytes, this.#liveSize));

@@ -27,6 +27,10 @@ export const FAULT_CLASSES = [
   "transfer",
   "flush",
   "wallClock",
+  "bitRot",
+  "misdirect",
+  "wipe",
+  "replicas",
   "isolate",
 ] as const;
 
@@ -83,6 +87,7 @@ export interface Streams {
   readonly load: Prng;
   readonly faults: Prng;
   readonly end: Prng;
+  readonly operator: Prng;
 }
 
 export function drawSettings(seed: number): Settings {
@@ -135,6 +140,7 @@ export function streamsOf(seed: number): Streams {
     load: root.split(),
     faults: root.split(),
     end: root.split(),
+    operator: root.split(),
   };
 }
 

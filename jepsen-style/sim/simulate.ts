@@ -11,6 +11,7 @@ import type { Prng } from "../../src/base/prng.js";
 import type { Tracer } from "../../src/env/tracer.js";
 import type { Message } from "../../src/raft/message.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
 import type { Replica } from "../../src/shard/replica.js";
 import { SimCluster } from "./cluster.js";
 import type { Machine } from "./cluster.js";
@@ -21,6 +22,7 @@ import { Ledger } from "./ledger.js";
 import { SimClient } from "./load.js";
 import type { History } from "./load.js";
 import { Marks } from "./marks.js";
+import { SimOperator } from "./operator.js";
 import { SimNetwork } from "./network.js";
 import { checkHistory } from "./judge.js";
 import type { Finding } from "./judge.js";
@@ -90,6 +92,7 @@ class Run {
   readonly #ledger = new Ledger();
   readonly #network: SimNetwork;
   readonly #cluster: SimCluster;
+  readonly #operator: SimOperator;
   readonly #injector: Injector;
   readonly #clients: SimClient[] = [];
   readonly #marks = new Marks();
@@ -115,6 +118,7 @@ class Run {
         this.#ledger.started(machine);
         this.#line(machine.name, `started, run ${machine.runs}`);
       },
+      wiped: (machine) => this.#ledger.wiped(machine),
       ended: (machine) => {
         this.#ledger.ended(machine);
         this.#line(machine.name, "ended");
@@ -127,11 +131,19 @@ class Run {
     for (const machine of this.#cluster.machines) this.#byProgram.set(machine.name, machine);
     for (let i = 1; i <= settings.load.clients; i++)
       this.#clients.push(this.#client(i, streams.load));
+    this.#operator = new SimOperator({
+      network: this.#network,
+      cluster: this.#cluster,
+      settings,
+      prng: streams.operator,
+      failed: (name, error) => this.#fail("exception", `${name} threw ${textOf(error)}`),
+    });
     this.#injector = new Injector({
       world,
       cluster: this.#cluster,
       network: this.#network,
       tap,
+      operator: this.#operator,
       struck: (fault) => this.#line("fault", JSON.stringify(fault)),
     });
     world.observer = { after: (event) => this.#after(event) };
@@ -209,6 +221,7 @@ class Run {
   /** A majority is healed; the others stay as they are, or worse. */
   async #converge(): Promise<void> {
     this.#injector.end();
+    this.#operator.end();
     const core = this.#heal();
     this.#line("end", `healed: ${core.map(({ name }) => name).join(" ")}`);
     const { electionTimeoutMaxMs } = this.#settings.cluster;
@@ -236,13 +249,18 @@ class Run {
   #heal(): readonly Machine[] {
     const prng = this.#ending;
     const cluster = this.#cluster;
-    const machines = [...cluster.machines];
+    const machines = cluster.machines.filter((machine) => !machine.isLost);
+    for (const machine of cluster.machines) {
+      if (!machine.isLost) continue;
+      machine.dead = true;
+      cluster.kill(machine);
+    }
     for (let i = machines.length - 1; i > 0; i--) {
       const other = prng.between(0, i);
       [machines[i], machines[other]] = [machines[other]!, machines[i]!];
     }
-    const majority = Math.floor(machines.length / 2) + 1;
-    let size = prng.between(majority, machines.length);
+    const majority = Math.floor(cluster.machines.length / 2) + 1;
+    let size = prng.between(Math.min(majority, machines.length), machines.length);
     while (size < machines.length && !this.#holdsMajorities(machines.slice(0, size))) size++;
     const core = machines.slice(0, size);
     for (const machine of machines.slice(core.length)) this.#leaveBroken(machine, core, prng);
@@ -262,7 +280,11 @@ class Run {
 
   /** Whether these machines have a majority of every shard, as far as the replicas say. */
   #holdsMajorities(core: readonly Machine[]): boolean {
-    const names = new Set(core.map(({ name }) => name));
+    // Who waits for a repair may need all the others.
+    const sound = core.filter(({ isRotten }) => !isRotten);
+    const names = new Set(sound.map(({ name }) => name));
+    const isFounded = core.some(({ node }) => (node?.core.view.map.keyspaces.length ?? 0) > 0);
+    if (!isFounded) return false;
     return this.#ledger.voters().every((machines) => {
       const inside = machines.filter((name) => names.has(name));
       return inside.length > machines.length / 2;
@@ -324,9 +346,18 @@ function inequality(core: readonly Machine[]): string | undefined {
   return undefined;
 }
 
-function stateOf({ raft, machine, tree }: Replica): string {
+/** A read of everything may find what has rotted, as anybody's read would. */
+function stateOf(replica: Replica): string {
+  const { raft, machine, tree } = replica;
   const { revision, compactedRevision } = machine;
-  const hash = logicalHash(tree, revision, compactedRevision);
+  let hash: number;
+  try {
+    hash = logicalHash(tree, revision, compactedRevision);
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    replica.damaged(error);
+    return `damage: ${error.message}`;
+  }
   return `index ${raft.appliedIndex} revision ${revision} compacted ${compactedRevision} hash ${hash}`;
 }
 

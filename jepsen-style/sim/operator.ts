@@ -1,0 +1,137 @@
+/**
+ * Whoever runs the simulated cluster: changes replicas, and replaces a node whose disk is gone. A
+ * program of its own that uses the SDK; what it is refused it asks again, as long as it may.
+ */
+import type { Prng } from "../../src/base/prng.js";
+import { connectBy } from "../../src/client/client.js";
+import type { Client } from "../../src/client/client.js";
+import { KvError } from "../../src/protocol/errors.js";
+import type { ReplicaAction } from "../../src/protocol/admin-messages.js";
+import type { SimCluster, Machine } from "./cluster.js";
+import type { SimNetwork } from "./network.js";
+import { SimProgram } from "./program.js";
+import type { ProgramOwner } from "./program.js";
+import { drawProgramSettings } from "./settings.js";
+import type { Settings } from "./settings.js";
+
+export interface OperatorParts {
+  readonly network: SimNetwork;
+  readonly cluster: SimCluster;
+  readonly settings: Settings;
+  readonly prng: Prng;
+  readonly failed: (name: string, error: unknown) => void;
+}
+
+const NAME = "operator";
+const PAUSE_MS = 200;
+
+export class SimOperator implements ProgramOwner {
+  readonly #parts: OperatorParts;
+  readonly #program: SimProgram;
+  #client: Promise<Client> | undefined;
+  #over = false;
+
+  constructor(parts: OperatorParts) {
+    const { network, settings, prng } = parts;
+    this.#parts = parts;
+    this.#program = new SimProgram(network.world, this, {
+      name: NAME,
+      machine: NAME,
+      prng: prng.split(),
+      settings: drawProgramSettings(settings, prng.split()),
+    });
+  }
+
+  halted(): boolean {
+    return false;
+  }
+
+  threw(program: SimProgram, error: unknown): void {
+    this.#parts.failed(program.name, error);
+  }
+
+  /** Nothing is begun or asked again any more. */
+  end(): void {
+    this.#over = true;
+    this.#program.kill();
+    this.#parts.network.programEnded(this.#program);
+  }
+
+  /** Takes the next step for some replica of some shard: add, promote or remove. Once. */
+  changeReplica(shardDraw: number, nodeDraw: number): void {
+    this.#do(async (client) => {
+      const { clusterMap } = await client.admin.map();
+      const shard = clusterMap.shards[Math.floor(shardDraw * clusterMap.shards.length)];
+      const node = clusterMap.nodes[Math.floor(nodeDraw * clusterMap.nodes.length)];
+      if (shard === undefined || node === undefined) return;
+      const held = shard.replicas.find(({ nodeId }) => nodeId === node.nodeId);
+      const action: ReplicaAction =
+        held === undefined ? "add" : held.role === "voter" ? "remove" : "promote";
+      const { shardId } = shard;
+      await client.admin.changeReplica({ shardId, action, nodeId: node.nodeId });
+    });
+  }
+
+  /** A machine has a new disk: the node it had leaves, and a new one of its name joins. */
+  replace(machine: Machine): void {
+    this.#do((client) => this.#replace(client, machine));
+  }
+
+  async #replace(client: Client, machine: Machine): Promise<void> {
+    const { cluster } = this.#parts;
+    const { name } = machine;
+    const old = await this.#until(async () => {
+      const members = await client.admin.members();
+      return members.find((each) => each.name === name)?.nodeId ?? 0;
+    });
+    if (old > 0) {
+      await this.#until(() => client.admin.removeMember(old));
+      await this.#until(async () => {
+        if ((await client.admin.untilLeft(old)) > 0) throw new KvError("timeout", "", "unknown");
+      });
+    }
+    const peerAddress = cluster.peerAddressOf(machine);
+    await this.#until(() => client.admin.addMember({ name, peerAddress, learner: false }));
+    this.#parts.network.world.after(0, "replaced", undefined, () => {
+      if (!this.#over) cluster.replaced(machine);
+    });
+  }
+
+  /** Asks until it is answered; what was done already need not be done again. */
+  async #until<T>(ask: () => Promise<T>): Promise<T | 0> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        const { code } = KvError.from(error);
+        if (code === "nodeNotFound" || code === "invalidArgument") return 0;
+      }
+      await new Promise<void>((resolve) => this.#program.timers.after(PAUSE_MS, resolve));
+    }
+  }
+
+  #do(task: (client: Client) => Promise<void>): void {
+    this.#parts.network.world.after(0, "operator", this.#program, () => {
+      this.#client ??= this.#connect();
+      this.#client.then(task).catch((error: unknown) => {
+        // He may be refused, or hear nothing; anything else is a bug.
+        if (!(error instanceof KvError)) this.#program.threw(error);
+      });
+    });
+  }
+
+  async #connect(): Promise<Client> {
+    const { clock, timers, random } = this.#program;
+    const { cluster, network, settings } = this.#parts;
+    const env = { clock, timers, random, network: network.portOf(this.#program) };
+    const { requestTimeoutMs } = settings.load;
+    for (;;) {
+      try {
+        return await connectBy(env, { endpoints: cluster.endpoints, requestTimeoutMs });
+      } catch (error) {
+        if (!(error instanceof KvError)) throw error;
+        await new Promise<void>((resolve) => timers.after(PAUSE_MS, resolve));
+      }
+    }
+  }
+}
