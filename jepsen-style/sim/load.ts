@@ -86,6 +86,12 @@ export interface History {
 
 type Draw<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 
+/** Of a hundred operations, where the gets begin. */
+const FIRST_GET = 62;
+/** This part of all clients only reads. */
+const READERS = 0.3;
+
+const LEADER_LEVELS: readonly ReadLevel[] = ["linearizable", "lease"];
 const LEVELS: readonly ReadLevel[] = ["linearizable", "linearizable", "lease", "follower"];
 
 export class SimClient implements ProgramOwner {
@@ -98,6 +104,9 @@ export class SimClient implements ProgramOwner {
   readonly #program: SimProgram;
   readonly #network: SimNetwork;
   readonly #keyspaces: readonly string[];
+  /** It only reads, from leaders: nothing that waits keeps it from asking one that was cut off. */
+  readonly #reads: boolean;
+  readonly #levels: readonly ReadLevel[];
   readonly #known: Map<string, number> = new Map();
   #values = 0;
   #stopping = false;
@@ -120,6 +129,8 @@ export class SimClient implements ProgramOwner {
     this.#network = network;
     this.#settings = settings;
     this.#prng = prng;
+    this.#reads = prng.chance(READERS);
+    this.#levels = this.#reads ? LEADER_LEVELS : LEVELS;
     this.#history = parts.history;
     this.#failed = parts.failed;
     this.#keyspaces = ["default", ...settings.cluster.keyspaces.map(({ name }) => name)];
@@ -240,14 +251,15 @@ export class SimClient implements ProgramOwner {
 
   #operation(client: Client): Promise<void> {
     const keyspace = pick(this.#prng, this.#keyspaces);
-    const key = `k${this.#prng.between(0, this.#settings.load.keys - 1)}`;
+    // Some keys are hot: what goes wrong shows where clients meet.
+    const key = `k${Math.floor(this.#settings.load.keys * this.#prng.fraction() ** 2)}`;
     const view = client.keyspace(keyspace);
     const asked = this.#asked(keyspace, key);
     if (this.#prng.chance(this.#settings.load.compactions)) return this.#compact(view);
-    const draw = this.#prng.between(0, 99);
+    const draw = this.#reads ? FIRST_GET : this.#prng.between(0, 99);
     if (draw < 40) return this.#put(view, asked);
     if (draw < 48) return this.#delete(view, asked);
-    if (draw < 62) return this.#compareAndSet(view, asked);
+    if (draw < FIRST_GET) return this.#compareAndSet(view, asked);
     if (draw < 94) return this.#get(view, asked);
     return this.#range(view, keyspace);
   }
@@ -286,7 +298,7 @@ export class SimClient implements ProgramOwner {
 
   #get(view: Client, asked: Asked & Answered): Promise<void> {
     const lease = this.#settings.cluster.leaderLeaseMs > 0;
-    const level = this.#prng.chance(0.1) ? "stale" : pick(this.#prng, LEVELS);
+    const level = this.#prng.chance(0.1) ? "stale" : pick(this.#prng, this.#levels);
     const operation: Draw<"get"> = {
       ...asked,
       kind: "get",

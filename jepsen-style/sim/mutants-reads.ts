@@ -40,13 +40,6 @@ export const READ_MUTANTS: readonly Mutant[] = [
     replace: `if (round.index < 0) {`,
   },
   {
-    name: "read-numbers-start-at-one",
-    bug: "Raft (etcd): a restarted replica takes a late answer to its former self for its own",
-    file: "raft/forwarded-reads",
-    find: `this.#nextRequest = 1 + Math.floor(random() * NUMBERING_START_MAX);`,
-    replace: `this.#nextRequest = 1;`,
-  },
-  {
     name: "lease-kept-across-transfer",
     bug: "Raft (TiKV, etcd): a leader answers from its lease while it hands leadership over",
     file: "raft/raft",

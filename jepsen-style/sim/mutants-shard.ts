@@ -72,13 +72,6 @@ export const SHARD_MUTANTS: readonly Mutant[] = [
     replace: ``,
   },
   {
-    name: "allocations-overlap",
-    bug: "Sharded MVCC: a revision is closed while a smaller one is still on its way here",
-    file: "shard/write-path",
-    find: `if (this.#allocationsBegun > this.#allocationsResolved) return;`,
-    replace: ``,
-  },
-  {
     name: "watch-resumes-late",
     bug: "etcd: a watch that was broken off goes on one revision too late",
     file: "client/watch-stream",
@@ -98,12 +91,5 @@ export const SHARD_MUTANTS: readonly Mutant[] = [
     file: "mvcc/watch-hub",
     find: `watcher.nextRevision = Math.max(watcher.nextRevision, this.#served + 1);`,
     replace: `watcher.nextRevision = this.#source.revision + 1;`,
-  },
-  {
-    name: "stale-read-shows-newer",
-    bug: "MVCC: reads at the closed revision show entries beyond it",
-    file: "mvcc/mvcc-machine",
-    find: `view.newest = revision === 0 ? Number.MAX_SAFE_INTEGER : revision;`,
-    replace: `view.newest = Number.MAX_SAFE_INTEGER;`,
   },
 ];

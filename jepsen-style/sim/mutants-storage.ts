@@ -17,13 +17,6 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     replace: `else this.#held = undefined;`,
   },
   {
-    name: "torn-batch-accepted",
-    bug: "Log: a batch whose payload is torn is taken as it lies there",
-    file: "log/batch-format",
-    find: `payloadIntact: payloadChecksum === readU32(bytes, headerAt + 32),`,
-    replace: `payloadIntact: true,`,
-  },
-  {
     name: "trim-beyond-flushed",
     bug: "Log: entries are dropped once they are applied, before the state machine has saved them",
     file: "shard/replica",

@@ -117,7 +117,7 @@ export function drawSettings(seed: number): Settings {
       keys: prng.between(3, 16),
       valueBytesMax: pick(prng, [16, 400, 4000]),
       pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
-      requestTimeoutMs: heartbeatMs * pick(prng, [10, 20, 50]),
+      requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
       watchers: prng.between(0, 2),
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
