@@ -190,7 +190,7 @@ export class Injector {
         machine.isRotten = true;
         return;
       case "wipe":
-        if (machine.storeId === "" || machine.wasReplaced) return;
+        if (machine.wasReplaced || !cluster.isRegistered(machine)) return;
         cluster.wipe(machine);
         this.#startAfter(machine, fault.downMs);
         this.#heal(fault.downMs + fault.replaceMs, () => operator.replace(machine));

@@ -105,8 +105,9 @@ export class Ledger {
         own.isLost = true;
         own.saidTerm = 0;
         own.seenTerm = 0;
+        // Its last acknowledgements may still be on their way.
+        own.durableIndex = own.ackIndex;
         own.ackIndex = 0;
-        own.durableIndex = 0;
       }
     }
   }
@@ -233,7 +234,10 @@ export class Ledger {
     const term = raft.termAt(index) ?? 0;
     const holds = (replicaId: number): boolean => {
       const replica = shard.replicas.get(replicaId);
-      if (replica === undefined || replica.isLost) return false;
+      if (replica === undefined) return false;
+      if (replica.isLost) return replica.durableIndex >= index;
+      // What it lost it still answers for, and asks for it.
+      if (replica.raft?.isRefilling === true) return true;
       if (replica.raft === undefined) {
         return replica.durableIndex >= index && replica.durableTerm >= term;
       }

@@ -37,7 +37,10 @@ export interface ProgressStatus {
   readonly nextIndex: number;
   readonly inflightCount: number;
   readonly inflightBytes: number;
+  /** The leader's election, for whoever has not been heard since. */
   readonly lastHeardMs: number;
+  /** Heard since this leader was elected. */
+  readonly heard: boolean;
 }
 
 export class Raft {
@@ -296,6 +299,7 @@ export class Raft {
       inflightCount: progress.inflights.count,
       inflightBytes: progress.inflights.bytes,
       lastHeardMs: progress.lastHeardMs,
+      heard: progress.heard,
     };
   }
 

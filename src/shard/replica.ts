@@ -524,8 +524,9 @@ export class Replica {
   }
 
   #isHeard(id: number, nowMs: number): boolean {
-    const sinceMs = nowMs - (this.raft.progress(id)?.lastHeardMs ?? Number.NEGATIVE_INFINITY);
-    return sinceMs <= MISSED_HEARTBEATS_MAX * this.#host.heartbeatMs;
+    const progress = this.raft.progress(id);
+    if (progress === undefined || !progress.heard) return false;
+    return nowMs - progress.lastHeardMs <= MISSED_HEARTBEATS_MAX * this.#host.heartbeatMs;
   }
 
   #trimTo(index: number): void {

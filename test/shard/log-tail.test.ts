@@ -26,7 +26,7 @@ function leaderOf(followers: Record<number, Follower>, firstIndex = 1): RaftView
       const { state = "replicate", matchIndex, silentMs = 0 } = followers[id]!;
       const lastHeardMs = NOW_MS - silentMs;
       const window = { inflightCount: 0, inflightBytes: 0 };
-      return { state, matchIndex, nextIndex: matchIndex + 1, lastHeardMs, ...window };
+      return { state, matchIndex, nextIndex: matchIndex + 1, lastHeardMs, heard: true, ...window };
     },
   };
 }
