@@ -6,7 +6,7 @@ import { REPLICATION_MUTANTS } from "./mutants-replication.js";
 import { SHARD_MUTANTS } from "./mutants-shard.js";
 import { STORAGE_MUTANTS } from "./mutants-storage.js";
 
-/** Wrong as well, and not found within a hundred seeds: runs do not bring them about often enough. */
+/** Wrong as well, but not found within a hundred seeds: runs bring them about too rarely. */
 const RARE: ReadonlySet<string> = new Set([
   "vote-not-saved",
   "step-down-forgets-vote",
