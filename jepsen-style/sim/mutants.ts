@@ -19,6 +19,7 @@ const RARE: ReadonlySet<string> = new Set([
   "snapshot-keeps-other-log",
   "read-before-no-op",
   "read-round-unconfirmed",
+  "no-check-quorum",
   "read-round-reused",
   "follower-read-unconfirmed",
   "lease-kept-across-transfer",
