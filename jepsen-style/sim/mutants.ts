@@ -6,7 +6,7 @@ import { REPLICATION_MUTANTS } from "./mutants-replication.js";
 import { SHARD_MUTANTS } from "./mutants-shard.js";
 import { STORAGE_MUTANTS } from "./mutants-storage.js";
 
-/** Wrong as well, and not found within a hundred seeds: what runs do not bring about often enough. */
+/** Wrong as well, and not found reliably: what runs do not bring about often enough. */
 const RARE: ReadonlySet<string> = new Set([
   "vote-not-saved",
   "step-down-forgets-vote",
