@@ -27,6 +27,8 @@ export type Fault = { readonly atMs: number } & (
     }
   | { readonly kind: "killAll"; readonly power: boolean; readonly downMs: number }
   | { readonly kind: "pause"; readonly machine: string; readonly forMs: number }
+  /** A leader, of those that there are then: for longer than it takes to elect another. */
+  | { readonly kind: "pauseLeader"; readonly draw: number; readonly forMs: number }
   | { readonly kind: "restart"; readonly machine: string; readonly downMs: number }
   | {
       /** Nothing passes between those inside and those outside; one way: only out. */
@@ -206,6 +208,10 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   },
   replicas: ({ prng }) => {
     return { kind: "replicas", shardDraw: prng.fraction(), nodeDraw: prng.fraction() };
+  },
+  pauseLeader: ({ prng, electionMs }) => {
+    const forMs = electionMs * (0.5 + 1.5 * prng.fraction());
+    return { kind: "pauseLeader", draw: prng.fraction(), forMs };
   },
   isolate: (draw) => {
     const forMs = drawCutMs(draw);

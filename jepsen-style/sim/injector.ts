@@ -57,6 +57,8 @@ export class Injector {
       case "pause":
       case "restart":
         return this.#strikeProcess(fault);
+      case "pauseLeader":
+        return this.#pause(this.#leader(fault.draw), fault.forMs);
       case "partition":
       case "isolate":
       case "clog":
@@ -114,8 +116,7 @@ export class Injector {
         machine.restartMs = fault.downMs;
         return;
       case "pause":
-        cluster.pause(machine);
-        return this.#heal(fault.forMs, () => cluster.resume(machine));
+        return this.#pause(machine, fault.forMs);
       case "restart":
         void cluster.stop(machine).then(() => this.#startAfter(machine, fault.downMs));
         return;
@@ -229,13 +230,18 @@ export class Injector {
     });
   }
 
+  /** A node that leads some shard at this moment. */
+  #leader(draw: number): Machine | undefined {
+    const leaders = this.#parts.cluster.machines.filter(({ node }) => {
+      return [...(node?.core.host.replicas ?? [])].some(({ raft }) => raft.role === "leader");
+    });
+    return leaders[Math.floor(draw * leaders.length)];
+  }
+
   /** Cuts off a node that leads some shard at this moment. */
   #isolate(fault: Extract<Fault, { kind: "isolate" }>): void {
     const { machines } = this.#parts.cluster;
-    const leaders = machines.filter(({ node }) => {
-      return [...(node?.core.host.replicas ?? [])].some(({ raft }) => raft.role === "leader");
-    });
-    const leader = leaders[Math.floor(fault.draw * leaders.length)];
+    const leader = this.#leader(fault.draw);
     if (leader === undefined) return;
     const others = machines.filter((machine) => machine !== leader).map(({ name }) => name);
     const inside = [leader.name, ...fault.inside];
@@ -255,6 +261,13 @@ export class Injector {
         if (left === 0) this.#parts.network.open(from, to);
       });
     }
+  }
+
+  #pause(machine: Machine | undefined, forMs: number): void {
+    if (machine === undefined) return;
+    const { cluster } = this.#parts;
+    cluster.pause(machine);
+    this.#heal(forMs, () => cluster.resume(machine));
   }
 
   #flap(way: Way, periodMs: number, times: number): void {

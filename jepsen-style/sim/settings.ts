@@ -32,6 +32,7 @@ export const FAULT_CLASSES = [
   "wipe",
   "replicas",
   "isolate",
+  "pauseLeader",
 ] as const;
 
 export type FaultClass = (typeof FAULT_CLASSES)[number];
@@ -103,7 +104,8 @@ export function drawSettings(seed: number): Settings {
       keyspaces: drawKeyspaces(prng),
       heartbeatMs,
       electionTimeoutMinMs,
-      electionTimeoutMaxMs: electionTimeoutMinMs * 2,
+      // The wider apart, the longer an old leader that is cut off does not know of its successor.
+      electionTimeoutMaxMs: electionTimeoutMinMs * pick(prng, [1.5, 2, 4]),
       leaderLeaseMs: prng.chance(0.2) ? 0 : heartbeatMs * 3,
       memtablesBytesMax: Math.floor(logUniform(prng, 64, 2048)) * 1024,
       segmentSizeBytes: pick(prng, [256, 512, 1024]) * 1024,
