@@ -84,9 +84,7 @@ export function openReplica(
     store.log.saveHardState(descriptor.shardId, own.replicaId, log.hardState);
   }
   const configuration = decodeConfiguration(tree.flushed.configuration);
-  // An earlier run may have given a promise before its first hard state was durable.
-  const mayHavePromised = recovered?.hardState !== undefined || store.run > 1;
-  const promised = mayHavePromised && configuration.voters.length > 1;
+  const promised = mayHavePromised(recovered, store.run) && configuration.voters.length > 1;
   const raft = new Raft(
     raftConfig(settings, own.replicaId, request, promised),
     {
@@ -138,6 +136,14 @@ export function closedReasonOf(
   if (health.kind === "corrupt" && health.hardStateLost) return "a vote of it may have been lost";
   // A crash between the making of a tree and the first record of its log leaves the log empty.
   return tree === undefined && recovered.baseIndex > 0 ? "its tree is gone" : undefined;
+}
+
+/**
+ * Whether an earlier run may have promised not to vote for a while. It may have done so before its
+ * first hard state was durable, so that the log alone does not tell.
+ */
+export function mayHavePromised(recovered: RecoveredShard | undefined, run: number): boolean {
+  return recovered?.hardState !== undefined || run > 1;
 }
 
 /** Makes the log fit the tree; see the rules at the top. */

@@ -530,3 +530,18 @@ describe("a lone voter", () => {
     expect(raft.hasReady()).toBe(false);
   });
 });
+
+test("a new leader has heard only those that have answered it", () => {
+  const raft = follower();
+  raft.campaign(0);
+  const round = raft.ready().send.find((message) => message.kind === "preVote")?.round ?? 0;
+  const granted = { from: 2, to: 1, granted: true } as const;
+  raft.step({ kind: "preVoteResponse", ...granted, term: 0, round }, 1);
+  finishDisk(raft, 2);
+  raft.step({ kind: "voteResponse", ...granted, term: 1 }, 3);
+  finishDisk(raft, 4);
+  expect(raft.role).toBe("leader");
+  expect([2, 3].map((id) => raft.progress(id)?.heard)).toEqual([false, false]);
+  raft.step({ kind: "heartbeatResponse", from: 2, to: 1, term: 1, round: 1, promised: false }, 5);
+  expect([2, 3].map((id) => raft.progress(id)?.heard)).toEqual([true, false]);
+});

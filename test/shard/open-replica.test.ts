@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { EntryRun } from "../../src/base/entry-run.js";
 import { singleRun } from "../../src/base/entry-run.js";
 import type { LogHealth, RecoveredShard } from "../../src/log/log-types.js";
-import { closedReasonOf, reconcile } from "../../src/shard/open-replica.js";
+import { closedReasonOf, mayHavePromised, reconcile } from "../../src/shard/open-replica.js";
 import { stateAt } from "../lsm/tree-model.js";
 
 const TERM = 3;
@@ -79,4 +79,10 @@ test("a replica stays closed only where a vote or its whole log may be lost", ()
   expect(closedReasonOf(undefined, damaged(12, 15), false)).toBe("its tree is gone");
   const lost = damaged(12, 15, { hardStateLost: true });
   expect(closedReasonOf(undefined, lost, false)).toBe("a vote of it may have been lost");
+});
+
+test("a promise may have been given by any run but the first of the node", () => {
+  expect(mayHavePromised(undefined, 1)).toBe(false);
+  expect(mayHavePromised(undefined, 2)).toBe(true);
+  expect(mayHavePromised(damaged(12, 15), 1)).toBe(true);
 });
