@@ -4,6 +4,7 @@
  * how a failing run is made smaller.
  */
 import type { Prng } from "../../src/base/prng.js";
+import type { Message } from "../../src/raft/message.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
 import type { Flip } from "./rot.js";
 import { FAULT_CLASSES, logUniform, pick } from "./settings.js";
@@ -23,6 +24,12 @@ export type Fault = { readonly atMs: number } & (
       readonly kind: "crashAtWrite";
       readonly machine: string;
       readonly operations: number;
+      readonly downMs: number;
+    }
+  | {
+      /** Whoever says the next message of this kind loses power at once, the message on its way. */
+      readonly kind: "trigger";
+      readonly on: Message["kind"];
       readonly downMs: number;
     }
   | { readonly kind: "killAll"; readonly power: boolean; readonly downMs: number }
@@ -209,6 +216,9 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   replicas: ({ prng }) => {
     return { kind: "replicas", shardDraw: prng.fraction(), nodeDraw: prng.fraction() };
   },
+  trigger: ({ prng }) => {
+    return { kind: "trigger", on: pick(prng, TRIGGERS), downMs: logUniform(prng, 5, 100) };
+  },
   pauseLeader: ({ prng, electionMs }) => {
     const forMs = electionMs * (0.5 + 1.5 * prng.fraction());
     return { kind: "pauseLeader", draw: prng.fraction(), forMs };
@@ -218,6 +228,17 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
     return { kind: "isolate", draw: draw.prng.fraction(), ...drawClients(draw), forMs };
   },
 };
+
+/** Where a crash right after the word hurts most. */
+const TRIGGERS: readonly Message["kind"][] = [
+  "voteResponse",
+  "voteResponse",
+  "vote",
+  "appendResponse",
+  "append",
+  "timeoutNow",
+  "heartbeatResponse",
+];
 
 /** What may fail; writes of the log are most of what a disk does. */
 const DISK_OPERATIONS: readonly DiskOperation[] = [

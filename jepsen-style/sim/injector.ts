@@ -2,6 +2,7 @@
  * Lets the faults of a list strike, and heals what each did when its time is over. Faults of one
  * kind may overlap: what two of them hold is let go by the last.
  */
+import type { Message } from "../../src/raft/message.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { SimCluster, Machine } from "./cluster.js";
 import type { Fault, Way } from "./faults.js";
@@ -26,6 +27,7 @@ export class Injector {
   readonly #parts: InjectorParts;
   /** How many faults block a road. */
   readonly #blocks: Map<string, number> = new Map();
+  readonly #triggers: Extract<Fault, { kind: "trigger" }>[] = [];
   #over = false;
 
   constructor(parts: InjectorParts) {
@@ -39,6 +41,18 @@ export class Injector {
         if (!this.#over) this.#strike(fault);
       });
     }
+  }
+
+  /** A node says this to another: where a trigger waits for it, that is its last word. */
+  said(machine: Machine, kind: Message["kind"]): void {
+    const trigger = this.#triggers.find(({ on }) => on === kind);
+    if (trigger === undefined || this.#over) return;
+    this.#triggers.splice(this.#triggers.indexOf(trigger), 1);
+    this.#parts.world.after(0, "triggered", undefined, () => {
+      if (this.#over) return;
+      this.#parts.cluster.cutPower(machine, "mixed");
+      this.#startAfter(machine, trigger.downMs);
+    });
   }
 
   /** Nothing strikes any more, and nothing heals by itself. */
@@ -57,6 +71,9 @@ export class Injector {
       case "pause":
       case "restart":
         return this.#strikeProcess(fault);
+      case "trigger":
+        this.#triggers.push(fault);
+        return;
       case "pauseLeader":
         return this.#pause(this.#leader(fault.draw), fault.forMs);
       case "partition":

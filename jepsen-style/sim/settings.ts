@@ -33,6 +33,7 @@ export const FAULT_CLASSES = [
   "replicas",
   "isolate",
   "pauseLeader",
+  "trigger",
 ] as const;
 
 export type FaultClass = (typeof FAULT_CLASSES)[number];

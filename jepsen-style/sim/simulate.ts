@@ -214,6 +214,7 @@ class Run {
 
   #said(machine: string, shardId: number, message: Message): void {
     this.#ledger.said(machine, shardId, message);
+    this.#injector.said(this.#cluster.machine(machine), message.kind);
     if (this.#observer.line === undefined) return;
     this.#line(machine, `shard ${shardId} → ${JSON.stringify(message, withoutBytes)}`);
   }
