@@ -48,6 +48,8 @@ interface ShardLedger {
   readonly leaders: Map<number, number>;
   /** Term of the committed entry, by index. */
   readonly committed: number[];
+  /** In which term that was first seen, by index. */
+  readonly seenIn: number[];
   readonly replicas: Map<number, ReplicaLedger>;
 }
 
@@ -199,14 +201,11 @@ export class Ledger {
       this.#violated(own, `leads term ${raft.term}, which replica ${other} led`);
     }
     shard.leaders.set(raft.term, own.replicaId);
-    const last = shard.committed.length - 1;
-    if (raft.lastIndex < last) {
-      this.#violated(own, `leads with a log up to ${raft.lastIndex}; ${last} is committed`);
-      return;
-    }
-    for (let index = Math.max(1, raft.firstIndex); index <= last; index++) {
+    // Who wins an old term late need not have what later ones committed.
+    for (let index = Math.max(1, raft.firstIndex); index < shard.committed.length; index++) {
       const term = shard.committed[index];
-      if (term === undefined || raft.termAt(index) === term) continue;
+      if (term === undefined || shard.seenIn[index]! >= raft.term) continue;
+      if (raft.termAt(index) === term) continue;
       this.#violated(own, `leads without the entry ${index} of term ${term}, which is committed`);
       return;
     }
@@ -220,6 +219,7 @@ export class Ledger {
       const known = shard.committed[index];
       if (known === undefined) {
         shard.committed[index] = term;
+        shard.seenIn[index] = raft.term;
         this.commits++;
       } else if (known !== term) {
         this.#violated(own, `committed ${index} of term ${term}; others have term ${known} there`);
@@ -266,7 +266,7 @@ export class Ledger {
   #shard(shardId: number): ShardLedger {
     let shard = this.#shards.get(shardId);
     if (shard === undefined) {
-      shard = { shardId, leaders: new Map(), committed: [], replicas: new Map() };
+      shard = { shardId, leaders: new Map(), committed: [], seenIn: [], replicas: new Map() };
       this.#shards.set(shardId, shard);
     }
     return shard;
