@@ -5,6 +5,7 @@
  * must bear all of that within one run of sender and receiver. Other frames pass as they are.
  */
 import { must } from "../../src/base/assert.js";
+import { concatBytes } from "../../src/base/bytes.js";
 import { ByteReader, readU32 } from "../../src/base/coding.js";
 import type { Prng } from "../../src/base/prng.js";
 import {
@@ -77,7 +78,7 @@ export class FrameTap implements Tap {
       out.push(bytes.subarray(at, end));
       at = end;
     }
-    return changed ? joined(out) : bytes;
+    return changed ? concatBytes(...out) : bytes;
   }
 
   #observe(socket: DialledEnd, bytes: Uint8Array, from: number, end: number): void {
@@ -123,16 +124,4 @@ export class FrameTap implements Tap {
     out.push(old.frame);
     return true;
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
