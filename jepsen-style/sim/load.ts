@@ -235,7 +235,7 @@ export class SimClient implements ProgramOwner {
       try {
         return await connectBy(env, { endpoints, requestTimeoutMs });
       } catch (error) {
-        KvError.from(error);
+        refusalOf(error);
         await this.#pause();
       }
     }
@@ -336,7 +336,7 @@ export class SimClient implements ProgramOwner {
       }));
       this.#history.ranges.push({ keyspace, level, callMs, revision: header.revision, rows });
     } catch (error) {
-      KvError.from(error);
+      refusalOf(error);
     }
   }
 
@@ -347,7 +347,7 @@ export class SimClient implements ProgramOwner {
       const revision = header.revision - this.#prng.between(0, 50);
       if (revision > 1) await view.compact(revision);
     } catch (error) {
-      KvError.from(error);
+      refusalOf(error);
     }
   }
 
@@ -357,7 +357,7 @@ export class SimClient implements ProgramOwner {
       await run();
       operation.outcome = "ok";
     } catch (error) {
-      const failure = KvError.from(error);
+      const failure = refusalOf(error);
       operation.outcome = failure.outcome === "notApplied" ? "fail" : "info";
       operation.error = `${failure.code}: ${failure.message}`;
     }
@@ -377,7 +377,7 @@ export class SimClient implements ProgramOwner {
     };
     this.#history.watches.push(seen);
     this.#follow(client.keyspace(keyspace), seen).catch((error: unknown) => {
-      const { code, outcome } = KvError.from(error);
+      const { code, outcome } = refusalOf(error);
       // A compaction overtook it, which ends a watch and is no fault.
       if (code === "compacted") return;
       // It may come before the keyspace, or find nobody in time.
@@ -424,4 +424,10 @@ function putIfUnchanged(key: string, modRevision: number, value: string): Transa
 
 function knownKey(asked: Asked): string {
   return `${asked.keyspace}/${asked.key}`;
+}
+
+/** What a client may be told; anything else is a bug. */
+function refusalOf(error: unknown): KvError {
+  if (error instanceof KvError) return error;
+  throw error;
 }

@@ -20,6 +20,7 @@ import type { PlacementDecision } from "./decision.js";
 import { isSafeTarget, votersOf } from "./quorum.js";
 import type { ClusterHealth, ShardReport } from "./quorum.js";
 import { shardRecord } from "./records.js";
+import { idsOf, sameIds, sameReplicas } from "./replica-sets.js";
 import type { PlacementState } from "./records.js";
 
 export type ReplicaStep = {
@@ -213,9 +214,7 @@ function strandedBy(
   replicas: readonly ReplicaDescriptor[],
   target: readonly ReplicaDescriptor[],
 ): boolean {
-  const isRestoring = (["voter", "learner"] as const).every((role) =>
-    sameIds(idsOf(replicas, role), idsOf(target, role)),
-  );
+  const isRestoring = sameReplicas(replicas, target);
   return !isRestoring && !report.joint && !showsReplicas(report, target);
 }
 
@@ -238,12 +237,4 @@ function withRole({ replicaId, nodeId }: ReplicaDescriptor, role: ReplicaRole): 
 
 function leaving(replica: ReplicaDescriptor): ReplicaDescriptor {
   return { ...withRole(replica, "learner"), leaving: true };
-}
-
-function idsOf(replicas: readonly ReplicaDescriptor[], role: ReplicaRole): readonly number[] {
-  return replicas.filter((each) => each.role === role).map((each) => each.replicaId);
-}
-
-function sameIds(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((id) => b.includes(id));
 }

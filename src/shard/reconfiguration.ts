@@ -8,7 +8,8 @@
  * node's map is too old, or a target that was given up was reached after all: nothing is done until
  * the map has the configuration's own replicas, or wants those that it has brought back.
  */
-import type { ReplicaDescriptor, ReplicaRole, ShardDescriptor } from "../protocol/cluster.js";
+import { idsOf, sameIds, sameReplicas } from "../placement/replica-sets.js";
+import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { enterJoint, isJoint } from "../raft/configuration.js";
 import type { Configuration, ReplicaId } from "../raft/types.js";
 
@@ -27,7 +28,7 @@ export function nextReconfiguration(
 ): ReconfigurationStep {
   if (target === undefined || shows(current, target)) return { kind: "done" };
   if (isJoint(current)) return { kind: "wait" };
-  if (!shows(current, replicas) && !isRestoring(replicas, target)) return { kind: "wait" };
+  if (!shows(current, replicas) && !sameReplicas(replicas, target)) return { kind: "wait" };
   const voters = idsOf(target, "voter");
   const learners = idsOf(target, "learner");
   if (sameIds(voters, current.voters)) {
@@ -49,22 +50,4 @@ export function shows(
     sameIds(configuration.voters, idsOf(replicas, "voter")) &&
     sameIds(configuration.learners, idsOf(replicas, "learner"))
   );
-}
-
-function isRestoring(
-  replicas: readonly ReplicaDescriptor[],
-  target: readonly ReplicaDescriptor[],
-): boolean {
-  return (["voter", "learner"] as const).every((role) =>
-    sameIds(idsOf(replicas, role), idsOf(target, role)),
-  );
-}
-
-function idsOf(replicas: readonly ReplicaDescriptor[], role: ReplicaRole): ReplicaId[] {
-  const ids = replicas.filter((each) => each.role === role).map((each) => each.replicaId);
-  return ids.sort((a, b) => a - b);
-}
-
-function sameIds(a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean {
-  return a.length === b.length && a.every((id) => b.includes(id));
 }
