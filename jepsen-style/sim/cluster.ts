@@ -315,6 +315,7 @@ export class SimCluster implements ProgramOwner {
       electionTimeoutMinMs: cluster.electionTimeoutMinMs,
       electionTimeoutMaxMs: cluster.electionTimeoutMaxMs,
       leaderLeaseMs: cluster.leaderLeaseMs,
+      quiesceAfterMs: cluster.quiesceAfterMs,
       requestSizeBytesMax: 8 * 1024,
       memtablesBytesMax: cluster.memtablesBytesMax,
       blockCacheBytes: BLOCK_CACHE_BYTES,

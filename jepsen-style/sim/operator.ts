@@ -30,6 +30,7 @@ export class SimOperator implements ProgramOwner {
   readonly #program: SimProgram;
   #client: Promise<Client> | undefined;
   #over = false;
+  #underWay = 0;
 
   constructor(parts: OperatorParts) {
     const { network, settings, prng } = parts;
@@ -40,6 +41,11 @@ export class SimOperator implements ProgramOwner {
       prng: prng.split(),
       settings: drawProgramSettings(settings, prng.split()),
     });
+  }
+
+  /** Whether something that was asked for may still be on its way. */
+  get busy(): boolean {
+    return this.#underWay > 0;
   }
 
   halted(): boolean {
@@ -101,10 +107,15 @@ export class SimOperator implements ProgramOwner {
   #do(task: (client: Client) => Promise<void>): void {
     this.#parts.network.world.after(0, "operator", this.#program, () => {
       this.#client ??= this.#connect();
-      this.#client.then(task).catch((error: unknown) => {
-        // He may be refused, or hear nothing; anything else is a bug.
-        if (!(error instanceof KvError)) this.#program.threw(error);
-      });
+      this.#underWay++;
+      this.#client.then(task).then(
+        () => this.#underWay--,
+        (error: unknown) => {
+          // He may be refused. Where he hears nothing, nobody knows when it is over.
+          if (!(error instanceof KvError)) this.#program.threw(error);
+          else if (error.outcome === "notApplied") this.#underWay--;
+        },
+      );
     });
   }
 

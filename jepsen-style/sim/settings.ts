@@ -45,6 +45,7 @@ export interface ClusterSettings {
   readonly electionTimeoutMinMs: number;
   readonly electionTimeoutMaxMs: number;
   readonly leaderLeaseMs: number;
+  readonly quiesceAfterMs: number;
   readonly memtablesBytesMax: number;
   readonly segmentSizeBytes: number;
   readonly logSegmentsMax: number;
@@ -108,6 +109,7 @@ export function drawSettings(seed: number): Settings {
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
       electionTimeoutMaxMs: electionTimeoutMinMs * pick(prng, [1.5, 2, 4]),
       leaderLeaseMs: prng.chance(0.2) ? 0 : heartbeatMs * 3,
+      quiesceAfterMs: prng.chance(0.4) ? 0 : heartbeatMs * logUniform(prng, 1, 30),
       memtablesBytesMax: Math.floor(logUniform(prng, 64, 2048)) * 1024,
       segmentSizeBytes: pick(prng, [256, 512, 1024]) * 1024,
       logSegmentsMax: prng.between(2, 4),

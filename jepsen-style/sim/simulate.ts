@@ -9,6 +9,8 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import type { Tracer } from "../../src/env/tracer.js";
+import type { RunningNode } from "../../src/node/node.js";
+import type { ReplicaDescriptor } from "../../src/protocol/cluster.js";
 import type { Message } from "../../src/raft/message.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
@@ -264,6 +266,8 @@ class Run {
     }
     const majority = Math.floor(cluster.machines.length / 2) + 1;
     let size = prng.between(Math.min(majority, machines.length), machines.length);
+    // A step that somebody asked for may still be taken, and need whoever was left out.
+    if (this.#operator.busy) size = machines.length;
     while (size < machines.length && !this.#holdsMajorities(machines.slice(0, size))) size++;
     const core = machines.slice(0, size);
     if (machines.length < cluster.machines.length && !this.#holdsMajorities(core)) {
@@ -292,10 +296,20 @@ class Run {
     const names = new Set(sound.map(({ name }) => name));
     const isFounded = core.some(({ node }) => (node?.core.view.map.keyspaces.length ?? 0) > 0);
     if (!isFounded) return false;
-    return this.#ledger.quorums().every((machines) => {
+    const wanted = core.flatMap(({ node }) => (node === undefined ? [] : this.#wanted(node)));
+    return [...this.#ledger.quorums(), ...wanted].every((machines) => {
       const inside = machines.filter((name) => names.has(name));
-      return inside.length > machines.length / 2;
+      return machines.length === 0 || inside.length > machines.length / 2;
     });
+  }
+
+  /** The voters that shards are on their way to, as machines. */
+  #wanted({ core }: RunningNode): readonly (readonly string[])[] {
+    const nameOf = ({ nodeId }: ReplicaDescriptor): string =>
+      this.#cluster.machines.find((each) => each.nodeId === nodeId)?.name ?? "";
+    return core.view.map.shards.map(({ target = [] }) =>
+      target.filter(({ role }) => role === "voter").map(nameOf),
+    );
   }
 
   /** Down for good, or alive and cut off from the majority: both ways, mute, or deaf. */

@@ -130,7 +130,9 @@ export class ReplicaOpener {
     for (const shard of view.map.shards) {
       const replica = host.replica(shard.shardId);
       const own = replicaOn(shard, host.nodeId);
-      if (own !== undefined && replica?.replicaId === own.replicaId) replica.descriptor = shard;
+      if (replica === undefined || replica.replicaId !== own?.replicaId) continue;
+      replica.descriptor = shard;
+      if (shard.target !== undefined) host.schedule(replica);
     }
   }
 

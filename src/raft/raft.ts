@@ -19,6 +19,7 @@ import type { Message } from "./message.js";
 import type { ProgressState } from "./progress.js";
 import { finishWaking, wake, wakeUntimed } from "./quiescence.js";
 import type { Ready } from "./ready.js";
+import { isLacking } from "./refill-request.js";
 import { startTransfer } from "./transfer.js";
 import type {
   Configuration,
@@ -176,6 +177,7 @@ export class Raft {
     const core = this.#core;
     core.setNow(nowMs);
     if (core.log.isStateLost) return true;
+    wake(core);
     if (core.leader !== undefined) return resign(core, core.leader);
     core.log.loseState();
     if (core.role !== "follower") core.becomeFollower(core.term, 0);
@@ -184,7 +186,7 @@ export class Raft {
 
   /** Whether entries or the state were lost and are not yet refilled. */
   get isRefilling(): boolean {
-    return this.#core.log.isShort || this.#core.log.isStateLost;
+    return isLacking(this.#core);
   }
 
   get isStateLost(): boolean {

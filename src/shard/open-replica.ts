@@ -39,6 +39,8 @@ export interface ReplicaSettings {
   readonly heartbeatMs: number;
   /** 0: no lease reads. */
   readonly leaseMs: number;
+  /** 0: shards without work go on with their heartbeats. */
+  readonly quiesceAfterMs: number;
   readonly clockDriftRatio: number;
   readonly tickMs: number;
   /** How much later each further replica campaigns when its leader's node is lost. */
@@ -271,7 +273,7 @@ function raftConfig(
     applyBytesMax: APPLY_SIZE_BYTES,
     commitNoticeMs: COMMIT_NOTICE_MS,
     electionPriority: 0,
-    quiesceAfterMs: 0,
+    quiesceAfterMs: settings.quiesceAfterMs,
     random: request.random,
     voteHoldUntilMs: promised ? request.nowMs + settings.leaseMs : 0,
   };

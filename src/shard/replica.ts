@@ -226,6 +226,12 @@ export class Replica {
     if (this.raft.hasReady()) this.wake();
   }
 
+  /** Whether nothing here waits for time to pass. */
+  rests(nowMs: number): boolean {
+    if (!this.raft.quiesced || this.descriptor.target !== undefined) return false;
+    return !this.writes.awaitsFate && !this.reads.inUse(nowMs);
+  }
+
   /** A snapshot has arrived whole; the core decides whether it is installed. */
   offerSnapshot(staged: StagedSnapshot): void {
     this.#staged?.install.abort();
@@ -510,6 +516,7 @@ export class Replica {
   /** A refusal passes: the next tick tries again. */
   #reconfigure(nowMs: number): void {
     const { raft, replicaId, descriptor } = this;
+    if (raft.quiesced) raft.wake(nowMs);
     const step = nextReconfiguration(raft.configuration, descriptor, replicaId);
     if (step.kind === "propose") {
       const { voters } = step.configuration;

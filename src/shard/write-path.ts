@@ -252,6 +252,11 @@ export class WritePath {
     this.#lostAtMs = nowMs;
   }
 
+  /** Whether writes of a lost leader wait to be found, or given up. */
+  get awaitsFate(): boolean {
+    return this.#lostAtMs !== 0;
+  }
+
   /** Gives up on the fate of writes whose leader was lost too long ago. */
   expire(nowMs: number): void {
     if (this.#lostAtMs === 0 || nowMs - this.#lostAtMs < FATE_WAIT_MS) return;
