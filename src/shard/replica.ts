@@ -84,7 +84,7 @@ export class Replica {
   readonly #host: ReplicaContext;
   readonly #facts: AnswerFacts;
   readonly #longReads = new LongReads();
-  readonly #body = new ByteWriter(4096);
+  readonly #body = new ByteWriter(0);
   readonly #tail: LogTail;
   #role: Raft["role"];
   #leaderId: number;
@@ -154,13 +154,14 @@ export class Replica {
 
   /** What a leader tells of changes of replicas and of learners; undefined where there are none. */
   report(): ShardReport | undefined {
+    if (!this.leads) return undefined;
     const { target, replicas } = this.descriptor;
     const { raft } = this;
     const { appliedIndex, commitIndex, term } = raft;
     const configuration = raft.configurationAt(appliedIndex);
     const { voters, outgoing, learners } = configuration;
     const isNews = target !== undefined || learners.length > 0 || !shows(configuration, replicas);
-    if (!isNews || !this.leads) return undefined;
+    if (!isNews) return undefined;
     // It keeps pace if it has all that was committed when the last report was made.
     const wanted = this.#reported?.term === term ? this.#reported.commitIndex : Infinity;
     this.#reported = { term, commitIndex };

@@ -76,7 +76,7 @@ interface QueuedWrite {
 
 export class WritePath {
   readonly #host: WriteHost;
-  readonly #batch = new ByteWriter(16 * 1024);
+  readonly #batch = new ByteWriter(0);
   readonly #context: Writable<EvaluationContext>;
   #batchCount = 0;
   /** Last indexes of proposed batches that were not committed when last looked at. */
