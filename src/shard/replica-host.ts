@@ -462,7 +462,9 @@ export class ReplicaHost implements ReplicaContext {
       const replica = this.#replicas.get(shardId);
       if (replica === undefined || this.#refilling.has(shardId)) continue;
       replica.loseState();
-      if (replica.raft.isRefilling) this.#refilling.add(shardId);
+      if (!replica.raft.isRefilling) continue;
+      this.#refilling.add(shardId);
+      this.#observer.replicaDamaged(replica);
     }
   }
 

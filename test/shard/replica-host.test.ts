@@ -1,6 +1,7 @@
 /** Replicas whose data are damaged: who is refilled, when, and who is not damaged after all. */
 import { expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
 import type { PutOperation } from "../../src/protocol/operations.js";
 import { FakeAsker } from "./fake-replica.js";
 import { HostBench, SHARD } from "./host-bench.js";
@@ -15,6 +16,7 @@ const PUT: PutOperation = {
   ignoreValue: false,
   ignoreLease: false,
 };
+const DAMAGE = new CorruptionError("a table", 0, "a bad checksum");
 
 /** Puts a key; its table is durable when this resolves. */
 async function fill(bench: HostBench, { replica, store }: BenchNode): Promise<void> {
@@ -40,4 +42,19 @@ test("a replica that nobody can refill is damaged as long as its files cannot be
   node.disk.clearFaults();
   await bench.until(() => node.host.damagedShards.size === 0);
   expect(node.news.at(-1)).toBe("refilled");
+});
+
+test("a damaged leader that has no successor at that moment is refilled later", async () => {
+  const bench = await HostBench.start(2, { scrubBytesPerSecond: 0 });
+  const [first, second] = [bench.node(1), bench.node(2)];
+  await fill(bench, first);
+  // Its connection broke: until it answers again it is not known how far the other one is.
+  first.host.nodeLost(2);
+  bench.meetDamage(1, DAMAGE);
+  expect([...first.host.damagedShards.keys()]).toEqual([SHARD]);
+  expect(first.replica.leads).toBe(true);
+  await bench.until(() => second.replica.leads);
+  await bench.until(() => first.host.damagedShards.size === 0);
+  expect(first.news).toEqual(["damaged", "damaged", "refilled"]);
+  expect(first.replica.raft.isRefilling).toBe(false);
 });
