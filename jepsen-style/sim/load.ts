@@ -5,11 +5,11 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
-import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { ReadLevel } from "../../src/protocol/key-value.js";
 import type { Transaction } from "../../src/protocol/operations.js";
+import { connectProgram } from "./connect.js";
 import type { SimNetwork } from "./network.js";
 import { SimProgram } from "./program.js";
 import type { ProgramOwner } from "./program.js";
@@ -174,7 +174,10 @@ export class SimClient implements ProgramOwner {
   }
 
   async #work(endpoints: readonly string[]): Promise<void> {
-    const client = await this.#connect(endpoints);
+    const { requestTimeoutMs } = this.#settings.load;
+    const options = { endpoints, requestTimeoutMs };
+    const pause = (): Promise<void> => this.#pause();
+    const client = await connectProgram(this.#program, this.#network, options, pause);
     for (let i = 0; i < this.#settings.load.watchers && this.number === 1; i++) this.#watch(client);
     while (!this.#stopping) {
       await this.#pause();
@@ -220,25 +223,6 @@ export class SimClient implements ProgramOwner {
       outcome: "info",
       revision: 0,
     };
-  }
-
-  async #connect(endpoints: readonly string[]): Promise<Client> {
-    const program = this.#program;
-    const env = {
-      clock: program.clock,
-      timers: program.timers,
-      random: program.random,
-      network: this.#network.portOf(program),
-    };
-    const { requestTimeoutMs } = this.#settings.load;
-    for (;;) {
-      try {
-        return await connectBy(env, { endpoints, requestTimeoutMs });
-      } catch (error) {
-        refusalOf(error);
-        await this.#pause();
-      }
-    }
   }
 
   #pause(): Promise<void> {

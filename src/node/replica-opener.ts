@@ -100,7 +100,7 @@ export class ReplicaOpener {
     if (refused) this.#later(RETRY_MS, () => this.follow());
   }
 
-  /** Those of the shards that come next; where there is no room for all, each is tried by itself. */
+  /** Those of the shards that come next. Where there is no room for all, each is tried alone. */
   #makeTrees(): void {
     const { host, store } = this.#parts;
     const next = this.#waiting.slice(this.#at, this.#at + TREES_AT_ONCE);

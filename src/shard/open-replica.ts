@@ -222,7 +222,7 @@ function termIn(recovered: RecoveredShard, index: number): number {
   return run === undefined ? -1 : run.term;
 }
 
-/** Makes the trees of these shards that are not there yet. Throws DiskError where there is no room. */
+/** Makes those trees of these shards that are not there. Throws DiskError on a full disk. */
 export function makeTrees(
   store: Store,
   nodeId: number,

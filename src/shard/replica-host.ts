@@ -124,6 +124,7 @@ export class ReplicaHost implements ReplicaContext {
       trimWanted: (shardId, upTo, evenHeld) =>
         this.#replicas.get(shardId)?.releaseLog(upTo, evenHeld) ?? false,
       treeDamaged: (shardId, error) => this.#treeDamaged(shardId, error),
+      treeSound: (shardId) => this.#treeSound(shardId),
     });
     this.#scheduleTick();
   }
@@ -503,7 +504,9 @@ export class ReplicaHost implements ReplicaContext {
       const replica = this.#replicas.get(shardId);
       if (replica === undefined || this.#refilling.has(shardId)) continue;
       replica.loseState();
-      if (replica.raft.isRefilling) this.#refilling.add(shardId);
+      if (!replica.raft.isRefilling) continue;
+      this.#refilling.add(shardId);
+      this.#observer.replicaDamaged(replica);
     }
   }
 
@@ -522,15 +525,25 @@ export class ReplicaHost implements ReplicaContext {
     replica.loseState();
     this.#noteDamage(replica, error.message);
     this.#observer.replicaDamaged(replica);
+    if (!replica.raft.isRefilling) this.store.recheck(shardId);
+  }
+
+  /** What could not be read can be read again: there is nothing to refill. */
+  #treeSound(shardId: number): void {
+    const replica = this.#replicas.get(shardId);
+    if (replica === undefined || replica.raft.isRefilling || !this.#damaged.delete(shardId)) return;
+    this.#env.tracer.trace("info", "what was damaged in a replica can be read again", { shardId });
+    this.#observer.replicaRefilled(replica);
   }
 
   #noteDamage(replica: Replica, reason: string): void {
     const { shardId } = replica;
-    if (replica.raft.isRefilling) this.#refilling.add(shardId);
+    const { isRefilling } = replica.raft;
+    if (isRefilling) this.#refilling.add(shardId);
     else if (this.#damaged.has(shardId)) return;
     this.#damaged.set(shardId, reason);
-    const text = "a replica is damaged and waits to be refilled";
-    this.#env.tracer.trace("error", text, { shardId, reason });
+    const whatNow = isRefilling ? "waits to be refilled" : "serves, for nobody can refill it";
+    this.#env.tracer.trace("error", `a replica is damaged and ${whatNow}`, { shardId, reason });
   }
 
   #noteRefilled(replica: Replica): void {

@@ -185,6 +185,14 @@ export class Store {
     return new TreeInstall(this.#core, shardId, range);
   }
 
+  /**
+   * A tree is called damaged and nobody refills it: says `treeSound` once all of it can be read.
+   * It never does where nothing looks for rot.
+   */
+  recheck(shardId: number): void {
+    this.#scrubber.suspect(must(this.tree(shardId), "tree"));
+  }
+
   /** Whether the store has failed and said so through `onFailure`. */
   get failed(): boolean {
     return this.#core.hasFailed;
