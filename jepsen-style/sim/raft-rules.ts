@@ -94,10 +94,14 @@ export function deafnessFault(
 ): string | undefined {
   const { configuration } = raft;
   const { nowMs, awakeSinceMs, boundMs } = time;
-  const mayBeAsked = raft.role === "leader" && !raft.quiesced;
-  if (!mayBeAsked || seen.configuration !== configuration) {
+  if (raft.role !== "leader" || raft.quiesced) {
+    seen.leadsSinceMs = Number.POSITIVE_INFINITY;
+    return undefined;
+  }
+  const isNew = seen.leadsSinceMs === Number.POSITIVE_INFINITY;
+  if (isNew || seen.configuration !== configuration) {
     seen.configuration = configuration;
-    seen.leadsSinceMs = mayBeAsked ? nowMs : Number.POSITIVE_INFINITY;
+    seen.leadsSinceMs = nowMs;
     return undefined;
   }
   const sinceMs = nowMs - boundMs;
