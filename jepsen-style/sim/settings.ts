@@ -34,6 +34,9 @@ export const FAULT_CLASSES = [
   "isolate",
   "pauseLeader",
   "trigger",
+  "lateVotes",
+  "firstLost",
+  "usurp",
 ] as const;
 
 export type FaultClass = (typeof FAULT_CLASSES)[number];

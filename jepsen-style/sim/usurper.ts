@@ -1,0 +1,195 @@
+/**
+ * A fault with a plan: a leader is left with entries that nobody else has, others elect a successor
+ * that commits, and then the old leader comes back, in a way that tests how logs are compared. Each
+ * step waits for what the replicas do, not for a time; one that does not come in time ends it.
+ *
+ *   1. what the leader appends is lost, until it has so many entries
+ *   2. it is cut off, with some clients; another leader commits in its term
+ *   3. swap     that one is cut off as well, and the old leader comes back to the rest
+ *      hand     it hands over, and the old leader comes back to the second successor
+ *      trim     the log that the old leader lacks is flushed and dropped: it needs a snapshot
+ *   4. after the next election, or a while, everybody is connected again
+ *
+ * Whoever comes back has new connections: what was on its way for so long is lost.
+ */
+import type { Replica } from "../../src/shard/replica.js";
+import { waysAcross } from "./blockades.js";
+import type { Blockades } from "./blockades.js";
+import type { SimCluster, Machine } from "./cluster.js";
+import type { Fault, Way } from "./faults.js";
+import { AppendsLost } from "./frame-filters.js";
+import type { FrameTap } from "./frame-tap.js";
+import type { SimNetwork } from "./network.js";
+
+export interface UsurperParts {
+  readonly cluster: SimCluster;
+  readonly network: SimNetwork;
+  readonly tap: FrameTap;
+  readonly blockades: Blockades;
+  /** Does something with each replica of a node, as if the node did so itself. */
+  readonly inside: (machine: Machine, act: (replica: Replica) => void) => void;
+  readonly flush: (machine: Machine) => void;
+}
+
+export type UsurpFault = Extract<Fault, { kind: "usurp" }>;
+
+/** Who leads a shard. */
+interface Reign {
+  readonly machine: Machine;
+  readonly replica: Replica;
+  readonly term: number;
+}
+
+const POLL_MS = 5;
+
+export class Usurper {
+  readonly #parts: UsurperParts;
+  #busy = false;
+  #over = false;
+  #starved: AppendsLost | undefined;
+
+  constructor(parts: UsurperParts) {
+    this.#parts = parts;
+  }
+
+  /** No further step is taken, and what is cut off stays so. */
+  end(): void {
+    this.#over = true;
+    this.#feed();
+  }
+
+  async strike(fault: UsurpFault, old: Machine | undefined): Promise<void> {
+    if (old === undefined || this.#busy) return;
+    this.#busy = true;
+    const blocked: Way[] = [];
+    await this.#play(fault, old, blocked);
+    this.#feed();
+    if (!this.#over) for (const way of blocked) this.#parts.blockades.open(way);
+    this.#busy = false;
+  }
+
+  async #play(fault: UsurpFault, old: Machine, blocked: Way[]): Promise<void> {
+    const { electionMs } = fault;
+    this.#starve(old);
+    const shardId = await this.#until(2 * electionMs, () => tailOf(old, fault.entries));
+    if (shardId === undefined) return;
+    this.#cutOff(old, fault, blocked);
+    this.#feed();
+    const first = await this.#until(4 * electionMs, () => this.#reign(shardId, [old]));
+    if (first === undefined) return;
+    const others = [old, first.machine];
+    if (fault.then === "swap") {
+      const back = blocked.splice(0);
+      this.#cutOff(first.machine, { inside: [], outside: [] }, blocked);
+      this.#bringBack(old, back);
+      await this.#until(4 * electionMs, () => this.#reign(shardId, [first.machine], first.term));
+      return;
+    }
+    if (fault.then === "hand") {
+      this.#handOver(first, shardId, old);
+      const isNext = (): Reign | undefined => this.#reign(shardId, others, first.term);
+      if ((await this.#until(2 * electionMs, isNext)) === undefined) return;
+    } else {
+      const last = first.replica.raft.commitIndex;
+      for (const machine of this.#parts.cluster.machines) this.#parts.flush(machine);
+      await this.#until(2 * electionMs, () => this.#trimmed(shardId, old, last));
+    }
+    this.#bringBack(old, blocked.splice(0));
+    await this.#until(electionMs, () => undefined);
+  }
+
+  #starve(machine: Machine): void {
+    this.#starved = new AppendsLost(machine.name);
+    this.#parts.tap.filters.add(this.#starved);
+  }
+
+  #feed(): void {
+    if (this.#starved !== undefined) this.#parts.tap.filters.delete(this.#starved);
+    this.#starved = undefined;
+  }
+
+  #cutOff(
+    machine: Machine,
+    clients: { readonly inside: readonly string[]; readonly outside: readonly string[] },
+    blocked: Way[],
+  ): void {
+    const { cluster, network, blockades } = this.#parts;
+    const others = cluster.machines.map(({ name }) => name).filter((name) => name !== machine.name);
+    const inside = [machine.name, ...clients.inside];
+    for (const way of waysAcross({ inside, outside: [...others, ...clients.outside] }, false)) {
+      blockades.block(way);
+      blocked.push(way);
+    }
+    for (const other of others) network.reset(machine.name, other);
+  }
+
+  #bringBack({ name }: Machine, ways: readonly Way[]): void {
+    const { cluster, network, blockades } = this.#parts;
+    for (const other of cluster.machines) network.reset(name, other.name);
+    for (const way of ways) blockades.open(way);
+  }
+
+  #handOver({ machine }: Reign, shardId: number, old: Machine): void {
+    this.#parts.inside(machine, (replica) => {
+      if (replica.shardId !== shardId) return;
+      const isOld = (id: number): boolean => replicaIn(old, shardId)?.replicaId === id;
+      const { voters } = replica.raft.configuration;
+      const to = voters.find((id) => id !== replica.replicaId && !isOld(id));
+      if (to !== undefined) replica.raft.transferLeader(to, replica.clockMs());
+      replica.wake();
+    });
+  }
+
+  /** Drops what was flushed, as a node does whose log is too large; whether nobody has it still. */
+  #trimmed(shardId: number, old: Machine, last: number): true | undefined {
+    let isDone = true;
+    for (const machine of this.#parts.cluster.machines) {
+      const replica = machine === old ? undefined : replicaIn(machine, shardId);
+      if (replica === undefined || replica.raft.firstIndex > last) continue;
+      isDone = false;
+      if (replica.tree.flushed.index < last) continue;
+      this.#parts.inside(machine, (each) => {
+        if (each === replica) replica.releaseLog(replica.tree.flushed.index, true);
+      });
+    }
+    return isDone || undefined;
+  }
+
+  /** Who leads a shard, other than these, and has committed in a term after this one. */
+  #reign(shardId: number, except: readonly Machine[], after = 0): Reign | undefined {
+    for (const machine of this.#parts.cluster.machines) {
+      const replica = except.includes(machine) ? undefined : replicaIn(machine, shardId);
+      if (replica === undefined || !replica.raft.noopApplied) continue;
+      const { term } = replica.raft;
+      if (term > after) return { machine, replica, term };
+    }
+    return undefined;
+  }
+
+  /** What it finds, once it does; undefined when it takes too long, or the faults are over. */
+  async #until<T>(forMs: number, find: () => T | undefined): Promise<T | undefined> {
+    const { world } = this.#parts.network;
+    const untilMs = world.nowMs + forMs;
+    while (!this.#over) {
+      const found = find();
+      if (found !== undefined) return found;
+      if (world.nowMs >= untilMs) return undefined;
+      await world.sleep(POLL_MS);
+    }
+    return undefined;
+  }
+}
+
+/** A shard that this machine leads with so many entries that are not committed. */
+function tailOf({ node }: Machine, entries: number): number | undefined {
+  for (const { raft, shardId } of node?.core.host.replicas ?? []) {
+    const { voters } = raft.configuration;
+    if (raft.role !== "leader" || voters.length < 3) continue;
+    if (raft.lastIndex - raft.commitIndex >= entries) return shardId;
+  }
+  return undefined;
+}
+
+function replicaIn({ node }: Machine, shardId: number): Replica | undefined {
+  return node?.core.host.replica(shardId);
+}
