@@ -240,7 +240,7 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   usurp: (draw) => {
     const { prng, electionMs } = draw;
     const then = pick(prng, ["swap", "hand", "trim"] as const);
-    const entries = prng.between(1, 8);
+    const entries = prng.between(1, 5);
     // With all clients at the old leader its log stays the longest.
     const clients = prng.chance(0.5) ? drawClients(draw) : { inside: draw.clients, outside: [] };
     return { kind: "usurp", draw: prng.fraction(), entries, then, ...clients, electionMs };

@@ -95,7 +95,7 @@ export class Injector {
       case "firstLost":
         return this.#loseFirst(fault.forMs);
       case "usurp":
-        void this.#usurper.strike(fault, this.#leader(fault.draw));
+        void this.#usurper.strike(fault);
         return;
       case "pauseLeader":
         return this.#pause(this.#leader(fault.draw), fault.forMs);

@@ -58,8 +58,9 @@ export class Usurper {
     this.#feed();
   }
 
-  async strike(fault: UsurpFault, old: Machine | undefined): Promise<void> {
-    if (old === undefined || this.#busy) return;
+  async strike(fault: UsurpFault): Promise<void> {
+    const old = this.#busy ? undefined : this.#busyLeader(fault.draw);
+    if (old === undefined) return;
     this.#busy = true;
     const blocked: Way[] = [];
     await this.#play(fault, old, blocked);
@@ -68,11 +69,15 @@ export class Usurper {
     this.#busy = false;
   }
 
-  async #play(fault: UsurpFault, old: Machine, blocked: Way[]): Promise<void> {
+  async #play(fault: UsurpFault, { machine: old, replica }: Reign, blocked: Way[]): Promise<void> {
     const { electionMs } = fault;
+    const { shardId, raft } = replica;
     this.#starve(old);
-    const shardId = await this.#until(2 * electionMs, () => tailOf(old, fault.entries));
-    if (shardId === undefined) return;
+    const isAhead = (): true | undefined =>
+      raft.lastIndex - raft.commitIndex >= fault.entries || undefined;
+    await this.#until(electionMs, isAhead);
+    const isAlone = raft.role === "leader" && raft.lastIndex > raft.commitIndex;
+    if (this.#over || !isAlone) return;
     this.#cutOff(old, fault, blocked);
     this.#feed();
     const first = await this.#until(4 * electionMs, () => this.#reign(shardId, [old]));
@@ -94,8 +99,23 @@ export class Usurper {
       for (const machine of this.#parts.cluster.machines) this.#parts.flush(machine);
       await this.#until(2 * electionMs, () => this.#trimmed(shardId, old, last));
     }
+    if (this.#over) return;
     this.#bringBack(old, blocked.splice(0));
     await this.#until(electionMs, () => undefined);
+  }
+
+  /** A leader, mostly of a shard that has much to do. */
+  #busyLeader(draw: number): Reign | undefined {
+    const reigns: Reign[] = [];
+    for (const machine of this.#parts.cluster.machines) {
+      for (const replica of machine.node?.core.host.replicas ?? []) {
+        const { raft } = replica;
+        if (!raft.noopApplied || raft.configuration.voters.length < 3) continue;
+        reigns.push({ machine, replica, term: raft.term });
+      }
+    }
+    reigns.sort((a, b) => b.replica.raft.lastIndex - a.replica.raft.lastIndex);
+    return reigns[Math.floor(draw ** 3 * reigns.length)];
   }
 
   #starve(machine: Machine): void {
@@ -178,16 +198,6 @@ export class Usurper {
     }
     return undefined;
   }
-}
-
-/** A shard that this machine leads with so many entries that are not committed. */
-function tailOf({ node }: Machine, entries: number): number | undefined {
-  for (const { raft, shardId } of node?.core.host.replicas ?? []) {
-    const { voters } = raft.configuration;
-    if (raft.role !== "leader" || voters.length < 3) continue;
-    if (raft.lastIndex - raft.commitIndex >= entries) return shardId;
-  }
-  return undefined;
 }
 
 function replicaIn({ node }: Machine, shardId: number): Replica | undefined {
