@@ -39,7 +39,6 @@ export type Fault = { readonly atMs: number } & (
   | {
       /** A leader is left alone with its entries, and comes back after others; see usurper.ts. */
       readonly kind: "usurp";
-      readonly draw: number;
       readonly entries: number;
       readonly then: "swap" | "hand" | "trim";
       readonly inside: readonly string[];
@@ -242,8 +241,9 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
     const then = pick(prng, ["swap", "hand", "trim"] as const);
     const entries = prng.between(1, 5);
     // With all clients at the old leader its log stays the longest.
-    const clients = prng.chance(0.5) ? drawClients(draw) : { inside: draw.clients, outside: [] };
-    return { kind: "usurp", draw: prng.fraction(), entries, then, ...clients, electionMs };
+    const isShared = then !== "trim" && prng.chance(0.5);
+    const clients = isShared ? drawClients(draw) : { inside: draw.clients, outside: [] };
+    return { kind: "usurp", entries, then, ...clients, electionMs };
   },
   pauseLeader: ({ prng, electionMs }) => {
     const forMs = electionMs * (0.5 + 1.5 * prng.fraction());

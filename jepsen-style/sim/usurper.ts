@@ -3,7 +3,7 @@
  * that commits, and then the old leader comes back, in a way that tests how logs are compared. Each
  * step waits for what the replicas do, not for a time; one that does not come in time ends it.
  *
- *   1. what the leader appends is lost, until it has so many entries
+ *   1. what a busy leader appends is lost, until it has so many entries
  *   2. it is cut off, with some clients; another leader commits in its term
  *   3. swap     that one is cut off as well, and the old leader comes back to the rest
  *      hand     it hands over, and the old leader comes back to the second successor
@@ -59,25 +59,25 @@ export class Usurper {
   }
 
   async strike(fault: UsurpFault): Promise<void> {
-    const old = this.#busy ? undefined : this.#busyLeader(fault.draw);
-    if (old === undefined) return;
+    if (this.#busy) return;
     this.#busy = true;
     const blocked: Way[] = [];
-    await this.#play(fault, old, blocked);
+    const old = await this.#until(fault.electionMs, () => this.#busyLeader());
+    if (old !== undefined) await this.#play(fault, old, blocked);
     this.#feed();
     if (!this.#over) for (const way of blocked) this.#parts.blockades.open(way);
     this.#busy = false;
   }
 
-  async #play(fault: UsurpFault, { machine: old, replica }: Reign, blocked: Way[]): Promise<void> {
+  async #play(fault: UsurpFault, old: Machine, blocked: Way[]): Promise<void> {
     const { electionMs } = fault;
-    const { shardId, raft } = replica;
     this.#starve(old);
-    const isAhead = (): true | undefined =>
-      raft.lastIndex - raft.commitIndex >= fault.entries || undefined;
-    await this.#until(electionMs, isAhead);
-    const isAlone = raft.role === "leader" && raft.lastIndex > raft.commitIndex;
-    if (this.#over || !isAlone) return;
+    const isAhead = (replica: Replica): boolean => tailOf(replica) >= fault.entries;
+    const leads = (): boolean => ledBy(old).length > 0;
+    await this.#until(2 * electionMs, () => ledBy(old).some(isAhead) || !leads() || undefined);
+    const longest = ledBy(old).sort((a, b) => tailOf(b) - tailOf(a))[0];
+    if (this.#over || longest === undefined || tailOf(longest) === 0) return;
+    const { shardId } = longest;
     this.#cutOff(old, fault, blocked);
     this.#feed();
     const first = await this.#until(4 * electionMs, () => this.#reign(shardId, [old]));
@@ -104,18 +104,9 @@ export class Usurper {
     await this.#until(electionMs, () => undefined);
   }
 
-  /** A leader, mostly of a shard that has much to do. */
-  #busyLeader(draw: number): Reign | undefined {
-    const reigns: Reign[] = [];
-    for (const machine of this.#parts.cluster.machines) {
-      for (const replica of machine.node?.core.host.replicas ?? []) {
-        const { raft } = replica;
-        if (!raft.noopApplied || raft.configuration.voters.length < 3) continue;
-        reigns.push({ machine, replica, term: raft.term });
-      }
-    }
-    reigns.sort((a, b) => b.replica.raft.lastIndex - a.replica.raft.lastIndex);
-    return reigns[Math.floor(draw ** 3 * reigns.length)];
+  /** A machine that leads and has something to commit. */
+  #busyLeader(): Machine | undefined {
+    return this.#parts.cluster.machines.find((each) => ledBy(each).some((led) => tailOf(led) > 0));
   }
 
   #starve(machine: Machine): void {
@@ -198,6 +189,18 @@ export class Usurper {
     }
     return undefined;
   }
+}
+
+/** What it leads that has a majority without it. */
+function ledBy({ node }: Machine): Replica[] {
+  return [...(node?.core.host.replicas ?? [])].filter(
+    ({ raft }) => raft.noopApplied && raft.configuration.voters.length >= 3,
+  );
+}
+
+/** How many entries are not committed. */
+function tailOf({ raft }: Replica): number {
+  return raft.lastIndex - raft.commitIndex;
 }
 
 function replicaIn({ node }: Machine, shardId: number): Replica | undefined {
