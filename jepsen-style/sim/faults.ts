@@ -40,7 +40,7 @@ export type Fault = { readonly atMs: number } & (
       /** A leader is left alone with its entries, and comes back after others; see usurper.ts. */
       readonly kind: "usurp";
       readonly entries: number;
-      readonly then: "swap" | "hand" | "trim";
+      readonly ending: "swap" | "hand" | "trim";
       readonly inside: readonly string[];
       readonly outside: readonly string[];
       readonly electionMs: number;
@@ -238,12 +238,12 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   },
   usurp: (draw) => {
     const { prng, electionMs } = draw;
-    const then = pick(prng, ["swap", "hand", "trim"] as const);
+    const ending = pick(prng, ["swap", "hand", "trim"] as const);
     const entries = prng.between(1, 5);
     // With all clients at the old leader its log stays the longest.
-    const isShared = then !== "trim" && prng.chance(0.5);
+    const isShared = ending !== "trim" && prng.chance(0.5);
     const clients = isShared ? drawClients(draw) : { inside: draw.clients, outside: [] };
-    return { kind: "usurp", entries, then, ...clients, electionMs };
+    return { kind: "usurp", entries, ending, ...clients, electionMs };
   },
   pauseLeader: ({ prng, electionMs }) => {
     const forMs = electionMs * (0.5 + 1.5 * prng.fraction());

@@ -21,6 +21,7 @@ import type { Message } from "../../src/raft/message.js";
 import type { Configuration } from "../../src/raft/types.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { Machine } from "./cluster.js";
+import type { SimNetwork } from "./network.js";
 import { LogMatching, countFault, deafnessFault, hasQuorum } from "./raft-rules.js";
 import { nothingSeen, voteFault } from "./raft-rules.js";
 import type { SeenState } from "./raft-rules.js";
@@ -67,9 +68,6 @@ const GIVES_WORD: ReadonlySet<Message["kind"]> = new Set([
   "voteResponse",
   "appendResponse",
 ]);
-
-/** When something last arrived on the road from one machine to another. */
-export type Hearing = (from: string, to: string) => number;
 
 export class Ledger {
   violation: string | undefined;
@@ -194,17 +192,19 @@ export class Ledger {
   }
 
   /** Whether who leads on this machine is still heard by a majority, as far as anything arrives. */
-  checkHearing(machine: Machine, nowMs: number, boundMs: number, heardMs: Hearing): void {
+  checkHearing(machine: Machine, boundMs: number, network: SimNetwork): void {
     const { node, program, name } = machine;
     if (node === undefined || program === undefined) return;
-    const time = { nowMs, boundMs, awakeSinceMs: program.awakeSinceMs };
+    const { nowMs } = network.world;
     for (const { raft, shardId, replicaId } of node.core.host.replicas) {
       const own = this.#replica(shardId, replicaId, name);
       const { replicas } = this.#shard(shardId);
-      const wrong = deafnessFault(own.seen, raft, time, replicaId, (id) => {
-        const other = replicas.get(id);
-        return other === undefined ? undefined : heardMs(other.machine, name);
-      });
+      const heardMs = (id: number): number | undefined => {
+        const other = id === replicaId ? undefined : replicas.get(id);
+        return other === undefined ? undefined : network.road(other.machine, name).heardMs;
+      };
+      const { awakeSinceMs } = program;
+      const wrong = deafnessFault(own.seen, raft, { nowMs, awakeSinceMs, boundMs, heardMs });
       if (wrong !== undefined) this.#violated(own, wrong);
     }
   }
@@ -309,7 +309,14 @@ export class Ledger {
   #shard(shardId: number): ShardLedger {
     let shard = this.#shards.get(shardId);
     if (shard === undefined) {
-      shard = { shardId, leaders: new Map(), committed: [], seenIn: [], matching: new LogMatching(), replicas: new Map() };
+      shard = {
+        shardId,
+        leaders: new Map(),
+        committed: [],
+        seenIn: [],
+        matching: new LogMatching(),
+        replicas: new Map(),
+      };
       this.#shards.set(shardId, shard);
     }
     return shard;

@@ -11,6 +11,20 @@
 import type { Raft } from "../../src/raft/raft.js";
 import type { Configuration } from "../../src/raft/types.js";
 
+/** What the rules look at. */
+export type RaftView = Pick<
+  Raft,
+  | "role"
+  | "term"
+  | "vote"
+  | "quiesced"
+  | "configuration"
+  | "firstIndex"
+  | "lastIndex"
+  | "commitIndex"
+  | "termAt"
+>;
+
 /** What the ledger last saw of a replica, in its present run. */
 export interface SeenState {
   voteTerm: number;
@@ -34,7 +48,7 @@ export function nothingSeen(): SeenState {
 }
 
 /** What is wrong with its vote, which is remembered. */
-export function voteFault(seen: SeenState, raft: Raft): string | undefined {
+export function voteFault(seen: SeenState, raft: RaftView): string | undefined {
   const { voteTerm, vote } = seen;
   seen.voteTerm = raft.term;
   seen.vote = raft.vote;
@@ -51,7 +65,7 @@ export class LogMatching {
   readonly #before: Map<number, number> = new Map();
 
   /** What is wrong with those of a log that came since it was last seen. */
-  fault(seen: SeenState, raft: Raft, committed: number): string | undefined {
+  fault(seen: SeenState, raft: RaftView, committed: number): string | undefined {
     const { lastIndex } = raft;
     const lastTerm = raft.termAt(lastIndex) ?? 0;
     if (seen.lastIndex === lastIndex && seen.lastTerm === lastTerm) return undefined;
@@ -66,7 +80,8 @@ export class LogMatching {
       const known = this.#before.get(name);
       if (known === undefined) this.#before.set(name, before);
       else if (known !== before) {
-        return `has an entry of term ${before} before ${index} of term ${term}; others have term ${known} there`;
+        const entry = `${index} of term ${term}`;
+        return `has term ${before} before ${entry}; others have term ${known} there`;
       }
       term = before;
     }
@@ -75,25 +90,31 @@ export class LogMatching {
 }
 
 /** What is wrong with the newest entry that a leader has committed by itself. */
-export function countFault(raft: Raft): string | undefined {
+export function countFault(raft: RaftView): string | undefined {
   const term = raft.termAt(raft.commitIndex);
   if (term === undefined || term === raft.term) return undefined;
-  return `counts copies of ${raft.commitIndex}, which is of term ${term}, as leader of ${raft.term}`;
+  const entry = `${raft.commitIndex}, which is of term ${term}`;
+  return `counts copies of ${entry}, as leader of ${raft.term}`;
 }
 
-/** When something last came from another replica's machine; undefined where nobody can say. */
-export type HeardMs = (replicaId: number) => number | undefined;
+/** What tells whether a leader is heard. */
+export interface Hearing {
+  readonly nowMs: number;
+  /** Since when its program has not been paused. */
+  readonly awakeSinceMs: number;
+  readonly boundMs: number;
+  /** When anything last came from a replica's machine; undefined: it is its own, or unknown. */
+  readonly heardMs: (replicaId: number) => number | undefined;
+}
 
-/** Whether it has led on for longer than this without hearing a majority. */
+/** Whether it has led on for longer than the bound without hearing a majority. */
 export function deafnessFault(
   seen: SeenState,
-  raft: Raft,
-  time: { readonly nowMs: number; readonly awakeSinceMs: number; readonly boundMs: number },
-  selfId: number,
-  heardMs: HeardMs,
+  raft: RaftView,
+  hearing: Hearing,
 ): string | undefined {
   const { configuration } = raft;
-  const { nowMs, awakeSinceMs, boundMs } = time;
+  const { nowMs, awakeSinceMs, boundMs, heardMs } = hearing;
   if (raft.role !== "leader" || raft.quiesced) {
     seen.leadsSinceMs = Number.POSITIVE_INFINITY;
     return undefined;
@@ -106,7 +127,7 @@ export function deafnessFault(
   }
   const sinceMs = nowMs - boundMs;
   if (seen.leadsSinceMs > sinceMs || awakeSinceMs > sinceMs) return undefined;
-  const isHeard = (id: number): boolean => id === selfId || (heardMs(id) ?? nowMs) > sinceMs;
+  const isHeard = (id: number): boolean => (heardMs(id) ?? nowMs) > sinceMs;
   if (hasQuorum(configuration, isHeard)) return undefined;
   return `leads term ${raft.term} and has heard no majority for ${boundMs} ms`;
 }

@@ -188,8 +188,6 @@ class Run {
     };
   }
 
-  readonly #heardMs = (from: string, to: string): number => this.#network.road(from, to).heardMs;
-
   #client(number: number, prng: Prng): SimClient {
     return new SimClient(
       {
@@ -210,7 +208,7 @@ class Run {
     const machine = this.#byProgram.get(program.name.slice(0, program.name.indexOf(".")));
     if (machine === undefined) return;
     this.#ledger.check(machine);
-    this.#ledger.checkHearing(machine, this.#world.nowMs, this.#deafMs, this.#heardMs);
+    this.#ledger.checkHearing(machine, this.#deafMs, this.#network);
     if (this.#world.events % LEASE_CHECK_EVENTS === 0) {
       this.#ledger.checkLeases(this.#cluster.machines);
     }

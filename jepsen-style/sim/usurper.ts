@@ -40,6 +40,13 @@ interface Reign {
   readonly term: number;
 }
 
+/** A shard has changed its leader. */
+interface Change {
+  readonly shardId: number;
+  readonly old: Machine;
+  readonly first: Reign;
+}
+
 const POLL_MS = 5;
 
 export class Usurper {
@@ -82,22 +89,27 @@ export class Usurper {
     this.#feed();
     const first = await this.#until(4 * electionMs, () => this.#reign(shardId, [old]));
     if (first === undefined) return;
-    const others = [old, first.machine];
-    if (fault.then === "swap") {
+    await this.#end(fault, { old, shardId, first }, blocked);
+  }
+
+  async #end({ ending, electionMs }: UsurpFault, change: Change, blocked: Way[]): Promise<void> {
+    const { old, shardId, first } = change;
+    const next = (except: Machine): Reign | undefined =>
+      this.#reign(shardId, [except, first.machine], first.term);
+    if (ending === "swap") {
       const back = blocked.splice(0);
       this.#cutOff(first.machine, { inside: [], outside: [] }, blocked);
       this.#bringBack(old, back);
-      await this.#until(4 * electionMs, () => this.#reign(shardId, [first.machine], first.term));
+      await this.#until(4 * electionMs, () => next(first.machine));
       return;
     }
-    if (fault.then === "hand") {
-      this.#handOver(first, shardId, old);
-      const isNext = (): Reign | undefined => this.#reign(shardId, others, first.term);
-      if ((await this.#until(2 * electionMs, isNext)) === undefined) return;
+    if (ending === "hand") {
+      this.#handOver(change);
+      if ((await this.#until(2 * electionMs, () => next(old))) === undefined) return;
     } else {
       const last = first.replica.raft.commitIndex;
       for (const machine of this.#parts.cluster.machines) this.#parts.flush(machine);
-      await this.#until(2 * electionMs, () => this.#trimmed(shardId, old, last));
+      await this.#until(2 * electionMs, () => this.#trimmed(change, last));
     }
     if (this.#over) return;
     this.#bringBack(old, blocked.splice(0));
@@ -140,8 +152,8 @@ export class Usurper {
     for (const way of ways) blockades.open(way);
   }
 
-  #handOver({ machine }: Reign, shardId: number, old: Machine): void {
-    this.#parts.inside(machine, (replica) => {
+  #handOver({ first, shardId, old }: Change): void {
+    this.#parts.inside(first.machine, (replica) => {
       if (replica.shardId !== shardId) return;
       const isOld = (id: number): boolean => replicaIn(old, shardId)?.replicaId === id;
       const { voters } = replica.raft.configuration;
@@ -152,7 +164,7 @@ export class Usurper {
   }
 
   /** Drops what was flushed, as a node does whose log is too large; whether nobody has it still. */
-  #trimmed(shardId: number, old: Machine, last: number): true | undefined {
+  #trimmed({ shardId, old }: Change, last: number): true | undefined {
     let isDone = true;
     for (const machine of this.#parts.cluster.machines) {
       const replica = machine === old ? undefined : replicaIn(machine, shardId);
