@@ -32,6 +32,19 @@ export type Fault = { readonly atMs: number } & (
       readonly on: Message["kind"];
       readonly downMs: number;
     }
+  /** In the next election the votes arrive when their candidate asks again. */
+  | { readonly kind: "lateVotes" }
+  /** What is appended arrives only when it is sent again. */
+  | { readonly kind: "firstLost"; readonly forMs: number }
+  | {
+      /** A leader is left alone with its entries, and comes back after others; see usurper.ts. */
+      readonly kind: "usurp";
+      readonly entries: number;
+      readonly ending: "swap" | "hand" | "trim";
+      readonly inside: readonly string[];
+      readonly outside: readonly string[];
+      readonly electionMs: number;
+    }
   | { readonly kind: "killAll"; readonly power: boolean; readonly downMs: number }
   | { readonly kind: "pause"; readonly machine: string; readonly forMs: number }
   /** A leader, of those that there are then: for longer than it takes to elect another. */
@@ -218,6 +231,19 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   },
   trigger: ({ prng }) => {
     return { kind: "trigger", on: pick(prng, TRIGGERS), downMs: logUniform(prng, 5, 100) };
+  },
+  lateVotes: () => ({ kind: "lateVotes" }),
+  firstLost: ({ prng, electionMs }) => {
+    return { kind: "firstLost", forMs: electionMs * (1 + 5 * prng.fraction()) };
+  },
+  usurp: (draw) => {
+    const { prng, electionMs } = draw;
+    const ending = pick(prng, ["swap", "hand", "trim"] as const);
+    const entries = prng.between(1, 5);
+    // With all clients at the old leader its log stays the longest.
+    const isShared = ending !== "trim" && prng.chance(0.5);
+    const clients = isShared ? drawClients(draw) : { inside: draw.clients, outside: [] };
+    return { kind: "usurp", entries, ending, ...clients, electionMs };
   },
   pauseLeader: ({ prng, electionMs }) => {
     const forMs = electionMs * (0.5 + 1.5 * prng.fraction());

@@ -5,11 +5,14 @@
 import type { Message } from "../../src/raft/message.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { SimCluster, Machine } from "./cluster.js";
+import { Blockades, waysAcross } from "./blockades.js";
 import type { Fault, Way } from "./faults.js";
+import { FirstAppendsLost, LateVotes } from "./frame-filters.js";
 import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import type { SimOperator } from "./operator.js";
 import { flipBit } from "./rot.js";
+import { Usurper } from "./usurper.js";
 import type { World } from "./world.js";
 
 export interface InjectorParts {
@@ -25,13 +28,24 @@ export class Injector {
   /** How often each kind has struck. */
   readonly counts: Map<string, number> = new Map();
   readonly #parts: InjectorParts;
-  /** How many faults block a road. */
-  readonly #blocks: Map<string, number> = new Map();
+  readonly #blockades: Blockades;
+  readonly #lateVotes: LateVotes;
+  readonly #usurper: Usurper;
   readonly #triggers: Extract<Fault, { kind: "trigger" }>[] = [];
   #over = false;
 
   constructor(parts: InjectorParts) {
     this.#parts = parts;
+    const { world, network, tap } = parts;
+    this.#blockades = new Blockades(network);
+    this.#lateVotes = new LateVotes(world);
+    tap.filters.add(this.#lateVotes);
+    this.#usurper = new Usurper({
+      ...parts,
+      blockades: this.#blockades,
+      inside: (machine, act) => this.#inside(machine, act),
+      flush: (machine) => this.#flush(machine),
+    });
   }
 
   plan(faults: readonly Fault[]): void {
@@ -58,6 +72,8 @@ export class Injector {
   /** Nothing strikes any more, and nothing heals by itself. */
   end(): void {
     this.#over = true;
+    this.#lateVotes.end();
+    this.#usurper.end();
   }
 
   #strike(fault: Fault): void {
@@ -73,6 +89,13 @@ export class Injector {
         return this.#strikeProcess(fault);
       case "trigger":
         this.#triggers.push(fault);
+        return;
+      case "lateVotes":
+        return this.#lateVotes.begin();
+      case "firstLost":
+        return this.#loseFirst(fault.forMs);
+      case "usurp":
+        void this.#usurper.strike(fault);
         return;
       case "pauseLeader":
         return this.#pause(this.#leader(fault.draw), fault.forMs);
@@ -267,17 +290,17 @@ export class Injector {
   }
 
   #blockFor(roads: readonly Way[], forMs: number): void {
-    for (const { from, to } of roads) {
-      if (from === to) continue;
-      const name = `${from}>${to}`;
-      this.#blocks.set(name, (this.#blocks.get(name) ?? 0) + 1);
-      this.#parts.network.block(from, to);
-      this.#heal(forMs, () => {
-        const left = (this.#blocks.get(name) ?? 1) - 1;
-        this.#blocks.set(name, left);
-        if (left === 0) this.#parts.network.open(from, to);
-      });
+    for (const way of roads) {
+      this.#blockades.block(way);
+      this.#heal(forMs, () => this.#blockades.open(way));
     }
+  }
+
+  #loseFirst(forMs: number): void {
+    const { filters } = this.#parts.tap;
+    const filter = new FirstAppendsLost();
+    filters.add(filter);
+    this.#heal(forMs, () => filters.delete(filter));
   }
 
   #pause(machine: Machine | undefined, forMs: number): void {
@@ -302,19 +325,4 @@ export class Injector {
       if (!this.#over) heal();
     });
   }
-}
-
-/** The roads from one side to the other, and back unless it is one way. */
-function waysAcross(
-  { inside, outside }: { readonly inside: readonly string[]; readonly outside: readonly string[] },
-  oneWay: boolean,
-): readonly Way[] {
-  const ways: Way[] = [];
-  for (const from of inside) {
-    for (const to of outside) {
-      ways.push({ from, to });
-      if (!oneWay) ways.push({ from: to, to: from });
-    }
-  }
-  return ways;
 }

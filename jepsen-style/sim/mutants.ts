@@ -8,16 +8,7 @@ import { STORAGE_MUTANTS } from "./mutants-storage.js";
 
 /** Wrong as well, but not found reliably: runs bring them about too rarely. */
 const RARE: ReadonlySet<string> = new Set([
-  "vote-not-saved",
   "flush-names-commit",
-  "step-down-forgets-vote",
-  "pre-vote-clears-vote",
-  "last-term-ignored",
-  "stale-votes-counted",
-  "old-term-committed-by-count",
-  "previous-term-unchecked",
-  "snapshot-keeps-other-log",
-  "no-check-quorum",
   "read-round-reused",
   "follower-read-unconfirmed",
   "lease-kept-across-transfer",

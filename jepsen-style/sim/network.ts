@@ -56,7 +56,7 @@ export class SimNetwork implements Wires {
     let road = this.#roads.get(name);
     if (road === undefined) {
       const { delayMsMin, delayMsMean } = this.#settings;
-      road = { from, to, blocked: false, delayMsMin, delayMsMean, waiting: [] };
+      road = { from, to, blocked: false, delayMsMin, delayMsMean, heardMs: 0, waiting: [] };
       this.#roads.set(name, road);
     }
     return road;

@@ -10,6 +10,8 @@ export interface Road {
   /** Least and mean delay of what travels; exponential beyond the least. */
   delayMsMin: number;
   delayMsMean: number;
+  /** When something last arrived. */
+  heardMs: number;
   /** What waits for the road to open, in order. */
   readonly waiting: (() => void)[];
 }

@@ -34,6 +34,9 @@ export const FAULT_CLASSES = [
   "isolate",
   "pauseLeader",
   "trigger",
+  "lateVotes",
+  "firstLost",
+  "usurp",
 ] as const;
 
 export type FaultClass = (typeof FAULT_CLASSES)[number];
@@ -167,16 +170,26 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
   return from[prng.between(0, from.length - 1)] as T;
 }
 
-/** Each class is on in half of all runs; what is on strikes rarely or often. */
+/** Of plans that run one at a time, most find another under way, or nothing to begin with. */
+const USURP_STRIKES = 5;
+const PLANS_ONLY = 0.15;
+const USURPS_PER_MINUTE = 12_000;
+
+/**
+ * Each class is on in two of five runs; what is on strikes rarely or often. In some runs there is
+ * nothing but plans, and hardly anything to thwart them.
+ */
 function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass, number>> {
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
   for (const name of FAULT_CLASSES) {
     const on = prng.chance(0.4);
     const perMinute = logUniform(prng, 400, 6000) / heartbeatMs;
-    if (on && !calm) faults[name] = perMinute;
+    if (on && !calm) faults[name] = perMinute * (name === "usurp" ? USURP_STRIKES : 1);
   }
-  return faults;
+  if (!prng.chance(PLANS_ONLY)) return faults;
+  const thwarting = Object.entries(faults).filter(() => prng.chance(0.1));
+  return { ...Object.fromEntries(thwarting), usurp: USURPS_PER_MINUTE / heartbeatMs };
 }
 
 const UTF8 = new TextEncoder();

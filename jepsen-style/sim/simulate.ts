@@ -100,6 +100,8 @@ class Run {
   readonly #marks = new Marks();
   readonly #ending: Prng;
   readonly #byProgram: Map<string, Machine> = new Map();
+  /** Twice as long as a leader may go on without hearing a majority. */
+  readonly #deafMs: number;
   readonly #history: History = { operations: [], ranges: [], watches: [] };
   #failure: string | undefined;
   #foundBy: FoundBy | undefined;
@@ -107,6 +109,7 @@ class Run {
   constructor(settings: Settings, observer: RunObserver) {
     this.#settings = settings;
     this.#observer = observer;
+    this.#deafMs = 2 * settings.cluster.electionTimeoutMaxMs;
     const world = this.#world;
     const streams = streamsOf(settings.seed);
     this.#ending = streams.end;
@@ -207,6 +210,7 @@ class Run {
     const machine = this.#byProgram.get(program.name.slice(0, program.name.indexOf(".")));
     if (machine === undefined) return;
     this.#ledger.check(machine);
+    this.#ledger.checkHearing(machine, this.#deafMs, this.#network);
     if (this.#world.events % LEASE_CHECK_EVENTS === 0) {
       this.#ledger.checkLeases(this.#cluster.machines);
     }
