@@ -9,7 +9,9 @@
  *   leader completeness   who leads has all that was committed
  *   committed is durable  a majority has it on its disk when a leader says that it is committed
  *   acknowledged is durable   what a replica said that it has, it has after a crash
- *   lease exclusion       no two replicas may answer from memory at one time
+ *   lease exclusion       no two replicas may answer from memory at one time, and none may once
+ *                         a later term has a leader
+ *   read indexes          `read-ledger.ts`
  *
  * Where one does not hold, `violation` says so in words; nothing is thrown.
  */
@@ -18,6 +20,7 @@ import type { Message } from "../../src/raft/message.js";
 import type { Configuration } from "../../src/raft/types.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { Machine } from "./cluster.js";
+import { ReadLedger } from "./read-ledger.js";
 
 /** What is remembered of a replica, by its id, over all its runs. */
 interface ReplicaLedger {
@@ -34,6 +37,8 @@ interface ReplicaLedger {
   seenTerm: number;
   /** The replica as it is now; undefined while its node is down. */
   raft: Raft | undefined;
+  /** Of its node, as it runs now. */
+  clockMs: () => number;
   /** The one it goes by, or went by when it ended. */
   configuration: Configuration;
   /** Its disk was lost. */
@@ -46,6 +51,8 @@ interface ReplicaLedger {
 interface ShardLedger {
   readonly shardId: number;
   readonly leaders: Map<number, number>;
+  /** The latest term that somebody led. */
+  newestLed: number;
   /** Term of the committed entry, by index. */
   readonly committed: number[];
   /** In which term that was first seen, by index. */
@@ -67,6 +74,9 @@ export class Ledger {
   /** Leaders elected, over all shards. */
   elections = 0;
   readonly #shards: Map<number, ShardLedger> = new Map();
+  readonly #reads = new ReadLedger((what) => {
+    this.violation ??= what;
+  });
 
   /** A node's event has run. */
   check(machine: Machine): void {
@@ -182,6 +192,8 @@ export class Ledger {
     const own = this.#replica(replica.shardId, replica.replicaId, machine.name);
     const shard = this.#shard(replica.shardId);
     own.raft = raft;
+    own.clockMs = replica.clockMs;
+    this.#reads.watch(replica, machine.name, () => shard.committed.length - 1);
     if (raft.term < own.seenTerm && raft.term < own.saidTerm) {
       this.#violated(own, `fell from term ${own.seenTerm} to ${raft.term}`);
     }
@@ -189,9 +201,19 @@ export class Ledger {
     own.configuration = raft.configuration;
     if (raft.role === "leader" && own.seenRole !== `leader ${raft.term}`) {
       this.#elected(shard, own, raft);
+      for (const other of shard.replicas.values()) this.#checkLease(shard, other);
     }
+    this.#checkLease(shard, own);
     own.seenRole = `${raft.role} ${raft.term}`;
     if (raft.commitIndex > own.seenCommit) this.#committed(shard, own, raft);
+  }
+
+  /** Those whose promises a lease rests on let nobody else be elected while it lasts. */
+  #checkLease(shard: ShardLedger, own: ReplicaLedger): void {
+    const { raft } = own;
+    if (raft?.role !== "leader" || raft.term >= shard.newestLed) return;
+    if (!raft.hasLease(own.clockMs())) return;
+    this.#violated(own, `holds a lease in term ${raft.term} while ${shard.newestLed} has a leader`);
   }
 
   #elected(shard: ShardLedger, own: ReplicaLedger, raft: Raft): void {
@@ -201,6 +223,7 @@ export class Ledger {
       this.#violated(own, `leads term ${raft.term}, which replica ${other} led`);
     }
     shard.leaders.set(raft.term, own.replicaId);
+    shard.newestLed = Math.max(shard.newestLed, raft.term);
     // Who wins an old term late need not have what later ones committed.
     for (let index = Math.max(1, raft.firstIndex); index < shard.committed.length; index++) {
       const term = shard.committed[index];
@@ -266,7 +289,14 @@ export class Ledger {
   #shard(shardId: number): ShardLedger {
     let shard = this.#shards.get(shardId);
     if (shard === undefined) {
-      shard = { shardId, leaders: new Map(), committed: [], seenIn: [], replicas: new Map() };
+      shard = {
+        shardId,
+        leaders: new Map(),
+        newestLed: 0,
+        committed: [],
+        seenIn: [],
+        replicas: new Map(),
+      };
       this.#shards.set(shardId, shard);
     }
     return shard;
@@ -287,6 +317,7 @@ export class Ledger {
         seenRole: "",
         seenTerm: 0,
         raft: undefined,
+        clockMs: () => 0,
         configuration: NO_MEMBERS,
         isLost: false,
         durableIndex: 0,
