@@ -5,13 +5,17 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import type { Message } from "../../src/raft/message.js";
+import { DIRECTED_DRAWS } from "./faults-directed.js";
+import type { DirectedFault } from "./faults-directed.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
+import type { Way } from "./roads.js";
 import type { Flip } from "./rot.js";
-import { FAULT_CLASSES, logUniform, pick } from "./settings.js";
-import type { FaultClass, Settings } from "./settings.js";
+import { DIRECTED_CLASSES, FAULT_CLASSES, logUniform, pick } from "./settings.js";
+import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
 /** Machines by name; `forMs`, `downMs`: until it is healed. */
 export type Fault = { readonly atMs: number } & (
+  | DirectedFault
   | { readonly kind: "kill"; readonly machine: string; readonly downMs: number }
   | {
       readonly kind: "power";
@@ -99,11 +103,6 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
 );
 
-export interface Way {
-  readonly from: string;
-  readonly to: string;
-}
-
 const MINUTE_MS = 60_000;
 /** Faults begin when the cluster has had this long to form, and a little less. */
 const QUIET_MS = 1000;
@@ -128,7 +127,13 @@ export function drawFaults(settings: Settings, prng: Prng): readonly Fault[] {
   return faults.sort((a, b) => a.atMs - b.atMs);
 }
 
-const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set(["bitRot", "misdirect", "wipe", "replicas"]);
+const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set([
+  "bitRot",
+  "misdirect",
+  "wipe",
+  "replicas",
+  ...DIRECTED_CLASSES,
+]);
 
 type Drawn = Fault extends infer F ? (F extends Fault ? Omit<F, "atMs"> : never) : never;
 
@@ -155,10 +160,17 @@ function drawFault(
   const machine = pick(prng, machines);
   const someMs = logUniform(prng, 10, 6 * electionMs);
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
-  return DRAWS[name]({ prng, machines, victim, clients, machine, electionMs, someMs });
+  const draw: Draw = { prng, machines, victim, clients, machine, electionMs, someMs };
+  if (!isDirected(name)) return DRAWS[name](draw);
+  const leaseMs = settings.cluster.leaderLeaseMs || settings.cluster.electionTimeoutMinMs;
+  return DIRECTED_DRAWS[name]({ ...draw, leaseMs, sides: () => drawClients(draw) });
 }
 
-const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
+function isDirected(name: FaultClass): name is DirectedClass {
+  return (DIRECTED_CLASSES as readonly FaultClass[]).includes(name);
+}
+
+const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) => Drawn>> = {
   kill: ({ machine, someMs }) => ({ kind: "kill", machine, downMs: someMs }),
   power: ({ prng, machine, someMs }) => {
     const style = pick(prng, ["mixed", "mixed", "loseAll", "keepAll"] as const);

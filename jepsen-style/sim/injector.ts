@@ -5,10 +5,13 @@
 import type { Message } from "../../src/raft/message.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { SimCluster, Machine } from "./cluster.js";
-import type { Fault, Way } from "./faults.js";
+import { DirectedInjector, mayFlush } from "./injector-directed.js";
+import type { Fault } from "./faults.js";
 import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import type { SimOperator } from "./operator.js";
+import { across } from "./roads.js";
+import type { Way } from "./roads.js";
 import { flipBit } from "./rot.js";
 import type { World } from "./world.js";
 
@@ -27,11 +30,18 @@ export class Injector {
   readonly #parts: InjectorParts;
   /** How many faults block a road. */
   readonly #blocks: Map<string, number> = new Map();
+  readonly #directed: DirectedInjector;
   readonly #triggers: Extract<Fault, { kind: "trigger" }>[] = [];
   #over = false;
 
   constructor(parts: InjectorParts) {
     this.#parts = parts;
+    this.#directed = new DirectedInjector({
+      ...parts,
+      cut: (roads, forMs) => this.#blockFor(roads, forMs),
+      heal: (afterMs, heal) => this.#heal(afterMs, heal),
+      inside: (machine, act) => this.#inside(machine, act),
+    });
   }
 
   plan(faults: readonly Fault[]): void {
@@ -45,14 +55,21 @@ export class Injector {
 
   /** A node says this to another: where a trigger waits for it, that is its last word. */
   said(machine: Machine, kind: Message["kind"]): void {
+    if (this.#over) return;
+    this.#directed.said(machine, kind);
     const trigger = this.#triggers.find(({ on }) => on === kind);
-    if (trigger === undefined || this.#over) return;
+    if (trigger === undefined) return;
     this.#triggers.splice(this.#triggers.indexOf(trigger), 1);
     this.#parts.world.after(0, "triggered", undefined, () => {
       if (this.#over) return;
       this.#parts.cluster.cutPower(machine, "mixed");
       this.#startAfter(machine, trigger.downMs);
     });
+  }
+
+  /** A node's event has run. */
+  ran(machine: Machine): void {
+    if (!this.#over) this.#directed.ran(machine);
   }
 
   /** Nothing strikes any more, and nothing heals by itself. */
@@ -101,6 +118,8 @@ export class Injector {
       case "wallClock":
         this.#parts.cluster.machine(fault.machine).program?.stepWallClock(fault.stepMs);
         return;
+      default:
+        return this.#directed.strike(fault);
     }
   }
 
@@ -233,8 +252,7 @@ export class Injector {
   #flush(machine: Machine): void {
     this.#inside(machine, (replica) => {
       const store = machine.node?.core.store;
-      if (replica.tree.frozen.length === 0)
-        void store?.flushNow(replica.tree, replica.flushedState());
+      if (mayFlush(replica)) void store?.flushNow(replica.tree, replica.flushedState());
     });
   }
 
@@ -309,12 +327,6 @@ function waysAcross(
   { inside, outside }: { readonly inside: readonly string[]; readonly outside: readonly string[] },
   oneWay: boolean,
 ): readonly Way[] {
-  const ways: Way[] = [];
-  for (const from of inside) {
-    for (const to of outside) {
-      ways.push({ from, to });
-      if (!oneWay) ways.push({ from: to, to: from });
-    }
-  }
-  return ways;
+  const there = across(inside, outside);
+  return oneWay ? there : [...there, ...across(outside, inside)];
 }

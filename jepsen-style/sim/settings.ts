@@ -7,7 +7,7 @@ import { Prng } from "../../src/base/prng.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
 import type { ProgramSettings } from "./program.js";
 
-export const FAULT_CLASSES = [
+const UNDIRECTED_CLASSES = [
   "kill",
   "power",
   "crashAtWrite",
@@ -36,7 +36,22 @@ export const FAULT_CLASSES = [
   "trigger",
 ] as const;
 
-export type FaultClass = (typeof FAULT_CLASSES)[number];
+/** Those that aim at a situation. */
+export const DIRECTED_CLASSES = [
+  "depose",
+  "handover",
+  "amnesia",
+  "slowEchoes",
+  "slowRevisions",
+  "flushAhead",
+  "leaveBehind",
+] as const;
+
+export type DirectedClass = (typeof DIRECTED_CLASSES)[number];
+
+export type FaultClass = (typeof UNDIRECTED_CLASSES)[number] | DirectedClass;
+
+export const FAULT_CLASSES: readonly FaultClass[] = [...UNDIRECTED_CLASSES, ...DIRECTED_CLASSES];
 
 export interface ClusterSettings {
   readonly nodes: number;

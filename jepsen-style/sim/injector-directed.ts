@@ -1,0 +1,214 @@
+/** Lets the faults strike that aim at a situation; what they share with others the injector does. */
+import type { Message } from "../../src/raft/message.js";
+import { PLACEMENT_SHARD_ID } from "../../src/protocol/cluster.js";
+import type { Replica } from "../../src/shard/replica.js";
+import type { Machine, SimCluster } from "./cluster.js";
+import type { DirectedFault } from "./faults-directed.js";
+import type { SimNetwork } from "./network.js";
+import { across } from "./roads.js";
+import type { Way } from "./roads.js";
+import type { World } from "./world.js";
+
+export interface DirectedParts {
+  readonly world: World;
+  readonly cluster: SimCluster;
+  readonly network: SimNetwork;
+  /** Blocks roads for a while. */
+  readonly cut: (roads: readonly Way[], forMs: number) => void;
+  /** Unless the run's faults are over by then. */
+  readonly heal: (afterMs: number, heal: () => void) => void;
+  /** Does something with each replica of a node, as if it did so itself. */
+  readonly inside: (machine: Machine, act: (replica: Replica) => void) => void;
+}
+
+type FaultOf<K extends DirectedFault["kind"]> = Extract<DirectedFault, { readonly kind: K }>;
+
+export class DirectedInjector {
+  readonly #parts: DirectedParts;
+  /** Machines that hear nothing for a while once they have said that they hand over. */
+  readonly #handingOver: Map<Machine, number> = new Map();
+  /** Machines that are waited for to have something committed and not applied. */
+  readonly #flushing: Map<Machine, FaultOf<"flushAhead">> = new Map();
+
+  constructor(parts: DirectedParts) {
+    this.#parts = parts;
+  }
+
+  strike(fault: DirectedFault): void {
+    switch (fault.kind) {
+      case "depose":
+        return this.#depose(fault);
+      case "handover":
+        return this.#handOver(fault);
+      case "amnesia":
+        return this.#amnesia(fault);
+      case "slowEchoes":
+        return this.#slowEchoes(fault);
+      case "slowRevisions":
+        return this.#slowRevisions(fault);
+      case "flushAhead":
+        this.#flushing.set(this.#parts.cluster.machine(fault.machine), fault);
+        return;
+      case "leaveBehind":
+        return this.#leaveBehind(fault);
+    }
+  }
+
+  /** A node has said this to another. */
+  said(machine: Machine, kind: Message["kind"]): void {
+    const forMs = this.#handingOver.get(machine);
+    if (kind !== "timeoutNow" || forMs === undefined) return;
+    this.#handingOver.delete(machine);
+    this.#parts.cut(across(this.#namesBut(machine), [machine.name]), forMs);
+  }
+
+  /** A node's event has run. */
+  ran(machine: Machine): void {
+    const fault = this.#flushing.get(machine);
+    if (fault === undefined) return;
+    for (const replica of machine.node?.core.host.replicas ?? []) {
+      const { raft } = replica;
+      if (raft.commitIndex === raft.appliedIndex || !mayFlush(replica)) continue;
+      this.#flushing.delete(machine);
+      return this.#flushAhead(machine, replica, fault.downMs);
+    }
+  }
+
+  #depose({ draw, isSequencer, inside, outside, forMs }: FaultOf<"depose">): void {
+    const leader = isSequencer ? this.#sequencer() : this.#leader(draw);
+    if (leader === undefined) return;
+    const others = this.#namesBut(leader);
+    this.#parts.cut(both([leader.name, ...inside], [...others, ...outside]), forMs);
+    for (const other of others) {
+      this.#parts.network.reset(leader.name, other);
+      this.#parts.network.reset(other, leader.name);
+    }
+  }
+
+  #handOver({ draw, toDraw, forMs }: FaultOf<"handover">): void {
+    const leader = this.#leader(draw);
+    if (leader === undefined) return;
+    this.#handingOver.set(leader, forMs);
+    this.#parts.heal(forMs, () => this.#handingOver.delete(leader));
+    this.#parts.inside(leader, (replica) => {
+      if (replica.raft.role !== "leader") return;
+      const others = replica.raft.configuration.voters.filter((id) => id !== replica.replicaId);
+      const to = others[Math.floor(toDraw * others.length)];
+      if (to === undefined) return;
+      replica.raft.transferLeader(to, replica.clockMs());
+      replica.wake();
+    });
+  }
+
+  #amnesia({ draw, power, downMs, stepMs, forMs }: FaultOf<"amnesia">): void {
+    const { cluster, cut, heal, inside } = this.#parts;
+    const leader = this.#leader(draw);
+    if (leader === undefined) return;
+    cut(both([leader.name], this.#namesBut(leader)), forMs);
+    const others = cluster.machines.filter((machine) => machine !== leader);
+    for (const machine of others) {
+      if (power) cluster.cutPower(machine, "mixed");
+      else cluster.kill(machine);
+      heal(downMs, () => cluster.start(machine));
+    }
+    for (let turn = 1; downMs + turn * stepMs < forMs; turn++) {
+      heal(downMs + turn * stepMs, () => {
+        inside(others[turn % others.length]!, (replica) => {
+          replica.raft.campaign(replica.clockMs());
+          replica.wake();
+        });
+      });
+    }
+  }
+
+  #slowEchoes({ draw, delayMs, cutAfterMs, forMs }: FaultOf<"slowEchoes">): void {
+    const leader = this.#leader(draw);
+    if (leader === undefined) return;
+    const others = this.#namesBut(leader);
+    for (const other of others) this.#slow(other, leader.name, delayMs, forMs);
+    this.#parts.heal(cutAfterMs, () => {
+      this.#parts.cut(across([leader.name], others), forMs - cutAfterMs);
+    });
+  }
+
+  #slowRevisions({ draw, delayMs, forMs }: FaultOf<"slowRevisions">): void {
+    const leader = this.#sequencer();
+    if (leader === undefined) return;
+    const others = this.#namesBut(leader);
+    this.#slow(leader.name, others[Math.floor(draw * others.length)]!, delayMs, forMs);
+  }
+
+  #flushAhead(machine: Machine, { shardId }: Replica, downMs: number): void {
+    const { cluster, heal, inside } = this.#parts;
+    const { program, node } = machine;
+    inside(machine, (replica) => {
+      if (replica.shardId !== shardId || node === undefined || !mayFlush(replica)) return;
+      void node.core.store.flushNow(replica.tree, replica.flushedState()).then(() => {
+        heal(0, () => {
+          if (machine.program !== program) return;
+          cluster.cutPower(machine, "mixed");
+          heal(downMs, () => cluster.start(machine));
+        });
+      });
+    });
+  }
+
+  #leaveBehind({ draw, inside, outside, forMs }: FaultOf<"leaveBehind">): void {
+    const leader = this.#leader(draw);
+    if (leader === undefined) return;
+    const { cluster, cut, heal } = this.#parts;
+    cut(both([leader.name, ...inside], [...this.#namesBut(leader), ...outside]), forMs);
+    for (const machine of cluster.machines) {
+      if (machine !== leader) heal(0.9 * forMs, () => this.#dropLogs(machine));
+    }
+  }
+
+  /** What has happened so far is flushed, and the log behind that is dropped. */
+  #dropLogs(machine: Machine): void {
+    const { node } = machine;
+    this.#parts.inside(machine, (replica) => {
+      if (node === undefined || !mayFlush(replica)) return;
+      void node.core.store.flushNow(replica.tree, replica.flushedState()).then(() => {
+        replica.releaseLog(replica.tree.flushed.index, true);
+      });
+    });
+  }
+
+  /** What is said from one machine to another takes so much longer, for a while. */
+  #slow(from: string, to: string, byMs: number, forMs: number): void {
+    const road = this.#parts.network.road(from, to);
+    road.lateMs += byMs;
+    this.#parts.heal(forMs, () => {
+      road.lateMs -= byMs;
+    });
+  }
+
+  #leader(draw: number): Machine | undefined {
+    const leaders = this.#parts.cluster.machines.filter((machine) => leads(machine, () => true));
+    return leaders[Math.floor(draw * leaders.length)];
+  }
+
+  #sequencer(): Machine | undefined {
+    const { machines } = this.#parts.cluster;
+    return machines.find((each) => leads(each, (shardId) => shardId === PLACEMENT_SHARD_ID));
+  }
+
+  #namesBut(machine: Machine): readonly string[] {
+    const { machines } = this.#parts.cluster;
+    return machines.filter((each) => each !== machine).map(({ name }) => name);
+  }
+}
+
+/** Not while a flush is under way, nor while the log is that of a snapshot and the tree is not. */
+export function mayFlush({ raft, tree }: Replica): boolean {
+  return tree.frozen.length === 0 && raft.appliedIndex >= raft.firstIndex - 1;
+}
+
+function leads({ node }: Machine, isMeant: (shardId: number) => boolean): boolean {
+  const replicas = [...(node?.core.host.replicas ?? [])];
+  return replicas.some(({ raft, shardId }) => raft.role === "leader" && isMeant(shardId));
+}
+
+function both(some: readonly string[], others: readonly string[]): readonly Way[] {
+  return [...across(some, others), ...across(others, some)];
+}
