@@ -26,6 +26,8 @@ export type DirectedFault =
       readonly draw: number;
       /** The leader of the placement group, which hands out revisions. */
       readonly isSequencer: boolean;
+      /** Where a minority may have two: the machine that stays with it; undefined for none. */
+      readonly friendDraw: number | undefined;
       readonly forMs: number;
     } & Sides)
   | {
@@ -68,12 +70,27 @@ export type DirectedFault =
       readonly machine: string;
       readonly downMs: number;
     }
-  | ({
-      /** A leader is cut off until the others have dropped what it lacks from their logs. */
+  | {
+      /**
+       * A leader hands over, so that those who watch stay with it, and is then cut off until the
+       * others have dropped what it lacks from their logs.
+       */
       readonly kind: "leaveBehind";
       readonly draw: number;
+      readonly toDraw: number;
+      readonly afterMs: number;
       readonly forMs: number;
-    } & Sides);
+    }
+  | {
+      /**
+       * A leader dies when it has committed something that nobody else can know of; when somebody
+       * is elected, no disk gets anything done for a while.
+       */
+      readonly kind: "slowStart";
+      readonly machine: string;
+      readonly stallMs: number;
+      readonly downMs: number;
+    };
 
 /** What they are drawn from. */
 export interface DirectedDraw {
@@ -90,7 +107,8 @@ export const DIRECTED_DRAWS: Readonly<
   depose: ({ prng, electionMs, sides }) => ({
     kind: "depose",
     draw: prng.fraction(),
-    isSequencer: prng.chance(0.5),
+    isSequencer: prng.chance(0.4),
+    friendDraw: prng.chance(0.5) ? prng.fraction() : undefined,
     forMs: electionMs * (0.3 + prng.fraction()),
     ...sides(),
   }),
@@ -130,10 +148,17 @@ export const DIRECTED_DRAWS: Readonly<
     machine,
     downMs: logUniform(prng, 5, 500),
   }),
-  leaveBehind: ({ prng, electionMs, sides }) => ({
+  leaveBehind: ({ prng, electionMs }) => ({
     kind: "leaveBehind",
     draw: prng.fraction(),
-    forMs: electionMs * (1.5 + 2 * prng.fraction()),
-    ...sides(),
+    toDraw: prng.fraction(),
+    afterMs: electionMs * 0.5 * prng.fraction(),
+    forMs: electionMs * (1 + 2 * prng.fraction()),
+  }),
+  slowStart: ({ prng, machine, electionMs }) => ({
+    kind: "slowStart",
+    machine,
+    stallMs: electionMs * 0.5 * prng.fraction(),
+    downMs: electionMs * prng.fraction(),
   }),
 };

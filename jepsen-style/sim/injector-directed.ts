@@ -21,6 +21,12 @@ export interface DirectedParts {
   readonly inside: (machine: Machine, act: (replica: Replica) => void) => void;
 }
 
+interface Dying {
+  readonly fault: FaultOf<"slowStart">;
+  /** By shard, what it had committed as its leader when it was seen last. */
+  readonly commits: Map<number, number>;
+}
+
 type FaultOf<K extends DirectedFault["kind"]> = Extract<DirectedFault, { readonly kind: K }>;
 
 export class DirectedInjector {
@@ -29,6 +35,11 @@ export class DirectedInjector {
   readonly #handingOver: Map<Machine, number> = new Map();
   /** Machines that are waited for to have something committed and not applied. */
   readonly #flushing: Map<Machine, FaultOf<"flushAhead">> = new Map();
+
+  /** Machines that are waited for to commit something as leaders. */
+  readonly #dying: Map<Machine, Dying> = new Map();
+  /** How long all disks stall when somebody is elected in a shard, by its former term. */
+  readonly #starts: Map<number, { readonly term: number; readonly stallMs: number }> = new Map();
 
   constructor(parts: DirectedParts) {
     this.#parts = parts;
@@ -51,6 +62,9 @@ export class DirectedInjector {
         return;
       case "leaveBehind":
         return this.#leaveBehind(fault);
+      case "slowStart":
+        this.#dying.set(this.#parts.cluster.machine(fault.machine), { fault, commits: new Map() });
+        return;
     }
   }
 
@@ -64,8 +78,14 @@ export class DirectedInjector {
 
   /** A node's event has run. */
   ran(machine: Machine): void {
-    const fault = this.#flushing.get(machine);
-    if (fault === undefined) return;
+    const flushing = this.#flushing.get(machine);
+    if (flushing !== undefined) this.#awaitLag(machine, flushing);
+    const dying = this.#dying.get(machine);
+    if (dying !== undefined) this.#awaitCommit(machine, dying);
+    if (this.#starts.size > 0) this.#awaitLeader(machine);
+  }
+
+  #awaitLag(machine: Machine, fault: FaultOf<"flushAhead">): void {
     for (const replica of machine.node?.core.host.replicas ?? []) {
       const { raft } = replica;
       if (raft.commitIndex === raft.appliedIndex || !mayFlush(replica)) continue;
@@ -74,11 +94,41 @@ export class DirectedInjector {
     }
   }
 
-  #depose({ draw, isSequencer, inside, outside, forMs }: FaultOf<"depose">): void {
+  #awaitCommit(machine: Machine, { fault, commits }: Dying): void {
+    for (const { raft, shardId } of machine.node?.core.host.replicas ?? []) {
+      const before = commits.get(shardId) ?? Number.POSITIVE_INFINITY;
+      commits.set(shardId, raft.role === "leader" ? raft.commitIndex : Number.POSITIVE_INFINITY);
+      if (raft.role !== "leader" || raft.commitIndex <= before) continue;
+      this.#dying.delete(machine);
+      this.#starts.set(shardId, { term: raft.term, stallMs: fault.stallMs });
+      this.#parts.heal(0, () => this.#parts.cluster.kill(machine));
+      this.#parts.heal(fault.downMs, () => this.#parts.cluster.start(machine));
+      return;
+    }
+  }
+
+  #awaitLeader({ node }: Machine): void {
+    const { cluster, world } = this.#parts;
+    for (const { raft, shardId } of node?.core.host.replicas ?? []) {
+      const start = this.#starts.get(shardId);
+      if (start === undefined || raft.role !== "leader" || raft.term <= start.term) continue;
+      this.#starts.delete(shardId);
+      for (const machine of cluster.machines) {
+        machine.stalledUntilMs = Math.max(machine.stalledUntilMs, world.nowMs + start.stallMs);
+      }
+    }
+  }
+
+  #depose(fault: FaultOf<"depose">): void {
+    const { draw, isSequencer, friendDraw, inside, outside, forMs } = fault;
     const leader = isSequencer ? this.#sequencer() : this.#leader(draw);
     if (leader === undefined) return;
-    const others = this.#namesBut(leader);
-    this.#parts.cut(both([leader.name, ...inside], [...others, ...outside]), forMs);
+    const all = this.#namesBut(leader);
+    const friend = friendDraw === undefined || all.length < 4 ? -1 : friendDraw * all.length;
+    const others = all.filter((_, i) => i !== Math.floor(friend));
+    const friends = all.filter((name) => !others.includes(name));
+    const ways = both([leader.name, ...friends, ...inside], [...others, ...outside]);
+    this.#parts.cut(ways, forMs);
     for (const other of others) {
       this.#parts.network.reset(leader.name, other);
       this.#parts.network.reset(other, leader.name);
@@ -90,6 +140,10 @@ export class DirectedInjector {
     if (leader === undefined) return;
     this.#handingOver.set(leader, forMs);
     this.#parts.heal(forMs, () => this.#handingOver.delete(leader));
+    this.#transfer(leader, toDraw);
+  }
+
+  #transfer(leader: Machine, toDraw: number): void {
     this.#parts.inside(leader, (replica) => {
       if (replica.raft.role !== "leader") return;
       const others = replica.raft.configuration.voters.filter((id) => id !== replica.replicaId);
@@ -153,13 +207,14 @@ export class DirectedInjector {
     });
   }
 
-  #leaveBehind({ draw, inside, outside, forMs }: FaultOf<"leaveBehind">): void {
+  #leaveBehind({ draw, toDraw, afterMs, forMs }: FaultOf<"leaveBehind">): void {
     const leader = this.#leader(draw);
     if (leader === undefined) return;
     const { cluster, cut, heal } = this.#parts;
-    cut(both([leader.name, ...inside], [...this.#namesBut(leader), ...outside]), forMs);
+    this.#transfer(leader, toDraw);
+    heal(afterMs, () => cut(both([leader.name], this.#namesBut(leader)), forMs));
     for (const machine of cluster.machines) {
-      if (machine !== leader) heal(0.9 * forMs, () => this.#dropLogs(machine));
+      if (machine !== leader) heal(afterMs + 0.8 * forMs, () => this.#dropLogs(machine));
     }
   }
 

@@ -45,6 +45,7 @@ export const DIRECTED_CLASSES = [
   "slowRevisions",
   "flushAhead",
   "leaveBehind",
+  "slowStart",
 ] as const;
 
 export type DirectedClass = (typeof DIRECTED_CLASSES)[number];
@@ -76,6 +77,8 @@ export interface LoadSettings {
   readonly pauseMsMean: number;
   readonly requestTimeoutMs: number;
   readonly watchers: number;
+  /** Part of all operations that read a whole keyspace instead. */
+  readonly surveys: number;
   /** Part of all operations that compact revisions instead. */
   readonly compactions: number;
 }
@@ -122,7 +125,7 @@ export function drawSettings(seed: number): Settings {
       electionTimeoutMinMs,
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
       electionTimeoutMaxMs: electionTimeoutMinMs * pick(prng, [1.5, 2, 4]),
-      leaderLeaseMs: prng.chance(0.2) ? 0 : heartbeatMs * 3,
+      leaderLeaseMs: pick(prng, [0, heartbeatMs * 3, heartbeatMs * 3, electionTimeoutMinMs]),
       memtablesBytesMax: Math.floor(logUniform(prng, 64, 2048)) * 1024,
       segmentSizeBytes: pick(prng, [256, 512, 1024]) * 1024,
       logSegmentsMax: prng.between(2, 4),
@@ -132,11 +135,12 @@ export function drawSettings(seed: number): Settings {
     },
     load: {
       clients: prng.between(2, 8),
-      keys: prng.between(3, 16),
+      keys: prng.chance(0.2) ? prng.between(1, 2) : prng.between(3, 16),
       valueBytesMax: pick(prng, [16, 400, 4000]),
       pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
-      watchers: prng.between(0, 2),
+      watchers: prng.between(0, 4),
+      surveys: prng.chance(0.3) ? 0.3 : 0,
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
     delayMsMin,
@@ -205,7 +209,7 @@ function drawKeyspaces(prng: Prng): readonly KeyspaceCreateRequest[] {
       replicationFactor: 0,
     });
   }
-  if (prng.chance(0.25)) {
+  if (prng.chance(0.35)) {
     const shardCount = prng.between(2, 3);
     made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor: 0 });
   }
