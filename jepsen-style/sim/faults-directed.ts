@@ -50,7 +50,7 @@ export type DirectedFault =
       readonly forMs: number;
     }
   | {
-      /** What others say reaches a leader late; then they hear it no more, and it still hears them. */
+      /** What others say reaches a leader late; then they hear it no more, and campaign. */
       readonly kind: "slowEchoes";
       readonly draw: number;
       readonly delayMs: number;
@@ -96,6 +96,7 @@ export type DirectedFault =
 export interface DirectedDraw {
   readonly prng: Prng;
   readonly machine: string;
+  /** The shortest election timeout. */
   readonly electionMs: number;
   readonly leaseMs: number;
   readonly sides: () => Sides;
@@ -109,7 +110,7 @@ export const DIRECTED_DRAWS: Readonly<
     draw: prng.fraction(),
     isSequencer: prng.chance(0.4),
     friendDraw: prng.chance(0.5) ? prng.fraction() : undefined,
-    forMs: electionMs * (0.3 + prng.fraction()),
+    forMs: electionMs * (0.3 + 2 * prng.fraction()),
     ...sides(),
   }),
   handover: ({ prng, electionMs }) => ({
@@ -118,24 +119,19 @@ export const DIRECTED_DRAWS: Readonly<
     toDraw: prng.fraction(),
     forMs: electionMs * (0.2 + prng.fraction()),
   }),
-  amnesia: ({ prng, electionMs, leaseMs }) => ({
+  amnesia: ({ prng, leaseMs }) => ({
     kind: "amnesia",
     draw: prng.fraction(),
     power: prng.chance(0.5),
     downMs: logUniform(prng, 1, 20),
     stepMs: leaseMs * (0.1 + 0.2 * prng.fraction()),
-    forMs: electionMs,
+    forMs: 1.2 * leaseMs,
   }),
   slowEchoes: ({ prng, electionMs, leaseMs }) => {
     const delayMs = leaseMs * (0.4 + 0.6 * prng.fraction());
     const cutAfterMs = delayMs * (1 + prng.fraction());
-    return {
-      kind: "slowEchoes",
-      draw: prng.fraction(),
-      delayMs,
-      cutAfterMs,
-      forMs: cutAfterMs + electionMs * (1 + prng.fraction()),
-    };
+    const forMs = cutAfterMs + Math.max(electionMs, leaseMs + delayMs);
+    return { kind: "slowEchoes", draw: prng.fraction(), delayMs, cutAfterMs, forMs };
   },
   slowRevisions: ({ prng, electionMs }) => ({
     kind: "slowRevisions",
@@ -152,13 +148,13 @@ export const DIRECTED_DRAWS: Readonly<
     kind: "leaveBehind",
     draw: prng.fraction(),
     toDraw: prng.fraction(),
-    afterMs: electionMs * 0.5 * prng.fraction(),
-    forMs: electionMs * (1 + 2 * prng.fraction()),
+    afterMs: logUniform(prng, 5, 80),
+    forMs: 200 + electionMs * (1 + prng.fraction()),
   }),
   slowStart: ({ prng, machine, electionMs }) => ({
     kind: "slowStart",
     machine,
     stallMs: electionMs * 0.5 * prng.fraction(),
-    downMs: electionMs * prng.fraction(),
+    downMs: 2 * electionMs * prng.fraction(),
   }),
 };

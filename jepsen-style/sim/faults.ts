@@ -10,7 +10,7 @@ import type { DirectedFault } from "./faults-directed.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
 import type { Way } from "./roads.js";
 import type { Flip } from "./rot.js";
-import { DIRECTED_CLASSES, FAULT_CLASSES, logUniform, pick } from "./settings.js";
+import { DIRECTED_CLASSES, FAULT_CLASSES, isDirected, logUniform, pick } from "./settings.js";
 import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
 /** Machines by name; `forMs`, `downMs`: until it is healed. */
@@ -162,12 +162,14 @@ function drawFault(
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
   const draw: Draw = { prng, machines, victim, clients, machine, electionMs, someMs };
   if (!isDirected(name)) return DRAWS[name](draw);
-  const leaseMs = settings.cluster.leaderLeaseMs || settings.cluster.electionTimeoutMinMs;
-  return DIRECTED_DRAWS[name]({ ...draw, leaseMs, sides: () => drawClients(draw) });
-}
-
-function isDirected(name: FaultClass): name is DirectedClass {
-  return (DIRECTED_CLASSES as readonly FaultClass[]).includes(name);
+  const { electionTimeoutMinMs, leaderLeaseMs } = settings.cluster;
+  return DIRECTED_DRAWS[name]({
+    prng,
+    machine,
+    electionMs: electionTimeoutMinMs,
+    leaseMs: leaderLeaseMs || electionTimeoutMinMs,
+    sides: () => drawClients(draw),
+  });
 }
 
 const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) => Drawn>> = {

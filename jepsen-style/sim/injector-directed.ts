@@ -31,6 +31,7 @@ type FaultOf<K extends DirectedFault["kind"]> = Extract<DirectedFault, { readonl
 
 export class DirectedInjector {
   readonly #parts: DirectedParts;
+  #busyUntilMs = 0;
   /** Machines that hear nothing for a while once they have said that they hand over. */
   readonly #handingOver: Map<Machine, number> = new Map();
   /** Machines that are waited for to have something committed and not applied. */
@@ -46,6 +47,12 @@ export class DirectedInjector {
   }
 
   strike(fault: DirectedFault): void {
+    if ("forMs" in fault && fault.kind !== "slowRevisions") {
+      // Two cuts at a time would leave nobody who could go on.
+      const { nowMs } = this.#parts.world;
+      if (nowMs < this.#busyUntilMs) return;
+      this.#busyUntilMs = nowMs + fault.forMs;
+    }
     switch (fault.kind) {
       case "depose":
         return this.#depose(fault);
@@ -155,7 +162,7 @@ export class DirectedInjector {
   }
 
   #amnesia({ draw, power, downMs, stepMs, forMs }: FaultOf<"amnesia">): void {
-    const { cluster, cut, heal, inside } = this.#parts;
+    const { cluster, cut, heal } = this.#parts;
     const leader = this.#leader(draw);
     if (leader === undefined) return;
     cut(both([leader.name], this.#namesBut(leader)), forMs);
@@ -165,9 +172,18 @@ export class DirectedInjector {
       else cluster.kill(machine);
       heal(downMs, () => cluster.start(machine));
     }
-    for (let turn = 1; downMs + turn * stepMs < forMs; turn++) {
-      heal(downMs + turn * stepMs, () => {
-        inside(others[turn % others.length]!, (replica) => {
+    this.#campaigns(others, { fromMs: downMs, stepMs, untilMs: forMs });
+  }
+
+  /** Replicas of these machines campaign, one machine after the other. */
+  #campaigns(
+    machines: readonly Machine[],
+    { fromMs, stepMs, untilMs }: Record<"fromMs" | "stepMs" | "untilMs", number>,
+  ): void {
+    const { heal, inside } = this.#parts;
+    for (let turn = 1; fromMs + turn * stepMs < untilMs; turn++) {
+      heal(fromMs + turn * stepMs, () => {
+        inside(machines[turn % machines.length]!, (replica) => {
           replica.raft.campaign(replica.clockMs());
           replica.wake();
         });
@@ -183,6 +199,8 @@ export class DirectedInjector {
     this.#parts.heal(cutAfterMs, () => {
       this.#parts.cut(across([leader.name], others), forMs - cutAfterMs);
     });
+    const machines = this.#parts.cluster.machines.filter((machine) => machine !== leader);
+    this.#campaigns(machines, { fromMs: cutAfterMs, stepMs: delayMs / 6, untilMs: forMs });
   }
 
   #slowRevisions({ draw, delayMs, forMs }: FaultOf<"slowRevisions">): void {
@@ -214,7 +232,7 @@ export class DirectedInjector {
     this.#transfer(leader, toDraw);
     heal(afterMs, () => cut(both([leader.name], this.#namesBut(leader)), forMs));
     for (const machine of cluster.machines) {
-      if (machine !== leader) heal(afterMs + 0.8 * forMs, () => this.#dropLogs(machine));
+      if (machine !== leader) heal(afterMs + 0.6 * forMs, () => this.#dropLogs(machine));
     }
   }
 

@@ -125,7 +125,7 @@ export function drawSettings(seed: number): Settings {
       electionTimeoutMinMs,
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
       electionTimeoutMaxMs: electionTimeoutMinMs * pick(prng, [1.5, 2, 4]),
-      leaderLeaseMs: pick(prng, [0, heartbeatMs * 3, heartbeatMs * 3, electionTimeoutMinMs]),
+      leaderLeaseMs: pick(prng, [0, heartbeatMs * 3, electionTimeoutMinMs, electionTimeoutMinMs]),
       memtablesBytesMax: Math.floor(logUniform(prng, 64, 2048)) * 1024,
       segmentSizeBytes: pick(prng, [256, 512, 1024]) * 1024,
       logSegmentsMax: prng.between(2, 4),
@@ -184,16 +184,23 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
   return from[prng.between(0, from.length - 1)] as T;
 }
 
-/** Each class is on in half of all runs; what is on strikes rarely or often. */
+/** Few classes are on, or many; what is on strikes rarely or often. */
 function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass, number>> {
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
+  // Where everything strikes at once, nothing gets far enough to go wrong in a subtle way.
+  const density = pick(prng, [0.05, 0.2, 0.4]);
+  const directedDensity = pick(prng, [0.2, 0.4]);
   for (const name of FAULT_CLASSES) {
-    const on = prng.chance(0.4);
+    const on = prng.chance(isDirected(name) ? directedDensity : density);
     const perMinute = logUniform(prng, 400, 6000) / heartbeatMs;
     if (on && !calm) faults[name] = perMinute;
   }
   return faults;
+}
+
+export function isDirected(name: FaultClass): name is DirectedClass {
+  return (DIRECTED_CLASSES as readonly FaultClass[]).includes(name);
 }
 
 const UTF8 = new TextEncoder();
