@@ -184,16 +184,20 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
   return from[prng.between(0, from.length - 1)] as T;
 }
 
-/** Few classes are on, or many; what is on strikes rarely or often. */
+/**
+ * What is on strikes rarely or often. In some runs one class that aims is on and few others: where
+ * everything strikes at once, nothing gets far enough to go wrong in a subtle way.
+ */
 function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass, number>> {
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
-  // Where everything strikes at once, nothing gets far enough to go wrong in a subtle way.
-  const density = pick(prng, [0.05, 0.2, 0.4]);
-  const directedDensity = pick(prng, [0.2, 0.4]);
+  const focus = pick(prng, DIRECTED_CLASSES);
+  const isFocused = prng.chance(0.4);
   for (const name of FAULT_CLASSES) {
-    const on = prng.chance(isDirected(name) ? directedDensity : density);
-    const perMinute = logUniform(prng, 400, 6000) / heartbeatMs;
+    const aims = isDirected(name);
+    const density = aims ? 0.25 : isFocused ? 0.04 : 0.4;
+    const on = prng.chance(density) || (isFocused && name === focus);
+    const perMinute = logUniform(prng, aims ? 1500 : 400, 6000) / heartbeatMs;
     if (on && !calm) faults[name] = perMinute;
   }
   return faults;
