@@ -31,9 +31,10 @@ export type DirectedFault =
       readonly forMs: number;
     } & Sides)
   | {
-      /** Leaders hand over, and hear nothing of other machines once they have said so. */
+      /** A leader hands a shard over, and hears nothing of other machines once it has said so. */
       readonly kind: "handover";
       readonly draw: number;
+      readonly shardDraw: number;
       readonly toDraw: number;
       readonly forMs: number;
     }
@@ -116,6 +117,7 @@ export const DIRECTED_DRAWS: Readonly<
   handover: ({ prng, electionMs }) => ({
     kind: "handover",
     draw: prng.fraction(),
+    shardDraw: prng.fraction(),
     toDraw: prng.fraction(),
     forMs: electionMs * (0.2 + prng.fraction()),
   }),

@@ -48,10 +48,10 @@ export class DirectedInjector {
 
   strike(fault: DirectedFault): void {
     if ("forMs" in fault && fault.kind !== "slowRevisions") {
-      // Two cuts at a time would leave nobody who could go on.
+      // Two cuts at a time, or one right after another, would leave nobody who could go on.
       const { nowMs } = this.#parts.world;
       if (nowMs < this.#busyUntilMs) return;
-      this.#busyUntilMs = nowMs + fault.forMs;
+      this.#busyUntilMs = nowMs + 1.5 * fault.forMs;
     }
     switch (fault.kind) {
       case "depose":
@@ -142,17 +142,19 @@ export class DirectedInjector {
     }
   }
 
-  #handOver({ draw, toDraw, forMs }: FaultOf<"handover">): void {
+  #handOver({ draw, shardDraw, toDraw, forMs }: FaultOf<"handover">): void {
     const leader = this.#leader(draw);
     if (leader === undefined) return;
     this.#handingOver.set(leader, forMs);
     this.#parts.heal(forMs, () => this.#handingOver.delete(leader));
-    this.#transfer(leader, toDraw);
+    const led = ledShards(leader).filter(isOfUsers);
+    const shardId = led[Math.floor(shardDraw * led.length)];
+    this.#transfer(leader, toDraw, (each) => each === shardId);
   }
 
-  #transfer(leader: Machine, toDraw: number): void {
+  #transfer(leader: Machine, toDraw: number, isMeant: (shardId: number) => boolean): void {
     this.#parts.inside(leader, (replica) => {
-      if (replica.raft.role !== "leader") return;
+      if (replica.raft.role !== "leader" || !isMeant(replica.shardId)) return;
       const others = replica.raft.configuration.voters.filter((id) => id !== replica.replicaId);
       const to = others[Math.floor(toDraw * others.length)];
       if (to === undefined) return;
@@ -229,7 +231,7 @@ export class DirectedInjector {
     const leader = this.#leader(draw);
     if (leader === undefined) return;
     const { cluster, cut, heal } = this.#parts;
-    this.#transfer(leader, toDraw);
+    this.#transfer(leader, toDraw, isOfUsers);
     heal(afterMs, () => cut(both([leader.name], this.#namesBut(leader)), forMs));
     for (const machine of cluster.machines) {
       if (machine !== leader) heal(afterMs + 0.6 * forMs, () => this.#dropLogs(machine));
@@ -256,14 +258,16 @@ export class DirectedInjector {
     });
   }
 
+  /** One that leads a shard of users. */
   #leader(draw: number): Machine | undefined {
-    const leaders = this.#parts.cluster.machines.filter((machine) => leads(machine, () => true));
+    const { machines } = this.#parts.cluster;
+    const leaders = machines.filter((machine) => ledShards(machine).some(isOfUsers));
     return leaders[Math.floor(draw * leaders.length)];
   }
 
   #sequencer(): Machine | undefined {
     const { machines } = this.#parts.cluster;
-    return machines.find((each) => leads(each, (shardId) => shardId === PLACEMENT_SHARD_ID));
+    return machines.find((each) => ledShards(each).includes(PLACEMENT_SHARD_ID));
   }
 
   #namesBut(machine: Machine): readonly string[] {
@@ -277,9 +281,13 @@ export function mayFlush({ raft, tree }: Replica): boolean {
   return tree.frozen.length === 0 && raft.appliedIndex >= raft.firstIndex - 1;
 }
 
-function leads({ node }: Machine, isMeant: (shardId: number) => boolean): boolean {
+function isOfUsers(shardId: number): boolean {
+  return shardId !== PLACEMENT_SHARD_ID;
+}
+
+function ledShards({ node }: Machine): readonly number[] {
   const replicas = [...(node?.core.host.replicas ?? [])];
-  return replicas.some(({ raft, shardId }) => raft.role === "leader" && isMeant(shardId));
+  return replicas.filter(({ raft }) => raft.role === "leader").map(({ shardId }) => shardId);
 }
 
 function both(some: readonly string[], others: readonly string[]): readonly Way[] {

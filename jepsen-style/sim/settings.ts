@@ -139,7 +139,7 @@ export function drawSettings(seed: number): Settings {
       valueBytesMax: pick(prng, [16, 400, 4000]),
       pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
-      watchers: prng.between(0, 4),
+      watchers: prng.between(0, 6),
       surveys: prng.chance(0.3) ? 0.3 : 0,
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
