@@ -73,13 +73,12 @@ export type DirectedFault =
     }
   | {
       /**
-       * A leader hands over, so that those who watch stay with it, and is then cut off until the
-       * others have dropped what it lacks from their logs.
+       * A machine at which clients watch leads no more, and is then cut off until the others have
+       * dropped what it lacks from their logs.
        */
       readonly kind: "leaveBehind";
       readonly draw: number;
       readonly toDraw: number;
-      readonly afterMs: number;
       readonly forMs: number;
     }
   | {
@@ -150,7 +149,6 @@ export const DIRECTED_DRAWS: Readonly<
     kind: "leaveBehind",
     draw: prng.fraction(),
     toDraw: prng.fraction(),
-    afterMs: logUniform(prng, 5, 80),
     forMs: 200 + electionMs * (1 + prng.fraction()),
   }),
   slowStart: ({ prng, machine, electionMs }) => ({

@@ -1,4 +1,4 @@
-/** Lets the faults strike that aim at a situation; what they share with others the injector does. */
+/** Lets the faults strike that aim at a situation; what is common to all is the injector's. */
 import type { Message } from "../../src/raft/message.js";
 import { PLACEMENT_SHARD_ID } from "../../src/protocol/cluster.js";
 import type { Replica } from "../../src/shard/replica.js";
@@ -34,6 +34,8 @@ export class DirectedInjector {
   #busyUntilMs = 0;
   /** Machines that hear nothing for a while once they have said that they hand over. */
   readonly #handingOver: Map<Machine, number> = new Map();
+  /** Machines that are waited for to lead nothing of users. */
+  readonly #leaving: Map<Machine, FaultOf<"leaveBehind">> = new Map();
   /** Machines that are waited for to have something committed and not applied. */
   readonly #flushing: Map<Machine, FaultOf<"flushAhead">> = new Map();
 
@@ -89,6 +91,8 @@ export class DirectedInjector {
     if (flushing !== undefined) this.#awaitLag(machine, flushing);
     const dying = this.#dying.get(machine);
     if (dying !== undefined) this.#awaitCommit(machine, dying);
+    const leaving = this.#leaving.get(machine);
+    if (leaving !== undefined) this.#awaitSuccessor(machine, leaving);
     if (this.#starts.size > 0) this.#awaitLeader(machine);
   }
 
@@ -227,14 +231,23 @@ export class DirectedInjector {
     });
   }
 
-  #leaveBehind({ draw, toDraw, afterMs, forMs }: FaultOf<"leaveBehind">): void {
-    const leader = this.#leader(draw);
-    if (leader === undefined) return;
+  #leaveBehind(fault: FaultOf<"leaveBehind">): void {
+    const { draw, toDraw, forMs } = fault;
+    const watched = this.#parts.cluster.machines.filter(isWatched);
+    const machine = watched[Math.floor(draw * watched.length)] ?? this.#leader(draw);
+    if (machine === undefined) return;
+    this.#leaving.set(machine, fault);
+    this.#parts.heal(forMs, () => this.#leaving.delete(machine));
+    this.#transfer(machine, toDraw, isOfUsers);
+  }
+
+  #awaitSuccessor(machine: Machine, { forMs }: FaultOf<"leaveBehind">): void {
+    if (ledShards(machine).some(isOfUsers)) return;
+    this.#leaving.delete(machine);
     const { cluster, cut, heal } = this.#parts;
-    this.#transfer(leader, toDraw, isOfUsers);
-    heal(afterMs, () => cut(both([leader.name], this.#namesBut(leader)), forMs));
-    for (const machine of cluster.machines) {
-      if (machine !== leader) heal(afterMs + 0.6 * forMs, () => this.#dropLogs(machine));
+    cut(both([machine.name], this.#namesBut(machine)), forMs);
+    for (const other of cluster.machines) {
+      if (other !== machine) heal(0.6 * forMs, () => this.#dropLogs(other));
     }
   }
 
@@ -279,6 +292,11 @@ export class DirectedInjector {
 /** Not while a flush is under way, nor while the log is that of a snapshot and the tree is not. */
 export function mayFlush({ raft, tree }: Replica): boolean {
   return tree.frozen.length === 0 && raft.appliedIndex >= raft.firstIndex - 1;
+}
+
+/** Clients watch there. */
+function isWatched({ node }: Machine): boolean {
+  return [...(node?.core.host.replicas ?? [])].some(({ machine }) => machine.hub.size > 0);
 }
 
 function isOfUsers(shardId: number): boolean {
