@@ -9,7 +9,6 @@ import { STORAGE_MUTANTS } from "./mutants-storage.js";
 /** Wrong as well, but not found reliably: runs bring them about too rarely. */
 const RARE: ReadonlySet<string> = new Set([
   "vote-not-saved",
-  "flush-names-commit",
   "step-down-forgets-vote",
   "pre-vote-clears-vote",
   "last-term-ignored",
@@ -18,13 +17,6 @@ const RARE: ReadonlySet<string> = new Set([
   "previous-term-unchecked",
   "snapshot-keeps-other-log",
   "no-check-quorum",
-  "read-round-reused",
-  "follower-read-unconfirmed",
-  "lease-kept-across-transfer",
-  "promise-forgotten",
-  "floor-read-skips-writes",
-  "sequencer-unconfirmed",
-  "snapshot-skips-watchers",
 ]);
 
 export const ALL_MUTANTS: readonly Mutant[] = [
