@@ -1,6 +1,7 @@
 /** Roads that faults block: one that several block is open again when the last lets go of it. */
-import type { Way } from "./faults.js";
 import type { SimNetwork } from "./network.js";
+import { across } from "./roads.js";
+import type { Way } from "./roads.js";
 
 export class Blockades {
   readonly #network: SimNetwork;
@@ -34,12 +35,6 @@ export function waysAcross(
   { inside, outside }: { readonly inside: readonly string[]; readonly outside: readonly string[] },
   oneWay: boolean,
 ): readonly Way[] {
-  const ways: Way[] = [];
-  for (const from of inside) {
-    for (const to of outside) {
-      ways.push({ from, to });
-      if (!oneWay) ways.push({ from: to, to: from });
-    }
-  }
-  return ways;
+  const there = across(inside, outside);
+  return oneWay ? there : [...there, ...across(outside, inside)];
 }

@@ -6,11 +6,13 @@ import type { Message } from "../../src/raft/message.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { SimCluster, Machine } from "./cluster.js";
 import { Blockades, waysAcross } from "./blockades.js";
-import type { Fault, Way } from "./faults.js";
+import type { Fault } from "./faults.js";
 import { FirstAppendsLost, LateVotes } from "./frame-filters.js";
+import { DirectedInjector, mayFlush } from "./injector-directed.js";
 import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import type { SimOperator } from "./operator.js";
+import type { Way } from "./roads.js";
 import { flipBit } from "./rot.js";
 import { Usurper } from "./usurper.js";
 import type { World } from "./world.js";
@@ -31,6 +33,7 @@ export class Injector {
   readonly #blockades: Blockades;
   readonly #lateVotes: LateVotes;
   readonly #usurper: Usurper;
+  readonly #directed: DirectedInjector;
   readonly #triggers: Extract<Fault, { kind: "trigger" }>[] = [];
   #over = false;
 
@@ -46,6 +49,12 @@ export class Injector {
       inside: (machine, act) => this.#inside(machine, act),
       flush: (machine) => this.#flush(machine),
     });
+    this.#directed = new DirectedInjector({
+      ...parts,
+      cut: (roads, forMs) => this.#blockFor(roads, forMs),
+      heal: (afterMs, heal) => this.#heal(afterMs, heal),
+      inside: (machine, act) => this.#inside(machine, act),
+    });
   }
 
   plan(faults: readonly Fault[]): void {
@@ -59,14 +68,21 @@ export class Injector {
 
   /** A node says this to another: where a trigger waits for it, that is its last word. */
   said(machine: Machine, kind: Message["kind"]): void {
+    if (this.#over) return;
+    this.#directed.said(machine, kind);
     const trigger = this.#triggers.find(({ on }) => on === kind);
-    if (trigger === undefined || this.#over) return;
+    if (trigger === undefined) return;
     this.#triggers.splice(this.#triggers.indexOf(trigger), 1);
     this.#parts.world.after(0, "triggered", undefined, () => {
       if (this.#over) return;
       this.#parts.cluster.cutPower(machine, "mixed");
       this.#startAfter(machine, trigger.downMs);
     });
+  }
+
+  /** A node's event has run. */
+  ran(machine: Machine): void {
+    if (!this.#over) this.#directed.ran(machine);
   }
 
   /** Nothing strikes any more, and nothing heals by itself. */
@@ -124,6 +140,8 @@ export class Injector {
       case "wallClock":
         this.#parts.cluster.machine(fault.machine).program?.stepWallClock(fault.stepMs);
         return;
+      default:
+        return this.#directed.strike(fault);
     }
   }
 
@@ -256,8 +274,7 @@ export class Injector {
   #flush(machine: Machine): void {
     this.#inside(machine, (replica) => {
       const store = machine.node?.core.store;
-      if (replica.tree.frozen.length === 0)
-        void store?.flushNow(replica.tree, replica.flushedState());
+      if (mayFlush(replica)) void store?.flushNow(replica.tree, replica.flushedState());
     });
   }
 

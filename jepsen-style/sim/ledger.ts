@@ -9,7 +9,9 @@
  *   leader completeness   who leads has all that was committed
  *   committed is durable  a majority has it on its disk when a leader says that it is committed
  *   acknowledged is durable   what a replica said that it has, it has after a crash
- *   lease exclusion       no two replicas may answer from memory at one time
+ *   lease exclusion       no two replicas may answer from memory at one time, and none may once
+ *                         a later term has a leader
+ *   read indexes          `read-ledger.ts`
  *   elected by votes      who leads was voted for in that term by a majority
  *
  * raft-rules.ts has those that the state of a single replica shows.
@@ -25,6 +27,7 @@ import type { SimNetwork } from "./network.js";
 import { LogMatching, countFault, deafnessFault, hasQuorum } from "./raft-rules.js";
 import { nothingSeen, voteFault } from "./raft-rules.js";
 import type { SeenState } from "./raft-rules.js";
+import { ReadLedger } from "./read-ledger.js";
 
 /** What is remembered of a replica, by its id, over all its runs. */
 interface ReplicaLedger {
@@ -42,6 +45,8 @@ interface ReplicaLedger {
   seen: SeenState;
   /** The replica as it is now; undefined while its node is down. */
   raft: Raft | undefined;
+  /** Of its node, as it runs now. */
+  clockMs: () => number;
   /** The one it goes by, or went by when it ended. */
   configuration: Configuration;
   /** Its disk was lost. */
@@ -54,6 +59,8 @@ interface ReplicaLedger {
 interface ShardLedger {
   readonly shardId: number;
   readonly leaders: Map<number, number>;
+  /** The latest term that somebody led. */
+  newestLed: number;
   /** Term of the committed entry, by index. */
   readonly committed: number[];
   /** In which term that was first seen, by index. */
@@ -76,6 +83,9 @@ export class Ledger {
   /** Leaders elected, over all shards. */
   elections = 0;
   readonly #shards: Map<number, ShardLedger> = new Map();
+  readonly #reads = new ReadLedger((what) => {
+    this.violation ??= what;
+  });
 
   /** A node's event has run. */
   check(machine: Machine): void {
@@ -214,6 +224,8 @@ export class Ledger {
     const own = this.#replica(replica.shardId, replica.replicaId, machine.name);
     const shard = this.#shard(replica.shardId);
     own.raft = raft;
+    own.clockMs = replica.clockMs;
+    this.#reads.watch(replica, machine.name, () => shard.committed.length - 1);
     if (raft.term < own.seenTerm && raft.term < own.saidTerm) {
       this.#violated(own, `fell from term ${own.seenTerm} to ${raft.term}`);
     }
@@ -223,13 +235,23 @@ export class Ledger {
     if (wrong !== undefined) this.#violated(own, wrong);
     if (raft.role === "leader" && own.seenRole !== `leader ${raft.term}`) {
       this.#elected(shard, own, raft);
+      for (const other of shard.replicas.values()) this.#checkLease(shard, other);
     }
+    this.#checkLease(shard, own);
     const led = own.seenRole === `leader ${raft.term}`;
     own.seenRole = `${raft.role} ${raft.term}`;
     if (raft.commitIndex <= own.seenCommit) return;
     this.#committed(shard, own, raft);
     const counted = led && raft.role === "leader" ? countFault(raft) : undefined;
     if (counted !== undefined) this.#violated(own, counted);
+  }
+
+  /** Those whose promises a lease rests on let nobody else be elected while it lasts. */
+  #checkLease(shard: ShardLedger, own: ReplicaLedger): void {
+    const { raft } = own;
+    if (raft?.role !== "leader" || raft.term >= shard.newestLed) return;
+    if (!raft.hasLease(own.clockMs())) return;
+    this.#violated(own, `holds a lease in term ${raft.term} while ${shard.newestLed} has a leader`);
   }
 
   #elected(shard: ShardLedger, own: ReplicaLedger, raft: Raft): void {
@@ -244,6 +266,7 @@ export class Ledger {
     if (!hasQuorum(raft.configuration, hasVote)) {
       this.#violated(own, `leads term ${raft.term}, for which no majority gave its vote`);
     }
+    shard.newestLed = Math.max(shard.newestLed, raft.term);
     // Who wins an old term late need not have what later ones committed.
     for (let index = Math.max(1, raft.firstIndex); index < shard.committed.length; index++) {
       const term = shard.committed[index];
@@ -312,6 +335,7 @@ export class Ledger {
       shard = {
         shardId,
         leaders: new Map(),
+        newestLed: 0,
         committed: [],
         seenIn: [],
         matching: new LogMatching(),
@@ -338,6 +362,7 @@ export class Ledger {
         seenTerm: 0,
         seen: nothingSeen(),
         raft: undefined,
+        clockMs: () => 0,
         configuration: NO_MEMBERS,
         isLost: false,
         durableIndex: 0,

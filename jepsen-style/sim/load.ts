@@ -240,6 +240,7 @@ export class SimClient implements ProgramOwner {
     const view = client.keyspace(keyspace);
     const asked = this.#asked(keyspace, key);
     if (this.#prng.chance(this.#settings.load.compactions)) return this.#compact(view);
+    if (this.#prng.chance(this.#settings.load.surveys)) return this.#range(view, keyspace);
     const draw = this.#reads ? FIRST_GET : this.#prng.between(0, 99);
     if (draw < 40) return this.#put(view, asked);
     if (draw < 48) return this.#delete(view, asked);

@@ -215,6 +215,7 @@ class Run {
       this.#ledger.checkLeases(this.#cluster.machines);
     }
     if (this.#ledger.violation !== undefined) this.#fail("ledger", this.#ledger.violation);
+    this.#injector.ran(machine);
     this.#cluster.checkHalted(machine);
   }
 

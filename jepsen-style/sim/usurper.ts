@@ -16,10 +16,11 @@ import type { Replica } from "../../src/shard/replica.js";
 import { waysAcross } from "./blockades.js";
 import type { Blockades } from "./blockades.js";
 import type { SimCluster, Machine } from "./cluster.js";
-import type { Fault, Way } from "./faults.js";
+import type { Fault } from "./faults.js";
 import { AppendsLost } from "./frame-filters.js";
 import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
+import type { Way } from "./roads.js";
 
 export interface UsurperParts {
   readonly cluster: SimCluster;

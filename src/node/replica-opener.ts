@@ -93,6 +93,8 @@ export class ReplicaOpener {
     for (; this.#at < this.#waiting.length; this.#at++) {
       if (this.#isLate) return this.#later(0, () => this.#openWaiting(refused));
       if (this.#at % TREES_AT_ONCE === 0) this.#makeTrees();
+      // The node is stopping, and nothing can be made durable any more.
+      if (this.#parts.store.failed) return;
       if (!this.#open(this.#waiting[this.#at]!)) refused = true;
     }
     this.#waiting = [];
