@@ -158,11 +158,16 @@ export class Store {
     return this.#flusher.flush(tree);
   }
 
-  /** Pins the tree's files as of its flushed state, once what is frozen now is flushed. */
+  /**
+   * Pins the tree's files as of its flushed state, once what is frozen now is flushed. Throws where
+   * the tree was dropped or the store ended meanwhile: neither is a mistake of the caller.
+   */
   async checkpointTree(shardId: number): Promise<TreeCheckpoint> {
-    const tree = must(this.tree(shardId), "tree");
-    await this.#flusher.flush(tree);
-    assert(this.#core.isLive(tree), "the tree is gone");
+    const tree = this.tree(shardId);
+    if (tree !== undefined) await this.#flusher.flush(tree);
+    if (tree === undefined || !this.#core.isLive(tree)) {
+      throw new Error(`there is no tree ${shardId} any more`);
+    }
     return new TreeCheckpoint(tree);
   }
 

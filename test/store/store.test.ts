@@ -438,6 +438,18 @@ describe("checkpoint and install", () => {
     await store.close();
   });
 
+  test("a checkpoint of a tree that goes meanwhile is refused in words", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { onFailure: () => undefined });
+    const tree = store.createTree(1, ALL, stateAt(0));
+    void write(store, tree, 1);
+    disk.inject({ code: "io", operation: "sync", pathPart: "tables" });
+    void store.flushNow(tree, flushedAt(1));
+    await expect(store.checkpointTree(1)).rejects.toThrow(/^there is no tree/);
+    await expect(store.checkpointTree(2)).rejects.toThrow(/^there is no tree/);
+    await store.close();
+  });
+
   test("a cursor opened before an install goes on", async () => {
     const from = await source(new MemoryDisk());
     const { store } = await openStore(new MemoryDisk());
