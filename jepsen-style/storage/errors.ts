@@ -1,7 +1,7 @@
 /**
  * An error of the disk at every k-th operation of a run: lack of room, once or for a while, which
- * the store has to live with; a failed write, sync, rename, removal or read, after which it has to
- * stop or be right. Whatever it did, the disk must hold all that was acknowledged after a power cut.
+ * the store has to live with; a failed write, sync, removal or read, after which it has to stop or
+ * be right. Whatever it did, all that was acknowledged must be there after a power cut.
  */
 import { Prng } from "../../src/base/prng.js";
 import type { DiskFault } from "../sim/memory-disk.js";

@@ -1,7 +1,7 @@
 /**
  * What a store runs on: a disk in memory, time that moves when it is told to, and jobs that run one
- * by one when they are told to, so that a flush or merge can lie between any two operations. A start
- * after a crash gets a new machine on the disk that is left.
+ * by one when they are told to, so that a flush or merge can lie between any two operations. A
+ * start after a crash gets a new machine on the disk that is left.
  */
 import { Prng } from "../../src/base/prng.js";
 import type { Env } from "../../src/env/env.js";

@@ -87,7 +87,8 @@ export function decodeChange(bytes: Uint8Array): Change {
   return JSON.parse(utf8Text(bytes)) as Change;
 }
 
-function drawChange(prng: Prng, shape: Shape): Change {
+/** One change; those of a long run are drawn one by one. */
+export function drawChange(prng: Prng, shape: Shape): Change {
   if (prng.chance(0.02)) return { kind: "forget", keep: prng.between(0, 40) };
   const key = drawKey(prng, shape);
   if (prng.between(1, 100) <= shape.deletePercent) return { kind: "delete", key };

@@ -1,7 +1,7 @@
 /**
  * How a change is applied to a tree, and the same questions to a tree and to its model, answered in
- * the same words. Of entries below the horizon nothing is said: whether they are still there differs
- * from one configuration to the next.
+ * the same words. Of entries below the horizon nothing is said: whether they are still there
+ * differs from one configuration to the next.
  */
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import type { EntryView } from "../../src/lsm/entry.js";
@@ -18,18 +18,15 @@ export function applyChange(tree: Tree, index: number, change: Change): void {
   if (change.kind === "forget") return;
   const key = utf8(change.key);
   const isPut = change.kind === "put";
-  insert(tree, FAMILY.data, key, index, isPut ? valueOf(index, change.size) : undefined);
-  insert(tree, FAMILY.revisionIndex, revisionKey(index), index, key);
-  insert(tree, FAMILY.session, key, index, isPut ? utf8(String(index)) : undefined);
+  const value = isPut ? valueOf(index, change.size) : undefined;
+  insert(tree, index, { family: FAMILY.data, key, value });
+  insert(tree, index, { family: FAMILY.revisionIndex, key: revisionKey(index), value: key });
+  const session = isPut ? utf8(String(index)) : undefined;
+  insert(tree, index, { family: FAMILY.session, key, value: session });
 }
 
 /** What a tree answers to a question that means this revision. */
-export function askTree(
-  tree: Tree,
-  question: Question,
-  revision: number,
-  horizon: number,
-): string {
+export function askTree(tree: Tree, question: Question, revision: number, horizon: number): string {
   if (question.kind === "get") return getFrom(tree, question.key, revision);
   const { from, to, mode } = question;
   const range = { start: utf8(from), end: utf8(to) };
@@ -138,13 +135,14 @@ function revisionKey(index: number): Uint8Array {
   return key;
 }
 
-function insert(
-  tree: Tree,
-  family: FamilyId,
-  key: Uint8Array,
-  version: number,
-  value: Uint8Array | undefined,
-): void {
+interface Insertion {
+  readonly family: FamilyId;
+  readonly key: Uint8Array;
+  /** Undefined for a tombstone. */
+  readonly value: Uint8Array | undefined;
+}
+
+function insert(tree: Tree, version: number, { family, key, value }: Insertion): void {
   const bytes = value ?? new Uint8Array(0);
   const isTombstone = value === undefined;
   tree.insert(family, key, 0, key.length, version, isTombstone, bytes, 0, bytes.length);

@@ -1,5 +1,5 @@
 /** A disk after a power cut, what must be on it, and the look at whether it is. */
-import { MemoryDisk } from "../sim/memory-disk.js";
+import type { MemoryDisk } from "../sim/memory-disk.js";
 import type { StoreOptions } from "../../src/store/store-options.js";
 import { Machine } from "./machine.js";
 import type { Shard } from "./owner.js";

@@ -37,7 +37,7 @@ export class SstableWriter {
   readonly #file: DiskFile;
   readonly #fileNumber: number;
   readonly #salt: number;
-  readonly #output: ByteWriter = new ByteWriter(OUTPUT_SIZE_BYTES + 64 * 1024);
+  readonly #output: ByteWriter = new ByteWriter(64 * 1024);
   readonly #keyBlock: BlockBuilder = new BlockBuilder();
   readonly #keyIndex: BlockBuilder = new BlockBuilder();
   readonly #valueBlock: ByteWriter = new ByteWriter(VALUE_BLOCK_SIZE_BYTES * 2);
