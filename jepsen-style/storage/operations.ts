@@ -42,11 +42,11 @@ const SHARDS_MAX = 3;
 
 /** A shape drawn from chance: many keys and deletes, or long chains of versions of few keys. */
 export function drawShape(prng: Prng, operations: number): Shape {
-  const chains = prng.chance(0.4);
+  const chains = prng.chance(0.25);
   return {
     operations,
-    keys: chains ? prng.between(1, 6) : prng.between(20, 200),
-    deletePercent: chains ? prng.between(0, 4) : prng.between(5, 40),
+    keys: chains ? prng.between(1, 6) : prng.between(10, 120),
+    deletePercent: chains ? prng.between(0, 4) : prng.between(10, 50),
     sizes: prng.chance(0.3) ? [0, 10, 60] : [0, 10, 60, 300, 1023, 1024, 5000],
     askPercent: prng.between(15, 40),
   };
@@ -89,7 +89,7 @@ export function decodeChange(bytes: Uint8Array): Change {
 
 /** One change; those of a long run are drawn one by one. */
 export function drawChange(prng: Prng, shape: Shape): Change {
-  if (prng.chance(0.02)) return { kind: "forget", keep: prng.between(0, 40) };
+  if (prng.chance(0.06)) return { kind: "forget", keep: prng.between(0, 40) };
   const key = drawKey(prng, shape);
   if (prng.between(1, 100) <= shape.deletePercent) return { kind: "delete", key };
   return { kind: "put", key, size: shape.sizes[prng.between(0, shape.sizes.length - 1)]! };

@@ -250,6 +250,9 @@ export class Owner {
       this.#replay(shardId, opened);
     }
     for (const [shardId, shard] of this.shards) this.#checkPresence(shardId, shard);
+    for (const shardId of opened.recovered.keys()) {
+      if (this.store.tree(shardId) === undefined) this.store.log.clean(shardId);
+    }
     const [damaged] = opened.damaged.values();
     if (damaged !== undefined) throw damaged;
   }
@@ -280,10 +283,13 @@ export class Owner {
     }
   }
 
-  #checkPresence(shardId: number, { presence, acknowledged }: Shard): void {
-    if (presence === "there" && this.store.tree(shardId) === undefined) {
-      throw new Error(`shard ${shardId} is gone with ${acknowledged} acknowledged entries`);
+  #checkPresence(shardId: number, shard: Shard): void {
+    if (this.store.tree(shardId) !== undefined) return;
+    if (shard.presence === "there") {
+      throw new Error(`shard ${shardId} is gone with ${shard.acknowledged} acknowledged entries`);
     }
+    // Its drop was under way: only what has no entries yet was being made.
+    if (shard.model.lastIndex > 0) shard.presence = "gone";
   }
 }
 

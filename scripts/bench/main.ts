@@ -1,4 +1,5 @@
 /** The benchmarks, by name: `npm run -s bench -- NAME [options]`. */
+import { churnBench } from "./churn-bench.js";
 import { clusterBench } from "./cluster-bench.js";
 
 interface Benchmark {
@@ -8,6 +9,7 @@ interface Benchmark {
 
 const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["cluster", { about: "a cluster of three nodes, if wanted beside etcd", run: clusterBench }],
+  ["churn", { about: "space and writing when the same keys are overwritten", run: churnBench }],
 ]);
 
 function help(): string {

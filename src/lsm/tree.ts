@@ -16,13 +16,13 @@ import type { Cursor, CursorMode, EntryView, FlushedState } from "./entry.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
+import { LevelCursor } from "./level.js";
 import { Memtable } from "./memtable.js";
 import { MemtableCursor } from "./memtable-cursor.js";
 import { MergingCursor } from "./merging-cursor.js";
 import type { Slice } from "./slice.js";
 import { SstableCursor } from "./sstable-cursor.js";
 import type { TableSet } from "./table-set.js";
-import type { Run } from "./version.js";
 import { Version } from "./version.js";
 
 export interface TreeStats {
@@ -124,7 +124,7 @@ export class Tree {
     }
     const runs = this.#version.runs[family]!;
     if (runs.length > 0 && runs[0]!.slice.maxVersion > found) {
-      found = this.#getFromRuns(runs, key, keyOffset, keyLength, maxVersion, found);
+      found = this.#getFromVersion(family, key, keyOffset, keyLength, maxVersion, found);
     }
     return found < 0 ? undefined : this.#slot;
   }
@@ -219,7 +219,7 @@ export class Tree {
       memtableBytes: this.memtableBytes(),
       frozenCount: this.#frozen.length,
       sliceCount: this.#version.slices.length,
-      runsMax: Math.max(...this.#version.runs.map((runs) => runs.length)),
+      runsMax: this.#version.runsMax,
       sizeBytes,
       entryCount,
     };
@@ -252,11 +252,12 @@ export class Tree {
       for (const memtable of memtables) memtable.release();
     };
     try {
-      for (const run of version.runs[family]!) {
+      for (const run of version.tiers[family]!) {
         if (run.slice.minVersion > maxVersion) continue;
         if (intersectRanges(run.slice.range, range) === undefined) continue;
         runs.push(new SstableCursor(run.section, maxVersion));
       }
+      for (const level of version.levels[family]!) runs.push(new LevelCursor(level, maxVersion));
     } catch (error) {
       release();
       throw error;
@@ -290,8 +291,8 @@ export class Tree {
     return this.#take(found);
   }
 
-  #getFromRuns(
-    runs: readonly Run[],
+  #getFromVersion(
+    family: FamilyId,
     key: Uint8Array,
     keyOffset: number,
     keyLength: number,
@@ -299,13 +300,25 @@ export class Tree {
     foundBefore: number,
   ): number {
     const hash = hash32(key, keyOffset, keyLength);
+    const tiers = this.#version.tiers[family]!;
     let found = foundBefore;
-    for (let i = 0; i < runs.length; i++) {
-      const run = runs[i]!;
+    for (let i = 0; i < tiers.length; i++) {
+      const run = tiers[i]!;
       // Runs stand by their largest version, so no later one can have a newer entry either.
       if (run.slice.maxVersion <= found) break;
       if (run.slice.minVersion > maxVersion) continue;
       if (!run.section.get(key, keyOffset, keyLength, hash, maxVersion, this.#spare)) continue;
+      found = this.#take(found);
+    }
+    const levels = this.#version.levels[family]!;
+    for (let i = 0; i < levels.length; i++) {
+      const level = levels[i]!;
+      if (level.maxVersion <= found) continue;
+      const place = level.placeOf(key, keyOffset, keyLength);
+      if (place < 0) continue;
+      const { slice, section } = level.runs[place]!;
+      if (slice.maxVersion <= found || slice.minVersion > maxVersion) continue;
+      if (!section.get(key, keyOffset, keyLength, hash, maxVersion, this.#spare)) continue;
       found = this.#take(found);
     }
     return found;

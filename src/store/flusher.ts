@@ -23,6 +23,7 @@ export class Flusher {
   readonly #onFlushed: (tree: Tree) => void;
   readonly #running: Map<Tree, Promise<void>> = new Map();
   flushCount = 0;
+  writtenBytes = 0;
 
   constructor(core: StoreCore, onFlushed: (tree: Tree) => void) {
     this.#core = core;
@@ -80,7 +81,7 @@ export class Flusher {
         core.fail(new Error(`a flush failed: ${result.message}`));
         return true;
       }
-      table = result.table;
+      [table] = result.tables;
     }
     await core.logIsDurable();
     const isWanted = core.isLive(tree) && tree.frozen[0] === memtable;
@@ -102,6 +103,7 @@ export class Flusher {
       return false;
     }
     if (table !== undefined) core.tables.add(table.file);
+    this.writtenBytes += table?.file.sizeBytes ?? 0;
     tree.installFlush(slices);
     this.flushCount++;
     core.observer?.flushed(shardId, state);

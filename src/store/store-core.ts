@@ -122,6 +122,8 @@ export class StoreCore {
    * nothing has changed; any other error ends the store and is thrown, too.
    */
   append(edit: VersionEdit): void {
+    if (this.#hasFailed)
+      throw new DiskError("io", this.directory, new Error("the store has ended"));
     try {
       this.manifest.append(edit);
     } catch (error) {

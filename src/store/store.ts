@@ -53,6 +53,10 @@ export interface StoreStats {
   readonly manifestBytes: number;
   readonly flushes: number;
   readonly compactions: number;
+  /** Into tables, by flushes and merges together, since the store was opened. */
+  readonly tableBytesWritten: number;
+  /** Most runs that a read of any tree may have to look at: merges that are due. */
+  readonly runsMax: number;
   readonly full: boolean;
 }
 
@@ -200,6 +204,8 @@ export class Store {
   stats(): StoreStats {
     let memtableBytes = 0;
     for (const tree of this.trees()) memtableBytes += tree.memtableBytes();
+    let runsMax = 0;
+    for (const { version } of this.trees()) runsMax = Math.max(runsMax, version.runsMax);
     let sizeBytes = 0;
     const files = this.#core.tables.files();
     for (const file of files) sizeBytes += file.sizeBytes;
@@ -211,6 +217,8 @@ export class Store {
       manifestBytes: this.#core.manifest.sizeBytes,
       flushes: this.#flusher.flushCount,
       compactions: this.#compactor.compactionCount,
+      tableBytesWritten: this.#flusher.writtenBytes + this.#compactor.writtenBytes,
+      runsMax,
       full: this.full,
     };
   }

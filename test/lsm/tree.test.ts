@@ -67,11 +67,12 @@ class Bench {
     const all = this.tree.version.runs[family]!.map((run) => run.slice);
     const inputs = all.slice(start, start + count);
     if (inputs.length === 0) return;
-    const table = compactTables(this.disk, this.#target(), {
+    const [table] = compactTables(this.disk, [this.#target()], {
       family,
       inputs: inputs.map((slice) => this.tables.file(slice.fileNumber)),
       horizon: this.tree.flushed.compactedRevision,
       isBottom: isBottom(inputs, all),
+      tableBytesMax: Infinity,
     });
     if (table !== undefined) this.tables.add(table.file);
     this.tree.installCompaction(inputs, slicesOf(table, 1));

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
 import { Prng } from "../../src/base/prng.js";
+import { DiskError } from "../../src/env/disk.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import { decodeCheckpointFiles, encodeCheckpointFiles } from "../../src/store/tree-checkpoint.js";
@@ -235,6 +236,18 @@ describe("store", () => {
     await write(store, tree, 2);
     await store.flushNow(tree, stateAt(2));
     expect(failures).toHaveLength(1);
+    await store.close();
+  });
+
+  test("after a failure an edit is refused as a failure", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { onFailure: () => undefined });
+    const install = store.beginInstall(2, ALL);
+    install.prepare([]);
+    disk.inject({ code: "io", operation: "write", pathPart: "manifest" });
+    expect(() => store.createTree(1, ALL, stateAt(0))).toThrow(DiskError);
+    expect(() => store.createTree(1, ALL, stateAt(0))).toThrow(DiskError);
+    expect(() => install.finish(stateAt(0), [])).toThrow(DiskError);
     await store.close();
   });
 
