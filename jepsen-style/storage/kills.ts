@@ -26,6 +26,8 @@ export interface KillOptions {
 
 /** With more entries than this, the look at them takes too long: a new directory. */
 const ENTRIES_MAX = 20_000;
+/** Half of the processes live so long at most; the others hardly finish a flush. */
+const LIFE_MS_MAX = 3000;
 const LIFETIME_MS_MAX = 60_000;
 
 export async function killLoop(directory: string, options: KillOptions): Promise<KillReport> {
@@ -41,10 +43,8 @@ export async function killLoop(directory: string, options: KillOptions): Promise
     mkdirSync(home, { recursive: true });
     const isEarly = prng.chance(0.2);
     const args = [options.script, home, String(options.seed + round), String(acknowledged)];
-    const life = await live(args, acknowledged, {
-      isEarly,
-      afterMs: isEarly ? prng.between(50, 400) : prng.between(0, 500),
-    });
+    const afterMs = prng.between(0, isEarly || prng.chance(0.5) ? 500 : LIFE_MS_MAX);
+    const life = await live(args, acknowledged, { isEarly, afterMs });
     kills++;
     entries += Math.max(0, life.acknowledged - acknowledged);
     acknowledged = Math.max(acknowledged, life.acknowledged);

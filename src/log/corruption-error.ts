@@ -6,10 +6,13 @@ export class CorruptionError extends Error {
   override readonly name = "CorruptionError";
   readonly path: string;
   readonly offset: number;
+  /** What is wrong there. */
+  readonly detail: string;
 
   constructor(path: string, offset: number, detail: string) {
     super(`${path} at ${offset}: ${detail}`);
     this.path = path;
     this.offset = offset;
+    this.detail = detail;
   }
 }

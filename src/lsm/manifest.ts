@@ -79,6 +79,19 @@ export class Manifest {
     return readContent(disk, directory).storeId;
   }
 
+  /** The files of the manifest in force, whatever state they are in; undefined without a marker. */
+  static copiesIn(disk: Disk, directory: string): ManifestCopies | undefined {
+    const number = newestNumber(disk.list(directory), MARKER);
+    if (number === undefined) return undefined;
+    const paths = COPY_SUFFIXES.map((suffix) => `${manifestPath(directory, number)}${suffix}`);
+    const present = paths.filter((path) => disk.exists(path));
+    return {
+      number,
+      paths,
+      copies: present.map((path) => ({ path, bytes: readWhole(disk, path) })),
+    };
+  }
+
   /** Reads the manifest in force, counts up the run and goes on in a new file. */
   static open(disk: Disk, directory: string): Manifest {
     const { number, path, storeId, edits } = readContent(disk, directory);
@@ -177,6 +190,13 @@ export class Manifest {
   }
 }
 
+export interface ManifestCopies {
+  readonly number: number;
+  /** Where the copies should be. */
+  readonly paths: readonly string[];
+  readonly copies: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+}
+
 interface StartedFile {
   /** The manifest and its copy. */
   readonly files: readonly DiskFile[];
@@ -246,15 +266,15 @@ function readContent(
   disk: Disk,
   directory: string,
 ): ManifestContent & { readonly number: number; readonly path: string } {
-  const number = newestNumber(disk.list(directory), MARKER);
-  if (number === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
+  const found = Manifest.copiesIn(disk, directory);
+  if (found === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
+  const { number, copies } = found;
   const path = manifestPath(directory, number);
-  const paths = COPY_SUFFIXES.map((suffix) => `${path}${suffix}`);
-  const copies = paths.filter((each) => disk.exists(each)).map((each) => readWhole(disk, each));
   if (copies.length === 0) {
     throw new CorruptionError(path, 0, "the manifest that the marker names is not there");
   }
-  return { ...decodeManifest(copies, number, path), number, path };
+  const bytes = copies.map((copy) => copy.bytes);
+  return { ...decodeManifest(bytes, number, path), number, path };
 }
 
 function readWhole(disk: Disk, path: string): Uint8Array {
