@@ -2,7 +2,8 @@
  * A B+ tree over the entries of one family in an arena. Its nodes are plain integers in shared
  * memory; entries are only added. Order: key ascending, then version descending.
  *
- * leaf   count | next leaf or -1 | prefix × 64 | pointer × 64     (leaf 0 is the leftmost)
+ * leaf   count | next leaf or -1 | the leaf before or -1 | prefix × 64 | pointer × 64
+ *        (leaf 0 is the leftmost)
  * inner  count | prefix × 64 | pointer × 64 | child × 64          (slot 0 stands for "all before")
  *
  * A prefix is four bytes of the key as a signed integer that sorts like them, taken after `#skip`
@@ -19,7 +20,8 @@ import { commonPrefixLength, prefixAt } from "./key-prefix.js";
 const FANOUT = 64;
 export const LEAF_COUNT = 0;
 export const LEAF_NEXT = 1;
-const LEAF_PREFIX = 2;
+export const LEAF_PREVIOUS = 2;
+const LEAF_PREFIX = 3;
 export const LEAF_POINTER: number = LEAF_PREFIX + FANOUT;
 export const LEAF_WORDS: number = LEAF_POINTER + FANOUT;
 const INNER_PREFIX = 1;
@@ -59,6 +61,12 @@ export class MemtableTree {
     this.leaves = new Int32Array(pool.take(NODES_SIZE_BYTES_MIN));
     this.leaves[LEAF_COUNT] = 0;
     this.leaves[LEAF_NEXT] = -1;
+    this.leaves[LEAF_PREVIOUS] = -1;
+  }
+
+  /** The rightmost leaf. */
+  get lastLeaf(): number {
+    return this.#lastLeaf;
   }
 
   get nodeBytes(): number {
@@ -365,7 +373,10 @@ export class MemtableTree {
     }
     leaves[to] = FANOUT - kept;
     leaves[from] = kept;
-    leaves[to + LEAF_NEXT] = leaves[from + LEAF_NEXT]!;
+    const next = leaves[from + LEAF_NEXT]!;
+    if (next >= 0) leaves[next * LEAF_WORDS + LEAF_PREVIOUS] = right;
+    leaves[to + LEAF_NEXT] = next;
+    leaves[to + LEAF_PREVIOUS] = leaf;
     leaves[from + LEAF_NEXT] = right;
     if (leaf === this.#lastLeaf) this.#lastLeaf = right;
     return right;

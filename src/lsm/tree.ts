@@ -11,6 +11,7 @@ import { hash32 } from "../base/hash.js";
 import type { KeyRange } from "../base/key-range.js";
 import { intersectRanges } from "../base/key-range.js";
 import type { SlabPool } from "./arena.js";
+import { BackwardCursor } from "./backward-cursor.js";
 import type { Cursor, CursorMode, EntryView, FlushedState } from "./entry.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
@@ -41,6 +42,11 @@ export interface TreeParts {
   readonly slices: readonly Slice[];
   readonly tables: TableSet;
   readonly pool: SlabPool;
+}
+
+interface PinnedRuns {
+  readonly runs: readonly RunCursor[];
+  readonly release: () => void;
 }
 
 export class Tree {
@@ -125,32 +131,14 @@ export class Tree {
 
   /** Entries of a family in a range; see Cursor. It must be closed, unless it throws. */
   cursor(family: FamilyId, range: KeyRange, maxVersion: number, mode: CursorMode): Cursor {
-    const runs: RunCursor[] = [];
-    const memtables: Memtable[] = [];
-    for (const memtable of [this.#active, ...this.#frozen]) {
-      const tree = memtable.families[family];
-      if (tree === undefined) continue;
-      memtable.retain();
-      memtables.push(memtable);
-      runs.push(new MemtableCursor(tree));
-    }
-    const version = this.#version;
-    version.retain();
-    const release = (): void => {
-      version.release();
-      for (const memtable of memtables) memtable.release();
-    };
-    try {
-      for (const run of version.runs[family]!) {
-        if (run.slice.minVersion > maxVersion) continue;
-        if (intersectRanges(run.slice.range, range) === undefined) continue;
-        runs.push(new SstableCursor(run.section, maxVersion));
-      }
-    } catch (error) {
-      release();
-      throw error;
-    }
+    const { runs, release } = this.#pinnedRuns(family, range, maxVersion);
     return new MergingCursor(runs, range, maxVersion, mode, release);
+  }
+
+  /** As cursor in the mode "newest", from the last key of the range to the first. */
+  backwardCursor(family: FamilyId, range: KeyRange, maxVersion: number): Cursor {
+    const { runs, release } = this.#pinnedRuns(family, range, maxVersion);
+    return new BackwardCursor(runs, range, maxVersion, release);
   }
 
   /** Bytes of all memtables, the frozen ones included. */
@@ -244,6 +232,36 @@ export class Tree {
       `tree ${this.shardId} flushed=${this.#flushed.index} memtables=${memtableBytes} ` +
       `frozen=${frozenCount} slices=${sliceCount}`
     );
+  }
+
+  /** The runs that may hold such entries, and what lets go of the memory and files they read. */
+  #pinnedRuns(family: FamilyId, range: KeyRange, maxVersion: number): PinnedRuns {
+    const runs: RunCursor[] = [];
+    const memtables: Memtable[] = [];
+    for (const memtable of [this.#active, ...this.#frozen]) {
+      const tree = memtable.families[family];
+      if (tree === undefined) continue;
+      memtable.retain();
+      memtables.push(memtable);
+      runs.push(new MemtableCursor(tree));
+    }
+    const version = this.#version;
+    version.retain();
+    const release = (): void => {
+      version.release();
+      for (const memtable of memtables) memtable.release();
+    };
+    try {
+      for (const run of version.runs[family]!) {
+        if (run.slice.minVersion > maxVersion) continue;
+        if (intersectRanges(run.slice.range, range) === undefined) continue;
+        runs.push(new SstableCursor(run.section, maxVersion));
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { runs, release };
   }
 
   #frozenState(): FlushedState {
