@@ -1,5 +1,6 @@
 /** The benchmarks, by name: `npm run -s bench -- NAME [options]`. */
 import { clusterBench } from "./cluster-bench.js";
+import { storageBench } from "./storage-bench.js";
 
 interface Benchmark {
   readonly about: string;
@@ -8,6 +9,7 @@ interface Benchmark {
 
 const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["cluster", { about: "a cluster of three nodes, if wanted beside etcd", run: clusterBench }],
+  ["storage", { about: "the storage engine beside classic-level and lmdb", run: storageBench }],
 ]);
 
 function help(): string {
