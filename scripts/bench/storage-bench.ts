@@ -61,6 +61,9 @@ export async function storageBench(args: readonly string[]): Promise<number> {
   }
 }
 
+/** By work and engine, one for each round. */
+type Results = Map<string, readonly WorkResult[]>;
+
 interface Place {
   readonly directory: string;
   readonly valueBytes: number;
@@ -73,23 +76,33 @@ async function measureSize(
   place: Place,
 ): Promise<readonly StorageRow[]> {
   const works = [...WORKS.filter((work) => isNeeded(settings, work)), "reopen" as const];
-  const results = new Map<string, WorkResult[]>();
+  const results: Results = new Map();
+  const row = (work: WorkRequest["work"]): StorageRow => rowOf(work, results, settings, place);
   for (let round = 0; round < settings.rounds; round++) {
     const children = new Map<EngineName, ChildProcess>();
     for (const engine of engines) children.set(engine, start(engine, settings, place, round));
     try {
       for (const work of works) {
-        for (const [engine, child] of children) {
-          const key = `${work} ${engine}`;
-          results.set(key, [...(results.get(key) ?? []), await ask(child, work)]);
-        }
-        if (round === settings.rounds - 1) printRow(rowOf(work, results, settings, place));
+        await takeTurns(work, children, results);
+        printWhen(round === settings.rounds - 1, row(work));
       }
     } finally {
       for (const child of children.values()) await end(child);
     }
   }
-  return works.map((work) => rowOf(work, results, settings, place));
+  return works.map(row);
+}
+
+/** Every engine does the work once, one after the other. */
+async function takeTurns(
+  work: WorkRequest["work"],
+  children: ReadonlyMap<EngineName, ChildProcess>,
+  results: Results,
+): Promise<void> {
+  for (const [engine, child] of children) {
+    const key = `${work} ${engine}`;
+    results.set(key, [...(results.get(key) ?? []), await ask(child, work)]);
+  }
 }
 
 function isNeeded(settings: StorageSettings, work: (typeof WORKS)[number]): boolean {
@@ -129,7 +142,7 @@ function end(child: ChildProcess): Promise<void> {
 
 function rowOf(
   work: WorkRequest["work"],
-  results: ReadonlyMap<string, readonly WorkResult[]>,
+  results: Results,
   { entries }: StorageSettings,
   { valueBytes }: Place,
 ): StorageRow {
@@ -175,7 +188,8 @@ function line(cells: readonly string[]): string {
     .join("");
 }
 
-function printRow(row: StorageRow): void {
+function printWhen(isLastRound: boolean, row: StorageRow): void {
+  if (!isLastRound) return;
   const { work, valueBytes, ratio } = row;
   for (const engine of ["ours", "classic-level", "lmdb"] as const) {
     const side = row[engine];

@@ -91,8 +91,7 @@ export class EmbeddedStore implements Reader {
     this.#reader = new TreeReader(tree);
     this.#isSyncDefault = options.sync ?? true;
     this.#memtableBytesMax = memtableBytesMaxOf(options);
-    const segmentBytes = options.logSegmentSizeBytes ?? Infinity;
-    this.#batchBytesMax = Math.min(BATCH_SIZE_BYTES_MAX, Math.floor(segmentBytes / 4));
+    this.#batchBytesMax = Math.min(BATCH_SIZE_BYTES_MAX, Math.floor(segmentBytesOf(options) / 4));
     this.#index = tree.flushed.index;
     this.#revision = tree.flushed.revision;
   }
@@ -115,7 +114,7 @@ export class EmbeddedStore implements Reader {
         blockCacheBytes: options.blockCacheBytes,
         scrubBytesPerSecond: options.scrubBytesPerSecond,
         logOptions: {
-          segmentSizeBytes: options.logSegmentSizeBytes,
+          segmentSizeBytes: segmentBytesOf(options),
           batchSizeBytesMax: BATCH_SIZE_BYTES_MAX + 64 * 1024,
         },
         onFailure: (error) => failed(error),
@@ -291,8 +290,10 @@ export class EmbeddedStore implements Reader {
     this.#inFlight.add(waiters);
     this.#backlogBytes += length;
     const { log } = this.#store;
-    log.append(SHARD, REPLICA, buffer.take(TERM, this.#index));
+    const held = buffer.take(TERM, this.#index);
+    log.append(SHARD, REPLICA, held.run);
     log.commit(() => {
+      buffer.release(held);
       this.#backlogBytes -= length;
       this.#inFlight.delete(waiters);
       for (const waiter of waiters) waiter.resolve();
@@ -396,6 +397,11 @@ function rethrow(error: Error): never {
 
 function memtableBytesMaxOf(options: EmbeddedOptions): number {
   return options.memtableBytesMax ?? 16 * 1024 * 1024;
+}
+
+/** A start reads the segments whole, so they are smaller than those of a node with many shards. */
+function segmentBytesOf(options: EmbeddedOptions): number {
+  return options.logSegmentSizeBytes ?? 16 * 1024 * 1024;
 }
 
 function stateAt(index: number, revision: number, horizon: number): FlushedState {

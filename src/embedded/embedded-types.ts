@@ -12,7 +12,7 @@ export type BytesLike = string | Uint8Array;
  * The largest batch, framing included; a put on its own is a batch of one. Where segments of the
  * log are small, a quarter of a segment.
  */
-export const BATCH_SIZE_BYTES_MAX: number = 8 * 1024 * 1024;
+export const BATCH_SIZE_BYTES_MAX: number = 4 * 1024 * 1024;
 
 export interface EmbeddedOptions {
   /** Whether writes that do not say so themselves wait until they are durable. Default: true. */
@@ -21,7 +21,7 @@ export interface EmbeddedOptions {
   readonly memtableBytesMax?: number | undefined;
   /** Memory for blocks read from disk. Default: 64 MiB. */
   readonly blockCacheBytes?: number | undefined;
-  /** Size of a segment of the log. Default: 64 MiB. */
+  /** Size of a segment of the log. Default: 16 MiB. */
   readonly logSegmentSizeBytes?: number | undefined;
   /** How much is read in the background to look for rot; 0: nothing. Default: 4 MiB. */
   readonly scrubBytesPerSecond?: number | undefined;

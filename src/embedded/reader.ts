@@ -12,11 +12,13 @@ import type {
   ScanOptions,
   StoreCursor,
 } from "./embedded-types.js";
+import { CopyPool } from "./copy-pool.js";
 import { bytesOf, errorOf } from "./embedded-types.js";
 
 /** A tree and the cursors that read it now. */
 export class TreeReader {
   readonly #tree: Tree;
+  readonly #pool: CopyPool = new CopyPool();
   readonly #cursors: Set<TreeCursor> = new Set();
   #isClosed = false;
 
@@ -29,7 +31,7 @@ export class TreeReader {
     const bytes = bytesOf(key);
     try {
       const view = this.#tree.get(FAMILY.data, bytes, 0, bytes.length, revision);
-      return view === undefined || view.tombstone ? undefined : valueOf(view);
+      return view === undefined || view.tombstone ? undefined : this.#copyValue(view);
     } catch (error) {
       throw errorOf(error);
     }
@@ -43,7 +45,7 @@ export class TreeReader {
         options.reverse === true
           ? this.#tree.backwardCursor(FAMILY.data, range, revision)
           : this.#tree.cursor(FAMILY.data, range, revision, "newest");
-      const made = new TreeCursor(cursor, () => this.#cursors.delete(made));
+      const made = new TreeCursor(cursor, this.#pool, () => this.#cursors.delete(made));
       this.#cursors.add(made);
       return made;
     } catch (error) {
@@ -61,6 +63,10 @@ export class TreeReader {
     for (const cursor of this.#cursors) cursor.close();
   }
 
+  #copyValue(view: EntryView): Uint8Array {
+    return this.#pool.copy(view.valueBytes, view.valueOffset, view.valueLength);
+  }
+
   #requireOpen(): void {
     if (this.#isClosed) throw notApplied("closed", "the store is closed");
   }
@@ -68,11 +74,13 @@ export class TreeReader {
 
 class TreeCursor implements StoreCursor {
   readonly #cursor: Cursor;
+  readonly #pool: CopyPool;
   readonly #onClose: () => void;
   #isClosed = false;
 
-  constructor(cursor: Cursor, onClose: () => void) {
+  constructor(cursor: Cursor, pool: CopyPool, onClose: () => void) {
     this.#cursor = cursor;
+    this.#pool = pool;
     this.#onClose = onClose;
   }
 
@@ -103,12 +111,13 @@ class TreeCursor implements StoreCursor {
 
   key(): Uint8Array {
     const { bytes, keyOffset, keyLength } = this.#cursor.entry;
-    return bytes.slice(keyOffset, keyOffset + keyLength);
+    return this.#pool.copy(bytes, keyOffset, keyLength);
   }
 
   value(): Uint8Array {
     try {
-      return valueOf(this.#cursor.entry);
+      const { valueBytes, valueOffset, valueLength } = this.#cursor.entry;
+      return this.#pool.copy(valueBytes, valueOffset, valueLength);
     } catch (error) {
       throw errorOf(error);
     }
@@ -150,11 +159,6 @@ class RangeIterator implements IterableIterator<KeyAndValue> {
     this.#cursor.close();
     return { done: true, value: undefined };
   }
-}
-
-function valueOf(view: EntryView): Uint8Array {
-  const offset = view.valueOffset;
-  return view.valueBytes.slice(offset, offset + view.valueLength);
 }
 
 function rangeOf({ start, end }: RangeOptions): KeyRange {
