@@ -97,13 +97,13 @@ export class Compactor {
     }
     const slices = tree.version.slices;
     if (core.isLive(tree) && pick.inputs.every((slice) => slices.includes(slice))) {
-      this.#install(tree, pick, result.table);
+      await this.#install(tree, pick, result.table);
     } else if (result.table !== undefined) {
       core.tables.remove(target.fileNumber);
     }
   }
 
-  #install(tree: Tree, pick: Pick, table: WrittenTable | undefined): void {
+  async #install(tree: Tree, pick: Pick, table: WrittenTable | undefined): Promise<void> {
     const core = this.#core;
     const { shardId } = tree;
     const level = 1 + Math.max(...pick.inputs.map((slice) => slice.level));
@@ -118,8 +118,16 @@ export class Compactor {
         edit.push({ kind: "addSlice", shardId, slice });
       }
     }
-    if (!core.tryAppend(edit)) {
+    if (!(await core.tryAppendSoon(edit))) {
       if (table !== undefined && !core.hasFailed) core.tables.remove(table.file.fileNumber);
+      return;
+    }
+    const slices = tree.version.slices;
+    if (!core.isLive(tree) || !pick.inputs.every((slice) => slices.includes(slice))) {
+      // Dropped or replaced meanwhile, by an edit that took this file out of the manifest again.
+      if (table !== undefined && !core.manifest.catalog.files.has(table.file.fileNumber)) {
+        core.tables.remove(table.file.fileNumber);
+      }
       return;
     }
     if (table !== undefined) core.tables.add(table.file);
