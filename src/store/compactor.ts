@@ -94,13 +94,11 @@ export class Compactor {
       core.damaged(tree, new CorruptionError(result.path, result.offset, result.message));
       return;
     }
-    const slices = tree.version.slices;
-    const isWanted = core.isLive(tree) && merge.inputs.every((slice) => slices.includes(slice));
-    if (!isWanted || !this.#install(tree, merge, result.tables)) this.#remove(result.tables);
+    if (this.#isWanted(tree, merge)) await this.#install(tree, merge, result.tables);
+    else this.#remove(result.tables);
   }
 
-  /** False where there was no room for it in the manifest, or the store has ended. */
-  #install(tree: Tree, merge: Merge, tables: readonly WrittenTable[]): boolean {
+  async #install(tree: Tree, merge: Merge, tables: readonly WrittenTable[]): Promise<void> {
     const core = this.#core;
     const { shardId } = tree;
     const added: Slice[] = [];
@@ -114,17 +112,21 @@ export class Compactor {
         edit.push({ kind: "addSlice", shardId, slice });
       }
     }
-    if (!core.tryAppend(edit)) return false;
+    if (!(await core.tryAppendSoon(edit))) return this.#remove(tables);
+    if (!this.#isWanted(tree, merge)) {
+      // Dropped or replaced meanwhile, by an edit that took these files out of the manifest again.
+      const { files } = core.manifest.catalog;
+      return this.#remove(tables.filter(({ file }) => !files.has(file.fileNumber)));
+    }
     for (const { file } of tables) {
       core.tables.add(file);
       this.writtenBytes += file.sizeBytes;
     }
     this.#installed(tree, merge, added);
-    return true;
   }
 
   /** The table changes its place in the tree and is not written anew. */
-  #move(tree: Tree, merge: Merge): void {
+  async #move(tree: Tree, merge: Merge): Promise<void> {
     const { shardId } = tree;
     const [slice] = merge.inputs;
     const moved = { ...slice!, level: merge.level };
@@ -132,13 +134,20 @@ export class Compactor {
       { kind: "removeSlice", shardId, slice: slice! },
       { kind: "addSlice", shardId, slice: moved },
     ];
-    if (this.#core.tryAppend(edit)) this.#installed(tree, merge, [moved]);
+    const isDone = await this.#core.tryAppendSoon(edit);
+    if (isDone && this.#isWanted(tree, merge)) this.#installed(tree, merge, [moved]);
   }
 
   #installed(tree: Tree, merge: Merge, added: readonly Slice[]): void {
     tree.installCompaction(merge.inputs, added);
     this.compactionCount++;
     this.#waiting.add(tree);
+  }
+
+  /** Whether the tree is as it was when the merge was picked, apart from what came to it. */
+  #isWanted(tree: Tree, merge: Merge): boolean {
+    const { slices } = tree.version;
+    return this.#core.isLive(tree) && merge.inputs.every((slice) => slices.includes(slice));
   }
 
   /** A store that has ended leaves them to the next start. */

@@ -143,6 +143,23 @@ export class StoreCore {
     }
   }
 
+  /**
+   * As tryAppend, without holding up the event loop. The trees may have changed meanwhile: by edits
+   * that were appended after this one.
+   */
+  async tryAppendSoon(edit: VersionEdit): Promise<boolean> {
+    const error = await new Promise<unknown>((resolve) => {
+      try {
+        this.manifest.appendSoon(edit, resolve);
+      } catch (thrown) {
+        resolve(thrown);
+      }
+    });
+    if (error === undefined) return true;
+    if (!isNoSpace(error)) this.fail(error as Error);
+    return false;
+  }
+
   /** Waits before attempt `attempt` at something for which there was no room. */
   waitForRoom(attempt: number): Promise<void> {
     if (this.#isEnding) return Promise.resolve();

@@ -23,6 +23,8 @@ import type { FlushedState } from "../lsm/entry.js";
 import { Manifest } from "../lsm/manifest.js";
 import { tableNumber, tablePath } from "../lsm/table-set.js";
 import { Tree } from "../lsm/tree.js";
+import { writeCheckpoint } from "./checkpoint-directory.js";
+import type { PinnedTree } from "./checkpoint-directory.js";
 import { Compactor } from "./compactor.js";
 import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
@@ -173,6 +175,22 @@ export class Store {
       throw new Error(`there is no tree ${shardId} any more`);
     }
     return new TreeCheckpoint(tree);
+  }
+
+  /**
+   * Writes a store of its own into `directory`, which is empty or not there: each tree as of its
+   * flushed state, once what is frozen now is flushed. Tables are linked, not copied.
+   */
+  async checkpointTo(directory: string): Promise<void> {
+    const pinned: PinnedTree[] = [];
+    try {
+      for (const { shardId, range } of this.trees()) {
+        pinned.push({ shardId, range, checkpoint: await this.checkpointTree(shardId) });
+      }
+      writeCheckpoint(this.#core.env, this.#core.directory, directory, pinned);
+    } finally {
+      for (const { checkpoint } of pinned) checkpoint.release();
+    }
   }
 
   beginInstall(shardId: number, range: KeyRange): TreeInstall {
