@@ -118,9 +118,13 @@ export class SimCluster implements ProgramOwner {
     this.world.after(0, "start", program, () => this.#startNode(machine, program));
   }
 
-  /** Ends the process; what it wrote and did not sync is in the page cache. */
+  /**
+   * Ends the process; what it wrote and did not sync is in the page cache. Where its last turn came
+   * to a crash point of the disk, the power went first.
+   */
   kill(machine: Machine): void {
     if (machine.program === undefined) return;
+    if (machine.disk.halted) return this.cutPower(machine, "mixed");
     this.#end(machine);
     machine.disk.kill(this.#disks);
   }
@@ -311,6 +315,7 @@ export class SimCluster implements ProgramOwner {
       electionTimeoutMinMs: cluster.electionTimeoutMinMs,
       electionTimeoutMaxMs: cluster.electionTimeoutMaxMs,
       leaderLeaseMs: cluster.leaderLeaseMs,
+      quiesceAfterMs: cluster.quiesceAfterMs,
       requestSizeBytesMax: 8 * 1024,
       memtablesBytesMax: cluster.memtablesBytesMax,
       blockCacheBytes: BLOCK_CACHE_BYTES,

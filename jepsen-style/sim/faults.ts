@@ -5,13 +5,17 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import type { Message } from "../../src/raft/message.js";
+import { DIRECTED_DRAWS } from "./faults-directed.js";
+import type { DirectedFault } from "./faults-directed.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
+import type { Way } from "./roads.js";
 import type { Flip } from "./rot.js";
-import { FAULT_CLASSES, logUniform, pick } from "./settings.js";
-import type { FaultClass, Settings } from "./settings.js";
+import { DIRECTED_CLASSES, FAULT_CLASSES, isDirected, logUniform, pick } from "./settings.js";
+import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
 /** Machines by name; `forMs`, `downMs`: until it is healed. */
 export type Fault = { readonly atMs: number } & (
+  | DirectedFault
   | { readonly kind: "kill"; readonly machine: string; readonly downMs: number }
   | {
       readonly kind: "power";
@@ -31,6 +35,19 @@ export type Fault = { readonly atMs: number } & (
       readonly kind: "trigger";
       readonly on: Message["kind"];
       readonly downMs: number;
+    }
+  /** In the next election the votes arrive when their candidate asks again. */
+  | { readonly kind: "lateVotes" }
+  /** What is appended arrives only when it is sent again. */
+  | { readonly kind: "firstLost"; readonly forMs: number }
+  | {
+      /** A leader is left alone with its entries, and comes back after others; see usurper.ts. */
+      readonly kind: "usurp";
+      readonly entries: number;
+      readonly ending: "swap" | "hand" | "trim";
+      readonly inside: readonly string[];
+      readonly outside: readonly string[];
+      readonly electionMs: number;
     }
   | { readonly kind: "killAll"; readonly power: boolean; readonly downMs: number }
   | { readonly kind: "pause"; readonly machine: string; readonly forMs: number }
@@ -82,6 +99,8 @@ export type Fault = { readonly atMs: number } & (
       /** Of a failed sync: what is read then is what is durable. */
       readonly reverts: boolean;
       readonly skip: number;
+      /** How often in a row; a table that fails twice is taken for damaged. */
+      readonly times: number;
     }
   | { readonly kind: "diskFull"; readonly machine: string; readonly forMs: number }
   | { readonly kind: "transfer"; readonly draw: number }
@@ -98,11 +117,6 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "replicas"; readonly shardDraw: number; readonly nodeDraw: number }
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
 );
-
-export interface Way {
-  readonly from: string;
-  readonly to: string;
-}
 
 const MINUTE_MS = 60_000;
 /** Faults begin when the cluster has had this long to form, and a little less. */
@@ -128,7 +142,13 @@ export function drawFaults(settings: Settings, prng: Prng): readonly Fault[] {
   return faults.sort((a, b) => a.atMs - b.atMs);
 }
 
-const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set(["bitRot", "misdirect", "wipe", "replicas"]);
+const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set([
+  "bitRot",
+  "misdirect",
+  "wipe",
+  "replicas",
+  ...DIRECTED_CLASSES,
+]);
 
 type Drawn = Fault extends infer F ? (F extends Fault ? Omit<F, "atMs"> : never) : never;
 
@@ -155,10 +175,19 @@ function drawFault(
   const machine = pick(prng, machines);
   const someMs = logUniform(prng, 10, 6 * electionMs);
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
-  return DRAWS[name]({ prng, machines, victim, clients, machine, electionMs, someMs });
+  const draw: Draw = { prng, machines, victim, clients, machine, electionMs, someMs };
+  if (!isDirected(name)) return DRAWS[name](draw);
+  const { electionTimeoutMinMs, leaderLeaseMs } = settings.cluster;
+  return DIRECTED_DRAWS[name]({
+    prng,
+    machine,
+    electionMs: electionTimeoutMinMs,
+    leaseMs: leaderLeaseMs || electionTimeoutMinMs,
+    sides: () => drawClients(draw),
+  });
 }
 
-const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
+const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) => Drawn>> = {
   kill: ({ machine, someMs }) => ({ kind: "kill", machine, downMs: someMs }),
   power: ({ prng, machine, someMs }) => {
     const style = pick(prng, ["mixed", "mixed", "loseAll", "keepAll"] as const);
@@ -197,7 +226,8 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   diskError: ({ prng, machine }) => {
     const operation = pick(prng, DISK_OPERATIONS);
     const reverts = prng.chance(0.5);
-    return { kind: "diskError", machine, operation, reverts, skip: prng.between(0, 20) };
+    const [skip, times] = [prng.between(0, 20), pick(prng, [1, 1, 8])];
+    return { kind: "diskError", machine, operation, reverts, skip, times };
   },
   diskFull: ({ machine, someMs }) => ({ kind: "diskFull", machine, forMs: someMs }),
   transfer: ({ prng }) => ({ kind: "transfer", draw: prng.fraction() }),
@@ -218,6 +248,19 @@ const DRAWS: Readonly<Record<FaultClass, (draw: Draw) => Drawn>> = {
   },
   trigger: ({ prng }) => {
     return { kind: "trigger", on: pick(prng, TRIGGERS), downMs: logUniform(prng, 5, 100) };
+  },
+  lateVotes: () => ({ kind: "lateVotes" }),
+  firstLost: ({ prng, electionMs }) => {
+    return { kind: "firstLost", forMs: electionMs * (1 + 5 * prng.fraction()) };
+  },
+  usurp: (draw) => {
+    const { prng, electionMs } = draw;
+    const ending = pick(prng, ["swap", "hand", "trim"] as const);
+    const entries = prng.between(1, 5);
+    // With all clients at the old leader its log stays the longest.
+    const isShared = ending !== "trim" && prng.chance(0.5);
+    const clients = isShared ? drawClients(draw) : { inside: draw.clients, outside: [] };
+    return { kind: "usurp", entries, ending, ...clients, electionMs };
   },
   pauseLeader: ({ prng, electionMs }) => {
     const forMs = electionMs * (0.5 + 1.5 * prng.fraction());

@@ -18,6 +18,7 @@ import type { Message } from "../../src/raft/message.js";
 import { decodeMessage } from "../../src/raft/message-codec.js";
 import { isPeerAddress } from "./cluster.js";
 import type { SimProgram } from "./program.js";
+import type { FrameFilter } from "./frame-filters.js";
 import type { DialledEnd, Tap } from "./roads.js";
 import type { World } from "./world.js";
 
@@ -47,6 +48,8 @@ const KEPT_MAX = 200;
 
 export class FrameTap implements Tap {
   faults: FrameFaults | undefined;
+  /** A message goes no further than to the first that takes it. */
+  readonly filters: Set<FrameFilter> = new Set();
   /** Messages lost, doubled, delayed and said again so far. */
   struck = 0;
   readonly #world: World;
@@ -68,7 +71,11 @@ export class FrameTap implements Tap {
     for (let at = 0; at < bytes.length;) {
       const end = at + FRAME_LENGTH_BYTES + readU32(bytes, at);
       if (bytes[at + FRAME_TYPE_AT] === MESSAGE_TYPES.raft) {
-        this.#observe(socket, bytes, at + FRAME_HEAD_BYTES, end);
+        if (this.#isTaken(socket, bytes, at, end)) {
+          changed = true;
+          at = end;
+          continue;
+        }
         if (this.faults !== undefined) {
           changed = this.#strike(this.faults, socket, bytes.subarray(at, end), out) || changed;
           at = end;
@@ -81,10 +88,19 @@ export class FrameTap implements Tap {
     return changed ? concatBytes(...out) : bytes;
   }
 
-  #observe(socket: DialledEnd, bytes: Uint8Array, from: number, end: number): void {
-    this.#reader.open(bytes, from, end);
+  /** Tells of a message; true where a filter takes it. */
+  #isTaken(socket: DialledEnd, bytes: Uint8Array, at: number, end: number): boolean {
+    this.#reader.open(bytes, at + FRAME_HEAD_BYTES, end);
     const shardId = this.#reader.u32();
-    this.#observer.said(socket, shardId, decodeMessage(this.#reader));
+    const message = decodeMessage(this.#reader);
+    this.#observer.said(socket, shardId, message);
+    const frame = bytes.subarray(at, end);
+    for (const filter of this.filters) {
+      if (!filter.takes({ socket, shardId, message, frame })) continue;
+      this.struck++;
+      return true;
+    }
+    return false;
   }
 
   /** Passes a frame on as the faults have it; true where that changed anything. */

@@ -5,11 +5,16 @@
 import type { Message } from "../../src/raft/message.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { SimCluster, Machine } from "./cluster.js";
-import type { Fault, Way } from "./faults.js";
+import { Blockades, waysAcross } from "./blockades.js";
+import type { Fault } from "./faults.js";
+import { FirstAppendsLost, LateVotes } from "./frame-filters.js";
+import { DirectedInjector, mayFlush } from "./injector-directed.js";
 import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import type { SimOperator } from "./operator.js";
+import type { Way } from "./roads.js";
 import { flipBit } from "./rot.js";
+import { Usurper } from "./usurper.js";
 import type { World } from "./world.js";
 
 export interface InjectorParts {
@@ -25,13 +30,31 @@ export class Injector {
   /** How often each kind has struck. */
   readonly counts: Map<string, number> = new Map();
   readonly #parts: InjectorParts;
-  /** How many faults block a road. */
-  readonly #blocks: Map<string, number> = new Map();
+  readonly #blockades: Blockades;
+  readonly #lateVotes: LateVotes;
+  readonly #usurper: Usurper;
+  readonly #directed: DirectedInjector;
   readonly #triggers: Extract<Fault, { kind: "trigger" }>[] = [];
   #over = false;
 
   constructor(parts: InjectorParts) {
     this.#parts = parts;
+    const { world, network, tap } = parts;
+    this.#blockades = new Blockades(network);
+    this.#lateVotes = new LateVotes(world);
+    tap.filters.add(this.#lateVotes);
+    this.#usurper = new Usurper({
+      ...parts,
+      blockades: this.#blockades,
+      inside: (machine, act) => this.#inside(machine, act),
+      flush: (machine) => this.#flush(machine),
+    });
+    this.#directed = new DirectedInjector({
+      ...parts,
+      cut: (roads, forMs) => this.#blockFor(roads, forMs),
+      heal: (afterMs, heal) => this.#heal(afterMs, heal),
+      inside: (machine, act) => this.#inside(machine, act),
+    });
   }
 
   plan(faults: readonly Fault[]): void {
@@ -45,8 +68,10 @@ export class Injector {
 
   /** A node says this to another: where a trigger waits for it, that is its last word. */
   said(machine: Machine, kind: Message["kind"]): void {
+    if (this.#over) return;
+    this.#directed.said(machine, kind);
     const trigger = this.#triggers.find(({ on }) => on === kind);
-    if (trigger === undefined || this.#over) return;
+    if (trigger === undefined) return;
     this.#triggers.splice(this.#triggers.indexOf(trigger), 1);
     this.#parts.world.after(0, "triggered", undefined, () => {
       if (this.#over) return;
@@ -55,9 +80,16 @@ export class Injector {
     });
   }
 
+  /** A node's event has run. */
+  ran(machine: Machine): void {
+    if (!this.#over) this.#directed.ran(machine);
+  }
+
   /** Nothing strikes any more, and nothing heals by itself. */
   end(): void {
     this.#over = true;
+    this.#lateVotes.end();
+    this.#usurper.end();
   }
 
   #strike(fault: Fault): void {
@@ -73,6 +105,13 @@ export class Injector {
         return this.#strikeProcess(fault);
       case "trigger":
         this.#triggers.push(fault);
+        return;
+      case "lateVotes":
+        return this.#lateVotes.begin();
+      case "firstLost":
+        return this.#loseFirst(fault.forMs);
+      case "usurp":
+        void this.#usurper.strike(fault);
         return;
       case "pauseLeader":
         return this.#pause(this.#leader(fault.draw), fault.forMs);
@@ -101,6 +140,8 @@ export class Injector {
       case "wallClock":
         this.#parts.cluster.machine(fault.machine).program?.stepWallClock(fault.stepMs);
         return;
+      default:
+        return this.#directed.strike(fault);
     }
   }
 
@@ -233,8 +274,7 @@ export class Injector {
   #flush(machine: Machine): void {
     this.#inside(machine, (replica) => {
       const store = machine.node?.core.store;
-      if (replica.tree.frozen.length === 0)
-        void store?.flushNow(replica.tree, replica.flushedState());
+      if (mayFlush(replica)) void store?.flushNow(replica.tree, replica.flushedState());
     });
   }
 
@@ -267,17 +307,17 @@ export class Injector {
   }
 
   #blockFor(roads: readonly Way[], forMs: number): void {
-    for (const { from, to } of roads) {
-      if (from === to) continue;
-      const name = `${from}>${to}`;
-      this.#blocks.set(name, (this.#blocks.get(name) ?? 0) + 1);
-      this.#parts.network.block(from, to);
-      this.#heal(forMs, () => {
-        const left = (this.#blocks.get(name) ?? 1) - 1;
-        this.#blocks.set(name, left);
-        if (left === 0) this.#parts.network.open(from, to);
-      });
+    for (const way of roads) {
+      this.#blockades.block(way);
+      this.#heal(forMs, () => this.#blockades.open(way));
     }
+  }
+
+  #loseFirst(forMs: number): void {
+    const { filters } = this.#parts.tap;
+    const filter = new FirstAppendsLost();
+    filters.add(filter);
+    this.#heal(forMs, () => filters.delete(filter));
   }
 
   #pause(machine: Machine | undefined, forMs: number): void {
@@ -302,19 +342,4 @@ export class Injector {
       if (!this.#over) heal();
     });
   }
-}
-
-/** The roads from one side to the other, and back unless it is one way. */
-function waysAcross(
-  { inside, outside }: { readonly inside: readonly string[]; readonly outside: readonly string[] },
-  oneWay: boolean,
-): readonly Way[] {
-  const ways: Way[] = [];
-  for (const from of inside) {
-    for (const to of outside) {
-      ways.push({ from, to });
-      if (!oneWay) ways.push({ from: to, to: from });
-    }
-  }
-  return ways;
 }

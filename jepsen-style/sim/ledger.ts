@@ -9,7 +9,12 @@
  *   leader completeness   who leads has all that was committed
  *   committed is durable  a majority has it on its disk when a leader says that it is committed
  *   acknowledged is durable   what a replica said that it has, it has after a crash
- *   lease exclusion       no two replicas may answer from memory at one time
+ *   lease exclusion       no two replicas may answer from memory at one time, and none may once
+ *                         a later term has a leader
+ *   read indexes          `read-ledger.ts`
+ *   elected by votes      who leads was voted for in that term by a majority
+ *
+ * raft-rules.ts has those that the state of a single replica shows.
  *
  * Where one does not hold, `violation` says so in words; nothing is thrown.
  */
@@ -18,6 +23,11 @@ import type { Message } from "../../src/raft/message.js";
 import type { Configuration } from "../../src/raft/types.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { Machine } from "./cluster.js";
+import type { SimNetwork } from "./network.js";
+import { LogMatching, countFault, deafnessFault, hasQuorum } from "./raft-rules.js";
+import { nothingSeen, voteFault } from "./raft-rules.js";
+import type { SeenState } from "./raft-rules.js";
+import { ReadLedger } from "./read-ledger.js";
 
 /** What is remembered of a replica, by its id, over all its runs. */
 interface ReplicaLedger {
@@ -32,8 +42,11 @@ interface ReplicaLedger {
   seenCommit: number;
   seenRole: string;
   seenTerm: number;
+  seen: SeenState;
   /** The replica as it is now; undefined while its node is down. */
   raft: Raft | undefined;
+  /** Of its node, as it runs now. */
+  clockMs: () => number;
   /** The one it goes by, or went by when it ended. */
   configuration: Configuration;
   /** Its disk was lost. */
@@ -46,10 +59,13 @@ interface ReplicaLedger {
 interface ShardLedger {
   readonly shardId: number;
   readonly leaders: Map<number, number>;
+  /** The latest term that somebody led. */
+  newestLed: number;
   /** Term of the committed entry, by index. */
   readonly committed: number[];
   /** In which term that was first seen, by index. */
   readonly seenIn: number[];
+  readonly matching: LogMatching;
   readonly replicas: Map<number, ReplicaLedger>;
 }
 
@@ -67,6 +83,9 @@ export class Ledger {
   /** Leaders elected, over all shards. */
   elections = 0;
   readonly #shards: Map<number, ShardLedger> = new Map();
+  readonly #reads = new ReadLedger((what) => {
+    this.violation ??= what;
+  });
 
   /** A node's event has run. */
   check(machine: Machine): void {
@@ -83,6 +102,11 @@ export class Ledger {
       own.raft = raft;
       own.seenRole = "";
       own.seenCommit = raft.commitIndex;
+      own.seen = nothingSeen();
+      const said = own.votes.get(raft.term);
+      if (said !== undefined && said !== raft.vote) {
+        this.#violated(own, `restarted in term ${raft.term} without its vote for ${said}`);
+      }
       const lastTerm = raft.termAt(raft.lastIndex) ?? 0;
       if (raft.term < own.saidTerm) {
         this.#violated(own, `restarted in term ${raft.term} after it had said ${own.saidTerm}`);
@@ -177,21 +201,57 @@ export class Ledger {
     }
   }
 
+  /** Whether who leads on this machine is still heard by a majority, as far as anything arrives. */
+  checkHearing(machine: Machine, boundMs: number, network: SimNetwork): void {
+    const { node, program, name } = machine;
+    if (node === undefined || program === undefined) return;
+    const { nowMs } = network.world;
+    for (const { raft, shardId, replicaId } of node.core.host.replicas) {
+      const own = this.#replica(shardId, replicaId, name);
+      const { replicas } = this.#shard(shardId);
+      const heardMs = (id: number): number | undefined => {
+        const other = id === replicaId ? undefined : replicas.get(id);
+        return other === undefined ? undefined : network.road(other.machine, name).heardMs;
+      };
+      const { awakeSinceMs } = program;
+      const wrong = deafnessFault(own.seen, raft, { nowMs, awakeSinceMs, boundMs, heardMs });
+      if (wrong !== undefined) this.#violated(own, wrong);
+    }
+  }
+
   #checkReplica(machine: Machine, replica: Replica): void {
     const { raft } = replica;
     const own = this.#replica(replica.shardId, replica.replicaId, machine.name);
     const shard = this.#shard(replica.shardId);
     own.raft = raft;
+    own.clockMs = replica.clockMs;
+    this.#reads.watch(replica, machine.name, () => shard.committed.length - 1);
     if (raft.term < own.seenTerm && raft.term < own.saidTerm) {
       this.#violated(own, `fell from term ${own.seenTerm} to ${raft.term}`);
     }
     own.seenTerm = raft.term;
     own.configuration = raft.configuration;
+    const wrong = voteFault(own.seen, raft) ?? shard.matching.fault(own.seen, raft, own.seenCommit);
+    if (wrong !== undefined) this.#violated(own, wrong);
     if (raft.role === "leader" && own.seenRole !== `leader ${raft.term}`) {
       this.#elected(shard, own, raft);
+      for (const other of shard.replicas.values()) this.#checkLease(shard, other);
     }
+    this.#checkLease(shard, own);
+    const led = own.seenRole === `leader ${raft.term}`;
     own.seenRole = `${raft.role} ${raft.term}`;
-    if (raft.commitIndex > own.seenCommit) this.#committed(shard, own, raft);
+    if (raft.commitIndex <= own.seenCommit) return;
+    this.#committed(shard, own, raft);
+    const counted = led && raft.role === "leader" ? countFault(raft) : undefined;
+    if (counted !== undefined) this.#violated(own, counted);
+  }
+
+  /** Those whose promises a lease rests on let nobody else be elected while it lasts. */
+  #checkLease(shard: ShardLedger, own: ReplicaLedger): void {
+    const { raft } = own;
+    if (raft?.role !== "leader" || raft.term >= shard.newestLed) return;
+    if (!raft.hasLease(own.clockMs())) return;
+    this.#violated(own, `holds a lease in term ${raft.term} while ${shard.newestLed} has a leader`);
   }
 
   #elected(shard: ShardLedger, own: ReplicaLedger, raft: Raft): void {
@@ -201,6 +261,12 @@ export class Ledger {
       this.#violated(own, `leads term ${raft.term}, which replica ${other} led`);
     }
     shard.leaders.set(raft.term, own.replicaId);
+    const hasVote = (id: number): boolean =>
+      id === own.replicaId || shard.replicas.get(id)?.votes.get(raft.term) === own.replicaId;
+    if (!hasQuorum(raft.configuration, hasVote)) {
+      this.#violated(own, `leads term ${raft.term}, for which no majority gave its vote`);
+    }
+    shard.newestLed = Math.max(shard.newestLed, raft.term);
     // Who wins an old term late need not have what later ones committed.
     for (let index = Math.max(1, raft.firstIndex); index < shard.committed.length; index++) {
       const term = shard.committed[index];
@@ -266,7 +332,15 @@ export class Ledger {
   #shard(shardId: number): ShardLedger {
     let shard = this.#shards.get(shardId);
     if (shard === undefined) {
-      shard = { shardId, leaders: new Map(), committed: [], seenIn: [], replicas: new Map() };
+      shard = {
+        shardId,
+        leaders: new Map(),
+        newestLed: 0,
+        committed: [],
+        seenIn: [],
+        matching: new LogMatching(),
+        replicas: new Map(),
+      };
       this.#shards.set(shardId, shard);
     }
     return shard;
@@ -286,7 +360,9 @@ export class Ledger {
         seenCommit: 0,
         seenRole: "",
         seenTerm: 0,
+        seen: nothingSeen(),
         raft: undefined,
+        clockMs: () => 0,
         configuration: NO_MEMBERS,
         isLost: false,
         durableIndex: 0,
@@ -299,9 +375,3 @@ export class Ledger {
 }
 
 const NO_MEMBERS: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };
-
-function hasQuorum(configuration: Configuration, holds: (id: number) => boolean): boolean {
-  const majority = (voters: readonly number[]): boolean =>
-    voters.length === 0 || voters.filter(holds).length > voters.length / 2;
-  return majority(configuration.voters) && majority(configuration.outgoing);
-}

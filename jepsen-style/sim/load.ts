@@ -5,11 +5,11 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
-import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { ReadLevel } from "../../src/protocol/key-value.js";
 import type { Transaction } from "../../src/protocol/operations.js";
+import { connectProgram } from "./connect.js";
 import type { SimNetwork } from "./network.js";
 import { SimProgram } from "./program.js";
 import type { ProgramOwner } from "./program.js";
@@ -174,7 +174,10 @@ export class SimClient implements ProgramOwner {
   }
 
   async #work(endpoints: readonly string[]): Promise<void> {
-    const client = await this.#connect(endpoints);
+    const { requestTimeoutMs } = this.#settings.load;
+    const options = { endpoints, requestTimeoutMs };
+    const pause = (): Promise<void> => this.#pause();
+    const client = await connectProgram(this.#program, this.#network, options, pause);
     for (let i = 0; i < this.#settings.load.watchers && this.number === 1; i++) this.#watch(client);
     while (!this.#stopping) {
       await this.#pause();
@@ -222,25 +225,6 @@ export class SimClient implements ProgramOwner {
     };
   }
 
-  async #connect(endpoints: readonly string[]): Promise<Client> {
-    const program = this.#program;
-    const env = {
-      clock: program.clock,
-      timers: program.timers,
-      random: program.random,
-      network: this.#network.portOf(program),
-    };
-    const { requestTimeoutMs } = this.#settings.load;
-    for (;;) {
-      try {
-        return await connectBy(env, { endpoints, requestTimeoutMs });
-      } catch (error) {
-        refusalOf(error);
-        await this.#pause();
-      }
-    }
-  }
-
   #pause(): Promise<void> {
     const { pauseMsMean } = this.#settings.load;
     const pauseMs = -Math.log(1 - this.#prng.fraction()) * pauseMsMean;
@@ -256,6 +240,7 @@ export class SimClient implements ProgramOwner {
     const view = client.keyspace(keyspace);
     const asked = this.#asked(keyspace, key);
     if (this.#prng.chance(this.#settings.load.compactions)) return this.#compact(view);
+    if (this.#prng.chance(this.#settings.load.surveys)) return this.#range(view, keyspace);
     const draw = this.#reads ? FIRST_GET : this.#prng.between(0, 99);
     if (draw < 40) return this.#put(view, asked);
     if (draw < 48) return this.#delete(view, asked);

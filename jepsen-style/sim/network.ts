@@ -56,7 +56,16 @@ export class SimNetwork implements Wires {
     let road = this.#roads.get(name);
     if (road === undefined) {
       const { delayMsMin, delayMsMean } = this.#settings;
-      road = { from, to, blocked: false, delayMsMin, delayMsMean, waiting: [] };
+      road = {
+        from,
+        to,
+        blocked: false,
+        delayMsMin,
+        delayMsMean,
+        lateMs: 0,
+        heardMs: 0,
+        waiting: [],
+      };
       this.#roads.set(name, road);
     }
     return road;
@@ -65,7 +74,7 @@ export class SimNetwork implements Wires {
   delayMs(road: Road): number {
     if (road.from === road.to) return 0.01;
     const extra = -Math.log(1 - this.#prng.fraction()) * (road.delayMsMean - road.delayMsMin);
-    return road.delayMsMin + extra;
+    return road.delayMsMin + road.lateMs + extra;
   }
 
   block(from: string, to: string): void {
@@ -84,7 +93,7 @@ export class SimNetwork implements Wires {
     const { delayMsMin, delayMsMean } = this.#settings;
     for (const from of machines) {
       for (const to of machines) {
-        Object.assign(this.road(from, to), { delayMsMin, delayMsMean });
+        Object.assign(this.road(from, to), { delayMsMin, delayMsMean, lateMs: 0 });
         this.open(from, to);
       }
     }

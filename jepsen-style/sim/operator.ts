@@ -3,11 +3,11 @@
  * program of its own that uses the SDK; what it is refused it asks again, as long as it may.
  */
 import type { Prng } from "../../src/base/prng.js";
-import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { ReplicaAction } from "../../src/protocol/admin-messages.js";
 import type { SimCluster, Machine } from "./cluster.js";
+import { connectProgram } from "./connect.js";
 import type { SimNetwork } from "./network.js";
 import { SimProgram } from "./program.js";
 import type { ProgramOwner } from "./program.js";
@@ -30,6 +30,7 @@ export class SimOperator implements ProgramOwner {
   readonly #program: SimProgram;
   #client: Promise<Client> | undefined;
   #over = false;
+  #underWay = 0;
 
   constructor(parts: OperatorParts) {
     const { network, settings, prng } = parts;
@@ -40,6 +41,11 @@ export class SimOperator implements ProgramOwner {
       prng: prng.split(),
       settings: drawProgramSettings(settings, prng.split()),
     });
+  }
+
+  /** Whether something that was asked for may still be on its way. */
+  get busy(): boolean {
+    return this.#underWay > 0;
   }
 
   halted(): boolean {
@@ -91,7 +97,7 @@ export class SimOperator implements ProgramOwner {
       } catch (error) {
         if (!(error instanceof KvError)) throw error;
       }
-      await new Promise<void>((resolve) => this.#program.timers.after(PAUSE_MS, resolve));
+      await this.#pause();
     }
     this.#parts.network.world.after(0, "replaced", undefined, () => {
       if (!this.#over) cluster.replaced(machine);
@@ -101,25 +107,29 @@ export class SimOperator implements ProgramOwner {
   #do(task: (client: Client) => Promise<void>): void {
     this.#parts.network.world.after(0, "operator", this.#program, () => {
       this.#client ??= this.#connect();
-      this.#client.then(task).catch((error: unknown) => {
-        // He may be refused, or hear nothing; anything else is a bug.
-        if (!(error instanceof KvError)) this.#program.threw(error);
-      });
+      this.#underWay++;
+      this.#client.then(task).then(
+        () => this.#underWay--,
+        (error: unknown) => {
+          // He may be refused. Where he hears nothing, nobody knows when it is over.
+          if (!(error instanceof KvError)) this.#program.threw(error);
+          else if (error.outcome === "notApplied") this.#underWay--;
+        },
+      );
     });
   }
 
-  async #connect(): Promise<Client> {
-    const { clock, timers, random } = this.#program;
+  #connect(): Promise<Client> {
     const { cluster, network, settings } = this.#parts;
-    const env = { clock, timers, random, network: network.portOf(this.#program) };
+    const { endpoints } = cluster;
     const { requestTimeoutMs } = settings.load;
-    for (;;) {
-      try {
-        return await connectBy(env, { endpoints: cluster.endpoints, requestTimeoutMs });
-      } catch (error) {
-        if (!(error instanceof KvError)) throw error;
-        await new Promise<void>((resolve) => timers.after(PAUSE_MS, resolve));
-      }
-    }
+    const options = { endpoints, requestTimeoutMs };
+    return connectProgram(this.#program, network, options, () => this.#pause());
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#program.timers.after(PAUSE_MS, resolve);
+    });
   }
 }

@@ -61,6 +61,8 @@ export class SimProgram implements Program {
   #wallOffsetMs: number;
   #alive = true;
   #paused = false;
+  /** When it last went on after a pause. */
+  awakeSinceMs = 0;
   /** Told once, when the program ends. */
   readonly #endings: (() => void)[] = [];
 
@@ -106,6 +108,7 @@ export class SimProgram implements Program {
   /** SIGCONT: what came due meanwhile happens now. */
   resume(): void {
     this.#paused = false;
+    this.awakeSinceMs = this.world.nowMs;
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const event of deferred) if (!event.cancelled) this.world.resume(event);

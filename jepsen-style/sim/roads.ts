@@ -10,8 +10,23 @@ export interface Road {
   /** Least and mean delay of what travels; exponential beyond the least. */
   delayMsMin: number;
   delayMsMean: number;
+  /** What a fault adds to it. */
+  lateMs: number;
+  /** When something last arrived. */
+  heardMs: number;
   /** What waits for the road to open, in order. */
   readonly waiting: (() => void)[];
+}
+
+/** From one machine to another. */
+export interface Way {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The ways from each of these to each of those. */
+export function across(from: readonly string[], to: readonly string[]): readonly Way[] {
+  return from.flatMap((one) => to.map((other) => ({ from: one, to: other })));
 }
 
 /** Who may look at, and change, what travels to another node. */

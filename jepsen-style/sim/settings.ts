@@ -7,7 +7,7 @@ import { Prng } from "../../src/base/prng.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
 import type { ProgramSettings } from "./program.js";
 
-export const FAULT_CLASSES = [
+const UNDIRECTED_CLASSES = [
   "kill",
   "power",
   "crashAtWrite",
@@ -34,9 +34,28 @@ export const FAULT_CLASSES = [
   "isolate",
   "pauseLeader",
   "trigger",
+  "lateVotes",
+  "firstLost",
+  "usurp",
 ] as const;
 
-export type FaultClass = (typeof FAULT_CLASSES)[number];
+/** Those that aim at a situation. */
+export const DIRECTED_CLASSES = [
+  "depose",
+  "handover",
+  "amnesia",
+  "slowEchoes",
+  "slowRevisions",
+  "flushAhead",
+  "leaveBehind",
+  "slowStart",
+] as const;
+
+export type DirectedClass = (typeof DIRECTED_CLASSES)[number];
+
+export type FaultClass = (typeof UNDIRECTED_CLASSES)[number] | DirectedClass;
+
+export const FAULT_CLASSES: readonly FaultClass[] = [...UNDIRECTED_CLASSES, ...DIRECTED_CLASSES];
 
 export interface ClusterSettings {
   readonly nodes: number;
@@ -45,6 +64,7 @@ export interface ClusterSettings {
   readonly electionTimeoutMinMs: number;
   readonly electionTimeoutMaxMs: number;
   readonly leaderLeaseMs: number;
+  readonly quiesceAfterMs: number;
   readonly memtablesBytesMax: number;
   readonly segmentSizeBytes: number;
   readonly logSegmentsMax: number;
@@ -61,6 +81,8 @@ export interface LoadSettings {
   readonly pauseMsMean: number;
   readonly requestTimeoutMs: number;
   readonly watchers: number;
+  /** Part of all operations that read a whole keyspace instead. */
+  readonly surveys: number;
   /** Part of all operations that compact revisions instead. */
   readonly compactions: number;
 }
@@ -107,7 +129,8 @@ export function drawSettings(seed: number): Settings {
       electionTimeoutMinMs,
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
       electionTimeoutMaxMs: electionTimeoutMinMs * pick(prng, [1.5, 2, 4]),
-      leaderLeaseMs: prng.chance(0.2) ? 0 : heartbeatMs * 3,
+      leaderLeaseMs: pick(prng, [0, heartbeatMs * 3, electionTimeoutMinMs, electionTimeoutMinMs]),
+      quiesceAfterMs: prng.chance(0.4) ? 0 : heartbeatMs * logUniform(prng, 1, 30),
       memtablesBytesMax: Math.floor(logUniform(prng, 64, 2048)) * 1024,
       segmentSizeBytes: pick(prng, [256, 512, 1024]) * 1024,
       logSegmentsMax: prng.between(2, 4),
@@ -117,11 +140,12 @@ export function drawSettings(seed: number): Settings {
     },
     load: {
       clients: prng.between(2, 8),
-      keys: prng.between(3, 16),
+      keys: prng.chance(0.2) ? prng.between(1, 2) : prng.between(3, 16),
       valueBytesMax: pick(prng, [16, 400, 4000]),
       pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
-      watchers: prng.between(0, 2),
+      watchers: prng.between(0, 6),
+      surveys: prng.chance(0.3) ? 0.3 : 0,
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
     delayMsMin,
@@ -165,16 +189,35 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
   return from[prng.between(0, from.length - 1)] as T;
 }
 
-/** Each class is on in half of all runs; what is on strikes rarely or often. */
+/** Of plans that run one at a time, most find another under way, or nothing to begin with. */
+const USURP_STRIKES = 5;
+const PLANS_ONLY = 0.15;
+const USURPS_PER_MINUTE = 12_000;
+
+/**
+ * What is on strikes rarely or often. In some runs one class that aims is on and few others, in
+ * some there is nothing but plans: where everything strikes at once, nothing gets far enough to go
+ * wrong in a subtle way.
+ */
 function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass, number>> {
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
+  const focus = pick(prng, DIRECTED_CLASSES);
+  const isFocused = prng.chance(0.4);
   for (const name of FAULT_CLASSES) {
-    const on = prng.chance(0.4);
-    const perMinute = logUniform(prng, 400, 6000) / heartbeatMs;
-    if (on && !calm) faults[name] = perMinute;
+    const aims = isDirected(name);
+    const density = aims ? 0.25 : isFocused ? 0.04 : 0.4;
+    const on = prng.chance(density) || (isFocused && name === focus);
+    const perMinute = logUniform(prng, aims ? 1500 : 400, 6000) / heartbeatMs;
+    if (on && !calm) faults[name] = perMinute * (name === "usurp" ? USURP_STRIKES : 1);
   }
-  return faults;
+  if (!prng.chance(PLANS_ONLY)) return faults;
+  const thwarting = Object.entries(faults).filter(() => prng.chance(0.1));
+  return { ...Object.fromEntries(thwarting), usurp: USURPS_PER_MINUTE / heartbeatMs };
+}
+
+export function isDirected(name: FaultClass): name is DirectedClass {
+  return (DIRECTED_CLASSES as readonly FaultClass[]).includes(name);
 }
 
 const UTF8 = new TextEncoder();
@@ -190,7 +233,7 @@ function drawKeyspaces(prng: Prng): readonly KeyspaceCreateRequest[] {
       replicationFactor: 0,
     });
   }
-  if (prng.chance(0.25)) {
+  if (prng.chance(0.35)) {
     const shardCount = prng.between(2, 3);
     made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor: 0 });
   }

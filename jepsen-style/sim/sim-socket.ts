@@ -97,6 +97,7 @@ export class SimSocket implements Socket, DialledEnd {
     this.#toPeer("data", (peer) => {
       this.#bufferedBytes -= bytes.length;
       this.#drain();
+      this.#out.heardMs = this.#network.world.nowMs;
       peer.#receive(bytes);
     });
   }

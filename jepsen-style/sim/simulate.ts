@@ -9,6 +9,8 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import type { Tracer } from "../../src/env/tracer.js";
+import type { RunningNode } from "../../src/node/node.js";
+import type { ReplicaDescriptor } from "../../src/protocol/cluster.js";
 import type { Message } from "../../src/raft/message.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
@@ -98,6 +100,8 @@ class Run {
   readonly #marks = new Marks();
   readonly #ending: Prng;
   readonly #byProgram: Map<string, Machine> = new Map();
+  /** Twice as long as a leader may go on without hearing a majority. */
+  readonly #deafMs: number;
   readonly #history: History = { operations: [], ranges: [], watches: [] };
   #failure: string | undefined;
   #foundBy: FoundBy | undefined;
@@ -105,6 +109,7 @@ class Run {
   constructor(settings: Settings, observer: RunObserver) {
     this.#settings = settings;
     this.#observer = observer;
+    this.#deafMs = 2 * settings.cluster.electionTimeoutMaxMs;
     const world = this.#world;
     const streams = streamsOf(settings.seed);
     this.#ending = streams.end;
@@ -205,10 +210,12 @@ class Run {
     const machine = this.#byProgram.get(program.name.slice(0, program.name.indexOf(".")));
     if (machine === undefined) return;
     this.#ledger.check(machine);
+    this.#ledger.checkHearing(machine, this.#deafMs, this.#network);
     if (this.#world.events % LEASE_CHECK_EVENTS === 0) {
       this.#ledger.checkLeases(this.#cluster.machines);
     }
     if (this.#ledger.violation !== undefined) this.#fail("ledger", this.#ledger.violation);
+    this.#injector.ran(machine);
     this.#cluster.checkHalted(machine);
   }
 
@@ -264,6 +271,8 @@ class Run {
     }
     const majority = Math.floor(cluster.machines.length / 2) + 1;
     let size = prng.between(Math.min(majority, machines.length), machines.length);
+    // A step that somebody asked for may still be taken, and need whoever was left out.
+    if (this.#operator.busy) size = machines.length;
     while (size < machines.length && !this.#holdsMajorities(machines.slice(0, size))) size++;
     const core = machines.slice(0, size);
     if (machines.length < cluster.machines.length && !this.#holdsMajorities(core)) {
@@ -292,10 +301,20 @@ class Run {
     const names = new Set(sound.map(({ name }) => name));
     const isFounded = core.some(({ node }) => (node?.core.view.map.keyspaces.length ?? 0) > 0);
     if (!isFounded) return false;
-    return this.#ledger.quorums().every((machines) => {
+    const wanted = core.flatMap(({ node }) => (node === undefined ? [] : this.#wanted(node)));
+    return [...this.#ledger.quorums(), ...wanted].every((machines) => {
       const inside = machines.filter((name) => names.has(name));
-      return inside.length > machines.length / 2;
+      return machines.length === 0 || inside.length > machines.length / 2;
     });
+  }
+
+  /** The voters that shards are on their way to, as machines. */
+  #wanted({ core }: RunningNode): readonly (readonly string[])[] {
+    const nameOf = ({ nodeId }: ReplicaDescriptor): string =>
+      this.#cluster.machines.find((each) => each.nodeId === nodeId)?.name ?? "";
+    return core.view.map.shards.map(({ target = [] }) =>
+      target.filter(({ role }) => role === "voter").map(nameOf),
+    );
   }
 
   /** Down for good, or alive and cut off from the majority: both ways, mute, or deaf. */

@@ -142,6 +142,7 @@ async function main(directory: string, seed: number, acknowledged: number): Prom
     treeDamaged: (_shardId, error) => {
       throw error;
     },
+    treeSound: () => undefined,
   });
   writer.recover(opened, acknowledged);
   writer.write();

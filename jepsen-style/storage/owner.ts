@@ -67,6 +67,7 @@ export class Owner {
         return true;
       },
       treeDamaged: (_shardId, error) => this.damage.push(error),
+      treeSound: () => undefined,
     });
   }
 

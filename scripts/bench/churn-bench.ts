@@ -106,6 +106,7 @@ async function run(store: Store, churn: Churn): Promise<Outcome> {
     treeDamaged: (_shardId, error) => {
       throw error;
     },
+    treeSound: () => undefined,
   });
   const source = { prng: new Prng(1), churn, value: new Uint8Array(churn.valueBytes) };
   let largestBytes = 0;

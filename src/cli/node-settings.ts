@@ -180,6 +180,7 @@ export const NODE_SETTINGS: readonly Setting[] = [
   setting("election-timeout-min", "electionTimeoutMinMs", DURATION, "least election timeout"),
   setting("election-timeout-max", "electionTimeoutMaxMs", DURATION, "greatest election timeout"),
   setting("leader-lease", "leaderLeaseMs", DURATION, "length of a leader's lease; 0 for none"),
+  setting("quiesce-after", "quiesceAfterMs", DURATION, "idle shards rest after this; 0 for never"),
   setting("max-request-bytes", "requestSizeBytesMax", SIZE, "largest request"),
   setting("labels", "labels", LABELS, "where the node is, for placing replicas apart"),
   setting("memory", "memtablesBytesMax", SIZE, "memory for writes that are not in tables yet"),

@@ -168,9 +168,13 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
   expired(): void {
     const waited = this.#waiting;
     this.#waiting = "nothing";
-    if (waited === "connection") this.#session.suspects.add(this.#nodeId);
-    if (waited === "pause" && this.#remainingMs() > 0) this.start();
-    else this.#giveUp();
+    if (waited === "pause" && this.#remainingMs() > 0) return this.start();
+    const shard = this.#shard;
+    if (waited === "connection" && shard !== undefined) {
+      // The next call is to begin with somebody else, even if this is said to be the leader.
+      this.#session.learn(shard.shardId, this.#nodeId, notApplied("timeout", NOT_REACHED));
+    }
+    this.#giveUp();
   }
 
   #send(client: RequestClient, shard: ShardDescriptor): void {
@@ -237,6 +241,7 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
 }
 
 const CLOSED = "the client was closed";
+const NOT_REACHED = "no connection was made in time";
 
 /** Stands in until `run` has made the promise. */
 function nobody(): void {}

@@ -368,6 +368,7 @@ export class EmbeddedStore implements Reader {
       treeDamaged: (_shardId, error) => {
         this.#damage = error.message;
       },
+      treeSound: () => undefined,
     });
   }
 

@@ -1,13 +1,13 @@
 /**
  * Reads an sstable. A file is opened at its first use; a section's index, filter and value index
  * are read at the first use of the section and then stay, its blocks come and go with the cache.
- * Everything is checked before it is used: a bad byte is a CorruptionError with file and offset.
+ * Everything is checked before it is used: a byte that is bad, or that the disk does not give, is a
+ * CorruptionError with file and offset, once it is so twice.
  */
 import { assert } from "../base/assert.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteReader, DecodeError, readU32, readU53 } from "../base/coding.js";
 import type { Disk, DiskFile } from "../env/disk.js";
-import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { BlockCache, CachedBlock } from "./block-cache.js";
 import { CHECKSUM_SIZE_BYTES } from "./block-format.js";
@@ -15,6 +15,7 @@ import { Block } from "./block-reader.js";
 import type { EntrySlot, ValueSource } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { isFilterLength, mayContain } from "./filter.js";
+import { readTwice } from "./read-twice.js";
 import type { BlockHandle, SectionInfo } from "./sstable-format.js";
 import {
   FOOTER_SIZE_BYTES,
@@ -48,25 +49,13 @@ export class Sstable {
   }
 
   sections(): readonly Section[] {
-    return this.#sections ?? this.#openSections();
+    this.#sections ??= readTwice(this.path, 0, () => this.#openSections());
+    return this.#sections;
   }
 
   /** The bytes of a block, checked. The buffer is the block's own and starts at its offset 0. */
   readBlock(handle: BlockHandle): Uint8Array {
-    const { offset, sizeBytes } = handle;
-    const length = sizeBytes + CHECKSUM_SIZE_BYTES;
-    if (offset + length > this.file.sizeBytes) {
-      throw new CorruptionError(this.path, offset, "a block passes the end of the file");
-    }
-    const bytes = new Uint8Array(length);
-    if (this.#open().readSync(bytes, 0, length, offset) !== length) {
-      throw new CorruptionError(this.path, offset, "the file is shorter than it was");
-    }
-    const block = bytes.subarray(0, sizeBytes);
-    if (placedChecksum(block, this.file.salt, offset) !== readU32(bytes, sizeBytes)) {
-      throw new CorruptionError(this.path, offset, "a block fails its checksum");
-    }
-    return block;
+    return readTwice(this.path, handle.offset, () => this.#readBlock(handle));
   }
 
   /** Reads the whole file and compares size and checksum with what the manifest says. */
@@ -102,19 +91,8 @@ export class Sstable {
   }
 
   #open(): DiskFile {
-    this.#handle ??= this.#openFile();
+    this.#handle ??= this.#disk.open(this.path, { readOnly: true });
     return this.#handle;
-  }
-
-  #openFile(): DiskFile {
-    try {
-      return this.#disk.open(this.path, { readOnly: true });
-    } catch (error) {
-      if (error instanceof DiskError && error.code === "notFound") {
-        throw new CorruptionError(this.path, 0, "the file is not there");
-      }
-      throw error;
-    }
   }
 
   #openSections(): Section[] {
@@ -137,13 +115,28 @@ export class Sstable {
         "this is another file than the manifest names",
       );
     }
-    const reader = new ByteReader(this.readBlock(footer.directory));
+    const reader = new ByteReader(this.#readBlock(footer.directory));
     const sections: Section[] = [];
     for (let count = reader.u32(); count > 0; count--) {
       sections.push(new Section(this, readSection(reader, this.path)));
     }
-    this.#sections = sections;
     return sections;
+  }
+
+  #readBlock({ offset, sizeBytes }: BlockHandle): Uint8Array {
+    const length = sizeBytes + CHECKSUM_SIZE_BYTES;
+    if (offset + length > this.file.sizeBytes) {
+      throw new CorruptionError(this.path, offset, "a block passes the end of the file");
+    }
+    const bytes = new Uint8Array(length);
+    if (this.#open().readSync(bytes, 0, length, offset) !== length) {
+      throw new CorruptionError(this.path, offset, "the file is shorter than it was");
+    }
+    const block = bytes.subarray(0, sizeBytes);
+    if (placedChecksum(block, this.file.salt, offset) !== readU32(bytes, sizeBytes)) {
+      throw new CorruptionError(this.path, offset, "a block fails its checksum");
+    }
+    return block;
   }
 }
 

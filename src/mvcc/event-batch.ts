@@ -94,10 +94,11 @@ export class EventBatch {
   }
 
   #encode(variant: Variant, ordinal: number, withPrevious: boolean): void {
-    variant.starts[ordinal] = variant.out.length;
     const isDelete = this.#types[ordinal] === EFFECT_TYPES.tombstone;
+    // Both may meet damage: nothing is written or noted before.
     this.#readRow(ordinal, isDelete);
     const hasPrevious = withPrevious && this.#readPrevious(ordinal, isDelete);
+    variant.starts[ordinal] = variant.out.length;
     writeWatchEvent(variant.out, isDelete, this.#row, hasPrevious ? this.#previous : undefined);
     variant.ends[ordinal] = variant.out.length;
   }

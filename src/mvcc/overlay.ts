@@ -53,7 +53,8 @@ export class Overlay {
   #superseded = new Uint8Array(SLOTS_MIN);
   /** Open addressing with linear probing: slot + 1 of the newest effect on a key, 0 for none. */
   #table = new Int32Array(SLOTS_MIN * 2);
-  #chunk: Chunk = newChunk(CHUNK_BYTES);
+  /** Without room at first: most shards of a node may never be led there. */
+  #chunk: Chunk = newChunk(0);
   readonly #spare: Chunk[] = [];
   readonly #entry = new OverlayEntry();
 

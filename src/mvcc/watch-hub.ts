@@ -7,6 +7,7 @@
  * It does nothing on its own: the replica calls `onApplied` for each entry and, while `hasWork`,
  * `pump` once a turn and when a sink has room again.
  */
+import { AssertionError } from "../base/assert.js";
 import { FRAME_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { Cursor, EntryView } from "../lsm/entry.js";
 import { FAMILY } from "../lsm/families.js";
@@ -114,7 +115,7 @@ export class WatchHub {
     this.#served = this.#source.revision;
   }
 
-  /** A bounded step for those who are behind, and news of the closed revision. */
+  /** A bounded step for those who are behind, and news of the closed revision. Throws at damage. */
   pump(): void {
     this.#catchUpSome();
     this.#greetArrived();
@@ -147,14 +148,26 @@ export class WatchHub {
 
   #serveLive(watcher: Watcher, revision: number): void {
     watcher.nextRevision = revision;
-    if (watcher.sink.writable()) this.#give(watcher, revision);
-    else this.#fallBehind(watcher);
+    const events = watcher.sink.writable() ? this.#readable(watcher) : undefined;
+    if (events === undefined) this.#fallBehind(watcher);
+    else this.#give(watcher, revision, events);
   }
 
-  /** Hands over the matched events of the batch. */
-  #give(watcher: Watcher, revision: number): void {
-    const { matched, spec } = watcher;
-    const events = this.#batch.encodedView(matched, spec.prevKv);
+  /**
+   * The matched events of the batch; undefined where they need what cannot be read. That is no
+   * matter of the entry that is being applied: `pump` meets it again, and throws.
+   */
+  #readable(watcher: Watcher): Uint8Array | undefined {
+    try {
+      return this.#batch.encodedView(watcher.matched, watcher.spec.prevKv);
+    } catch (error) {
+      if (error instanceof AssertionError) throw error;
+      return undefined;
+    }
+  }
+
+  #give(watcher: Watcher, revision: number, events: Uint8Array): void {
+    const { matched } = watcher;
     if (events.length > EVENTS_SIZE_BYTES_MAX) {
       this.#fail(watcher, eventsTooLarge(revision));
       return;
@@ -181,8 +194,13 @@ export class WatchHub {
       return 1;
     }
     const cursor = openIndex(tree, watcher.nextRevision);
-    const read = this.#readSlice(watcher, cursor);
-    cursor.close();
+    let read: number;
+    try {
+      read = this.#readSlice(watcher, cursor);
+    } finally {
+      watcher.matched.length = 0;
+      cursor.close();
+    }
     if (watcher.state === "behind" && watcher.nextRevision > revision) {
       this.#behind = this.#behind.filter((one) => one !== watcher);
       this.#goLive(watcher);
@@ -216,8 +234,10 @@ export class WatchHub {
   }
 
   #giveMatched(watcher: Watcher, revision: number): void {
-    if (watcher.matched.length > 0) this.#give(watcher, revision);
-    watcher.matched.length = 0;
+    const { matched, spec } = watcher;
+    if (matched.length === 0) return;
+    this.#give(watcher, revision, this.#batch.encodedView(matched, spec.prevKv));
+    matched.length = 0;
   }
 
   /** Adds an entry of the revision index (u8 type, stored key) to the batch if it is wanted. */

@@ -35,6 +35,8 @@ export interface NodeConfig {
   readonly electionTimeoutMinMs: number;
   readonly electionTimeoutMaxMs: number;
   readonly leaderLeaseMs: number;
+  /** A shard without work for this long rests: no heartbeats until somebody wants it; 0: never. */
+  readonly quiesceAfterMs: number;
   readonly requestSizeBytesMax: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly memtablesBytesMax: number;
@@ -65,6 +67,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   electionTimeoutMinMs: 400,
   electionTimeoutMaxMs: 800,
   leaderLeaseMs: 150,
+  quiesceAfterMs: 10_000,
   requestSizeBytesMax: REQUEST_SIZE_BYTES_MAX,
   labels: {},
   memtablesBytesMax: 128 * MEBIBYTE,
@@ -125,6 +128,9 @@ function timingFault(config: NodeConfig): string | undefined {
   }
   if (leaderLeaseMs > electionTimeoutMinMs) {
     return "leaderLeaseMs must not be above electionTimeoutMinMs";
+  }
+  if (!(config.quiesceAfterMs === 0 || config.quiesceAfterMs >= heartbeatMs)) {
+    return "quiesceAfterMs must be at least heartbeatMs, or 0 for never";
   }
   return undefined;
 }

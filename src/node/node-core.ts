@@ -231,6 +231,10 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.host.nodeLost(nodeId);
   }
 
+  nodeSilent(nodeId: number): void {
+    if (!this.#closed) this.host.nodeSilent(nodeId);
+  }
+
   nodeUp(): void {
     if (!this.#closed) this.host.nodeUp();
   }
@@ -411,6 +415,7 @@ function settingsOf(config: NodeConfig, nodeId: number): ReplicaSettings {
     electionTimeoutMs: { min: config.electionTimeoutMinMs, max: config.electionTimeoutMaxMs },
     heartbeatMs: config.heartbeatMs,
     leaseMs: config.leaderLeaseMs,
+    quiesceAfterMs: config.quiesceAfterMs,
     clockDriftRatio: 0.01,
     tickMs: Math.max(5, Math.floor(config.heartbeatMs / 2)),
     campaignRankMs: 20,

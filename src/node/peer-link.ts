@@ -29,6 +29,8 @@ const BUFFERED_BYTES_MAX: number = 64 * 1024 * 1024;
 /** A ping at most this often, and this many rounds within the time of silence that is borne. */
 const PING_MS_MAX = 500;
 const PING_ROUNDS = 3;
+/** In the second round a ping has waited for at least one. */
+const SILENT_ROUNDS = 2;
 const DIAL_TIMEOUT_MS = 1000;
 const REDIAL_MS_MIN = 20;
 const REDIAL_MS_MAX = 1000;
@@ -40,6 +42,8 @@ export interface PeerLinkOwner {
   hello(channel: Channel): Hello;
   /** The control connection broke. */
   linkLost(nodeId: number): void;
+  /** A ping on the control connection had no answer for a whole round. */
+  linkSilent(nodeId: number): void;
   linkUp(nodeId: number): void;
   /** Whether who answers at a node's address is not that node. */
   refuses(nodeId: number, peer: Hello): boolean;
@@ -261,8 +265,9 @@ export class PeerLink {
     const drains = !connection.writable && takenBytes > line.takenBytes;
     line.takenBytes = takenBytes;
     line.pingRounds = drains ? 1 : line.pingRounds + 1;
-    if (line.pingRounds * this.#pingMs <= this.#owner.silentMs) return;
     const { nodeId } = this;
+    if (line.pingRounds === SILENT_ROUNDS && channel === "control") this.#owner.linkSilent(nodeId);
+    if (line.pingRounds * this.#pingMs <= this.#owner.silentMs) return;
     this.#env.tracer.trace("warn", "a connection is silent and broken off", { nodeId, channel });
     connection.destroy();
   }

@@ -40,6 +40,8 @@ export interface PeerService {
   /** Answers now or later, through `answer` or `refuse`, once. */
   request(request: PeerRequest): void;
   nodeLost(nodeId: number): void;
+  /** It owes an answer for a while; it may be lost. */
+  nodeSilent(nodeId: number): void;
   nodeUp(nodeId: number): void;
   /** Why a node that says this of itself is not who the map knows; undefined where it is. */
   refuseNode(hello: Hello): KvError | undefined;
@@ -222,6 +224,10 @@ export class Peers implements ReplicaTransport {
 
   linkLost(nodeId: number): void {
     if (!this.#closed) this.#service.nodeLost(nodeId);
+  }
+
+  linkSilent(nodeId: number): void {
+    if (!this.#closed) this.#service.nodeSilent(nodeId);
   }
 
   refuses(nodeId: number, peer: Hello): boolean {

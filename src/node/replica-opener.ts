@@ -12,7 +12,7 @@ import type { Timer } from "../env/timers.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import { keyPrefixLength } from "../route/stored-key.js";
-import { closedReasonOf, replicaOn } from "../shard/open-replica.js";
+import { closedReasonOf, makeTrees, replicaOn } from "../shard/open-replica.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Replica } from "../shard/replica.js";
 import type { OpenedStore, Store } from "../store/store.js";
@@ -22,6 +22,8 @@ import type { Tombstones } from "./tombstones.js";
 
 const SLICE_MS = 4;
 const RETRY_MS = 500;
+/** Trees that are made by one edit of the manifest. */
+const TREES_AT_ONCE = 64;
 /** The prefix of keys in the system keyspace, which has no descriptor. */
 export const SYSTEM_PREFIX_BYTES = 4;
 
@@ -45,6 +47,10 @@ export class ReplicaOpener {
   readonly #held: Map<number, number> = new Map();
   readonly #shardsMayBeMissing: boolean;
   #timer: Timer | undefined;
+  /** What is to be opened, and how far that has come. */
+  #waiting: readonly ShardDescriptor[] = [];
+  #at = 0;
+  #untilMs = 0;
   #refused = false;
   #closed = false;
 
@@ -67,18 +73,13 @@ export class ReplicaOpener {
   follow(): void {
     if (this.#closed) return;
     this.#timer?.cancel();
-    this.#timer = undefined;
-    const { clock } = this.#env;
-    const untilMs = clock.monotonicMs() + SLICE_MS;
-    let refused = !this.#dropLeft(untilMs);
+    this.#untilMs = this.#env.clock.monotonicMs() + SLICE_MS;
+    const dropped = this.#dropLeft();
+    if (dropped === "unfinished") return this.#later(0, () => this.follow());
     this.#describe();
-    for (const shard of this.#wanted()) {
-      if (this.#isSettled(shard.shardId)) continue;
-      if (clock.monotonicMs() > untilMs) return this.#again(0);
-      if (!this.#open(shard)) refused = true;
-    }
-    this.#refused = refused;
-    if (refused) this.#again(RETRY_MS);
+    this.#waiting = this.#wanted().filter(({ shardId }) => !this.#isSettled(shardId));
+    this.#at = 0;
+    this.#openWaiting(dropped === "refused");
   }
 
   close(): void {
@@ -86,34 +87,65 @@ export class ReplicaOpener {
     this.#timer?.cancel();
   }
 
-  #again(delayMs: number): void {
-    this.#timer?.cancel();
-    this.#timer = this.#env.timers.after(delayMs, () => this.follow());
+  /** Opens what waits, as much of it as fits into this turn. */
+  #openWaiting(refusedBefore: boolean): void {
+    let refused = refusedBefore;
+    for (; this.#at < this.#waiting.length; this.#at++) {
+      if (this.#isLate) return this.#later(0, () => this.#openWaiting(refused));
+      if (this.#at % TREES_AT_ONCE === 0) this.#makeTrees();
+      // The node is stopping, and nothing can be made durable any more.
+      if (this.#parts.store.failed) return;
+      if (!this.#open(this.#waiting[this.#at]!)) refused = true;
+    }
+    this.#waiting = [];
+    this.#refused = refused;
+    if (refused) this.#later(RETRY_MS, () => this.follow());
   }
 
-  /** Drops replicas that the map does not know any more; false where the disk is full. */
-  #dropLeft(untilMs: number): boolean {
-    let done = true;
+  /** Those of the shards that come next. Where there is no room for all, each is tried alone. */
+  #makeTrees(): void {
+    const { host, store } = this.#parts;
+    const next = this.#waiting.slice(this.#at, this.#at + TREES_AT_ONCE);
+    const sound = next.filter((shard) => this.#closedReason(shard) === undefined);
+    try {
+      makeTrees(store, host.nodeId, sound);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+    }
+  }
+
+  get #isLate(): boolean {
+    return this.#env.clock.monotonicMs() > this.#untilMs;
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    this.#timer?.cancel();
+    this.#timer = this.#env.timers.after(delayMs, () => {
+      this.#untilMs = this.#env.clock.monotonicMs() + SLICE_MS;
+      run();
+    });
+  }
+
+  /** Drops replicas that the map does not know any more; refused where the disk is full. */
+  #dropLeft(): "done" | "refused" | "unfinished" {
+    let outcome: "done" | "refused" = "done";
     for (const [shardId, replicaId] of this.#held) {
       if (!this.#hasLeft(shardId, replicaId)) continue;
-      if (this.#env.clock.monotonicMs() > untilMs) {
-        this.#again(0);
-        return true;
-      }
+      if (this.#isLate) return "unfinished";
       try {
         this.#parts.tombstones.add(shardId, replicaId);
         this.#parts.host.remove(shardId);
       } catch (error) {
         if (!(error instanceof DiskError)) throw error;
         this.#traceRefusal(shardId, error);
-        done = false;
+        outcome = "refused";
         continue;
       }
       this.#held.delete(shardId);
       this.#recovered.delete(shardId);
       this.#env.tracer.trace("info", "a replica has left this node", { shardId, replicaId });
     }
-    return done;
+    return outcome;
   }
 
   /** A map that is older than the replica does not say so by not naming it. */
@@ -130,7 +162,9 @@ export class ReplicaOpener {
     for (const shard of view.map.shards) {
       const replica = host.replica(shard.shardId);
       const own = replicaOn(shard, host.nodeId);
-      if (own !== undefined && replica?.replicaId === own.replicaId) replica.descriptor = shard;
+      if (replica === undefined || replica.replicaId !== own?.replicaId) continue;
+      replica.descriptor = shard;
+      if (shard.target !== undefined) host.schedule(replica);
     }
   }
 
@@ -157,9 +191,9 @@ export class ReplicaOpener {
   /** False where the disk has no room for it now. */
   #open(shard: ShardDescriptor): boolean {
     const { shardId } = shard;
-    const { host, store } = this.#parts;
+    const { host } = this.#parts;
     const recovered = this.#recovered.get(shardId);
-    const reason = closedReasonOf(store.tree(shardId), recovered, this.#shardsMayBeMissing);
+    const reason = this.#closedReason(shard);
     if (reason !== undefined) {
       host.keepClosed(shardId, reason);
       return true;
@@ -182,6 +216,11 @@ export class ReplicaOpener {
     if (fresh) replica.raft.campaign(this.#env.clock.monotonicMs());
     this.#parts.opened(replica);
     return true;
+  }
+
+  #closedReason({ shardId }: ShardDescriptor): string | undefined {
+    const tree = this.#parts.store.tree(shardId);
+    return closedReasonOf(tree, this.#recovered.get(shardId), this.#shardsMayBeMissing);
   }
 
   #openHere(shard: ShardDescriptor, recovered: RecoveredShard | undefined): Replica {

@@ -10,6 +10,7 @@ import { isLeaseValid } from "./heartbeats.js";
 import { becomeLeader } from "./leader.js";
 import type { PreVoteMessage, PreVoteResponse, VoteMessage, VoteResponse } from "./message.js";
 import { type BallotResult, countBallot } from "./quorum.js";
+import { askAround, isLacking } from "./refill-request.js";
 import type { ReplicaId } from "./types.js";
 
 /**
@@ -17,7 +18,7 @@ import type { ReplicaId } from "./types.js";
  * with what it once acknowledged; one that has lost its state could not serve.
  */
 export function isPromotable(core: RaftCore): boolean {
-  if (core.log.isShort || core.log.isStateLost) return false;
+  if (isLacking(core)) return false;
   return core.configurations.votesSince(core.log.commitIndex, core.selfId);
 }
 
@@ -30,6 +31,7 @@ export function tickElection(core: RaftCore): void {
 export function campaign(core: RaftCore): void {
   if (!isPromotable(core)) {
     core.postponeElection();
+    if (isLacking(core)) askAround(core);
     return;
   }
   if (core.promise.forbidsVoteFor(core.selfId, core.nowMs)) {

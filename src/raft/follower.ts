@@ -17,7 +17,7 @@ import type {
   ReadIndexResponse,
   TimeoutNowMessage,
 } from "./message.js";
-import type { ReplicaId } from "./types.js";
+import { askForRefill, isLacking } from "./refill-request.js";
 
 export function handleAppend(core: RaftCore, message: AppendMessage): void {
   core.hearLeader(message.from);
@@ -53,7 +53,7 @@ export function handleHeartbeat(core: RaftCore, message: HeartbeatMessage): void
     round: message.round,
     promised: givePromise(core, message),
   });
-  if (core.log.isShort || core.log.isStateLost) askForRefill(core, message.from);
+  if (isLacking(core)) askForRefill(core, message.from);
 }
 
 /** A complete snapshot is at hand; it takes the log's place unless the log has all of it. */
@@ -107,19 +107,6 @@ export function refuseReadIndex(core: RaftCore, message: ReadIndexMessage): void
 /** This replica's own disk reports; acknowledgements of others are meant for a leader. */
 export function noteDurable(core: RaftCore, message: AppendResponse): void {
   if (message.from === core.selfId) core.log.durableTo(message.index, message.logTerm);
-}
-
-/** Repeated with every heartbeat, so that it does not matter which of them are lost. */
-function askForRefill(core: RaftCore, leaderId: ReplicaId): void {
-  const { log } = core;
-  core.outbox.send.push({
-    kind: "refill",
-    from: core.selfId,
-    to: leaderId,
-    term: core.term,
-    lastIndex: log.durableIndex,
-    stateIndex: log.isStateLost ? Math.max(1, log.appliedIndex) : 0,
-  });
 }
 
 function takeOver(core: RaftCore, run: EntryRun): void {

@@ -53,9 +53,9 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
     return;
   }
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
-  if (core.nowMs < leader.heartbeatDueMs || leader.peers.length === 0) return;
+  if (core.nowMs < leader.heartbeatDueMs) return;
   if (mayQuiesce(core, leader)) quiesce(core, leader);
-  else beginRound(core, leader);
+  else if (leader.peers.length > 0) beginRound(core, leader);
 }
 
 export function leaderDeadlineMs(leader: LeaderState): number {

@@ -16,6 +16,8 @@ import type { RaftCore } from "./core.js";
 import type { LeaderState } from "./leader-state.js";
 import type { QuiesceMessage } from "./message.js";
 import type { Progress } from "./progress.js";
+import { isLacking } from "./refill-request.js";
+import { isRefilling } from "./transfer.js";
 
 /** Whether the leader's group has nothing left to do. */
 export function mayQuiesce(core: RaftCore, leader: LeaderState): boolean {
@@ -23,7 +25,7 @@ export function mayQuiesce(core: RaftCore, leader: LeaderState): boolean {
   if (config.quiesceAfterMs === 0 || core.nowMs - leader.workedMs < config.quiesceAfterMs) {
     return false;
   }
-  if (log.isShort || log.isStateLost) return false;
+  if (isLacking(core)) return false;
   const hasReads = core.readsWaiting.length + leader.remoteReads.length > 0;
   if (core.leaseInUse || leader.transfer !== undefined || hasReads) return false;
   // A leader without a commit in its term, or that has to leave a joint configuration, has entries
@@ -34,6 +36,7 @@ export function mayQuiesce(core: RaftCore, leader: LeaderState): boolean {
 
   function isAtRest(progress: Progress): boolean {
     const isHeard = progress.confirmedRound === leader.rounds.latest;
+    if (isRefilling(core, progress)) return false;
     return isHeard && progress.state === "replicate" && progress.matchIndex === lastIndex;
   }
 }
@@ -72,7 +75,7 @@ function mayRest(core: RaftCore, message: QuiesceMessage): boolean {
   const { config, log } = core;
   const isSame = log.lastIndex === message.index && log.lastTerm === message.logTerm;
   if (config.quiesceAfterMs === 0 || message.round !== core.roundSeen) return false;
-  if (log.isShort || log.isStateLost) return false;
+  if (isLacking(core)) return false;
   return isSame && log.durableIndex === log.lastIndex && !core.hasReadsUnderWay;
 }
 

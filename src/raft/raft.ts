@@ -5,6 +5,7 @@
  */
 import { RaftCore } from "./core.js";
 import { collectReady, hasReady } from "./collect-ready.js";
+import { isLoneVoter } from "./configuration.js";
 import { campaign, hastenLoneVoter, tickElection } from "./election.js";
 import { stepMessage } from "./handlers.js";
 import { isLeaseValid } from "./heartbeats.js";
@@ -19,6 +20,7 @@ import type { Message } from "./message.js";
 import type { ProgressState } from "./progress.js";
 import { finishWaking, wake, wakeUntimed } from "./quiescence.js";
 import type { Ready } from "./ready.js";
+import { isLacking } from "./refill-request.js";
 import { startTransfer } from "./transfer.js";
 import type {
   Configuration,
@@ -170,13 +172,16 @@ export class Raft {
   /**
    * What was applied can no longer be read. From now on nothing is applied, a leadership is handed
    * over, and a leader is asked for a snapshot; votes and acknowledgements go on from the log.
-   * Returns false where this replica leads and nobody can take over: then nothing has changed.
+   * Returns false where nobody else can lead, now that this replica does or, as the only voter, at
+   * any time: then nothing has changed.
    */
   loseState(nowMs: number): boolean {
     const core = this.#core;
     core.setNow(nowMs);
     if (core.log.isStateLost) return true;
+    wake(core);
     if (core.leader !== undefined) return resign(core, core.leader);
+    if (isLoneVoter(core.configuration, core.selfId)) return false;
     core.log.loseState();
     if (core.role !== "follower") core.becomeFollower(core.term, 0);
     return true;
@@ -184,7 +189,7 @@ export class Raft {
 
   /** Whether entries or the state were lost and are not yet refilled. */
   get isRefilling(): boolean {
-    return this.#core.log.isShort || this.#core.log.isStateLost;
+    return isLacking(this.#core);
   }
 
   get isStateLost(): boolean {

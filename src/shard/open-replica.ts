@@ -21,7 +21,7 @@
  */
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
 import type { EntryRun } from "../base/entry-run.js";
-import { assert } from "../base/assert.js";
+import { assert, must } from "../base/assert.js";
 import type { LogHealth, RecoveredShard } from "../log/log-types.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
@@ -39,6 +39,8 @@ export interface ReplicaSettings {
   readonly heartbeatMs: number;
   /** 0: no lease reads. */
   readonly leaseMs: number;
+  /** 0: shards without work go on with their heartbeats. */
+  readonly quiesceAfterMs: number;
   readonly clockDriftRatio: number;
   readonly tickMs: number;
   /** How much later each further replica campaigns when its leader's node is lost. */
@@ -76,7 +78,8 @@ export function openReplica(
   const own = replicaOn(descriptor, settings.nodeId);
   assert(own !== undefined, "the descriptor names no replica on this node");
   const { store } = host;
-  const tree = store.tree(descriptor.shardId) ?? createTree(store, descriptor, own);
+  makeTrees(store, settings.nodeId, [descriptor]);
+  const tree = must(store.tree(descriptor.shardId), "tree");
   const log = reconcile(tree.flushed, recovered);
   if (log.trimTo > 0) store.log.trim(descriptor.shardId, log.trimTo);
   if (log.reset) store.log.reset(descriptor.shardId, own.replicaId, log.baseIndex, log.baseTerm);
@@ -219,9 +222,25 @@ function termIn(recovered: RecoveredShard, index: number): number {
   return run === undefined ? -1 : run.term;
 }
 
-function createTree(store: Store, descriptor: ShardDescriptor, own: ReplicaDescriptor): Tree {
-  const configuration = firstConfiguration(descriptor, own);
-  return store.createTree(descriptor.shardId, descriptor.range, {
+/** Makes those trees of these shards that are not there. Throws DiskError on a full disk. */
+export function makeTrees(
+  store: Store,
+  nodeId: number,
+  descriptors: readonly ShardDescriptor[],
+): void {
+  const missing = descriptors.filter(({ shardId }) => store.tree(shardId) === undefined);
+  if (missing.length === 0) return;
+  store.createTrees(
+    missing.map((descriptor) => {
+      const own = must(replicaOn(descriptor, nodeId), "a replica on this node");
+      const { shardId, range } = descriptor;
+      return { shardId, range, flushed: firstState(firstConfiguration(descriptor, own)) };
+    }),
+  );
+}
+
+function firstState(configuration: Configuration): FlushedState {
+  return {
     index: 0,
     term: 0,
     revision: FIRST_REVISION,
@@ -229,7 +248,7 @@ function createTree(store: Store, descriptor: ShardDescriptor, own: ReplicaDescr
     closedRevision: FIRST_REVISION,
     logicalClock: 0,
     configuration: encodeConfiguration(configuration),
-  });
+  };
 }
 
 /**
@@ -271,7 +290,7 @@ function raftConfig(
     applyBytesMax: APPLY_SIZE_BYTES,
     commitNoticeMs: COMMIT_NOTICE_MS,
     electionPriority: 0,
-    quiesceAfterMs: 0,
+    quiesceAfterMs: settings.quiesceAfterMs,
     random: request.random,
     voteHoldUntilMs: promised ? request.nowMs + settings.leaseMs : 0,
   };

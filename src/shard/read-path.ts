@@ -215,6 +215,12 @@ export class ReadPath {
     }
   }
 
+  /** Whether reads wait, or freshness is to be proved from time to time. */
+  inUse(nowMs: number): boolean {
+    const waiting = this.#rounds.length + this.#held.length;
+    return waiting > 0 || nowMs - this.#staleUsedMs < PROBE_IN_USE_MS;
+  }
+
   expire(nowMs: number): void {
     this.#expireHeld(nowMs);
     if (nowMs - this.#leaseUsedMs > LEASE_IN_USE_MS) this.#host.raft.useLease(false);

@@ -31,6 +31,8 @@ export interface ReplicaTransport extends BulkTransport {
   nudge(nodeId: number, shardId: number): void;
   /** Hands everything queued to the sockets. */
   flush(): void;
+  /** Whether the loss of that node would be noticed, and said by `nodeLost`. */
+  isConnected(nodeId: number): boolean;
 }
 
 /** Who is told what happens to replicas. */
@@ -77,6 +79,8 @@ export class ReplicaHost implements ReplicaContext {
   readonly #transport: ReplicaTransport;
   readonly #observer: ReplicaObserver;
   readonly #replicas: Map<number, Replica> = new Map();
+  /** Replicas that want ticks; whoever gives one something to do sees to it that it is here. */
+  readonly #timed: Set<Replica> = new Set();
   /** Shards whose replica lacks something, and what: it is being refilled, or stays closed. */
   readonly #damaged: Map<number, string> = new Map();
   /** Those of them that the others refill. */
@@ -120,6 +124,7 @@ export class ReplicaHost implements ReplicaContext {
       trimWanted: (shardId, upTo, evenHeld) =>
         this.#replicas.get(shardId)?.releaseLog(upTo, evenHeld) ?? false,
       treeDamaged: (shardId, error) => this.#treeDamaged(shardId, error),
+      treeSound: (shardId) => this.#treeSound(shardId),
     });
     this.#scheduleTick();
   }
@@ -189,6 +194,7 @@ export class ReplicaHost implements ReplicaContext {
     this.#damaged.delete(shardId);
     if (replica !== undefined) {
       this.#replicas.delete(shardId);
+      this.#timed.delete(replica);
       this.snapshots.drop(shardId);
       replica.close();
       this.#observer.replicaRemoved(replica);
@@ -201,6 +207,7 @@ export class ReplicaHost implements ReplicaContext {
   }
 
   schedule(replica: Replica): void {
+    this.#keepTime(replica);
     if (replica.scheduled || this.#closed) return;
     replica.scheduled = true;
     this.#work.push(replica);
@@ -234,6 +241,7 @@ export class ReplicaHost implements ReplicaContext {
   }
 
   observed(replica: Replica, event: RaftEvent): void {
+    if (event.kind === "quiescence" && event.quiet) this.#vouch(replica);
     this.#observer.raftEvent(replica, event);
   }
 
@@ -247,9 +255,24 @@ export class ReplicaHost implements ReplicaContext {
       const lost = replica.replicaOn(nodeId);
       if (lost === 0) continue;
       replica.raft.peerUnreachable(lost);
+      this.#keepTime(replica);
       if (replica.raft.leaderId !== lost) continue;
       replica.raft.leaderLost(nowMs);
       this.#campaignByRank(replica, lost);
+    }
+  }
+
+  /**
+   * A node has not answered for a while. Shards that rest expect no heartbeats of a leader there:
+   * from now on they do.
+   */
+  nodeSilent(nodeId: number): void {
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) {
+      const { raft, leaderNodeId } = replica;
+      if (!raft.quiesced || leaderNodeId !== nodeId) continue;
+      raft.wake(nowMs);
+      this.schedule(replica);
     }
   }
 
@@ -346,6 +369,14 @@ export class ReplicaHost implements ReplicaContext {
     });
   }
 
+  /** Whoever rests without its leader being watched would not hear of that leader's end. */
+  #vouch(replica: Replica): void {
+    const { raft, leaderNodeId } = replica;
+    if (raft.role === "leader" || this.#transport.isConnected(leaderNodeId)) return;
+    raft.wake(this.nowMs());
+    this.schedule(replica);
+  }
+
   #requestTurn(): void {
     if (this.#turnPending) return;
     this.#turnPending = true;
@@ -427,7 +458,7 @@ export class ReplicaHost implements ReplicaContext {
 
   #tickDue(): void {
     const nowMs = this.nowMs();
-    for (const replica of this.#replicas.values()) {
+    for (const replica of this.#timed) {
       if (replica.raft.commitNoticeDueMs <= nowMs) replica.tick(nowMs);
     }
   }
@@ -441,11 +472,23 @@ export class ReplicaHost implements ReplicaContext {
       this.#env.timers.endOfTurn(() => {
         if (this.#closed) return;
         this.#nowMs = this.nowMs();
-        for (const replica of this.#replicas.values()) replica.tick(this.#nowMs);
+        this.#tickAll(this.#nowMs);
         this.#keepHouse();
         this.#scheduleTick();
       });
     });
+  }
+
+  /** Shards that rest cost nothing here. */
+  #tickAll(nowMs: number): void {
+    for (const replica of this.#timed) {
+      replica.tick(nowMs);
+      if (replica.rests(nowMs)) this.#timed.delete(replica);
+    }
+  }
+
+  #keepTime(replica: Replica): void {
+    if (!this.#closed) this.#timed.add(replica);
   }
 
   #keepHouse(): void {
@@ -461,7 +504,9 @@ export class ReplicaHost implements ReplicaContext {
       const replica = this.#replicas.get(shardId);
       if (replica === undefined || this.#refilling.has(shardId)) continue;
       replica.loseState();
-      if (replica.raft.isRefilling) this.#refilling.add(shardId);
+      if (!replica.raft.isRefilling) continue;
+      this.#refilling.add(shardId);
+      this.#observer.replicaDamaged(replica);
     }
   }
 
@@ -480,15 +525,25 @@ export class ReplicaHost implements ReplicaContext {
     replica.loseState();
     this.#noteDamage(replica, error.message);
     this.#observer.replicaDamaged(replica);
+    if (!replica.raft.isRefilling) this.store.recheck(shardId);
+  }
+
+  /** What could not be read can be read again: there is nothing to refill. */
+  #treeSound(shardId: number): void {
+    const replica = this.#replicas.get(shardId);
+    if (replica === undefined || replica.raft.isRefilling || !this.#damaged.delete(shardId)) return;
+    this.#env.tracer.trace("info", "what was damaged in a replica can be read again", { shardId });
+    this.#observer.replicaRefilled(replica);
   }
 
   #noteDamage(replica: Replica, reason: string): void {
     const { shardId } = replica;
-    if (replica.raft.isRefilling) this.#refilling.add(shardId);
+    const { isRefilling } = replica.raft;
+    if (isRefilling) this.#refilling.add(shardId);
     else if (this.#damaged.has(shardId)) return;
     this.#damaged.set(shardId, reason);
-    const text = "a replica is damaged and waits to be refilled";
-    this.#env.tracer.trace("error", text, { shardId, reason });
+    const whatNow = isRefilling ? "waits to be refilled" : "serves, for nobody can refill it";
+    this.#env.tracer.trace("error", `a replica is damaged and ${whatNow}`, { shardId, reason });
   }
 
   #noteRefilled(replica: Replica): void {

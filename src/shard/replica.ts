@@ -84,7 +84,7 @@ export class Replica {
   readonly #host: ReplicaContext;
   readonly #facts: AnswerFacts;
   readonly #longReads = new LongReads();
-  readonly #body = new ByteWriter(4096);
+  readonly #body = new ByteWriter(0);
   readonly #tail: LogTail;
   #role: Raft["role"];
   #leaderId: number;
@@ -154,13 +154,14 @@ export class Replica {
 
   /** What a leader tells of changes of replicas and of learners; undefined where there are none. */
   report(): ShardReport | undefined {
+    if (!this.leads) return undefined;
     const { target, replicas } = this.descriptor;
     const { raft } = this;
     const { appliedIndex, commitIndex, term } = raft;
     const configuration = raft.configurationAt(appliedIndex);
     const { voters, outgoing, learners } = configuration;
     const isNews = target !== undefined || learners.length > 0 || !shows(configuration, replicas);
-    if (!isNews || !this.leads) return undefined;
+    if (!isNews) return undefined;
     // It keeps pace if it has all that was committed when the last report was made.
     const wanted = this.#reported?.term === term ? this.#reported.commitIndex : Infinity;
     this.#reported = { term, commitIndex };
@@ -224,6 +225,12 @@ export class Replica {
     this.reads.expire(nowMs);
     if (this.descriptor.target !== undefined && this.leads) this.#reconfigure(nowMs);
     if (this.raft.hasReady()) this.wake();
+  }
+
+  /** Whether nothing here waits for time to pass. */
+  rests(nowMs: number): boolean {
+    if (!this.raft.quiesced || this.descriptor.target !== undefined) return false;
+    return !this.writes.awaitsFate && !this.reads.inUse(nowMs);
   }
 
   /** A snapshot has arrived whole; the core decides whether it is installed. */
@@ -510,6 +517,7 @@ export class Replica {
   /** A refusal passes: the next tick tries again. */
   #reconfigure(nowMs: number): void {
     const { raft, replicaId, descriptor } = this;
+    if (raft.quiesced) raft.wake(nowMs);
     const step = nextReconfiguration(raft.configuration, descriptor, replicaId);
     if (step.kind === "propose") {
       const { voters } = step.configuration;

@@ -76,7 +76,7 @@ interface QueuedWrite {
 
 export class WritePath {
   readonly #host: WriteHost;
-  readonly #batch = new ByteWriter(16 * 1024);
+  readonly #batch = new ByteWriter(0);
   readonly #context: Writable<EvaluationContext>;
   #batchCount = 0;
   /** Last indexes of proposed batches that were not committed when last looked at. */
@@ -250,6 +250,11 @@ export class WritePath {
     this.#failQueue(error);
     this.#closeWanted = false;
     this.#lostAtMs = nowMs;
+  }
+
+  /** Whether writes of a lost leader wait to be found, or given up. */
+  get awaitsFate(): boolean {
+    return this.#lostAtMs !== 0;
   }
 
   /** Gives up on the fate of writes whose leader was lost too long ago. */

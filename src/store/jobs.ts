@@ -12,6 +12,7 @@ import type { SegmentCheck } from "../log/segment-check.js";
 import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
+import { readTwice } from "../lsm/read-twice.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 
 export type StoreJob =
@@ -66,7 +67,7 @@ export function runStoreJob(disk: Disk, job: StoreJob | CheckJob): StoreJobResul
       return { kind: "failed", message: error.message };
     }
     if (error instanceof CorruptionError) {
-      return { kind: "corrupt", path: error.path, offset: error.offset, message: error.message };
+      return { kind: "corrupt", path: error.path, offset: error.offset, message: error.detail };
     }
     if (error instanceof DecodeError) {
       return { kind: "corrupt", path: pathOf(job), offset: 0, message: error.message };
@@ -85,9 +86,12 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
       disk.remove(job.path);
       return { kind: "written", tables: [] };
     case "checkTable":
-      return { kind: "checked", checksum: checksumOf(disk, job) };
+      return {
+        kind: "checked",
+        checksum: readTwice(job.path, job.offset, () => checksumOf(disk, job)),
+      };
     case "checkSegment":
-      checkSegment(disk, job.segment);
+      readTwice(job.segment.path, 0, () => checkSegment(disk, job.segment));
       return { kind: "checked", checksum: 0 };
   }
 }

@@ -5,6 +5,10 @@
  *   a rotten table    → its trees are damaged, and their replicas are refilled
  *   a rotten segment  → what it holds is in memory: the trees are flushed, and it is let go of
  *
+ * Rotten is what fails twice in a row; once proves nothing. A tree that is called damaged and that
+ * nobody refills is a suspect: its tables are the first of the next round, and if all of them are
+ * as they were written, it is sound.
+ *
  * It repairs nothing itself, and it reads through the page cache: of what lies in there it does not
  * see the disk.
  */
@@ -13,7 +17,8 @@ import { CorruptionError } from "../log/corruption-error.js";
 import type { SegmentCheck } from "../log/segment-check.js";
 import type { TableFile } from "../lsm/slice.js";
 import { tablePath } from "../lsm/table-set.js";
-import type { CheckJob, CheckResult } from "./jobs.js";
+import type { Tree } from "../lsm/tree.js";
+import type { CheckJob, CheckResult, JobFailure } from "./jobs.js";
 import type { StoreCore } from "./store-core.js";
 
 /** What is read of a table at once; a smaller step takes as long. A segment is read as a whole. */
@@ -22,6 +27,7 @@ const STEP_SIZE_BYTES = 1024 * 1024;
 export class Scrubber {
   readonly #core: StoreCore;
   readonly #done: Promise<void>;
+  readonly #suspects: Set<Tree> = new Set();
   #timer: Timer | undefined;
   #wake: () => void = () => undefined;
   #closed = false;
@@ -40,6 +46,11 @@ export class Scrubber {
     await this.#done;
   }
 
+  /** A tree is called damaged: says `treeSound` once all its tables are what was written. */
+  suspect(tree: Tree): void {
+    this.#suspects.add(tree);
+  }
+
   get #isOver(): boolean {
     return this.#closed || this.#core.hasFailed;
   }
@@ -47,26 +58,52 @@ export class Scrubber {
   async #run(): Promise<void> {
     while (!this.#isOver) {
       await this.#pause(STEP_SIZE_BYTES);
+      const suspects = [...this.#suspects];
+      this.#suspects.clear();
+      for (const tree of suspects) await this.#checkSuspect(tree);
       for (const file of this.#core.tables.files()) await this.#checkTable(file);
       for (const segment of this.#core.log.sealedSegments()) await this.#checkSegment(segment);
     }
   }
 
-  async #checkTable(file: TableFile): Promise<void> {
+  async #checkSuspect(tree: Tree): Promise<void> {
+    const { tables } = this.#core;
+    let isSound = true;
+    for (const fileNumber of new Set(tree.version.slices.map((slice) => slice.fileNumber))) {
+      // What was merged meanwhile could be read.
+      if (!tables.has(fileNumber)) continue;
+      const result = await this.#checkTable(tables.file(fileNumber));
+      if (result?.kind !== "checked" && tables.has(fileNumber)) isSound = false;
+    }
+    if (!this.#core.isLive(tree)) return;
+    if (!isSound) this.#suspects.add(tree);
+    // Unless damage was met again while this looked elsewhere.
+    else if (!this.#suspects.has(tree)) this.#core.observer?.treeSound(tree.shardId);
+  }
+
+  async #checkTable(file: TableFile): Promise<CheckResult | undefined> {
+    let result = await this.#readTable(file);
+    if (result?.kind === "corrupt") result = await this.#readTable(file);
+    if (result?.kind === "corrupt") this.#tableIsRotten(file.fileNumber, errorOf(result));
+    return result;
+  }
+
+  /** Reads all of a table; undefined where it goes away meanwhile. */
+  async #readTable(file: TableFile): Promise<CheckResult | undefined> {
     const { fileNumber, sizeBytes } = file;
     const path = tablePath(this.#core.directory, fileNumber);
     let checksum = 0;
     for (let offset = 0; offset < sizeBytes; offset += STEP_SIZE_BYTES) {
       const length = Math.min(STEP_SIZE_BYTES, sizeBytes - offset);
       const result = await this.#check({ kind: "checkTable", path, offset, length, checksum });
-      if (this.#isOver || !this.#core.tables.has(fileNumber)) return;
-      if (result?.kind !== "checked") return this.#tableIsRotten(fileNumber, errorOf(result));
+      if (this.#isOver || !this.#core.tables.has(fileNumber)) return undefined;
+      if (result?.kind !== "checked") return result;
       ({ checksum } = result);
       await this.#pause(length);
     }
-    if (this.#isOver || checksum === file.checksum || !this.#core.tables.has(fileNumber)) return;
-    const error = new CorruptionError(path, 0, "the file is not what was written");
-    this.#tableIsRotten(fileNumber, error);
+    if (this.#isOver || !this.#core.tables.has(fileNumber)) return undefined;
+    if (checksum === file.checksum) return { kind: "checked", checksum };
+    return { kind: "corrupt", path, offset: 0, message: "the file is not what was written" };
   }
 
   async #checkSegment(segment: SegmentCheck): Promise<void> {
@@ -75,7 +112,7 @@ export class Scrubber {
     if (this.#isOver || !isThere()) return;
     const result = await this.#check({ kind: "checkSegment", segment });
     if (this.#isOver || !isThere()) return;
-    if (result?.kind === "checked") return this.#pause(segment.endOffset);
+    if (result?.kind !== "corrupt") return this.#pause(segment.endOffset);
     if (!log.condemn(segment.number)) return;
     const reason = errorOf(result).message;
     env.tracer.trace("error", "a segment of the log has rotted", { reason });
@@ -88,6 +125,7 @@ export class Scrubber {
     }
   }
 
+  /** What cannot be looked at is not known to be rotten. */
   async #check(job: CheckJob): Promise<CheckResult | undefined> {
     return this.#isOver ? undefined : this.#core.runCheck(job);
   }
@@ -103,10 +141,8 @@ export class Scrubber {
   }
 }
 
-function errorOf(result: CheckResult | undefined): CorruptionError {
-  if (result?.kind === "corrupt") {
-    return new CorruptionError(result.path, result.offset, "it is not what was written");
-  }
-  const reason = result?.kind === "failed" ? result.message : "nothing was read";
-  return new CorruptionError("", 0, reason);
+type Corrupt = Extract<JobFailure, { readonly kind: "corrupt" }>;
+
+function errorOf({ path, offset, message }: Corrupt): CorruptionError {
+  return new CorruptionError(path, offset, message);
 }

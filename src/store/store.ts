@@ -46,6 +46,12 @@ export interface OpenedStore {
   readonly damaged: ReadonlyMap<number, CorruptionError>;
 }
 
+export interface NewTree {
+  readonly shardId: number;
+  readonly range: KeyRange;
+  readonly flushed: FlushedState;
+}
+
 export interface StoreStats {
   readonly memtableBytes: number;
   /** Bytes of all sstables. */
@@ -127,14 +133,23 @@ export class Store {
     return this.#core.trees.get(shardId);
   }
 
-  /** Durable in the manifest when it returns. Throws DiskError "noSpace" on a full disk. */
+  /** As createTrees, of one. */
   createTree(shardId: number, range: KeyRange, initial: FlushedState): Tree {
+    this.createTrees([{ shardId, range, flushed: initial }]);
+    return must(this.tree(shardId), "tree");
+  }
+
+  /**
+   * All of them or none, durable in the manifest when it returns: one sync, however many there are.
+   * Throws DiskError "noSpace" on a full disk.
+   */
+  createTrees(added: readonly NewTree[]): void {
     const { trees, tables, pool } = this.#core;
-    assert(!trees.has(shardId), "the tree exists");
-    this.#core.append([{ kind: "createTree", shardId, range, flushed: initial }]);
-    const tree = new Tree(shardId, { range, flushed: initial, slices: [], tables, pool });
-    trees.set(shardId, tree);
-    return tree;
+    assert(!added.some(({ shardId }) => trees.has(shardId)), "the tree exists");
+    this.#core.append(added.map((tree) => ({ kind: "createTree", ...tree })));
+    for (const { shardId, range, flushed } of added) {
+      trees.set(shardId, new Tree(shardId, { range, flushed, slices: [], tables, pool }));
+    }
   }
 
   /** Durable when it returns; the caller then cleans the shard's log. */
@@ -195,6 +210,14 @@ export class Store {
 
   beginInstall(shardId: number, range: KeyRange): TreeInstall {
     return new TreeInstall(this.#core, shardId, range);
+  }
+
+  /**
+   * A tree is called damaged and nobody refills it: says `treeSound` once all of it can be read.
+   * It never does where nothing looks for rot.
+   */
+  recheck(shardId: number): void {
+    this.#scrubber.suspect(must(this.tree(shardId), "tree"));
   }
 
   /** Whether the store has failed and said so through `onFailure`. */

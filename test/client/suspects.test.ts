@@ -3,10 +3,10 @@ import { expect, test } from "vitest";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
 import { Suspects } from "../../src/client/suspects.js";
-import { KvError } from "../../src/protocol/errors.js";
+import { KvError, notApplied } from "../../src/protocol/errors.js";
 import { FakeCluster } from "../support/fake-cluster.js";
 import { FakeTimers } from "../support/fake-timers.js";
-import { testEnv } from "../support/test-env.js";
+import { testEnv, turnsUntil } from "../support/test-env.js";
 
 const SHARD = 100;
 
@@ -40,6 +40,41 @@ test.each([
     }
   }
   expect(outcomes.slice(1)).toEqual(["ok", "ok", "ok"]);
+  await client.close();
+});
+
+test("a leader that was not reached in what was left of a call's time is not asked next", async () => {
+  const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
+  const { network } = cluster;
+  const env = testEnv({ network });
+  const answerer = cluster.leaderOf(SHARD);
+  const silent = cluster.map.nodes.find((node) => node.nodeId !== answerer)!;
+  network.silent.add(silent.clientAddress);
+  const passed = async <T>(call: Promise<T>): Promise<T> => {
+    let settled = false;
+    void call.catch(() => undefined).finally(() => (settled = true));
+    await turnsUntil(() => {
+      env.fake.advance(1);
+      return settled;
+    });
+    return call;
+  };
+  const endpoints = [cluster.addressOf(answerer)];
+  const client = await passed(connectBy(env, { endpoints, requestTimeoutMs: 400 }));
+  // Refusals take most of the time, and then there is another leader.
+  cluster.interfere = () => {
+    if (env.fake.monotonicMs() < 250) return notApplied("overloaded", "not now");
+    cluster.moveLeader(SHARD, silent.nodeId);
+    return undefined;
+  };
+  const refusal = await passed(client.put("k", "0").catch((error: unknown) => error));
+  expect(refusal).toMatchObject({ code: "timeout", outcome: "notApplied" });
+  cluster.interfere = () => undefined;
+  cluster.moveLeader(SHARD, answerer);
+  const startMs = env.fake.monotonicMs();
+  await passed(client.put("k", "1"));
+  // An attempt to connect takes 200 ms.
+  expect(env.fake.monotonicMs() - startMs).toBeLessThan(50);
   await client.close();
 });
 

@@ -16,6 +16,7 @@ import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
 import { Sstable } from "../../src/lsm/sstable-reader.js";
 import { SstableWriter } from "../../src/lsm/sstable-writer.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
+import { FlakyDisk } from "../support/flaky-disk.js";
 import type { Item } from "./tree-model.js";
 import { compareItems, itemOf, slotOf } from "./tree-model.js";
 
@@ -170,6 +171,34 @@ describe("sstable", () => {
       disk.flipBit(PATH, bit);
     }
     expect(walk(open(disk, file), FAMILY.meta)).toEqual(items);
+  });
+
+  test("reads again what could not be read once, or was wrong once", () => {
+    const disk = new FlakyDisk();
+    const items = manyItems(100, 6);
+    const file = write(disk, new Map([[FAMILY.data, items]]));
+    for (let skip = 0; skip < 5; skip++) {
+      disk.inject({ code: "io", operation: "read", skip });
+      expect(walk(open(disk, file), FAMILY.data)).toEqual(items);
+    }
+    disk.wrongReads = 1;
+    expect(walk(open(disk, file), FAMILY.data)).toEqual(items);
+    expect(disk.wrongReads).toBe(0);
+  });
+
+  test("calls damaged what the disk does not give twice in a row", () => {
+    const disk = new MemoryDisk();
+    const items = manyItems(100, 7);
+    const file = write(disk, new Map([[FAMILY.data, items]]));
+    const table = open(disk, file);
+    for (let skip = 0; skip < 5; skip++) {
+      disk.inject({ code: "io", operation: "read", skip, times: 2 });
+      const read = (): unknown => walk(open(disk, file), FAMILY.data);
+      expect(read, `after ${skip}`).toThrow(CorruptionError);
+    }
+    disk.inject({ code: "io", operation: "read", times: 2 });
+    expect(() => walk(table, FAMILY.data)).toThrow(`${PATH} at 0: it cannot be read: io at`);
+    expect(walk(table, FAMILY.data)).toEqual(items);
   });
 
   test("refuses another file, a shorter one and a missing one", () => {

@@ -1,7 +1,8 @@
 /** Directed tests of watches: live, behind, compacted, across a snapshot. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
 import { WatchHub } from "../../src/mvcc/watch-hub.js";
 import type { WatchSource } from "../../src/mvcc/watch-hub.js";
 import type { Watcher, WatchSink, WatchSpec } from "../../src/mvcc/watcher.js";
@@ -98,6 +99,29 @@ describe("a live watch", () => {
     expect(all.take()).toEqual(["3 put b=1, delete c was 0, put a=1 was 0"]);
     expect(puts.take()).toEqual(["3 put b=1, put a=1"]);
     expect(deletes.take()).toEqual(["3 delete c"]);
+  });
+
+  test("reads later what cannot be read while an entry is applied", () => {
+    const replica = new Replica();
+    run(replica, put("a", "0"));
+    const plain = watch(replica, "a");
+    const sinks = [0, 1].map(() => watch(replica, "a", undefined, { prevKv: true }));
+    pumpAll(replica);
+    for (const sink of [plain, ...sinks]) sink.take();
+    replica.transaction(txn([], [put("a", "1")]));
+    const reads = vi.spyOn(replica.files.tree, "get").mockImplementation(() => {
+      throw new CorruptionError("a table", 0, "a bad checksum");
+    });
+    replica.applyPending();
+    expect(plain.take()).toEqual(["3 put a=1"]);
+    const { hub } = replica.machine;
+    for (let i = 0; i < 2; i++) expect(() => hub.pump()).toThrow(CorruptionError);
+    reads.mockRestore();
+    run(replica, put("a", "2"));
+    pumpAll(replica);
+    for (const sink of sinks) {
+      expect(sink.take()).toEqual(["3 put a=1 was 0", "4 put a=2 was 1", "closed 4"]);
+    }
   });
 
   test("waits for a revision that is yet to come", () => {

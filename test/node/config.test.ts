@@ -16,6 +16,7 @@ describe("is accepted", () => {
   test.each<[string, Partial<NodeConfig>]>([
     ["the default", {}],
     ["no lease", { leaderLeaseMs: 0 }],
+    ["shards that never rest", { quiesceAfterMs: 0 }],
     ["a lease as long as the shortest election time-out", { leaderLeaseMs: 400 }],
     ["an IPv6 address", { listenClient: "[::1]:0" }],
     ["a cluster of three", { name: "b", initialCluster: ["a", "b", "c"].map(node) }],
@@ -42,6 +43,8 @@ describe("is refused, by name", () => {
     ["electionTimeoutMaxMs", { electionTimeoutMaxMs: 400 }],
     ["leaderLeaseMs", { leaderLeaseMs: 50 }],
     ["leaderLeaseMs", { leaderLeaseMs: 401 }],
+    ["quiesceAfterMs", { quiesceAfterMs: 49 }],
+    ["quiesceAfterMs", { quiesceAfterMs: -1 }],
     ["initialCluster", { name: "a", initialCluster: ["a", "a", "b"].map(node) }],
     ["initialCluster", { name: "d", initialCluster: ["a", "b", "c"].map(node) }],
     ["initialCluster", { name: "a", initialCluster: ["a", "b"].map(node) }],

@@ -32,6 +32,7 @@ const SETTINGS = {
   electionTimeoutMs: { min: 400, max: 800 },
   heartbeatMs: 50,
   leaseMs: 150,
+  quiesceAfterMs: 0,
   clockDriftRatio: 0.01,
   tickMs: 10,
   campaignRankMs: 20,

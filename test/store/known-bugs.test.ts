@@ -58,8 +58,8 @@ describe("bugs that other engines had", () => {
       return items;
     };
     expect(difference(tree, 60)).toBeUndefined();
-    disk.inject({ code: "io", operation: "read", pathPart: "000000001.sst" });
-    expect(scan).toThrow("io");
+    disk.inject({ code: "io", operation: "read", pathPart: "000000001.sst", times: 2 });
+    expect(scan).toThrow(CorruptionError);
     disk.flipBit(tablesOf(disk)[0]!, 5);
     expect(scan).toThrow(CorruptionError);
     await store.close();
@@ -70,6 +70,7 @@ describe("bugs that other engines had", () => {
       flushWanted: () => undefined,
       trimWanted: () => false,
       treeDamaged: (shardId) => damaged.push(shardId),
+      treeSound: () => undefined,
     });
     await again.store.idle();
     expect(damaged).toEqual([1]);
@@ -86,6 +87,7 @@ describe("bugs that other engines had", () => {
       flushWanted: () => undefined,
       trimWanted: () => false,
       treeDamaged: () => undefined,
+      treeSound: () => undefined,
     });
     disk.inject({ code: "noSpace", operation: "create", pathPart: "tables", times: 2 });
     for (let index = 1; index <= 30; index++) {

@@ -28,6 +28,7 @@ function own(store: Store, mayTrim: (evenHeld: boolean) => boolean): void {
       return true;
     },
     treeDamaged: () => undefined,
+    treeSound: () => undefined,
   });
 }
 

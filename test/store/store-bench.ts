@@ -45,6 +45,7 @@ export async function openStore(
     flushWanted: () => undefined,
     trimWanted: () => false,
     treeDamaged: () => undefined,
+    treeSound: () => undefined,
   });
   return opened;
 }
@@ -85,6 +86,33 @@ export function write(store: Store, tree: Tree, index: number): Promise<void> {
   store.log.append(tree.shardId, 1, singleRun("command", 1, index, payload));
   applyEntry(tree, index);
   return new Promise((resolve) => store.log.commit(resolve));
+}
+
+/** Creates shard 1 and writes entries 1 to `count`, flushing after every `flushEvery`. */
+export async function fill(store: Store, count: number, flushEvery: number): Promise<void> {
+  const tree = store.createTree(1, ALL, stateAt(0));
+  for (let index = 1; index <= count; index++) {
+    void write(store, tree, index);
+    if (index % flushEvery === 0) await store.flushNow(tree, flushedAt(index));
+  }
+  await store.idle();
+}
+
+/** The shards whose trees are called damaged. */
+export function damageOf(store: Store): readonly number[] {
+  const damaged: number[] = [];
+  store.observe({
+    flushed: () => undefined,
+    flushWanted: () => undefined,
+    trimWanted: () => false,
+    treeDamaged: (shardId) => damaged.push(shardId),
+    treeSound: () => undefined,
+  });
+  return damaged;
+}
+
+export function tables(disk: MemoryDisk): readonly string[] {
+  return disk.list(`${DIRECTORY}/tables`);
 }
 
 /** Applies what the log holds above the tree's flushed index, as after a start; where it ends. */

@@ -15,38 +15,15 @@ import {
   ALL,
   DIRECTORY,
   applyEntry,
+  damageOf,
   difference,
+  fill,
   flushedAt,
   openStore,
   replay,
+  tables,
   write,
 } from "./store-bench.js";
-
-/** Creates shard 1 and writes entries 1 to `count`, flushing after every `flushEvery`. */
-async function fill(store: Store, count: number, flushEvery: number): Promise<void> {
-  const tree = store.createTree(1, ALL, stateAt(0));
-  for (let index = 1; index <= count; index++) {
-    void write(store, tree, index);
-    if (index % flushEvery === 0) await store.flushNow(tree, flushedAt(index));
-  }
-  await store.idle();
-}
-
-/** The shards whose trees are called damaged. */
-function damageOf(store: Store): readonly number[] {
-  const damaged: number[] = [];
-  store.observe({
-    flushed: () => undefined,
-    flushWanted: () => undefined,
-    trimWanted: () => false,
-    treeDamaged: (shardId) => damaged.push(shardId),
-  });
-  return damaged;
-}
-
-function tables(disk: MemoryDisk): readonly string[] {
-  return disk.list(`${DIRECTORY}/tables`);
-}
 
 describe("store", () => {
   test("formats once, counts runs, keeps its id", async () => {
@@ -299,6 +276,7 @@ describe("store", () => {
       flushWanted: () => store.maybeFlush(tree, () => flushedAt(last)),
       trimWanted: () => false,
       treeDamaged: () => undefined,
+      treeSound: () => undefined,
     });
     while (store.log.stats().segments < 4) await write(store, tree, ++last);
     const segment = `${DIRECTORY}/log/0000000001.log`;

@@ -1,0 +1,139 @@
+/**
+ * Rules of Raft that the state of single replicas shows at once, long before a client could notice
+ * that one was broken: the ledger asks for them after each event. They look at terms, votes and
+ * logs only, and say in words what is wrong.
+ *
+ *   one vote a term       a vote that was given stays as it is, and a restart brings it back
+ *   log matching          entries of one index and term have the same entry before them, everywhere
+ *   counted in its term   a leader commits older entries only along with one of its own term
+ *   a leader is heard     who hears no majority for too long leads no more
+ */
+import type { Raft } from "../../src/raft/raft.js";
+import type { Configuration } from "../../src/raft/types.js";
+
+/** What the rules look at. */
+export type RaftView = Pick<
+  Raft,
+  | "role"
+  | "term"
+  | "vote"
+  | "quiesced"
+  | "configuration"
+  | "firstIndex"
+  | "lastIndex"
+  | "commitIndex"
+  | "termAt"
+>;
+
+/** What the ledger last saw of a replica, in its present run. */
+export interface SeenState {
+  voteTerm: number;
+  vote: number;
+  lastIndex: number;
+  lastTerm: number;
+  /** Since when it may be asked whether it hears a majority. */
+  leadsSinceMs: number;
+  configuration: Configuration | undefined;
+}
+
+export function nothingSeen(): SeenState {
+  return {
+    voteTerm: 0,
+    vote: 0,
+    lastIndex: 0,
+    lastTerm: 0,
+    leadsSinceMs: Number.POSITIVE_INFINITY,
+    configuration: undefined,
+  };
+}
+
+/** What is wrong with its vote, which is remembered. */
+export function voteFault(seen: SeenState, raft: RaftView): string | undefined {
+  const { voteTerm, vote } = seen;
+  seen.voteTerm = raft.term;
+  seen.vote = raft.vote;
+  if (raft.term !== voteTerm || vote === 0 || raft.vote === vote) return undefined;
+  return `gave its vote in term ${voteTerm} to ${vote}, and now to ${raft.vote}`;
+}
+
+/** A term is below this, as one of each entry. */
+const TERMS = 2 ** 20;
+
+/** The entries of one shard that any replica ever had. */
+export class LogMatching {
+  /** The term before each entry, by its index and term. */
+  readonly #before: Map<number, number> = new Map();
+
+  /** What is wrong with those of a log that came since it was last seen. */
+  fault(seen: SeenState, raft: RaftView, committed: number): string | undefined {
+    const { lastIndex } = raft;
+    const lastTerm = raft.termAt(lastIndex) ?? 0;
+    if (seen.lastIndex === lastIndex && seen.lastTerm === lastTerm) return undefined;
+    seen.lastIndex = lastIndex;
+    seen.lastTerm = lastTerm;
+    // What was committed when it was last seen has been compared, and stays.
+    const end = Math.max(committed, raft.firstIndex - 1);
+    let term = lastTerm;
+    for (let index = lastIndex; index > end; index--) {
+      const before = raft.termAt(index - 1) ?? 0;
+      const name = index * TERMS + term;
+      const known = this.#before.get(name);
+      if (known === undefined) this.#before.set(name, before);
+      else if (known !== before) {
+        const entry = `${index} of term ${term}`;
+        return `has term ${before} before ${entry}; others have term ${known} there`;
+      }
+      term = before;
+    }
+    return undefined;
+  }
+}
+
+/** What is wrong with the newest entry that a leader has committed by itself. */
+export function countFault(raft: RaftView): string | undefined {
+  const term = raft.termAt(raft.commitIndex);
+  if (term === undefined || term === raft.term) return undefined;
+  const entry = `${raft.commitIndex}, which is of term ${term}`;
+  return `counts copies of ${entry}, as leader of ${raft.term}`;
+}
+
+/** What tells whether a leader is heard. */
+export interface Hearing {
+  readonly nowMs: number;
+  /** Since when its program has not been paused. */
+  readonly awakeSinceMs: number;
+  readonly boundMs: number;
+  /** When anything last came from a replica's machine; undefined: it is its own, or unknown. */
+  readonly heardMs: (replicaId: number) => number | undefined;
+}
+
+/** Whether it has led on for longer than the bound without hearing a majority. */
+export function deafnessFault(
+  seen: SeenState,
+  raft: RaftView,
+  hearing: Hearing,
+): string | undefined {
+  const { configuration } = raft;
+  const { nowMs, awakeSinceMs, boundMs, heardMs } = hearing;
+  if (raft.role !== "leader" || raft.quiesced) {
+    seen.leadsSinceMs = Number.POSITIVE_INFINITY;
+    return undefined;
+  }
+  const isNew = seen.leadsSinceMs === Number.POSITIVE_INFINITY;
+  if (isNew || seen.configuration !== configuration) {
+    seen.configuration = configuration;
+    seen.leadsSinceMs = nowMs;
+    return undefined;
+  }
+  const sinceMs = nowMs - boundMs;
+  if (seen.leadsSinceMs > sinceMs || awakeSinceMs > sinceMs) return undefined;
+  const isHeard = (id: number): boolean => (heardMs(id) ?? nowMs) > sinceMs;
+  if (hasQuorum(configuration, isHeard)) return undefined;
+  return `leads term ${raft.term} and has heard no majority for ${boundMs} ms`;
+}
+
+export function hasQuorum(configuration: Configuration, holds: (id: number) => boolean): boolean {
+  const majority = (voters: readonly number[]): boolean =>
+    voters.length === 0 || voters.filter(holds).length > voters.length / 2;
+  return majority(configuration.voters) && majority(configuration.outgoing);
+}

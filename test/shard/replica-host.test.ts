@@ -1,0 +1,60 @@
+/** Replicas whose data are damaged: who is refilled, when, and who is not damaged after all. */
+import { expect, test } from "vitest";
+import { utf8 } from "../../src/base/bytes.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
+import type { PutOperation } from "../../src/protocol/operations.js";
+import { FakeAsker } from "./fake-replica.js";
+import { HostBench, SHARD } from "./host-bench.js";
+import type { BenchNode } from "./host-bench.js";
+
+const PUT: PutOperation = {
+  kind: "put",
+  key: utf8("key"),
+  value: utf8("value"),
+  lease: 0n,
+  prevKv: false,
+  ignoreValue: false,
+  ignoreLease: false,
+};
+const DAMAGE = new CorruptionError("a table", 0, "a bad checksum");
+
+/** Puts a key; its table is durable when this resolves. */
+async function fill(bench: HostBench, { replica, store }: BenchNode): Promise<void> {
+  const asker = new FakeAsker();
+  replica.writes.submitTransaction(asker, 1, { compares: [], success: [PUT], failure: [] });
+  await bench.until(() => asker.of(1) === "ok");
+  void store.flushNow(replica.tree, replica.flushedState());
+  await bench.until(() => replica.tree.flushed.index === replica.raft.appliedIndex);
+}
+
+test("a replica that nobody can refill is damaged as long as its files cannot be read", async () => {
+  const bench = await HostBench.start(1, { scrubBytesPerSecond: 1024 ** 3 });
+  const node = bench.node(1);
+  await fill(bench, node);
+  node.disk.inject({ code: "io", operation: "read", pathPart: "/tables/", times: Infinity });
+  await bench.until(() => node.host.damagedShards.has(SHARD));
+  expect(node.host.damagedShards.get(SHARD)).toMatch(/tables.*cannot be read/);
+  expect(node.replica.leads).toBe(true);
+  const met = node.news.length;
+  // The next rounds find it as it was.
+  await bench.until(() => node.news.length > met + 2);
+  expect([...node.host.damagedShards.keys()]).toEqual([SHARD]);
+  node.disk.clearFaults();
+  await bench.until(() => node.host.damagedShards.size === 0);
+  expect(node.news.at(-1)).toBe("refilled");
+});
+
+test("a damaged leader that has no successor at that moment is refilled later", async () => {
+  const bench = await HostBench.start(2, { scrubBytesPerSecond: 0 });
+  const [first, second] = [bench.node(1), bench.node(2)];
+  await fill(bench, first);
+  // Its connection broke: until it answers again it is not known how far the other one is.
+  first.host.nodeLost(2);
+  bench.meetDamage(1, DAMAGE);
+  expect([...first.host.damagedShards.keys()]).toEqual([SHARD]);
+  expect(first.replica.leads).toBe(true);
+  await bench.until(() => second.replica.leads);
+  await bench.until(() => first.host.damagedShards.size === 0);
+  expect(first.news).toEqual(["damaged", "damaged", "refilled"]);
+  expect(first.replica.raft.isRefilling).toBe(false);
+});
