@@ -42,6 +42,7 @@ const BY_HAND: readonly Configuration[] = [
   made("all in memory", { flush: 0 }),
   made("a table for each entry", { flush: 1, job: 1 }),
   made("no cache", { store: { blockCacheBytes: 0 }, flush: 0.1 }),
+  made("a block for each entry", { store: { blockSizeBytes: 1 }, flush: 0.1 }),
   made("no compaction", { store: { compaction: { enabled: false } }, flush: 0.1 }),
   made("merged at once", { store: { compaction: { fanIn: 2 } }, flush: 0.3, job: 1 }),
   made("levels of tiny tables", {
@@ -78,6 +79,7 @@ function drawConfiguration(prng: Prng, n: number): Configuration {
       memtableBytesMax: oneOf(prng, [1, 4, 64, 1024]) * KIB,
       memtablesBytesMax: oneOf(prng, [2048, 16 * 1024]) * KIB,
       blockCacheBytes: oneOf(prng, [0, 4, 64, 1024]) * KIB,
+      blockSizeBytes: oneOf(prng, [64, 256, 1024, 16 * 1024]),
       logSegmentsMax: prng.between(1, 6),
       logBytesHeldMax: oneOf(prng, [64, 1024]) * KIB,
       scrubBytesPerSecond: oneOf(prng, [0, 1024 * KIB]),

@@ -27,6 +27,8 @@ export interface TableTarget {
   readonly directory: string;
   readonly fileNumber: number;
   readonly salt: number;
+  /** About the size of its blocks; without it, what the format calls usual. */
+  readonly blockSizeBytes?: number | undefined;
 }
 
 export interface CompactionPlan {
@@ -178,7 +180,7 @@ function writeTable(
   const file = disk.open(path, { create: true });
   let written: WrittenTable | undefined = undefined;
   try {
-    const writer = new SstableWriter(file, target.fileNumber, target.salt);
+    const writer = new SstableWriter(file, target.fileNumber, target.salt, target.blockSizeBytes);
     if (fill(writer) > 0) {
       written = writer.finish();
       disk.syncDirectory(target.directory);

@@ -74,7 +74,8 @@ export class StoreCore {
   newTarget(): TableTarget {
     const fileNumber = this.#nextFileNumber++;
     const salt = (this.#saltSeed ^ Math.imul(fileNumber, 0x9e37_79b1)) >>> 0;
-    return { directory: this.directory, fileNumber, salt };
+    const { blockSizeBytes } = this.settings;
+    return { directory: this.directory, fileNumber, salt, blockSizeBytes };
   }
 
   async runJob(job: StoreJob): Promise<StoreJobResult> {

@@ -1,5 +1,6 @@
 /** What an owner may choose about a store, and what a store tells its owner. */
 import type { FlushedState } from "../lsm/entry.js";
+import { KEY_BLOCK_SIZE_BYTES } from "../lsm/sstable-format.js";
 import type { LevelOptions } from "../lsm/level-picker.js";
 import type { SharedLogOptions } from "../log/log-types.js";
 
@@ -9,6 +10,8 @@ export interface StoreOptions {
   /** When all memtables together pass half of this, the largest trees are flushed. */
   readonly memtablesBytesMax?: number | undefined;
   readonly blockCacheBytes?: number | undefined;
+  /** About the size of the blocks of new tables: small ones suit reads of single keys. */
+  readonly blockSizeBytes?: number | undefined;
   /** With more segments of the log than this, the shard that keeps the oldest is to let go. */
   readonly logSegmentsMax?: number | undefined;
   /** With a larger log than this, it is trimmed even while replicas are caught up from it. */
@@ -73,6 +76,7 @@ export interface StoreSettings {
   readonly memtableBytesMax: number;
   readonly memtablesBytesMax: number;
   readonly blockCacheBytes: number;
+  readonly blockSizeBytes: number;
   readonly logSegmentsMax: number;
   readonly logBytesHeldMax: number;
   readonly compactionEnabled: boolean;
@@ -91,6 +95,7 @@ export function settingsOf(options: StoreOptions): StoreSettings {
     memtableBytesMax: options.memtableBytesMax ?? 16 * MIB,
     memtablesBytesMax: options.memtablesBytesMax ?? 128 * MIB,
     blockCacheBytes: options.blockCacheBytes ?? 64 * MIB,
+    blockSizeBytes: options.blockSizeBytes ?? KEY_BLOCK_SIZE_BYTES,
     logSegmentsMax: options.logSegmentsMax ?? 4,
     logBytesHeldMax: options.logBytesHeldMax ?? 512 * MIB,
     compactionEnabled: compaction.enabled ?? true,
