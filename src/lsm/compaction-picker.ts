@@ -15,8 +15,10 @@ export interface PickOptions {
   readonly similarBytes: number;
 }
 
-/** Of a slice's entries, what makes it worth rewriting on its own. */
+/** Of a slice's entries, what makes it worth rewriting on its own: while others are written, */
 const GARBAGE_FRACTION = 0.3;
+/** and when the horizon has passed all that there is. */
+const SETTLED_GARBAGE_FRACTION = 0.1;
 /** Of a slice's entries, how many tombstones make it worth bringing down. */
 const TOMBSTONE_FRACTION = 0.5;
 /** One job reads at most so many runs. */
@@ -49,9 +51,18 @@ export function pickGarbage(
 ): readonly Slice[] | undefined {
   const oldest = slices.at(-1);
   if (oldest === undefined || oldest.maxVersion >= horizon) return undefined;
-  return garbageFraction(oldest, isBottom([oldest], slices)) > GARBAGE_FRACTION
-    ? [oldest]
-    : undefined;
+  const fraction = garbageFraction(oldest, isBottom([oldest], slices));
+  return fraction > worthwhileFraction(slices, horizon) ? [oldest] : undefined;
+}
+
+/** How much of a slice must be garbage for it to be rewritten. */
+export function worthwhileFraction(all: readonly Slice[], horizon: number): number {
+  return isSettled(all, horizon) ? SETTLED_GARBAGE_FRACTION : GARBAGE_FRACTION;
+}
+
+/** Whether nothing was written since old revisions were given up. */
+export function isSettled(all: readonly Slice[], horizon: number): boolean {
+  return all.every((slice) => slice.maxVersion <= horizon);
 }
 
 /** Of the entries of a slice that the horizon has passed, how many a rewriting would drop. */
@@ -91,13 +102,13 @@ export function pickSettled(
   horizon: number,
 ): readonly Slice[] | undefined {
   if (slices.length < 2 || slices.length > INPUTS_MAX) return undefined;
-  if (slices.some((slice) => slice.maxVersion > horizon)) return undefined;
+  if (!isSettled(slices, horizon)) return undefined;
   const upper = sizeOf(slices.slice(0, -1));
   return upper > slices.at(-1)!.sizeBytes * SETTLED_FRACTION ? slices : undefined;
 }
 
 /** How much may lie over what is at the bottom when nothing is written any more. */
-export const SETTLED_FRACTION = 0.2;
+export const SETTLED_FRACTION = 0.15;
 
 export function sizeOf(slices: readonly Slice[]): number {
   return slices.reduce((size, slice) => size + slice.sizeBytes, 0);

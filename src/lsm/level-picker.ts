@@ -22,6 +22,7 @@ import {
   garbageFraction,
   INPUTS_MAX,
   isBottom,
+  isSettled,
   isTombstoneDense,
   pickCompaction,
   pickGarbage,
@@ -29,6 +30,7 @@ import {
   pickTombstones,
   SETTLED_FRACTION,
   sizeOf,
+  worthwhileFraction,
 } from "./compaction-picker.js";
 import { LEVEL_BASE, LEVEL_BOTTOM } from "./level.js";
 import type { Slice } from "./slice.js";
@@ -54,7 +56,6 @@ export interface Merge {
 }
 
 const TIER_LEVEL_MAX = LEVEL_BASE - 1;
-const GARBAGE_FRACTION = 0.3;
 
 export function pickMerge(
   slices: readonly Slice[],
@@ -180,6 +181,7 @@ class LeveledPicker {
 
   /** What gives back space, or shortens scans, although no level is too large. */
   #pickGarbage(horizon: number): Merge | undefined {
+    const worthwhile = worthwhileFraction(this.#all, horizon);
     for (let level = 1; level <= LEVEL_BOTTOM; level++) {
       const deeper = this.#levels.slice(level + 1).flat();
       for (const slice of this.#levels[level]!) {
@@ -188,7 +190,7 @@ class LeveledPicker {
         if (!isLowest && isTombstoneDense(slice, horizon)) {
           return this.#mergeDown([slice], level + 1);
         }
-        if (garbageFraction(slice, isLowest) > GARBAGE_FRACTION) {
+        if (garbageFraction(slice, isLowest) > worthwhile) {
           const inputs = [slice];
           return { inputs, level: slice.level, isBottom: isLowest, isMove: false };
         }
@@ -199,7 +201,7 @@ class LeveledPicker {
 
   /** With nothing written any more, what lies twice goes down step by step. */
   #pickSettled(horizon: number): Merge | undefined {
-    if (this.#all.some((slice) => slice.maxVersion > horizon)) return undefined;
+    if (!isSettled(this.#all, horizon)) return undefined;
     const bottom = sizeOf(this.#levels[LEVEL_BOTTOM]!);
     if (sizeOf(this.#all) - bottom <= bottom * SETTLED_FRACTION) return undefined;
     if (this.#tiers.length > 0) return this.#mergeTiers();

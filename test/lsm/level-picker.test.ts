@@ -109,6 +109,13 @@ describe("level picker", () => {
     expect(pick([full], 6)).toMatchObject({ inputs: [full], level: BOTTOM, isMove: false });
   });
 
+  test("when nothing is written any more, less garbage is worth a rewriting", () => {
+    const some = slice(BOTTOM, "ak", 90, { maxVersion: 5, keyCount: 80 });
+    const newer = slice(BOTTOM, "pz", 90, { minVersion: 7, maxVersion: 9 });
+    expect(pick([some, newer], 8)).toBeUndefined();
+    expect(pick([some, newer], 9)).toMatchObject({ inputs: [some], level: BOTTOM });
+  });
+
   test("when nothing is written any more, what lies twice goes down", () => {
     const old = { minVersion: 1, maxVersion: 2 };
     const slices = [slice(0, "az", 20, old), slice(BOTTOM, "az", 80, old)];

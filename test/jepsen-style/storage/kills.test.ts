@@ -13,4 +13,4 @@ test("a killed process loses nothing that it called durable", async () => {
   expect(problems).toEqual([]);
   expect(kills).toBe(4);
   expect(entries).toBeGreaterThan(0);
-});
+}, 60_000);
