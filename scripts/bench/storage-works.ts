@@ -65,7 +65,8 @@ async function fill(
       values.push(data.value(numberAt(i) + i));
     }
     await engine.write(keys, values);
-    if ((at / BATCH) % 16 === 0) await turn();
+    // A write that need not wait settles at once: without this nothing else would get its turn.
+    await turn();
   }
   return data.entries;
 }
