@@ -121,7 +121,7 @@ export function drawSettings(seed: number): Settings {
   const delayMsMin = logUniform(prng, 0.05, 2);
   return {
     seed,
-    durationMs: prng.between(60, 160) * heartbeatMs,
+    durationMs: prng.between(40, 120) * heartbeatMs,
     cluster: {
       nodes: pick(prng, [1, 3, 3, 3, 5, 5]),
       keyspaces: drawKeyspaces(prng),

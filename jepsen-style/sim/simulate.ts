@@ -236,7 +236,7 @@ class Run {
     const { electionTimeoutMaxMs } = this.#settings.cluster;
     const boundMs = CONVERGENCE_ELECTIONS * electionTimeoutMaxMs + CONVERGENCE_MS;
     const untilMs = this.#world.nowMs + boundMs;
-    await this.#world.run(this.#world.nowMs + 4 * electionTimeoutMaxMs);
+    await this.#world.run(this.#world.nowMs + electionTimeoutMaxMs);
     for (const client of this.#clients) client.finish();
     let unequal: string | undefined = "";
     while (this.#world.nowMs < untilMs && this.#failure === undefined) {

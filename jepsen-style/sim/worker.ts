@@ -29,7 +29,7 @@ export async function reportSeed(seed: number): Promise<SeedReport> {
 /** Serves until the parent lets go. */
 export function serveSeeds(): Promise<number> {
   // A trace costs more than the error, and a failing seed is run again anyway.
-  Error.stackTraceLimit = 3;
+  Error.stackTraceLimit = 0;
   return new Promise((resolve) => {
     process.on("message", (seed: number) => {
       reportSeed(seed).then(
