@@ -42,6 +42,7 @@ export const FLOORS: readonly Floor[] = [
   floor(5, "client", "base env protocol events rpc route"),
   floor(6, "node", "all of floors 0–5 but client"),
   floor(7, "gateway", "base env protocol events"),
+  floor(7, "embedded", "base env protocol log lsm store"),
   floor(8, "cli", "any", { packages: ["yargs", "cli-table3"] }),
 ];
 
@@ -50,7 +51,7 @@ export const ENTRY_FILES: readonly string[] = [
   "src/cli/flotilla.ts",
   "src/cli/flotctl.ts",
   "src/client/index.ts",
-  "src/store/index.ts",
+  "src/embedded/index.ts",
   "src/store/worker.ts",
 ];
 

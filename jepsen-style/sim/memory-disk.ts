@@ -99,6 +99,7 @@ export class MemoryDisk implements Disk {
   #operations = 0;
   #haltAt = Infinity;
   #misdirected: string | undefined;
+  #before: (operation: DiskOperation) => void = () => undefined;
 
   constructor(options: MemoryDiskOptions = {}) {
     this.quotaBytes = options.quotaBytes ?? Infinity;
@@ -134,6 +135,11 @@ export class MemoryDisk implements Disk {
 
   clearFaults(): void {
     this.#faults = [];
+  }
+
+  /** Calls `look` before each operation: the disk may be copied by `crash` then. */
+  watch(look: (operation: DiskOperation) => void): void {
+    this.#before = look;
   }
 
   /**
@@ -419,6 +425,7 @@ export class MemoryDisk implements Disk {
   /** Counts an operation, and fails it where a fault or a halt says so. */
   #operation(operation: DiskOperation, path: string, onFailure?: (fault: DiskFault) => void): void {
     if (this.halted) throw new DiskError("io", path, new Error("the machine has stopped"));
+    this.#before(operation);
     this.#operations++;
     this.#strike(operation, path, onFailure);
   }

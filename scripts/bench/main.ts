@@ -1,5 +1,7 @@
 /** The benchmarks, by name: `npm run -s bench -- NAME [options]`. */
+import { churnBench } from "./churn-bench.js";
 import { clusterBench } from "./cluster-bench.js";
+import { storageBench } from "./storage-bench.js";
 
 interface Benchmark {
   readonly about: string;
@@ -8,6 +10,8 @@ interface Benchmark {
 
 const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["cluster", { about: "a cluster of three nodes, if wanted beside etcd", run: clusterBench }],
+  ["churn", { about: "space and writing when the same keys are overwritten", run: churnBench }],
+  ["storage", { about: "the storage engine beside classic-level and lmdb", run: storageBench }],
 ]);
 
 function help(): string {

@@ -2,6 +2,7 @@
  * Failures as a person meets them: what happened, why that is likely, what to do next, and an exit
  * code. It never guesses an outcome: it says "unknown" exactly where the SDK does.
  */
+import { DiskError } from "../env/disk.js";
 import { KvError, type ErrorCode } from "../protocol/errors.js";
 import { EXIT } from "./exit-codes.js";
 
@@ -92,7 +93,8 @@ export function failureOf(error: unknown, writes: boolean): Failure {
   }
   if (error instanceof KvError) return failureOfRequest(error, writes);
   const message = error instanceof Error ? error.message : String(error);
-  const exitCode = isSystemError(error) ? EXIT.inputOutput : EXIT.failed;
+  const isOutside = isSystemError(error) || error instanceof DiskError;
+  const exitCode = isOutside ? EXIT.inputOutput : EXIT.failed;
   return { exitCode, message, hints: {} };
 }
 

@@ -3,6 +3,7 @@
  * The process that is flotilla. What runs a node is loaded by `start` only. The size of libuv's
  * thread pool cannot be set here: loading this very file has started the pool already.
  */
+import type { Disk } from "../env/disk.js";
 import type { TraceLevel } from "../env/tracer.js";
 import type { NodeConfig } from "../node/config.js";
 import type { StartedNode } from "./node-context.js";
@@ -25,7 +26,9 @@ async function startNode(config: NodeConfig, logLevel: TraceLevel): Promise<Star
   return node.startNode(env, config);
 }
 
-const terminal = systemTerminal();
-endProcess(
-  await runFlotilla(process.argv.slice(2), terminal, { connect: connectBySdk, startNode }),
-);
+async function openDisk(): Promise<Disk> {
+  return (await import("../env/node/node-disk.js")).nodeDisk;
+}
+
+const means = { connect: connectBySdk, startNode, openDisk };
+endProcess(await runFlotilla(process.argv.slice(2), systemTerminal(), means));

@@ -1,4 +1,5 @@
 /** What a command of flotilla is given; starting a node is a parameter, so that tests need none. */
+import type { Disk } from "../env/disk.js";
 import type { TraceLevel } from "../env/tracer.js";
 import type { NodeConfig } from "../node/config.js";
 import type { RunningNode } from "../node/node.js";
@@ -13,5 +14,7 @@ export interface NodeContext {
   /** Aborted by Ctrl-C, a request to end, or the end of the process that started this one. */
   readonly signal: AbortSignal;
   readonly connect: Connect;
+  /** For commands that look at files. */
+  readonly openDisk: () => Promise<Disk>;
   startNode(config: NodeConfig, logLevel: TraceLevel): Promise<StartedNode>;
 }

@@ -16,6 +16,32 @@ const COMMANDS: CommandTable<NodeContext> = [
     load: async () => (await import("./node-commands/demo.js")).demo,
   },
   {
+    usage: "check <directory>",
+    describe: "verify the data of a stopped node and change nothing",
+    load: async () => (await import("./node-commands/check.js")).check,
+  },
+  {
+    name: "inspect",
+    describe: "show what files of a node hold",
+    commands: [
+      {
+        usage: "log <path>",
+        describe: "segments of the log, or the batches of one",
+        load: async () => (await import("./node-commands/inspect-log.js")).inspectLog,
+      },
+      {
+        usage: "sstable <path>",
+        describe: "sections of a table, or of all tables",
+        load: async () => (await import("./node-commands/inspect-sstable.js")).inspectSstable,
+      },
+      {
+        usage: "manifest <path>",
+        describe: "which tables make up which trees",
+        load: async () => (await import("./node-commands/inspect-manifest.js")).inspectManifest,
+      },
+    ],
+  },
+  {
     usage: "version",
     describe: "print the version",
     load: async () => (await import("./commands/version.js")).version,
@@ -34,7 +60,7 @@ const FLOTILLA: Tool<NodeContext> = {
 export function runFlotilla(
   args: readonly string[],
   terminal: Terminal,
-  means: Pick<NodeContext, "connect" | "startNode">,
+  means: Pick<NodeContext, "connect" | "startNode" | "openDisk">,
 ): Promise<number> {
   return runTool(FLOTILLA, args, terminal, (_invocation, signal) => ({
     context: { terminal, signal, ...means },

@@ -6,6 +6,7 @@ export class CorruptionError extends Error {
   override readonly name = "CorruptionError";
   readonly path: string;
   readonly offset: number;
+  /** What is wrong there. */
   readonly detail: string;
 
   constructor(path: string, offset: number, detail: string) {

@@ -51,6 +51,8 @@ export class ShardRecord {
   baseTerm = 0;
   /** Contiguous from baseIndex + 1; segments never fall along them. */
   readonly spans: Span[] = [];
+  /** Whether any span was ever lost: a start has thousands of spans, and is asked at each. */
+  #hasLost = false;
 
   constructor(shardId: number, replicaId: number) {
     this.shardId = shardId;
@@ -96,6 +98,7 @@ export class ShardRecord {
 
   /** Adds a span at its first index, replacing whatever the log held from there on. */
   append(span: Span): void {
+    if (span.lost) this.#hasLost = true;
     assert(span.firstIndex > this.baseIndex, "an append below the start of the log");
     assert(span.firstIndex <= this.lastIndex + 1, "an append beyond the end of the log");
     this.#keepFloor(span.firstIndex);
@@ -147,6 +150,7 @@ export class ShardRecord {
 
   /** Marks what lies in [from, to] as lost, keeping its place and terms. */
   lose(from: number, to: number): void {
+    this.#hasLost = true;
     for (const span of this.spans.splice(0)) {
       const { firstIndex, lastIndex } = span;
       const before = Math.min(lastIndex, from - 1);
@@ -174,6 +178,7 @@ export class ShardRecord {
 
   /** Lost entries at `from` or after it are about to go: remembers where the log ended. */
   #keepFloor(from: number): void {
+    if (!this.#hasLost) return;
     if ((this.lastLostIndex ?? -1) < from) return;
     const { lastIndex: index, lastTerm: term, floor } = this;
     if (floor === undefined || goesBeyond({ index, term }, floor)) this.floor = { index, term };

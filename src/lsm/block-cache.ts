@@ -61,6 +61,8 @@ export class BlockCache {
       this.#hand++;
     }
     this.#remove(this.#hand);
+    // The newest block is in its place now: it stays for a round, as any other.
+    this.#hand++;
   }
 
   #remove(at: number): void {

@@ -5,7 +5,9 @@
  */
 import { compareBytes } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
+import { intersectRanges } from "../base/key-range.js";
 import type { FlushedState } from "./entry.js";
+import { LEVEL_BASE } from "./level.js";
 import type { Slice, TableFile } from "./slice.js";
 import type { EditOperation, SliceName, VersionEdit } from "./version-edit.js";
 
@@ -117,6 +119,9 @@ export class Catalog {
     if (isEmpty || slice.minVersion > slice.maxVersion || slice.sizeBytes > file.sizeBytes) {
       throw new InvalidEditError(`the bounds of a slice of file ${slice.fileNumber} are wrong`);
     }
+    if (slice.level >= LEVEL_BASE && tree.slices.some((other) => collides(slice, other))) {
+      throw new InvalidEditError(`the tables of level ${slice.level} overlap`);
+    }
     tree.slices = [...tree.slices, slice];
     this.#countSlice(slice, 1, touched);
   }
@@ -133,6 +138,11 @@ export class Catalog {
     this.#sliceCounts.set(fileNumber, (this.#sliceCounts.get(fileNumber) ?? 0) + change);
     touched.add(fileNumber);
   }
+}
+
+function collides(a: Slice, b: Slice): boolean {
+  const isSameLevel = a.level === b.level && a.family === b.family;
+  return isSameLevel && intersectRanges(a.range, b.range) !== undefined;
 }
 
 function findSlice(tree: CatalogTree, name: SliceName): Slice | undefined {

@@ -27,10 +27,14 @@ export interface TableTarget {
   readonly directory: string;
   readonly fileNumber: number;
   readonly salt: number;
+  /** About the size of its blocks; without it, what the format calls usual. */
+  readonly blockSizeBytes?: number | undefined;
 }
 
 export interface CompactionPlan {
   readonly family: FamilyId;
+  /** The outcome is cut between two keys once a table has so many bytes. */
+  readonly tableBytesMax: number;
   readonly inputs: readonly TableFile[];
   /** The durable compacted revision of the tree. */
   readonly horizon: number;
@@ -65,36 +69,66 @@ export function flushMemtable(
   });
 }
 
-/** Undefined where nothing is left of the inputs; there is no file then. */
+/**
+ * The tables of the outcome in order of their keys, none where nothing is left. The versions of a
+ * key stay in one table. `targets` are as many as there may be; the last one takes what is left.
+ */
 export function compactTables(
   disk: Disk,
-  target: TableTarget,
+  targets: readonly TableTarget[],
   plan: CompactionPlan,
-): WrittenTable | undefined {
+): readonly WrittenTable[] {
   const cache = new BlockCache(INPUT_CACHE_SIZE_BYTES);
+  const directory = targets[0]!.directory;
   const tables = plan.inputs.map(
-    (file) => new Sstable(disk, tablePath(target.directory, file.fileNumber), file, cache),
+    (file) => new Sstable(disk, tablePath(directory, file.fileNumber), file, cache),
   );
+  const written: WrittenTable[] = [];
   try {
-    return writeTable(disk, target, (writer) => mergeInto(writer, tables, plan));
+    const merge = new Merge(tables, plan);
+    for (const [at, target] of targets.entries()) {
+      const sizeBytesMax = at + 1 < targets.length ? plan.tableBytesMax : Infinity;
+      const table = writeTable(disk, target, (writer) => merge.fill(writer, sizeBytesMax));
+      if (table === undefined) break;
+      written.push(table);
+    }
+    return written;
+  } catch (error) {
+    for (const { file } of written) removeQuietly(disk, tablePath(directory, file.fileNumber));
+    throw error;
   } finally {
     for (const table of tables) table.close();
   }
 }
 
-/** Writes what the filter keeps; returns how many entries that were. */
-function mergeInto(
-  writer: SstableWriter,
-  tables: readonly Sstable[],
-  plan: CompactionPlan,
-): number {
-  const runs = tables.map((table) => new SstableCursor(table.section(plan.family), Infinity));
-  const range = { start: EMPTY_BYTES, end: undefined };
-  const cursor = new MergingCursor(runs, range, Infinity, "all", undefined);
-  const filter = new GcFilter(gcPolicyOf(plan.family), plan.horizon, plan.isBottom);
-  const sink = new FilteredSink(writer, plan.family, filter);
-  while (cursor.next()) sink.add(cursor.entry);
-  return sink.end();
+/** Goes through the inputs once, filling one table after the other. */
+class Merge {
+  readonly #cursor: MergingCursor;
+  readonly #filter: GcFilter;
+  readonly #family: FamilyId;
+  /** Whether the cursor stands at an entry that no table has taken yet. */
+  #isPending: boolean;
+
+  constructor(tables: readonly Sstable[], plan: CompactionPlan) {
+    const runs = tables.map((table) => new SstableCursor(table.section(plan.family), Infinity));
+    const range = { start: EMPTY_BYTES, end: undefined };
+    this.#cursor = new MergingCursor(runs, range, Infinity, "all", undefined);
+    this.#filter = new GcFilter(gcPolicyOf(plan.family), plan.horizon, plan.isBottom);
+    this.#family = plan.family;
+    this.#isPending = this.#cursor.next();
+  }
+
+  /** Writes what the filter keeps until the table is full; returns how many entries that were. */
+  fill(writer: SstableWriter, sizeBytesMax: number): number {
+    const sink = new FilteredSink(writer, this.#family, this.#filter);
+    while (this.#isPending) {
+      const { entry } = this.#cursor;
+      if (writer.sizeBytes >= sizeBytesMax && !sink.isLastKey(entry)) break;
+      sink.add(entry);
+      this.#isPending = this.#cursor.next();
+    }
+    return sink.end();
+  }
 }
 
 /** Takes the entries of a family in order and writes those that the filter keeps. */
@@ -113,8 +147,13 @@ class FilteredSink {
     this.#filter = filter;
   }
 
+  /** Whether an entry has the key of the one before. */
+  isLastKey(slot: EntrySlot): boolean {
+    return isKeyOf(slot, this.#lastBytes, this.#lastOffset, this.#lastLength);
+  }
+
   add(slot: EntrySlot): void {
-    const isNewKey = !isKeyOf(slot, this.#lastBytes, this.#lastOffset, this.#lastLength);
+    const isNewKey = !this.isLastKey(slot);
     this.#lastBytes = slot.bytes;
     this.#lastOffset = slot.keyOffset;
     this.#lastLength = slot.keyLength;
@@ -141,7 +180,7 @@ function writeTable(
   const file = disk.open(path, { create: true });
   let written: WrittenTable | undefined = undefined;
   try {
-    const writer = new SstableWriter(file, target.fileNumber, target.salt);
+    const writer = new SstableWriter(file, target.fileNumber, target.salt, target.blockSizeBytes);
     if (fill(writer) > 0) {
       written = writer.finish();
       disk.syncDirectory(target.directory);

@@ -26,6 +26,20 @@ export class EntrySlot implements EntryView {
   valueOrdinal: number = INLINE;
   values: ValueSource | undefined = undefined;
 
+  /** Makes this slot show what `other` shows. */
+  copyFrom(other: EntrySlot): void {
+    this.bytes = other.bytes;
+    this.keyOffset = other.keyOffset;
+    this.keyLength = other.keyLength;
+    this.version = other.version;
+    this.tombstone = other.tombstone;
+    this.inlineBytes = other.inlineBytes;
+    this.valueOffset = other.valueOffset;
+    this.valueLength = other.valueLength;
+    this.valueOrdinal = other.valueOrdinal;
+    this.values = other.values;
+  }
+
   get valueBytes(): Uint8Array {
     return this.valueOrdinal === INLINE ? this.inlineBytes : this.#load();
   }
@@ -44,4 +58,8 @@ export interface RunCursor {
   seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean;
   /** Moves to the next entry; false at the end. */
   next(): boolean;
+  /** Moves to the last entry of a key before this one, or of all; false where there is none. */
+  seekBefore(key: Uint8Array | undefined): boolean;
+  /** Moves to the entry before; false at the beginning. */
+  previous(): boolean;
 }

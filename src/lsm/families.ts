@@ -44,6 +44,11 @@ export function gcPolicyOf(family: FamilyId): GcPolicy {
   return POLICIES[family]!;
 }
 
+/** A family for people. */
+export function familyName(family: FamilyId): string {
+  return Object.entries(FAMILY).find(([, id]) => id === family)?.[0] ?? String(family);
+}
+
 /** Whether a number from disk is the id of a family. */
 export function isFamilyId(id: number): id is FamilyId {
   return Number.isInteger(id) && id >= 0 && id < FAMILY_COUNT;

@@ -66,6 +66,22 @@ export function writeRecord(
   view.setUint32(start, placedChecksum(checked, number, offset), true);
 }
 
+/** Where each copy of a manifest differs from what all of them together say; in their order. */
+export function damagedPlaces(
+  copies: readonly Uint8Array[],
+  number: number,
+): readonly (readonly number[])[] {
+  const places = copies.map((bytes) => (isHeaderIntact(bytes) ? [] : [0]));
+  let at = MANIFEST_HEADER_SIZE_BYTES;
+  for (;;) {
+    const ends = copies.map((bytes) => recordEnd(bytes, at, number));
+    const end = ends.find((each) => each !== undefined);
+    if (end === undefined) return places;
+    for (const [copy, each] of ends.entries()) if (each === undefined) places[copy]!.push(at);
+    at = end;
+  }
+}
+
 /** Reads the copies of a manifest together: what one has lost another may have. */
 export function decodeManifest(
   copies: readonly Uint8Array[],

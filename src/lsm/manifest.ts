@@ -1,7 +1,9 @@
 /**
  * The manifest: the one place that says which files make up which trees. An edit is durable when
- * append returns. It is kept twice, in `manifest-<number>` and a copy beside it, so that no single
- * damaged place loses a record. The active pair is named by a marker, an empty file
+ * append returns, or when appendSoon says so: that one does not hold up the event loop. Records
+ * become durable in their order, one at a time. The manifest is kept twice, in `manifest-<number>`
+ * and a copy beside it, so that no single damaged place loses a record. The active pair is named by
+ * a marker, an empty file
  * `current-<number>`: there is no content in it that could tear or rot. Room for records is made
  * ahead with zeros, so that a full disk is noticed before anything of a record was written.
  *
@@ -43,6 +45,11 @@ export class Manifest {
   /** Size of the file right after its rotation. */
   #baseSizeBytes: number;
   #isBroken = false;
+  #isClosed = false;
+  /** Records that are in the catalog and not yet durable, in order; the first may be in flight. */
+  readonly #waiting: WaitingRecord[] = [];
+  /** Writes to the files that have not come back. */
+  #writesInFlight = 0;
 
   private constructor(
     disk: Disk,
@@ -79,6 +86,19 @@ export class Manifest {
     return readContent(disk, directory).storeId;
   }
 
+  /** The files of the manifest in force, whatever state they are in; undefined without a marker. */
+  static copiesIn(disk: Disk, directory: string): ManifestCopies | undefined {
+    const number = newestNumber(disk.list(directory), MARKER);
+    if (number === undefined) return undefined;
+    const paths = COPY_SUFFIXES.map((suffix) => `${manifestPath(directory, number)}${suffix}`);
+    const present = paths.filter((path) => disk.exists(path));
+    return {
+      number,
+      paths,
+      copies: present.map((path) => ({ path, bytes: readWhole(disk, path) })),
+    };
+  }
+
   /** Reads the manifest in force, counts up the run and goes on in a new file. */
   static open(disk: Disk, directory: string): Manifest {
     const { number, path, storeId, edits } = readContent(disk, directory);
@@ -102,31 +122,81 @@ export class Manifest {
    * no room, and nothing has changed then; after any other error the manifest takes no edits.
    */
   append(edit: VersionEdit): void {
+    this.#waiting.push(this.#add(edit, undefined));
+    // Those before it first: what is in flight is written again, the same bytes to the same place.
+    for (const record of this.#waiting) this.#write(record);
+    for (const { done } of this.#waiting.splice(0)) done?.(undefined);
+  }
+
+  /**
+   * As append, but the edit is in the catalog before it is durable: `done` is called when it is, in
+   * the order of the edits, or with the error that the manifest broke by. Lack of room is thrown.
+   */
+  appendSoon(edit: VersionEdit, done: (error: DiskError | undefined) => void): void {
+    this.#waiting.push(this.#add(edit, done));
+    if (this.#waiting.length === 1) this.#writeNext();
+  }
+
+  /** The files are closed when no write to them is on its way any more. */
+  close(): void {
+    this.#isClosed = true;
+    if (this.#writesInFlight === 0) closeAll(this.#files);
+  }
+
+  /** Gives an edit its place and applies it to the catalog. */
+  #add(edit: VersionEdit, done: WaitingRecord["done"]): WaitingRecord {
     assert(!this.#isBroken, "the manifest failed before");
-    if (this.#endOffset > Math.max(ROTATE_SIZE_BYTES, this.#baseSizeBytes * 2)) this.#rotate();
+    const isLarge = this.#endOffset > Math.max(ROTATE_SIZE_BYTES, this.#baseSizeBytes * 2);
+    if (isLarge && this.#waiting.length === 0 && this.#writesInFlight === 0) this.#rotate();
     const writer = this.#writer;
     writer.reset();
     writeRecord(writer, edit, this.#number, this.#endOffset);
     this.#reserve(writer.length);
     this.catalog.apply(edit);
-    this.#write(writer);
+    const record = { bytes: writer.copy(), offset: this.#endOffset, done };
     this.#endOffset += writer.length;
-  }
-
-  close(): void {
-    closeAll(this.#files);
+    return record;
   }
 
   /** Writes a record into its reserve, where lack of room is no excuse. */
-  #write(record: ByteWriter): void {
+  #write({ bytes, offset }: WaitingRecord): void {
     for (const file of this.#files) {
       try {
-        file.writeSync(record.bytes, 0, record.length, this.#endOffset);
+        file.writeSync(bytes, 0, bytes.length, offset);
       } catch (error) {
-        this.#isBroken = true;
-        throw new DiskError("io", file.path, error);
+        const broken = new DiskError("io", file.path, error);
+        this.#break(broken);
+        throw broken;
       }
     }
+  }
+
+  /** Begins to write the first record that waits, to both files at once. */
+  #writeNext(): void {
+    const record = this.#waiting[0];
+    if (record === undefined || this.#isBroken) return;
+    let left = this.#files.length;
+    for (const file of this.#files) {
+      this.#writesInFlight++;
+      file.write(record.bytes, record.bytes.length, record.offset, (error) => {
+        this.#writesInFlight--;
+        if (this.#isClosed && this.#writesInFlight === 0) closeAll(this.#files);
+        if (error !== undefined) this.#break(new DiskError("io", file.path, error));
+        // An append that could not wait has written this record, too.
+        else if (--left === 0 && this.#waiting[0] === record) this.#written(record);
+      });
+    }
+  }
+
+  #written(record: WaitingRecord): void {
+    this.#waiting.shift();
+    this.#writeNext();
+    record.done?.(undefined);
+  }
+
+  #break(error: DiskError): void {
+    this.#isBroken = true;
+    for (const { done } of this.#waiting.splice(0)) done?.(error);
   }
 
   #reserve(length: number): void {
@@ -175,6 +245,19 @@ export class Manifest {
     this.#reservedOffset = started.endOffset;
     this.#baseSizeBytes = started.endOffset;
   }
+}
+
+export interface ManifestCopies {
+  readonly number: number;
+  /** Where the copies should be. */
+  readonly paths: readonly string[];
+  readonly copies: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+}
+
+interface WaitingRecord {
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly done: ((error: DiskError | undefined) => void) | undefined;
 }
 
 interface StartedFile {
@@ -246,15 +329,15 @@ function readContent(
   disk: Disk,
   directory: string,
 ): ManifestContent & { readonly number: number; readonly path: string } {
-  const number = newestNumber(disk.list(directory), MARKER);
-  if (number === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
+  const found = Manifest.copiesIn(disk, directory);
+  if (found === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
+  const { number, copies } = found;
   const path = manifestPath(directory, number);
-  const paths = COPY_SUFFIXES.map((suffix) => `${path}${suffix}`);
-  const copies = paths.filter((each) => disk.exists(each)).map((each) => readWhole(disk, each));
   if (copies.length === 0) {
     throw new CorruptionError(path, 0, "the manifest that the marker names is not there");
   }
-  return { ...decodeManifest(copies, number, path), number, path };
+  const bytes = copies.map((copy) => copy.bytes);
+  return { ...decodeManifest(bytes, number, path), number, path };
 }
 
 function readWhole(disk: Disk, path: string): Uint8Array {

@@ -6,7 +6,7 @@ import type { Arena } from "./arena.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { MemtableTree } from "./memtable-tree.js";
-import { LEAF_COUNT, LEAF_NEXT, LEAF_POINTER, LEAF_WORDS } from "./memtable-tree.js";
+import { LEAF_COUNT, LEAF_NEXT, LEAF_POINTER, LEAF_PREVIOUS, LEAF_WORDS } from "./memtable-tree.js";
 
 export class MemtableCursor implements RunCursor {
   readonly slot: EntrySlot = new EntrySlot();
@@ -30,15 +30,51 @@ export class MemtableCursor implements RunCursor {
   }
 
   next(): boolean {
-    if (this.#entryCount !== this.#tree.entryCount && this.#index >= 0) {
-      const slot = this.slot;
-      this.#tree.find(slot.bytes, slot.keyOffset, slot.keyLength, slot.version);
-      this.#leaf = this.#tree.foundLeaf;
-      this.#index = this.#tree.foundSlot;
-      this.#entryCount = this.#tree.entryCount;
-    }
+    if (this.#entryCount !== this.#tree.entryCount && this.#index >= 0) this.#findAgain();
     this.#index++;
     return this.#show();
+  }
+
+  seekBefore(key: Uint8Array | undefined): boolean {
+    const tree = this.#tree;
+    this.#entryCount = tree.entryCount;
+    if (key === undefined) {
+      this.#leaf = tree.lastLeaf;
+      this.#index = tree.leaves[tree.lastLeaf * LEAF_WORDS + LEAF_COUNT]!;
+    } else {
+      tree.find(key, 0, key.length, Infinity);
+      this.#leaf = tree.foundLeaf;
+      this.#index = tree.foundSlot;
+    }
+    return this.#showBefore();
+  }
+
+  previous(): boolean {
+    if (this.#entryCount !== this.#tree.entryCount) this.#findAgain();
+    return this.#showBefore();
+  }
+
+  /** Where the entry that is shown lies now. */
+  #findAgain(): void {
+    const slot = this.slot;
+    this.#tree.find(slot.bytes, slot.keyOffset, slot.keyLength, slot.version);
+    this.#leaf = this.#tree.foundLeaf;
+    this.#index = this.#tree.foundSlot;
+    this.#entryCount = this.#tree.entryCount;
+  }
+
+  #showBefore(): boolean {
+    const leaves = this.#tree.leaves;
+    if (this.#index === 0) {
+      const previous = leaves[this.#leaf * LEAF_WORDS + LEAF_PREVIOUS]!;
+      if (previous < 0) return false;
+      this.#leaf = previous;
+      this.#index = leaves[previous * LEAF_WORDS + LEAF_COUNT]!;
+    }
+    this.#index--;
+    const pointer = leaves[this.#leaf * LEAF_WORDS + LEAF_POINTER + this.#index]!;
+    this.#tree.arena.show(pointer, this.slot);
+    return true;
   }
 
   #show(): boolean {

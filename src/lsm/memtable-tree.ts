@@ -2,11 +2,12 @@
  * A B+ tree over the entries of one family in an arena. Its nodes are plain integers in shared
  * memory; entries are only added. Order: key ascending, then version descending.
  *
- * leaf   count | next leaf or -1 | prefix × 64 | pointer × 64     (leaf 0 is the leftmost)
- * inner  count | prefix × 64 | pointer × 64 | child × 64          (slot 0 stands for "all before")
+ * leaf   count | next leaf or -1 | the leaf before or -1 | pointer × 64    (leaf 0 is the leftmost)
+ * inner  count | pointer × 64 | child × 64               (slot 0 stands for "all before")
  *
- * A prefix is four bytes of the key as a signed integer that sorts like them, taken after `#skip`
- * bytes which all keys of the tree share; most steps of a search compare only these. A key that
+ * Beside each node lie its 64 prefixes, as doubles. A prefix is six bytes of the key as a number
+ * that sorts like them, taken after `#skip` bytes which all keys of the tree share; most steps of a
+ * search compare only these, and touch no entry (bench: fill-random, get). A key that
  * does not share them shortens `#skip` and rewrites the prefixes: that happens a few times in the
  * life of a tree. A separator points to the entry that was first in its child when it was split;
  * entries never go away, so it stays valid.
@@ -14,19 +15,18 @@
 import type { Arena, SlabPool } from "./arena.js";
 import { keyLengthWord, keyOffsetOf, slabOf } from "./arena.js";
 import type { EntrySlot } from "./entry-slot.js";
-import { commonPrefixLength, prefixAt } from "./key-prefix.js";
+import { commonPrefixLength, longPrefixAt } from "./key-prefix.js";
 
 const FANOUT = 64;
 export const LEAF_COUNT = 0;
 export const LEAF_NEXT = 1;
-const LEAF_PREFIX = 2;
-export const LEAF_POINTER: number = LEAF_PREFIX + FANOUT;
+export const LEAF_PREVIOUS = 2;
+export const LEAF_POINTER = 3;
 export const LEAF_WORDS: number = LEAF_POINTER + FANOUT;
-const INNER_PREFIX = 1;
-const INNER_POINTER = INNER_PREFIX + FANOUT;
+const INNER_POINTER = 1;
 const INNER_CHILD = INNER_POINTER + FANOUT;
 const INNER_WORDS = INNER_CHILD + FANOUT;
-const NODES_SIZE_BYTES_MIN = 2048;
+const NODES_SIZE_BYTES_MIN = 1024;
 const HEIGHT_MAX = 16;
 
 export class MemtableTree {
@@ -41,7 +41,9 @@ export class MemtableTree {
   foundLeaf = 0;
   foundSlot = 0;
   readonly #pool: SlabPool;
+  #leafPrefixes: Float64Array;
   #inners: Int32Array | undefined = undefined;
+  #innerPrefixes: Float64Array | undefined = undefined;
   #leafCount = 1;
   #innerCount = 0;
   /** Inner levels above the leaves. */
@@ -57,12 +59,21 @@ export class MemtableTree {
     this.arena = arena;
     this.#pool = pool;
     this.leaves = new Int32Array(pool.take(NODES_SIZE_BYTES_MIN));
+    this.#leafPrefixes = new Float64Array(pool.take(NODES_SIZE_BYTES_MIN));
     this.leaves[LEAF_COUNT] = 0;
     this.leaves[LEAF_NEXT] = -1;
+    this.leaves[LEAF_PREVIOUS] = -1;
+  }
+
+  /** The rightmost leaf. */
+  get lastLeaf(): number {
+    return this.#lastLeaf;
   }
 
   get nodeBytes(): number {
-    return this.leaves.byteLength + (this.#inners === undefined ? 0 : this.#inners.byteLength);
+    const leafBytes = this.leaves.byteLength + this.#leafPrefixes.byteLength;
+    if (this.#inners === undefined || this.#innerPrefixes === undefined) return leafBytes;
+    return leafBytes + this.#inners.byteLength + this.#innerPrefixes.byteLength;
   }
 
   /**
@@ -75,7 +86,7 @@ export class MemtableTree {
     const side = this.#skip === 0 ? 0 : this.#sideOfShared(key, keyOffset, keyLength);
     if (side < 0) return this.#foundEnd(0, 0);
     if (side > 0) return this.#foundEnd(this.#lastLeaf, this.leaves[this.#lastLeaf * LEAF_WORDS]!);
-    const prefix = prefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
+    const prefix = longPrefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
     let node = this.#root;
     for (let level = this.#height; level > 0; level--) {
       const slot = this.#childSlot(node, prefix, key, keyOffset, keyLength, version);
@@ -99,7 +110,7 @@ export class MemtableTree {
   ): boolean {
     if (this.entryCount === 0) this.#skip = keyLength;
     else if (this.#skip > 0) this.#keepShared(key, keyOffset, keyLength);
-    const prefix = prefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
+    const prefix = longPrefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
     if (this.#isAfterLast(prefix, key, keyOffset, keyLength, version)) {
       this.foundLeaf = this.#lastLeaf;
       this.foundSlot = this.leaves[this.#lastLeaf * LEAF_WORDS]!;
@@ -129,24 +140,28 @@ export class MemtableTree {
     slot: EntrySlot,
   ): boolean {
     this.find(key, keyOffset, keyLength, maxVersion);
-    let base = this.foundLeaf * LEAF_WORDS;
+    let leaf = this.foundLeaf;
     let index = this.foundSlot;
-    if (index >= this.leaves[base]!) {
-      const next = this.leaves[base + LEAF_NEXT]!;
-      if (next < 0) return false;
-      base = next * LEAF_WORDS;
+    if (index >= this.leaves[leaf * LEAF_WORDS]!) {
+      leaf = this.leaves[leaf * LEAF_WORDS + LEAF_NEXT]!;
+      if (leaf < 0) return false;
       index = 0;
     }
-    const pointer = this.leaves[base + LEAF_POINTER + index]!;
+    const prefix = longPrefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
+    if (this.#leafPrefixes[leaf * FANOUT + index] !== prefix) return false;
+    const pointer = this.leaves[leaf * LEAF_WORDS + LEAF_POINTER + index]!;
     if (!this.#keyIs(pointer, key, keyOffset, keyLength)) return false;
     this.arena.show(pointer, slot);
     return true;
   }
 
   recycle(): void {
-    this.#pool.give(this.leaves.buffer as SharedArrayBuffer);
-    if (this.#inners !== undefined) this.#pool.give(this.#inners.buffer as SharedArrayBuffer);
+    const nodes = [this.leaves, this.#leafPrefixes, this.#inners, this.#innerPrefixes];
+    for (const array of nodes) {
+      if (array !== undefined) this.#pool.give(array.buffer as SharedArrayBuffer);
+    }
     this.#inners = undefined;
+    this.#innerPrefixes = undefined;
     this.entryCount = 0;
   }
 
@@ -179,20 +194,28 @@ export class MemtableTree {
     this.#skip = common;
     for (let leaf = 0; leaf < this.#leafCount; leaf++) {
       const base = leaf * LEAF_WORDS;
-      this.#rewritePrefixes(this.leaves, base + LEAF_PREFIX, this.leaves[base]!);
+      const pointers = this.leaves.subarray(base + LEAF_POINTER, base + LEAF_POINTER + FANOUT);
+      this.#rewritePrefixes(this.#leafPrefixes, leaf, pointers, this.leaves[base]!);
     }
     for (let inner = 0; inner < this.#innerCount; inner++) {
       const base = inner * INNER_WORDS;
-      this.#rewritePrefixes(this.#inners!, base + INNER_PREFIX, this.#inners![base]!);
+      const pointers = this.#inners!.subarray(base + INNER_POINTER, base + INNER_POINTER + FANOUT);
+      this.#rewritePrefixes(this.#innerPrefixes!, inner, pointers, this.#inners![base]!);
     }
   }
 
-  #rewritePrefixes(nodes: Int32Array, at: number, count: number): void {
-    for (let i = at; i < at + count; i++) {
-      const pointer = nodes[i + FANOUT]!;
+  #rewritePrefixes(
+    prefixes: Float64Array,
+    node: number,
+    pointers: Int32Array,
+    count: number,
+  ): void {
+    for (let i = 0; i < count; i++) {
+      const pointer = pointers[i]!;
       const start = keyOffsetOf(pointer);
       const end = start + this.arena.words[slabOf(pointer)]![keyLengthWord(pointer)]!;
-      nodes[i] = prefixAt(this.arena.bytes[slabOf(pointer)]!, start + this.#skip, end);
+      const bytes = this.arena.bytes[slabOf(pointer)]!;
+      prefixes[node * FANOUT + i] = longPrefixAt(bytes, start + this.#skip, end);
     }
   }
 
@@ -237,10 +260,11 @@ export class MemtableTree {
   ): boolean {
     if (this.entryCount === 0) return true;
     const base = this.#lastLeaf * LEAF_WORDS;
-    const last = base + LEAF_PREFIX + this.leaves[base]! - 1;
-    const lastPrefix = this.leaves[last]!;
+    const last = this.leaves[base]! - 1;
+    const lastPrefix = this.#leafPrefixes[this.#lastLeaf * FANOUT + last]!;
     if (prefix !== lastPrefix) return prefix > lastPrefix;
-    return this.#compare(key, keyOffset, keyLength, version, this.leaves[last + FANOUT]!) > 0;
+    const pointer = this.leaves[base + LEAF_POINTER + last]!;
+    return this.#compare(key, keyOffset, keyLength, version, pointer) > 0;
   }
 
   /** The last slot of an inner node whose separator is at or before (key, version). */
@@ -253,16 +277,17 @@ export class MemtableTree {
     version: number,
   ): number {
     const inners = this.#inners!;
-    const prefixes = node * INNER_WORDS + INNER_PREFIX;
+    const prefixes = this.#innerPrefixes!;
+    const first = node * FANOUT;
+    const pointers = node * INNER_WORDS + INNER_POINTER;
     let low = 1;
     let high = inners[node * INNER_WORDS]!;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const other = inners[prefixes + middle]!;
+      const other = prefixes[first + middle]!;
       const isAfter =
         other === prefix
-          ? this.#compare(key, keyOffset, keyLength, version, inners[prefixes + middle + FANOUT]!) <
-            0
+          ? this.#compare(key, keyOffset, keyLength, version, inners[pointers + middle]!) < 0
           : prefix < other;
       if (isAfter) high = middle;
       else low = middle + 1;
@@ -279,15 +304,17 @@ export class MemtableTree {
     version: number,
   ): boolean {
     const leaves = this.leaves;
-    const prefixes = leaf * LEAF_WORDS + LEAF_PREFIX;
+    const prefixes = this.#leafPrefixes;
+    const first = leaf * FANOUT;
+    const pointers = leaf * LEAF_WORDS + LEAF_POINTER;
     let low = 0;
     let high = leaves[leaf * LEAF_WORDS]!;
     let isFound = false;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const other = leaves[prefixes + middle]!;
+      const other = prefixes[first + middle]!;
       if (other === prefix) {
-        const pointer = leaves[prefixes + middle + FANOUT]!;
+        const pointer = leaves[pointers + middle]!;
         const order = this.#compare(key, keyOffset, keyLength, version, pointer);
         if (order > 0) low = middle + 1;
         else high = middle;
@@ -323,49 +350,43 @@ export class MemtableTree {
         leaf = right;
         slot -= kept;
       }
-      const base = leaf * LEAF_WORDS;
-      this.#openGap(this.leaves, base, LEAF_PREFIX, slot, prefix, pointer);
-      const first = right * LEAF_WORDS + LEAF_PREFIX;
-      this.#addSeparator(this.leaves[first]!, this.leaves[first + FANOUT]!, right);
+      this.#openLeafGap(leaf, slot, prefix, pointer);
+      const first = this.leaves[right * LEAF_WORDS + LEAF_POINTER]!;
+      this.#addSeparator(this.#leafPrefixes[right * FANOUT]!, first, right);
       return;
     }
-    this.#openGap(this.leaves, leaf * LEAF_WORDS, LEAF_PREFIX, slot, prefix, pointer);
+    this.#openLeafGap(leaf, slot, prefix, pointer);
   }
 
-  /** Makes slot `slot` of the node free and writes prefix and pointer there. */
-  #openGap(
-    nodes: Int32Array,
-    base: number,
-    prefixes: number,
-    slot: number,
-    prefix: number,
-    pointer: number,
-  ): void {
-    const count = nodes[base]!;
-    const at = base + prefixes + slot;
-    for (let i = base + prefixes + count; i > at; i--) {
-      nodes[i] = nodes[i - 1]!;
-      nodes[i + FANOUT] = nodes[i - 1 + FANOUT]!;
-    }
-    nodes[at] = prefix;
-    nodes[at + FANOUT] = pointer;
-    nodes[base] = count + 1;
+  /** Makes slot `slot` of the leaf free and writes prefix and pointer there. */
+  #openLeafGap(leaf: number, slot: number, prefix: number, pointer: number): void {
+    const base = leaf * LEAF_WORDS;
+    const count = this.leaves[base]!;
+    insertInt(this.leaves, base + LEAF_POINTER + slot, base + LEAF_POINTER + count, pointer);
+    insertPrefix(this.#leafPrefixes, leaf * FANOUT + slot, leaf * FANOUT + count, prefix);
+    this.leaves[base] = count + 1;
   }
 
   /** Moves the entries from `kept` on to a new right neighbour; returns it. */
   #splitLeaf(leaf: number, kept: number): number {
     const right = this.#leafCount++;
-    if (this.#leafCount * LEAF_WORDS > this.leaves.length) this.leaves = this.#grow(this.leaves);
+    if (this.#leafCount * LEAF_WORDS > this.leaves.length) {
+      this.leaves = new Int32Array(this.#grow(this.leaves));
+    }
+    if (this.#leafCount * FANOUT > this.#leafPrefixes.length) {
+      this.#leafPrefixes = new Float64Array(this.#grow(this.#leafPrefixes));
+    }
     const leaves = this.leaves;
     const from = leaf * LEAF_WORDS;
     const to = right * LEAF_WORDS;
-    for (let i = kept; i < FANOUT; i++) {
-      leaves[to + LEAF_PREFIX + i - kept] = leaves[from + LEAF_PREFIX + i]!;
-      leaves[to + LEAF_POINTER + i - kept] = leaves[from + LEAF_POINTER + i]!;
-    }
+    leaves.copyWithin(to + LEAF_POINTER, from + LEAF_POINTER + kept, from + LEAF_WORDS);
+    this.#leafPrefixes.copyWithin(right * FANOUT, leaf * FANOUT + kept, (leaf + 1) * FANOUT);
     leaves[to] = FANOUT - kept;
     leaves[from] = kept;
-    leaves[to + LEAF_NEXT] = leaves[from + LEAF_NEXT]!;
+    const next = leaves[from + LEAF_NEXT]!;
+    if (next >= 0) leaves[next * LEAF_WORDS + LEAF_PREVIOUS] = right;
+    leaves[to + LEAF_NEXT] = next;
+    leaves[to + LEAF_PREVIOUS] = leaf;
     leaves[from + LEAF_NEXT] = right;
     if (leaf === this.#lastLeaf) this.#lastLeaf = right;
     return right;
@@ -379,29 +400,30 @@ export class MemtableTree {
     for (let level = 1; level <= this.#height; level++) {
       const node = this.#path[level]!;
       const slot = this.#pathSlot[level]! + 1;
-      const base = node * INNER_WORDS;
-      if (this.#inners![base]! < FANOUT) {
-        this.#openChildGap(base, slot, separatorPrefix, separator, added);
+      if (this.#inners![node * INNER_WORDS]! < FANOUT) {
+        this.#openChildGap(node, slot, separatorPrefix, separator, added);
         return;
       }
       const right = this.#splitInner(node);
       const kept = FANOUT / 2;
       const isLeft = slot <= kept;
-      const target = (isLeft ? node : right) * INNER_WORDS;
+      const target = isLeft ? node : right;
       this.#openChildGap(target, isLeft ? slot : slot - kept, separatorPrefix, separator, added);
-      separatorPrefix = this.#inners![right * INNER_WORDS + INNER_PREFIX]!;
+      separatorPrefix = this.#innerPrefixes![right * FANOUT]!;
       separator = this.#inners![right * INNER_WORDS + INNER_POINTER]!;
       added = right;
     }
     this.#addRoot(separatorPrefix, separator, added);
   }
 
-  #openChildGap(base: number, slot: number, prefix: number, pointer: number, child: number): void {
+  #openChildGap(node: number, slot: number, prefix: number, pointer: number, child: number): void {
     const inners = this.#inners!;
-    const children = base + INNER_CHILD;
-    for (let i = children + inners[base]!; i > children + slot; i--) inners[i] = inners[i - 1]!;
-    inners[children + slot] = child;
-    this.#openGap(inners, base, INNER_PREFIX, slot, prefix, pointer);
+    const base = node * INNER_WORDS;
+    const count = inners[base]!;
+    insertInt(inners, base + INNER_CHILD + slot, base + INNER_CHILD + count, child);
+    insertInt(inners, base + INNER_POINTER + slot, base + INNER_POINTER + count, pointer);
+    insertPrefix(this.#innerPrefixes!, node * FANOUT + slot, node * FANOUT + count, prefix);
+    inners[base] = count + 1;
   }
 
   #splitInner(node: number): number {
@@ -410,11 +432,9 @@ export class MemtableTree {
     const from = node * INNER_WORDS;
     const to = right * INNER_WORDS;
     const kept = FANOUT / 2;
-    for (let i = kept; i < FANOUT; i++) {
-      inners[to + INNER_PREFIX + i - kept] = inners[from + INNER_PREFIX + i]!;
-      inners[to + INNER_POINTER + i - kept] = inners[from + INNER_POINTER + i]!;
-      inners[to + INNER_CHILD + i - kept] = inners[from + INNER_CHILD + i]!;
-    }
+    inners.copyWithin(to + INNER_POINTER, from + INNER_POINTER + kept, from + INNER_CHILD);
+    inners.copyWithin(to + INNER_CHILD, from + INNER_CHILD + kept, from + INNER_WORDS);
+    this.#innerPrefixes!.copyWithin(right * FANOUT, node * FANOUT + kept, (node + 1) * FANOUT);
     inners[to] = FANOUT - kept;
     inners[from] = kept;
     return right;
@@ -426,10 +446,11 @@ export class MemtableTree {
     const base = root * INNER_WORDS;
     inners[base] = 2;
     // Slot 0 is never compared; a true pointer there lets prefixes be rewritten without a case.
-    inners[base + INNER_PREFIX] = prefix;
+    const prefixes = this.#innerPrefixes!;
+    prefixes[root * FANOUT] = prefix;
     inners[base + INNER_POINTER] = pointer;
     inners[base + INNER_CHILD] = this.#root;
-    inners[base + INNER_PREFIX + 1] = prefix;
+    prefixes[root * FANOUT + 1] = prefix;
     inners[base + INNER_POINTER + 1] = pointer;
     inners[base + INNER_CHILD + 1] = right;
     this.#root = root;
@@ -438,19 +459,36 @@ export class MemtableTree {
 
   #newInner(): number {
     const inner = this.#innerCount++;
-    if (this.#inners === undefined) {
-      this.#inners = new Int32Array(this.#pool.take(NODES_SIZE_BYTES_MIN));
-    }
+    this.#inners ??= new Int32Array(this.#pool.take(NODES_SIZE_BYTES_MIN));
+    this.#innerPrefixes ??= new Float64Array(this.#pool.take(NODES_SIZE_BYTES_MIN));
     if (this.#innerCount * INNER_WORDS > this.#inners.length) {
-      this.#inners = this.#grow(this.#inners);
+      this.#inners = new Int32Array(this.#grow(this.#inners));
+    }
+    if (this.#innerCount * FANOUT > this.#innerPrefixes.length) {
+      this.#innerPrefixes = new Float64Array(this.#grow(this.#innerPrefixes));
     }
     return inner;
   }
 
-  #grow(nodes: Int32Array): Int32Array {
-    const grown = new Int32Array(this.#pool.take(nodes.byteLength * 2));
-    grown.set(nodes);
+  /** Memory twice as large with the same content; the old one is given back. */
+  #grow(nodes: Int32Array | Float64Array): SharedArrayBuffer {
+    const grown = this.#pool.take(nodes.byteLength * 2);
+    new Uint8Array(grown).set(new Uint8Array(nodes.buffer));
     this.#pool.give(nodes.buffer as SharedArrayBuffer);
     return grown;
   }
+}
+
+/**
+ * Moves array[at, end) up by one and writes `value` at `at`. One function for each kind of array:
+ * one for both would be compiled for neither.
+ */
+function insertInt(array: Int32Array, at: number, end: number, value: number): void {
+  for (let i = end; i > at; i--) array[i] = array[i - 1]!;
+  array[at] = value;
+}
+
+function insertPrefix(array: Float64Array, at: number, end: number, value: number): void {
+  for (let i = end; i > at; i--) array[i] = array[i - 1]!;
+  array[at] = value;
 }

@@ -18,7 +18,10 @@ export interface TableFile {
 export interface Slice {
   readonly fileNumber: number;
   readonly family: FamilyId;
-  /** 0 for the output of a flush, one more than its inputs for the output of a compaction. */
+  /**
+   * 0 for the output of a flush, one more than its inputs for what was merged of such; of large
+   * trees also a level (level.ts).
+   */
   readonly level: number;
   /** Keys outside are not seen through this slice. */
   readonly range: KeyRange;

@@ -39,6 +39,37 @@ export class SstableCursor implements RunCursor {
     return true;
   }
 
+  seekBefore(key: Uint8Array | undefined): boolean {
+    const section = this.#section;
+    if (key === undefined) {
+      this.#ordinal = section.blockCount;
+      return this.#previousBlock();
+    }
+    this.#ordinal = section.ordinalFor(key, 0, key.length, Infinity);
+    this.#block = section.block(this.#ordinal);
+    this.#row = this.#block.lowerBound(key, 0, key.length, Infinity);
+    return this.previous();
+  }
+
+  previous(): boolean {
+    if (this.#row === 0) return this.#previousBlock();
+    this.#row--;
+    this.#block!.show(this.#row, this.slot, this.#section);
+    return true;
+  }
+
+  #previousBlock(): boolean {
+    const section = this.#section;
+    do {
+      if (this.#ordinal === 0) return false;
+      this.#ordinal--;
+    } while (section.blockMinVersion(this.#ordinal) > this.#maxVersion);
+    this.#block = section.block(this.#ordinal);
+    this.#row = this.#block.rowCount - 1;
+    this.#block.show(this.#row, this.slot, section);
+    return true;
+  }
+
   #nextBlock(): boolean {
     const section = this.#section;
     for (;;) {

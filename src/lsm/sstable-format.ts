@@ -30,7 +30,6 @@ export const SSTABLE_MAGIC = 0x3173_7466;
 export const SSTABLE_FORMAT_VERSION = 1;
 export const FOOTER_SIZE_BYTES = 48;
 export const KEY_BLOCK_SIZE_BYTES: number = 16 * 1024;
-export const VALUE_BLOCK_SIZE_BYTES: number = 32 * 1024;
 export const APART_VALUE_SIZE_BYTES_MIN = 1024;
 export const VALUE_HANDLE_SIZE_BYTES = 12;
 

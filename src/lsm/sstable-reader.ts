@@ -201,6 +201,11 @@ export class Section implements ValueSource {
     return block;
   }
 
+  /** The first key of a block, known without reading it. */
+  blockStart(ordinal: number): Uint8Array {
+    return this.#index().key(ordinal);
+  }
+
   /** The smallest version in a block, known without reading it. */
   blockMinVersion(ordinal: number): number {
     const index = this.#index();

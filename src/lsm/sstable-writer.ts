@@ -19,7 +19,6 @@ import type { BlockHandle, SectionInfo } from "./sstable-format.js";
 import {
   APART_VALUE_SIZE_BYTES_MIN,
   KEY_BLOCK_SIZE_BYTES,
-  VALUE_BLOCK_SIZE_BYTES,
   encodeFooter,
   writeSection,
 } from "./sstable-format.js";
@@ -37,10 +36,11 @@ export class SstableWriter {
   readonly #file: DiskFile;
   readonly #fileNumber: number;
   readonly #salt: number;
-  readonly #output: ByteWriter = new ByteWriter(OUTPUT_SIZE_BYTES + 64 * 1024);
+  readonly #blockSizeBytes: number;
+  readonly #output: ByteWriter = new ByteWriter(64 * 1024);
   readonly #keyBlock: BlockBuilder = new BlockBuilder();
   readonly #keyIndex: BlockBuilder = new BlockBuilder();
-  readonly #valueBlock: ByteWriter = new ByteWriter(VALUE_BLOCK_SIZE_BYTES * 2);
+  readonly #valueBlock: ByteWriter = new ByteWriter(KEY_BLOCK_SIZE_BYTES * 4);
   readonly #valueIndex: ByteWriter = new ByteWriter();
   readonly #sections: SectionInfo[] = [];
   #hashes: Uint32Array = new Uint32Array(1024);
@@ -63,7 +63,14 @@ export class SstableWriter {
   #syncedBytes = 0;
   #checksum = 0;
 
-  constructor(file: DiskFile, fileNumber: number, salt: number) {
+  /** `blockSizeBytes`: of key blocks; value blocks are twice as large. */
+  constructor(
+    file: DiskFile,
+    fileNumber: number,
+    salt: number,
+    blockSizeBytes: number = KEY_BLOCK_SIZE_BYTES,
+  ) {
+    this.#blockSizeBytes = blockSizeBytes;
     this.#file = file;
     this.#fileNumber = fileNumber;
     this.#salt = salt;
@@ -113,7 +120,7 @@ export class SstableWriter {
     if (tombstone) this.#tombstoneCount++;
     if (version < this.#minVersion) this.#minVersion = version;
     if (version > this.#maxVersion) this.#maxVersion = version;
-    if (block.sizeBytes >= KEY_BLOCK_SIZE_BYTES) this.#endKeyBlock();
+    if (block.sizeBytes >= this.#blockSizeBytes) this.#endKeyBlock();
   }
 
   endFamily(): void {
@@ -184,7 +191,8 @@ export class SstableWriter {
   #addApart(slot: EntrySlot, reference: ByteWriter): void {
     const length = slot.valueLength;
     const block = this.#valueBlock;
-    if (block.length > 0 && block.length + length > VALUE_BLOCK_SIZE_BYTES) this.#endValueBlock();
+    const isFull = block.length + length > this.#blockSizeBytes * 2;
+    if (block.length > 0 && isFull) this.#endValueBlock();
     reference.u32(this.#valueBlockCount);
     reference.u32(block.length);
     reference.u32(length);

@@ -11,17 +11,18 @@ import { hash32 } from "../base/hash.js";
 import type { KeyRange } from "../base/key-range.js";
 import { intersectRanges } from "../base/key-range.js";
 import type { SlabPool } from "./arena.js";
+import { BackwardCursor } from "./backward-cursor.js";
 import type { Cursor, CursorMode, EntryView, FlushedState } from "./entry.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
+import { LevelCursor } from "./level.js";
 import { Memtable } from "./memtable.js";
 import { MemtableCursor } from "./memtable-cursor.js";
 import { MergingCursor } from "./merging-cursor.js";
 import type { Slice } from "./slice.js";
 import { SstableCursor } from "./sstable-cursor.js";
 import type { TableSet } from "./table-set.js";
-import type { Run } from "./version.js";
 import { Version } from "./version.js";
 
 export interface TreeStats {
@@ -41,6 +42,11 @@ export interface TreeParts {
   readonly slices: readonly Slice[];
   readonly tables: TableSet;
   readonly pool: SlabPool;
+}
+
+interface PinnedRuns {
+  readonly runs: readonly RunCursor[];
+  readonly release: () => void;
 }
 
 export class Tree {
@@ -118,39 +124,21 @@ export class Tree {
     }
     const runs = this.#version.runs[family]!;
     if (runs.length > 0 && runs[0]!.slice.maxVersion > found) {
-      found = this.#getFromRuns(runs, key, keyOffset, keyLength, maxVersion, found);
+      found = this.#getFromVersion(family, key, keyOffset, keyLength, maxVersion, found);
     }
     return found < 0 ? undefined : this.#slot;
   }
 
   /** Entries of a family in a range; see Cursor. It must be closed, unless it throws. */
   cursor(family: FamilyId, range: KeyRange, maxVersion: number, mode: CursorMode): Cursor {
-    const runs: RunCursor[] = [];
-    const memtables: Memtable[] = [];
-    for (const memtable of [this.#active, ...this.#frozen]) {
-      const tree = memtable.families[family];
-      if (tree === undefined) continue;
-      memtable.retain();
-      memtables.push(memtable);
-      runs.push(new MemtableCursor(tree));
-    }
-    const version = this.#version;
-    version.retain();
-    const release = (): void => {
-      version.release();
-      for (const memtable of memtables) memtable.release();
-    };
-    try {
-      for (const run of version.runs[family]!) {
-        if (run.slice.minVersion > maxVersion) continue;
-        if (intersectRanges(run.slice.range, range) === undefined) continue;
-        runs.push(new SstableCursor(run.section, maxVersion));
-      }
-    } catch (error) {
-      release();
-      throw error;
-    }
+    const { runs, release } = this.#pinnedRuns(family, range, maxVersion);
     return new MergingCursor(runs, range, maxVersion, mode, release);
+  }
+
+  /** As cursor in the mode "newest", from the last key of the range to the first. */
+  backwardCursor(family: FamilyId, range: KeyRange, maxVersion: number): Cursor {
+    const { runs, release } = this.#pinnedRuns(family, range, maxVersion);
+    return new BackwardCursor(runs, range, maxVersion, release);
   }
 
   /** Bytes of all memtables, the frozen ones included. */
@@ -231,7 +219,7 @@ export class Tree {
       memtableBytes: this.memtableBytes(),
       frozenCount: this.#frozen.length,
       sliceCount: this.#version.slices.length,
-      runsMax: Math.max(...this.#version.runs.map((runs) => runs.length)),
+      runsMax: this.#version.runsMax,
       sizeBytes,
       entryCount,
     };
@@ -244,6 +232,37 @@ export class Tree {
       `tree ${this.shardId} flushed=${this.#flushed.index} memtables=${memtableBytes} ` +
       `frozen=${frozenCount} slices=${sliceCount}`
     );
+  }
+
+  /** The runs that may hold such entries, and what lets go of the memory and files they read. */
+  #pinnedRuns(family: FamilyId, range: KeyRange, maxVersion: number): PinnedRuns {
+    const runs: RunCursor[] = [];
+    const memtables: Memtable[] = [];
+    for (const memtable of [this.#active, ...this.#frozen]) {
+      const tree = memtable.families[family];
+      if (tree === undefined) continue;
+      memtable.retain();
+      memtables.push(memtable);
+      runs.push(new MemtableCursor(tree));
+    }
+    const version = this.#version;
+    version.retain();
+    const release = (): void => {
+      version.release();
+      for (const memtable of memtables) memtable.release();
+    };
+    try {
+      for (const run of version.tiers[family]!) {
+        if (run.slice.minVersion > maxVersion) continue;
+        if (intersectRanges(run.slice.range, range) === undefined) continue;
+        runs.push(new SstableCursor(run.section, maxVersion));
+      }
+      for (const level of version.levels[family]!) runs.push(new LevelCursor(level, maxVersion));
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { runs, release };
   }
 
   #frozenState(): FlushedState {
@@ -272,8 +291,8 @@ export class Tree {
     return this.#take(found);
   }
 
-  #getFromRuns(
-    runs: readonly Run[],
+  #getFromVersion(
+    family: FamilyId,
     key: Uint8Array,
     keyOffset: number,
     keyLength: number,
@@ -281,13 +300,25 @@ export class Tree {
     foundBefore: number,
   ): number {
     const hash = hash32(key, keyOffset, keyLength);
+    const tiers = this.#version.tiers[family]!;
     let found = foundBefore;
-    for (let i = 0; i < runs.length; i++) {
-      const run = runs[i]!;
+    for (let i = 0; i < tiers.length; i++) {
+      const run = tiers[i]!;
       // Runs stand by their largest version, so no later one can have a newer entry either.
       if (run.slice.maxVersion <= found) break;
       if (run.slice.minVersion > maxVersion) continue;
       if (!run.section.get(key, keyOffset, keyLength, hash, maxVersion, this.#spare)) continue;
+      found = this.#take(found);
+    }
+    const levels = this.#version.levels[family]!;
+    for (let i = 0; i < levels.length; i++) {
+      const level = levels[i]!;
+      if (level.maxVersion <= found) continue;
+      const place = level.placeOf(key, keyOffset, keyLength);
+      if (place < 0) continue;
+      const { slice, section } = level.runs[place]!;
+      if (slice.maxVersion <= found || slice.minVersion > maxVersion) continue;
+      if (!section.get(key, keyOffset, keyLength, hash, maxVersion, this.#spare)) continue;
       found = this.#take(found);
     }
     return found;

@@ -2,6 +2,7 @@
 import { assert } from "../base/assert.js";
 import { keyAfter } from "../base/bytes.js";
 import { FAMILY_COUNT } from "./families.js";
+import { Level, LEVEL_BASE } from "./level.js";
 import type { Slice } from "./slice.js";
 import type { SectionInfo } from "./sstable-format.js";
 import type { Section, Sstable } from "./sstable-reader.js";
@@ -28,8 +29,12 @@ export class Run {
 /** The slices of a tree at one moment. It holds on to their files until nobody holds on to it. */
 export class Version {
   readonly slices: readonly Slice[];
-  /** By family; in each the runs with the newest entries first. */
+  /** By family, all of its slices; see tiers and levels. */
   readonly runs: readonly (readonly Run[])[];
+  /** By family the runs that may overlap, with the newest entries first. */
+  readonly tiers: readonly (readonly Run[])[];
+  /** By family what is older than its tiers, the newer level first. */
+  readonly levels: readonly (readonly Level[])[];
   readonly #tables: TableSet;
   #references = 1;
 
@@ -43,6 +48,14 @@ export class Version {
     }
     for (const family of runs) family.sort(newestFirst);
     this.runs = runs;
+    this.tiers = runs.map((family) => family.filter(({ slice }) => slice.level < LEVEL_BASE));
+    this.levels = runs.map(levelsOf);
+  }
+
+  /** Most runs that any family has: what a read may have to look at. */
+  get runsMax(): number {
+    const counts = this.tiers.map((tiers, family) => tiers.length + this.levels[family]!.length);
+    return Math.max(...counts);
   }
 
   retain(): void {
@@ -56,6 +69,18 @@ export class Version {
     if (this.#references > 0) return;
     for (const slice of this.slices) this.#tables.release(slice.fileNumber);
   }
+}
+
+function levelsOf(runs: readonly Run[]): Level[] {
+  const byLevel = new Map<number, Run[]>();
+  for (const run of runs) {
+    const { level } = run.slice;
+    if (level < LEVEL_BASE) continue;
+    const others = byLevel.get(level);
+    if (others === undefined) byLevel.set(level, [run]);
+    else others.push(run);
+  }
+  return [...byLevel].sort(([a], [b]) => a - b).map(([, each]) => new Level(each));
 }
 
 function newestFirst(a: Run, b: Run): number {

@@ -19,6 +19,12 @@ export function hasTextFile(disk: Disk, directory: string, name: string): boolea
   return COPY_SUFFIXES.some((suffix) => disk.exists(`${directory}/${name}${suffix}`));
 }
 
+/** The copies of a file that are not what was written; all of them where it was never written. */
+export function damagedCopies(disk: Disk, directory: string, name: string): readonly string[] {
+  const paths = COPY_SUFFIXES.map((suffix) => `${directory}/${name}${suffix}`);
+  return paths.filter((path) => readCopy(disk, path) === undefined);
+}
+
 /** Throws CorruptionError where neither copy is what was written. */
 export function readTextFile(disk: Disk, directory: string, name: string): string {
   const texts = COPY_SUFFIXES.map((suffix) => readCopy(disk, `${directory}/${name}${suffix}`));

@@ -4,10 +4,11 @@
  * them. A full disk puts the tree off until its next flush, by which time there may be room.
  */
 import { CorruptionError } from "../log/corruption-error.js";
-import type { PickOptions } from "../lsm/compaction-picker.js";
-import { isBottom, pickCompaction, pickExpired, pickGarbage } from "../lsm/compaction-picker.js";
-import type { FamilyId } from "../lsm/families.js";
+import { pickExpired, sizeOf } from "../lsm/compaction-picker.js";
 import { gcPolicyOf } from "../lsm/families.js";
+import { LEVEL_BASE } from "../lsm/level.js";
+import type { LevelOptions, Merge } from "../lsm/level-picker.js";
+import { pickMerge } from "../lsm/level-picker.js";
 import type { Slice } from "../lsm/slice.js";
 import type { Tree } from "../lsm/tree.js";
 import type { Run, Version } from "../lsm/version.js";
@@ -16,23 +17,17 @@ import type { EditOperation } from "../lsm/version-edit.js";
 import type { StoreCore } from "./store-core.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 
-interface Pick {
-  readonly family: FamilyId;
-  readonly inputs: readonly Slice[];
-  readonly isBottom: boolean;
-}
-
 export class Compactor {
   readonly #core: StoreCore;
-  readonly #options: PickOptions;
+  readonly #options: LevelOptions;
   readonly #waiting: Set<Tree> = new Set();
   readonly #running: Map<Tree, Promise<void>> = new Map();
   compactionCount = 0;
+  writtenBytes = 0;
 
   constructor(core: StoreCore) {
     this.#core = core;
-    const { compactionFanIn, compactionRunsMax } = core.settings;
-    this.#options = { fanIn: compactionFanIn, runsMax: compactionRunsMax };
+    this.#options = core.settings.compactionOptions;
   }
 
   /** The slices of a tree have changed: compacts it where that is due, now or later. */
@@ -65,27 +60,31 @@ export class Compactor {
     if (!this.#core.isLive(tree)) return;
     this.#dropExpired(tree);
     const horizon = tree.flushed.compactedRevision;
-    const pick = pickIn(tree.version, this.#options, horizon);
-    if (pick === undefined) return;
+    const merge = pickIn(tree.version, this.#options, horizon);
+    if (merge === undefined) return;
+    if (merge.isMove) return this.#move(tree, merge);
     const version = tree.version;
     version.retain();
     try {
-      await this.#run(tree, pick);
+      await this.#run(tree, merge);
     } finally {
       version.release();
     }
   }
 
-  async #run(tree: Tree, pick: Pick): Promise<void> {
+  async #run(tree: Tree, merge: Merge): Promise<void> {
     const core = this.#core;
-    const target = core.newTarget();
+    const { tableBytesMax } = core.settings;
+    const tablesMax = 1 + Math.ceil(sizeOf(merge.inputs) / tableBytesMax);
+    const targets = Array.from({ length: tablesMax }, () => core.newTarget());
     const plan = {
-      family: pick.family,
-      inputs: pick.inputs.map((slice) => core.tables.file(slice.fileNumber)),
+      family: merge.inputs[0]!.family,
+      inputs: merge.inputs.map((slice) => core.tables.file(slice.fileNumber)),
       horizon: tree.flushed.compactedRevision,
-      isBottom: pick.isBottom,
+      isBottom: merge.isBottom,
+      tableBytesMax: merge.level < LEVEL_BASE ? Infinity : tableBytesMax,
     };
-    const result = await core.runJob({ kind: "compact", target, plan });
+    const result = await core.runJob({ kind: "compact", targets, plan });
     if (result.kind === "noSpace") return;
     if (result.kind === "failed") {
       core.fail(new Error(`a compaction failed: ${result.message}`));
@@ -95,37 +94,66 @@ export class Compactor {
       core.damaged(tree, new CorruptionError(result.path, result.offset, result.message));
       return;
     }
-    const slices = tree.version.slices;
-    if (core.isLive(tree) && pick.inputs.every((slice) => slices.includes(slice))) {
-      this.#install(tree, pick, result.table);
-    } else if (result.table !== undefined) {
-      core.tables.remove(target.fileNumber);
-    }
+    if (this.#isWanted(tree, merge)) await this.#install(tree, merge, result.tables);
+    else this.#remove(result.tables);
   }
 
-  #install(tree: Tree, pick: Pick, table: WrittenTable | undefined): void {
+  async #install(tree: Tree, merge: Merge, tables: readonly WrittenTable[]): Promise<void> {
     const core = this.#core;
     const { shardId } = tree;
-    const level = 1 + Math.max(...pick.inputs.map((slice) => slice.level));
     const added: Slice[] = [];
     const edit: EditOperation[] = [];
-    for (const slice of pick.inputs) edit.push({ kind: "removeSlice", shardId, slice });
-    if (table !== undefined) {
-      edit.push({ kind: "addFile", file: table.file });
-      for (const section of table.sections) {
-        const slice = sliceOf(table.file.fileNumber, section, Math.min(level, 255));
+    for (const slice of merge.inputs) edit.push({ kind: "removeSlice", shardId, slice });
+    for (const { file, sections } of tables) {
+      edit.push({ kind: "addFile", file });
+      for (const section of sections) {
+        const slice = sliceOf(file.fileNumber, section, merge.level);
         added.push(slice);
         edit.push({ kind: "addSlice", shardId, slice });
       }
     }
-    if (!core.tryAppend(edit)) {
-      if (table !== undefined && !core.hasFailed) core.tables.remove(table.file.fileNumber);
-      return;
+    if (!(await core.tryAppendSoon(edit))) return this.#remove(tables);
+    if (!this.#isWanted(tree, merge)) {
+      // Dropped or replaced meanwhile, by an edit that took these files out of the manifest again.
+      const { files } = core.manifest.catalog;
+      return this.#remove(tables.filter(({ file }) => !files.has(file.fileNumber)));
     }
-    if (table !== undefined) core.tables.add(table.file);
-    tree.installCompaction(pick.inputs, added);
+    for (const { file } of tables) {
+      core.tables.add(file);
+      this.writtenBytes += file.sizeBytes;
+    }
+    this.#installed(tree, merge, added);
+  }
+
+  /** The table changes its place in the tree and is not written anew. */
+  async #move(tree: Tree, merge: Merge): Promise<void> {
+    const { shardId } = tree;
+    const [slice] = merge.inputs;
+    const moved = { ...slice!, level: merge.level };
+    const edit: EditOperation[] = [
+      { kind: "removeSlice", shardId, slice: slice! },
+      { kind: "addSlice", shardId, slice: moved },
+    ];
+    const isDone = await this.#core.tryAppendSoon(edit);
+    if (isDone && this.#isWanted(tree, merge)) this.#installed(tree, merge, [moved]);
+  }
+
+  #installed(tree: Tree, merge: Merge, added: readonly Slice[]): void {
+    tree.installCompaction(merge.inputs, added);
     this.compactionCount++;
     this.#waiting.add(tree);
+  }
+
+  /** Whether the tree is as it was when the merge was picked, apart from what came to it. */
+  #isWanted(tree: Tree, merge: Merge): boolean {
+    const { slices } = tree.version;
+    return this.#core.isLive(tree) && merge.inputs.every((slice) => slices.includes(slice));
+  }
+
+  /** A store that has ended leaves them to the next start. */
+  #remove(tables: readonly WrittenTable[]): void {
+    if (this.#core.hasFailed) return;
+    for (const { file } of tables) this.#core.tables.remove(file.fileNumber);
   }
 
   /** Slices of which nothing is left go without a job. */
@@ -147,14 +175,12 @@ function slicesOf(runs: readonly Run[]): Slice[] {
   return runs.map((run) => run.slice);
 }
 
-function pickIn(version: Version, options: PickOptions, horizon: number): Pick | undefined {
+function pickIn(version: Version, options: LevelOptions, horizon: number): Merge | undefined {
   for (const runs of version.runs) {
     const slices = slicesOf(runs);
     if (slices.length === 0) continue;
-    let inputs = pickCompaction(slices, options);
-    if (gcPolicyOf(slices[0]!.family) === "mvcc") inputs ??= pickGarbage(slices, horizon);
-    if (inputs === undefined) continue;
-    return { family: inputs[0]!.family, inputs, isBottom: isBottom(inputs, slices) };
+    const merge = pickMerge(slices, gcPolicyOf(slices[0]!.family), horizon, options);
+    if (merge !== undefined) return merge;
   }
   return undefined;
 }

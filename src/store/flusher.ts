@@ -9,7 +9,6 @@
  * A full disk keeps the memtable and tries again later; any other error of the disk ends the store.
  */
 import { must } from "../base/assert.js";
-import type { FlushedState } from "../lsm/entry.js";
 import type { Memtable } from "../lsm/memtable.js";
 import type { EditOperation } from "../lsm/version-edit.js";
 import type { Slice } from "../lsm/slice.js";
@@ -23,6 +22,7 @@ export class Flusher {
   readonly #onFlushed: (tree: Tree) => void;
   readonly #running: Map<Tree, Promise<void>> = new Map();
   flushCount = 0;
+  writtenBytes = 0;
 
   constructor(core: StoreCore, onFlushed: (tree: Tree) => void) {
     this.#core = core;
@@ -80,28 +80,45 @@ export class Flusher {
         core.fail(new Error(`a flush failed: ${result.message}`));
         return true;
       }
-      table = result.table;
+      [table] = result.tables;
     }
     await core.logIsDurable();
-    const isWanted = core.isLive(tree) && tree.frozen[0] === memtable;
-    if (isWanted) return this.#install(tree, state, table);
+    if (this.#isWanted(tree, memtable)) return this.#install(tree, memtable, table);
     if (table !== undefined) core.tables.remove(table.file.fileNumber);
     return true;
   }
 
-  #install(tree: Tree, state: FlushedState, table: WrittenTable | undefined): boolean {
+  #isWanted(tree: Tree, memtable: Memtable): boolean {
+    return this.#core.isLive(tree) && tree.frozen[0] === memtable;
+  }
+
+  async #install(
+    tree: Tree,
+    memtable: Memtable,
+    table: WrittenTable | undefined,
+  ): Promise<boolean> {
     const core = this.#core;
+    const state = must(memtable.state);
     const { shardId } = tree;
     const slices = table === undefined ? [] : slicesOf(table);
     const edit: EditOperation[] = [{ kind: "setFlushed", shardId, flushed: state }];
     if (table !== undefined) edit.push({ kind: "addFile", file: table.file });
     for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
-    if (!core.tryAppend(edit)) {
+    if (!(await core.tryAppendSoon(edit))) {
       if (core.hasFailed) return true;
       if (table !== undefined) core.tables.remove(table.file.fileNumber);
       return false;
     }
+    if (!this.#isWanted(tree, memtable)) {
+      // Dropped or replaced meanwhile, by an edit that took this file out of the manifest again;
+      // where the store has ended instead, the next start knows what it holds.
+      if (table !== undefined && !core.manifest.catalog.files.has(table.file.fileNumber)) {
+        core.tables.remove(table.file.fileNumber);
+      }
+      return true;
+    }
     if (table !== undefined) core.tables.add(table.file);
+    this.writtenBytes += table?.file.sizeBytes ?? 0;
     tree.installFlush(slices);
     this.flushCount++;
     core.observer?.flushed(shardId, state);

@@ -22,7 +22,11 @@ export type StoreJob =
       readonly image: MemtableImage;
       readonly horizon: number;
     }
-  | { readonly kind: "compact"; readonly target: TableTarget; readonly plan: CompactionPlan }
+  | {
+      readonly kind: "compact";
+      readonly targets: readonly TableTarget[];
+      readonly plan: CompactionPlan;
+    }
   /** Deleting a large file holds up whoever does it for milliseconds. */
   | { readonly kind: "remove"; readonly path: string };
 
@@ -39,8 +43,8 @@ export type CheckJob =
   | { readonly kind: "checkSegment"; readonly segment: SegmentCheck };
 
 export type StoreJobResult =
-  /** Without a table where nothing was left, and for other jobs. */
-  { readonly kind: "written"; readonly table: WrittenTable | undefined } | JobFailure;
+  /** No tables where nothing was left, and for other jobs; at most one for a flush. */
+  { readonly kind: "written"; readonly tables: readonly WrittenTable[] } | JobFailure;
 
 export type CheckResult = { readonly kind: "checked"; readonly checksum: number } | JobFailure;
 
@@ -75,12 +79,12 @@ export function runStoreJob(disk: Disk, job: StoreJob | CheckJob): StoreJobResul
 function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckResult {
   switch (job.kind) {
     case "flush":
-      return written(flushMemtable(disk, job.target, job.image, job.horizon));
+      return { kind: "written", tables: flushed(disk, job) };
     case "compact":
-      return written(compactTables(disk, job.target, job.plan));
+      return { kind: "written", tables: compactTables(disk, job.targets, job.plan) };
     case "remove":
       disk.remove(job.path);
-      return written(undefined);
+      return { kind: "written", tables: [] };
     case "checkTable":
       return {
         kind: "checked",
@@ -92,8 +96,9 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
   }
 }
 
-function written(table: WrittenTable | undefined): StoreJobResult {
-  return { kind: "written", table };
+function flushed(disk: Disk, job: Extract<StoreJob, { readonly kind: "flush" }>): WrittenTable[] {
+  const table = flushMemtable(disk, job.target, job.image, job.horizon);
+  return table === undefined ? [] : [table];
 }
 
 function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTable" }>): number {
@@ -113,5 +118,6 @@ function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTa
 /** Where a job works, as far as it is known without its error. */
 function pathOf(job: StoreJob | CheckJob): string {
   if (job.kind === "checkSegment") return job.segment.path;
+  if (job.kind === "compact") return job.targets[0]!.directory;
   return "path" in job ? job.path : job.target.directory;
 }

@@ -74,7 +74,8 @@ export class StoreCore {
   newTarget(): TableTarget {
     const fileNumber = this.#nextFileNumber++;
     const salt = (this.#saltSeed ^ Math.imul(fileNumber, 0x9e37_79b1)) >>> 0;
-    return { directory: this.directory, fileNumber, salt };
+    const { blockSizeBytes } = this.settings;
+    return { directory: this.directory, fileNumber, salt, blockSizeBytes };
   }
 
   async runJob(job: StoreJob): Promise<StoreJobResult> {
@@ -122,6 +123,8 @@ export class StoreCore {
    * nothing has changed; any other error ends the store and is thrown, too.
    */
   append(edit: VersionEdit): void {
+    if (this.#hasFailed)
+      throw new DiskError("io", this.directory, new Error("the store has ended"));
     try {
       this.manifest.append(edit);
     } catch (error) {
@@ -139,6 +142,23 @@ export class StoreCore {
       if (!isNoSpace(error) && !this.#hasFailed) throw error;
       return false;
     }
+  }
+
+  /**
+   * As tryAppend, without holding up the event loop. The trees may have changed meanwhile: by edits
+   * that were appended after this one.
+   */
+  async tryAppendSoon(edit: VersionEdit): Promise<boolean> {
+    const error = await new Promise<unknown>((resolve) => {
+      try {
+        this.manifest.appendSoon(edit, resolve);
+      } catch (thrown) {
+        resolve(thrown);
+      }
+    });
+    if (error === undefined) return true;
+    if (!isNoSpace(error)) this.fail(error as Error);
+    return false;
   }
 
   /** Waits before attempt `attempt` at something for which there was no room. */

@@ -1,5 +1,7 @@
 /** What an owner may choose about a store, and what a store tells its owner. */
 import type { FlushedState } from "../lsm/entry.js";
+import { KEY_BLOCK_SIZE_BYTES } from "../lsm/sstable-format.js";
+import type { LevelOptions } from "../lsm/level-picker.js";
 import type { SharedLogOptions } from "../log/log-types.js";
 
 export interface StoreOptions {
@@ -8,6 +10,8 @@ export interface StoreOptions {
   /** When all memtables together pass half of this, the largest trees are flushed. */
   readonly memtablesBytesMax?: number | undefined;
   readonly blockCacheBytes?: number | undefined;
+  /** About the size of the blocks of new tables: small ones suit reads of single keys. */
+  readonly blockSizeBytes?: number | undefined;
   /** With more segments of the log than this, the shard that keeps the oldest is to let go. */
   readonly logSegmentsMax?: number | undefined;
   /** With a larger log than this, it is trimmed even while replicas are caught up from it. */
@@ -25,8 +29,23 @@ export interface StoreOptions {
 
 export interface CompactionOptions {
   readonly enabled?: boolean | undefined;
+  /**
+   * "tiered" writes less and reads more, "leveled" the other way round and takes less space; "auto"
+   * begins with the one and goes over to the other when a tree has grown.
+   */
+  readonly style?: "auto" | "tiered" | "leveled" | undefined;
   /** Runs of similar size that are merged into one. */
   readonly fanIn?: number | undefined;
+  /** Below this size runs count as equally large. */
+  readonly similarBytes?: number | undefined;
+  /** From this size of a family on "auto" means "leveled". */
+  readonly leveledFromBytes?: number | undefined;
+  /** What is gathered before it goes into the levels. */
+  readonly levelBaseBytes?: number | undefined;
+  /** How many times as large as the one above a level is. */
+  readonly levelFanOut?: number | undefined;
+  /** Size of the tables in levels. */
+  readonly tableBytesMax?: number | undefined;
   /** Jobs of compaction that may run at once. */
   readonly jobsMax?: number | undefined;
 }
@@ -57,12 +76,13 @@ export interface StoreSettings {
   readonly memtableBytesMax: number;
   readonly memtablesBytesMax: number;
   readonly blockCacheBytes: number;
+  readonly blockSizeBytes: number;
   readonly logSegmentsMax: number;
   readonly logBytesHeldMax: number;
   readonly compactionEnabled: boolean;
-  readonly compactionFanIn: number;
-  readonly compactionRunsMax: number;
+  readonly compactionOptions: LevelOptions;
   readonly compactionJobsMax: number;
+  readonly tableBytesMax: number;
   readonly scrubBytesPerSecond: number;
   readonly onFailure: (error: Error) => void;
 }
@@ -71,19 +91,32 @@ const MIB = 1024 * 1024;
 
 export function settingsOf(options: StoreOptions): StoreSettings {
   const compaction = options.compaction ?? {};
-  const fanIn = compaction.fanIn ?? 4;
   return {
     memtableBytesMax: options.memtableBytesMax ?? 16 * MIB,
     memtablesBytesMax: options.memtablesBytesMax ?? 128 * MIB,
     blockCacheBytes: options.blockCacheBytes ?? 64 * MIB,
+    blockSizeBytes: options.blockSizeBytes ?? KEY_BLOCK_SIZE_BYTES,
     logSegmentsMax: options.logSegmentsMax ?? 4,
     logBytesHeldMax: options.logBytesHeldMax ?? 512 * MIB,
     compactionEnabled: compaction.enabled ?? true,
-    compactionFanIn: fanIn,
-    compactionRunsMax: fanIn * 3,
+    compactionOptions: levelOptionsOf(compaction),
     compactionJobsMax: compaction.jobsMax ?? 1,
+    tableBytesMax: compaction.tableBytesMax ?? 16 * MIB,
     scrubBytesPerSecond: options.scrubBytesPerSecond ?? 4 * MIB,
     onFailure: options.onFailure ?? rethrow,
+  };
+}
+
+function levelOptionsOf(compaction: CompactionOptions): LevelOptions {
+  const fanIn = compaction.fanIn ?? 4;
+  return {
+    style: compaction.style ?? "auto",
+    fanIn,
+    runsMax: fanIn * 3,
+    similarBytes: compaction.similarBytes ?? MIB / 16,
+    leveledFromBytes: compaction.leveledFromBytes ?? 64 * MIB,
+    levelBaseBytes: compaction.levelBaseBytes ?? 32 * MIB,
+    levelFanOut: compaction.levelFanOut ?? 8,
   };
 }
 

@@ -23,6 +23,8 @@ import type { FlushedState } from "../lsm/entry.js";
 import { Manifest } from "../lsm/manifest.js";
 import { tableNumber, tablePath } from "../lsm/table-set.js";
 import { Tree } from "../lsm/tree.js";
+import { writeCheckpoint } from "./checkpoint-directory.js";
+import type { PinnedTree } from "./checkpoint-directory.js";
 import { Compactor } from "./compactor.js";
 import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
@@ -59,6 +61,10 @@ export interface StoreStats {
   readonly manifestBytes: number;
   readonly flushes: number;
   readonly compactions: number;
+  /** Into tables, by flushes and merges together, since the store was opened. */
+  readonly tableBytesWritten: number;
+  /** Most runs that a read of any tree may have to look at: merges that are due. */
+  readonly runsMax: number;
   readonly full: boolean;
 }
 
@@ -173,12 +179,33 @@ export class Store {
     return this.#flusher.flush(tree);
   }
 
-  /** Pins the tree's files as of its flushed state, once what is frozen now is flushed. */
+  /**
+   * Pins the tree's files as of its flushed state, once what is frozen now is flushed. Throws where
+   * the tree was dropped or the store ended meanwhile: neither is a mistake of the caller.
+   */
   async checkpointTree(shardId: number): Promise<TreeCheckpoint> {
-    const tree = must(this.tree(shardId), "tree");
-    await this.#flusher.flush(tree);
-    assert(this.#core.isLive(tree), "the tree is gone");
+    const tree = this.tree(shardId);
+    if (tree !== undefined) await this.#flusher.flush(tree);
+    if (tree === undefined || !this.#core.isLive(tree)) {
+      throw new Error(`there is no tree ${shardId} any more`);
+    }
     return new TreeCheckpoint(tree);
+  }
+
+  /**
+   * Writes a store of its own into `directory`, which is empty or not there: each tree as of its
+   * flushed state, once what is frozen now is flushed. Tables are linked, not copied.
+   */
+  async checkpointTo(directory: string): Promise<void> {
+    const pinned: PinnedTree[] = [];
+    try {
+      for (const { shardId, range } of this.trees()) {
+        pinned.push({ shardId, range, checkpoint: await this.checkpointTree(shardId) });
+      }
+      writeCheckpoint(this.#core.env, this.#core.directory, directory, pinned);
+    } finally {
+      for (const { checkpoint } of pinned) checkpoint.release();
+    }
   }
 
   beginInstall(shardId: number, range: KeyRange): TreeInstall {
@@ -218,6 +245,8 @@ export class Store {
   stats(): StoreStats {
     let memtableBytes = 0;
     for (const tree of this.trees()) memtableBytes += tree.memtableBytes();
+    let runsMax = 0;
+    for (const { version } of this.trees()) runsMax = Math.max(runsMax, version.runsMax);
     let sizeBytes = 0;
     const files = this.#core.tables.files();
     for (const file of files) sizeBytes += file.sizeBytes;
@@ -229,6 +258,8 @@ export class Store {
       manifestBytes: this.#core.manifest.sizeBytes,
       flushes: this.#flusher.flushCount,
       compactions: this.#compactor.compactionCount,
+      tableBytesWritten: this.#flusher.writtenBytes + this.#compactor.writtenBytes,
+      runsMax,
       full: this.full,
     };
   }

@@ -44,6 +44,7 @@ async function flotilla(args: readonly string[], options: RunOptions = {}): Prom
   const configs: NodeConfig[] = [];
   const code = await runFlotilla(args, terminal, {
     connect: () => Promise.reject(new Error("no cluster here")),
+    openDisk: () => Promise.reject(new Error("no disk here")),
     startNode: (config) => {
       configs.push(config);
       setTimeout(() => {

@@ -9,7 +9,7 @@ import {
 } from "../../src/lsm/compaction-picker.js";
 
 const MIB = 1024 * 1024;
-const OPTIONS = { fanIn: 4, runsMax: 8 };
+const OPTIONS = { fanIn: 4, runsMax: 8, similarBytes: 64 * 1024 };
 
 /** Slices with the newest first; sizes in MiB. */
 function slicesOf(...sizes: readonly number[]): Slice[] {

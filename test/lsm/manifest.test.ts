@@ -9,6 +9,7 @@ import { Manifest } from "../../src/lsm/manifest.js";
 import type { Slice } from "../../src/lsm/slice.js";
 import type { EditOperation, VersionEdit } from "../../src/lsm/version-edit.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
+import { turnsUntil } from "../support/test-env.js";
 import { stateAt } from "./tree-model.js";
 
 const STORE_ID = "0123456789abcdef0123456789abcdef";
@@ -79,6 +80,31 @@ function reopened(disk: MemoryDisk): VersionEdit {
 function activePath(disk: MemoryDisk): string {
   const marker = disk.list(DIRECTORY).findLast((name) => name.startsWith("current-"))!;
   return `${DIRECTORY}/manifest-${marker.slice("current-".length)}`;
+}
+
+/**
+ * Appends all edits without waiting, every fourth (and then `shift`) but at once, until the disk
+ * halts; how many edits in a row were said to be durable.
+ */
+async function appendSoonUntilHalt(disk: MemoryDisk, shift: number): Promise<number> {
+  const said: boolean[] = [];
+  try {
+    const manifest = Manifest.open(disk, DIRECTORY);
+    for (const [i, edit] of EDITS.entries()) {
+      if (i % 4 === shift) manifest.append(edit);
+      else manifest.appendSoon(edit, (error) => (said[i] = error === undefined));
+      if (i % 4 === shift) said[i] = true;
+      if (i % 3 === 0) await turnsUntil(() => disk.halted || said[i] === true);
+    }
+    await turnsUntil(() => disk.halted || EDITS.every((_, i) => said[i] === true));
+    if (!disk.halted) manifest.close();
+  } catch (error) {
+    if (!disk.halted) throw error;
+  }
+  const firstUnsaid = EDITS.findIndex((_, i) => said[i] !== true);
+  const durable = firstUnsaid < 0 ? EDITS.length : firstUnsaid;
+  expect(said.slice(durable)).not.toContain(true);
+  return durable;
 }
 
 describe("manifest", () => {
@@ -171,6 +197,38 @@ describe("manifest", () => {
       }
       if (isDone) break;
     }
+  });
+
+  test("edits that do not wait are durable in their order, also where one overtakes them", async () => {
+    for (let halt = 0; ; halt++) {
+      const disk = created();
+      disk.haltAt(disk.operations + halt);
+      const durable = await appendSoonUntilHalt(disk, halt % 3);
+      const isDone = !disk.halted;
+      for (let seed = 1; seed <= 4; seed++) {
+        const found = JSON.stringify(reopened(disk.crash(new Prng(seed))));
+        const references = EDITS.slice(durable).map((_, i) =>
+          JSON.stringify(replayOf(durable + i)),
+        );
+        expect([...references, JSON.stringify(replayOf(EDITS.length))]).toContain(found);
+      }
+      if (isDone) break;
+    }
+  });
+
+  test("a failed write reaches every edit that waits, and no edit is taken any more", async () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY);
+    manifest.append(EDITS[0]!);
+    disk.inject({ code: "noSpace", operation: "write", pathPart: ".copy" });
+    const errors: (string | undefined)[] = [];
+    for (const edit of EDITS.slice(1, 3)) {
+      manifest.appendSoon(edit, (error) => errors.push(error?.code));
+    }
+    await turnsUntil(() => errors.length === 2);
+    expect(errors).toEqual(["io", "io"]);
+    expect(() => manifest.append(EDITS[3]!)).toThrow("the manifest failed before");
+    manifest.close();
   });
 
   test("a full disk refuses an edit and takes it later", () => {

@@ -1,7 +1,7 @@
 /** A tree against the model, through any mix of inserts, freezes, flushes and compactions. */
 import { describe, expect } from "vitest";
 import { fc, test } from "@fast-check/vitest";
-import { utf8 } from "../../src/base/bytes.js";
+import { compareBytes, utf8 } from "../../src/base/bytes.js";
 import { SlabPool } from "../../src/lsm/arena.js";
 import { BlockCache } from "../../src/lsm/block-cache.js";
 import { compactTables, flushMemtable } from "../../src/lsm/compaction.js";
@@ -67,11 +67,12 @@ class Bench {
     const all = this.tree.version.runs[family]!.map((run) => run.slice);
     const inputs = all.slice(start, start + count);
     if (inputs.length === 0) return;
-    const table = compactTables(this.disk, this.#target(), {
+    const [table] = compactTables(this.disk, [this.#target()], {
       family,
       inputs: inputs.map((slice) => this.tables.file(slice.fileNumber)),
       horizon: this.tree.flushed.compactedRevision,
       isBottom: isBottom(inputs, all),
+      tableBytesMax: Infinity,
     });
     if (table !== undefined) this.tables.add(table.file);
     this.tree.installCompaction(inputs, slicesOf(table, 1));
@@ -163,6 +164,17 @@ interface HeldCursor {
   readonly expected: readonly Item[];
 }
 
+/** A cursor that has begun: what is written afterwards must not move it from its place. */
+function halfReadBackwards(bench: Bench, model: TreeModel, version: number): HeldCursor {
+  const cursor = bench.tree.backwardCursor(FAMILY.data, ALL, version);
+  const expected = model.scan(FAMILY.data, ALL, version, "newest").toReversed();
+  for (const item of expected.splice(0, Math.ceil(expected.length / 2))) {
+    expect(cursor.next()).toBe(true);
+    expect(itemOf(cursor.entry)).toEqual(item);
+  }
+  return { cursor, expected };
+}
+
 /** Applies the steps to a tree and the model; every entry has a version of its own. */
 function run(bench: Bench, model: TreeModel, steps: readonly Step[], held: HeldCursor[]): number {
   let version = 0;
@@ -186,6 +198,7 @@ function run(bench: Bench, model: TreeModel, steps: readonly Step[], held: HeldC
           cursor: bench.tree.cursor(FAMILY.data, ALL, version, "all"),
           expected: [...model.scan(FAMILY.data, ALL, version, "all")],
         });
+        held.push(halfReadBackwards(bench, model, version));
         break;
       case "compact":
         bench.compact(step.family, step.start, step.count);
@@ -207,6 +220,10 @@ describe("tree", () => {
         const expected = model.scan(FAMILY.data, ALL, maxVersion, mode);
         expect(bench.scan(FAMILY.data, maxVersion, mode)).toEqual(expected);
       }
+      const newest = model.scan(FAMILY.data, ALL, maxVersion, "newest");
+      const backward = bench.tree.backwardCursor(FAMILY.data, ALL, maxVersion);
+      expect(collect(backward)).toEqual(newest.toReversed());
+      backward.close();
       for (let n = 0; n <= 12; n++) {
         const key = keyOf(n);
         const view = bench.tree.get(FAMILY.data, key, 0, key.length, maxVersion);
@@ -265,6 +282,25 @@ describe("tree", () => {
     const rest = new TreeModel();
     for (const item of expected) rest.add(FAMILY.data, item);
     expect(collect(cursor)).toEqual(rest.scan(FAMILY.data, after, Infinity, "newest"));
+    cursor.close();
+  });
+
+  test.prop([
+    fc.array(stepArbitrary, { maxLength: 80 }),
+    keyArbitrary,
+    fc.option(keyArbitrary, { nil: undefined }),
+    keyArbitrary,
+  ])("a backward cursor keeps to its range and seeks in it", (steps, start, end, target) => {
+    const bench = new Bench();
+    const model = new TreeModel();
+    run(bench, model, steps, []);
+    const range = { start: keyOf(start), end: end === undefined ? undefined : keyOf(end) };
+    const cursor = bench.tree.backwardCursor(FAMILY.data, range, Infinity);
+    const expected = model.scan(FAMILY.data, range, Infinity, "newest").toReversed();
+    expect(collect(cursor)).toEqual(expected);
+    cursor.seek(keyOf(target));
+    const wanted = expected.filter((item) => compareBytes(item.key, keyOf(target)) <= 0);
+    expect(collect(cursor)).toEqual(wanted);
     cursor.close();
   });
 

@@ -73,13 +73,14 @@ export class TestTree {
 
   #compactFamily(inputs: readonly Slice[]): void {
     const family = inputs[0]!.family;
-    const written = compactTables(this.#disk, this.#target(), {
+    const written = compactTables(this.#disk, [this.#target()], {
       family,
       inputs: inputs.map((slice) => this.#tables.file(slice.fileNumber)),
       horizon: this.tree.flushed.compactedRevision,
       isBottom: isBottom(inputs, inputs),
+      tableBytesMax: Infinity,
     });
-    const added = written === undefined ? [] : this.#adopt(written, 1);
+    const added = written.flatMap((table) => this.#adopt(table, 1));
     this.tree.installCompaction(inputs, added);
   }
 

@@ -67,7 +67,7 @@ describe("floors", () => {
   test("env/node is for entry files", () => {
     const body = 'import { nodeEnv } from "../env/node/node-env.js";\n';
     expect(places(file("src/store/store.ts", body))).toEqual(["src/store/store.ts:2 floors"]);
-    expect(places(file("src/store/index.ts", body))).toEqual([]);
+    expect(places(file("src/embedded/index.ts", body))).toEqual([]);
   });
 
   test("node: modules and packages where they are not listed", () => {

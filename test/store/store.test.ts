@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
 import { Prng } from "../../src/base/prng.js";
+import { DiskError } from "../../src/env/disk.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import { decodeCheckpointFiles, encodeCheckpointFiles } from "../../src/store/tree-checkpoint.js";
@@ -215,6 +216,18 @@ describe("store", () => {
     await store.close();
   });
 
+  test("after a failure an edit is refused as a failure", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { onFailure: () => undefined });
+    const install = store.beginInstall(2, ALL);
+    install.prepare([]);
+    disk.inject({ code: "io", operation: "write", pathPart: "manifest" });
+    expect(() => store.createTree(1, ALL, stateAt(0))).toThrow(DiskError);
+    expect(() => store.createTree(1, ALL, stateAt(0))).toThrow(DiskError);
+    expect(() => install.finish(stateAt(0), [])).toThrow(DiskError);
+    await store.close();
+  });
+
   test("a cursor that meets damage lets go of the file", async () => {
     const disk = new MemoryDisk();
     const { store } = await openStore(disk, { blockCacheBytes: 0 });
@@ -413,6 +426,18 @@ describe("checkpoint and install", () => {
     checkpoint.release();
     await store.idle();
     expect(tables(disk)).toEqual([]);
+    await store.close();
+  });
+
+  test("a checkpoint of a tree that goes meanwhile is refused in words", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk, { onFailure: () => undefined });
+    const tree = store.createTree(1, ALL, stateAt(0));
+    void write(store, tree, 1);
+    disk.inject({ code: "io", operation: "sync", pathPart: "tables" });
+    void store.flushNow(tree, flushedAt(1));
+    await expect(store.checkpointTree(1)).rejects.toThrow(/^there is no tree/);
+    await expect(store.checkpointTree(2)).rejects.toThrow(/^there is no tree/);
     await store.close();
   });
 

@@ -1,0 +1,103 @@
+/**
+ * flotilla check: looks at every byte of a stopped node's data that has a checksum, and at the
+ * rules between files. It changes nothing, so that it can be asked before anything is done.
+ */
+import type { Disk } from "../../env/disk.js";
+import { DiskError } from "../../env/disk.js";
+import type { Finding } from "../../log/finding.js";
+import { damagedCopies, hasTextFile } from "../../node/text-file.js";
+import { lookAtManifest } from "../../store/manifest-look.js";
+import { checkStore } from "../../store/store-check.js";
+import type { StoreCheck } from "../../store/store-check.js";
+import { requiredOf, switchOf } from "../arguments.js";
+import type { CommandDefinition } from "../command-table.js";
+import { EXIT } from "../exit-codes.js";
+import { CliError } from "../failure.js";
+import { findingLines } from "../findings.js";
+import type { NodeContext } from "../node-context.js";
+import { counted, formatBytes } from "../quantities.js";
+import { storeDirectoryOf } from "../store-directory.js";
+import { note } from "../terminal.js";
+
+export const check: CommandDefinition<NodeContext> = {
+  flags: { json: { type: "boolean", describe: "print one JSON object" } },
+  writes: false,
+  examples: [["check ./n1", "check the data directory of a stopped node"]],
+  epilogue: [
+    "Every checksum is verified: identity, manifest, tables, log, the node's own",
+    "files. Nothing is changed. The exit code is 1 where there is damage. A node",
+    "lets its peers refill what is damaged: start it, then flotctl shard replicas.",
+  ].join("\n"),
+  run: async ({ terminal, openDisk }, argv) => {
+    const disk = await openDisk();
+    const { store, node } = storeDirectoryOf(disk, requiredOf(argv, "directory"));
+    const release = await claim(disk, store);
+    try {
+      const found = checkStore(disk, store);
+      const findings = [...found.findings, ...(node === undefined ? [] : nodeFiles(disk, node))];
+      const damages = findings.filter(({ isDamage }) => isDamage).length;
+      if (switchOf(argv, "json")) {
+        terminal.out.write(`${JSON.stringify({ ...told(found), damages, findings })}\n`);
+      } else {
+        terminal.out.write(findings.flatMap(findingLines).join(""));
+        terminal.out.write(`${summary(found, damages)}\n`);
+      }
+      if (damages > 0) note(terminal, "nothing was changed", "yellow");
+      return damages > 0 ? EXIT.failed : EXIT.ok;
+    } finally {
+      release();
+    }
+  },
+};
+
+/** A running node changes its files all the time: what is read of them then means nothing. */
+async function claim(disk: Disk, store: string): Promise<() => void> {
+  const storeId = lookAtManifest(disk, store).content?.storeId;
+  if (storeId === undefined) return () => undefined;
+  try {
+    const lock = await disk.lock(store, storeId);
+    return () => lock.release();
+  } catch (error) {
+    if (!(error instanceof DiskError && error.code === "exists")) throw error;
+    throw new CliError(EXIT.failed, `a running node holds ${store}`, {
+      because: "its files change while they are read",
+      next: "end the node first; a running node checks its files by itself",
+    });
+  }
+}
+
+/** Names of the text files that a node keeps twice. */
+function nodeFiles(disk: Disk, directory: string): Finding[] {
+  const names = disk
+    .list(directory)
+    .filter((name) => name.endsWith(".copy"))
+    .map((name) => name.slice(0, -".copy".length));
+  return names
+    .filter((name) => hasTextFile(disk, directory, name))
+    .flatMap((name) => damagedTexts(disk, directory, name));
+}
+
+function damagedTexts(disk: Disk, directory: string, name: string): Finding[] {
+  const damaged = damagedCopies(disk, directory, name);
+  const lost =
+    damaged.length > 1 ? "all of it: the node has to join anew" : "nothing: the other copy has it";
+  const what = "the file fails its checksum";
+  return damaged.map((path) => ({ path, offset: 0, what, lost, isDamage: true }));
+}
+
+function told({ directory, storeId, trees, tables, segments, checkedBytes }: StoreCheck): object {
+  return { directory, storeId, trees, tables, segments, checkedBytes };
+}
+
+function summary(
+  { storeId, trees, tables, segments, checkedBytes }: StoreCheck,
+  damages: number,
+): string {
+  const parts = [
+    counted(trees, "tree"),
+    counted(tables, "table"),
+    counted(segments, "log segment"),
+  ];
+  const verdict = damages === 0 ? "no damage" : counted(damages, "damaged place");
+  return `store ${storeId ?? "?"}: ${parts.join(", ")}, ${formatBytes(checkedBytes)} checked, ${verdict}`;
+}

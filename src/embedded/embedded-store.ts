@@ -1,0 +1,427 @@
+/**
+ * A store for one program, without a cluster: the log and one tree of a node's store behind get,
+ * put, delete, batches, ranges, snapshots and checkpoints.
+ *
+ *   write    batch → entry buffer → tree, at once; the buffer goes to the log when the present turn
+ *            of promises is over, so that what is written together is one run, one write, one sync
+ *   sync     settles when the log has it on disk; other writes settle at once, unless more waits
+ *            for the disk than may be lost or kept in memory
+ *   version  of an entry: its number among all operations; a reader is a version
+ *   open     the batches above the tree's flushed index are applied again
+ *
+ * A batch is whole or absent after a crash, and so is everything before it. A write is seen by
+ * reads before it is durable. It never retries a failed write: the store then refuses all others.
+ */
+import { assert, must } from "../base/assert.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
+import { DecodeError, readU32 } from "../base/coding.js";
+import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
+import type { Env } from "../env/env.js";
+import type { JobRunner } from "../env/jobs.js";
+import type { FlushedState } from "../lsm/entry.js";
+import type { Tree } from "../lsm/tree.js";
+import { KvError, notApplied } from "../protocol/errors.js";
+import type { OpenedStore } from "../store/store.js";
+import { Store } from "../store/store.js";
+import { applyBatch, OPERATION_OVERHEAD_BYTES, writeDelete, writePut } from "./batch-format.js";
+import type {
+  BytesLike,
+  EmbeddedOptions,
+  EmbeddedStats,
+  KeyAndValue,
+  RangeOptions,
+  Reader,
+  ScanOptions,
+  StoreCursor,
+  WriteOptions,
+} from "./embedded-types.js";
+import { BATCH_SIZE_BYTES_MAX, bytesOf, errorOf, requireKey } from "./embedded-types.js";
+import { EntryBuffer } from "./entry-buffer.js";
+import { TreeReader } from "./reader.js";
+import { recoveredRuns } from "./recovered-runs.js";
+import { Snapshot } from "./snapshot.js";
+import { WriteBatch } from "./write-batch.js";
+
+export const SHARD = 1;
+const REPLICA = 1;
+const TERM = 1;
+/** More than this of writes that wait for the disk makes the next ones wait, too. */
+const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
+/** With so many frozen memtables the active one grows until a flush is through. */
+const FROZEN_MAX = 2;
+
+const SETTLED: Promise<void> = Promise.resolve();
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: KvError) => void;
+}
+
+export class EmbeddedStore implements Reader {
+  readonly #jobs: JobRunner;
+  readonly #store: Store;
+  readonly #tree: Tree;
+  readonly #reader: TreeReader;
+  readonly #isSyncDefault: boolean;
+  readonly #memtableBytesMax: number;
+  readonly #batchBytesMax: number;
+  readonly #buffer: EntryBuffer = new EntryBuffer();
+  readonly #snapshots: Set<Snapshot> = new Set();
+  /** Of the newest entry of the log. */
+  #index: number;
+  /** Version of the newest operation. */
+  #revision: number;
+  #isHandOverDue = false;
+  /** Bytes of runs that the log has and the disk may not have. */
+  #backlogBytes = 0;
+  /** Synced writes of the run that is gathered. */
+  #syncing: Waiter[] = [];
+  /** Writes that wait for room: behind the disk or behind a flush. */
+  #delayed: Waiter[] = [];
+  /** Runs of synced writes on their way to the disk. */
+  readonly #inFlight: Set<readonly Waiter[]> = new Set();
+  #failure: KvError | undefined = undefined;
+  #damage: string | undefined = undefined;
+  #closing: Promise<void> | undefined = undefined;
+
+  private constructor(env: Env, store: Store, tree: Tree, options: EmbeddedOptions) {
+    this.#jobs = env.jobs;
+    this.#store = store;
+    this.#tree = tree;
+    this.#reader = new TreeReader(tree);
+    this.#isSyncDefault = options.sync ?? true;
+    this.#memtableBytesMax = memtableBytesMaxOf(options);
+    this.#batchBytesMax = Math.min(BATCH_SIZE_BYTES_MAX, Math.floor(segmentBytesOf(options) / 4));
+    this.#index = tree.flushed.index;
+    this.#revision = tree.flushed.revision;
+  }
+
+  /**
+   * Opens or creates the store in a directory of this env, whose job runner it closes in the end.
+   * Rejects with KvError.
+   */
+  static async open(
+    env: Env,
+    directory: string,
+    options: EmbeddedOptions = {},
+  ): Promise<EmbeddedStore> {
+    let store: Store | undefined = undefined;
+    let failed: (error: Error) => void = rethrow;
+    try {
+      const opened = await Store.open(env, directory, {
+        memtableBytesMax: memtableBytesMaxOf(options),
+        memtablesBytesMax: 8 * memtableBytesMaxOf(options),
+        blockCacheBytes: options.blockCacheBytes,
+        scrubBytesPerSecond: options.scrubBytesPerSecond,
+        logOptions: {
+          segmentSizeBytes: segmentBytesOf(options),
+          batchSizeBytesMax: BATCH_SIZE_BYTES_MAX + 64 * 1024,
+        },
+        onFailure: (error) => failed(error),
+      });
+      store = opened.store;
+      const embedded = new EmbeddedStore(env, store, treeOf(opened), options);
+      failed = (error) => embedded.#fail(error);
+      embedded.#recover(opened);
+      return embedded;
+    } catch (error) {
+      await store?.close();
+      await env.jobs.close();
+      throw errorOf(error);
+    }
+  }
+
+  get(key: BytesLike): Uint8Array | undefined {
+    return this.#reader.get(key, Infinity);
+  }
+
+  range(options: ScanOptions = {}): IterableIterator<KeyAndValue> {
+    return this.#reader.range(options, this.#revision);
+  }
+
+  cursor(options: RangeOptions = {}): StoreCursor {
+    return this.#reader.cursor(options, this.#revision);
+  }
+
+  /** The store as it is now, until it is released: meanwhile no version that it shows goes. */
+  snapshot(): Snapshot {
+    this.#requireOpen();
+    const snapshot = new Snapshot(this.#reader, this.#revision, () => {
+      this.#snapshots.delete(snapshot);
+    });
+    this.#snapshots.add(snapshot);
+    return snapshot;
+  }
+
+  put(key: BytesLike, value: BytesLike, options?: WriteOptions): Promise<void> {
+    try {
+      const keyBytes = requireKey(key);
+      const valueBytes = bytesOf(value);
+      const at = this.#begin(keyBytes.length + valueBytes.length + OPERATION_OVERHEAD_BYTES);
+      return this.#end(writePut(this.#buffer.bytes, at, keyBytes, valueBytes), options);
+    } catch (error) {
+      return Promise.reject(errorOf(error));
+    }
+  }
+
+  delete(key: BytesLike, options?: WriteOptions): Promise<void> {
+    try {
+      const keyBytes = requireKey(key);
+      const at = this.#begin(keyBytes.length + OPERATION_OVERHEAD_BYTES);
+      return this.#end(writeDelete(this.#buffer.bytes, at, keyBytes), options);
+    } catch (error) {
+      return Promise.reject(errorOf(error));
+    }
+  }
+
+  batch(): WriteBatch {
+    return new WriteBatch();
+  }
+
+  /** Applies a batch as a whole. The batch may be changed and used again at once. */
+  write(batch: WriteBatch, options?: WriteOptions): Promise<void> {
+    try {
+      const { bytes, length } = batch;
+      const at = this.#begin(length);
+      if (length > 0) this.#buffer.bytes.set(bytes.subarray(0, length), at);
+      return this.#end(at + length, options);
+    } catch (error) {
+      return Promise.reject(errorOf(error));
+    }
+  }
+
+  /**
+   * Makes a store of its own in `directory`, which is empty or not there, with everything written
+   * before. It must be on the same file system: the tables are linked.
+   */
+  async checkpoint(directory: string): Promise<void> {
+    try {
+      this.#requireOpen();
+      const state = this.#state();
+      await this.#store.flushNow(this.#tree, state);
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#requireOpen();
+      await this.#store.checkpointTo(directory);
+    } catch (error) {
+      throw errorOf(error);
+    }
+  }
+
+  stats(): EmbeddedStats {
+    const { memtableBytes, sizeBytes, tableCount, blockCacheBytes, flushes, compactions, full } =
+      this.#store.stats();
+    return {
+      memtableBytes,
+      tableBytes: sizeBytes,
+      tableCount,
+      logBytes: this.#store.log.stats().sizeBytes,
+      blockCacheBytes,
+      flushes,
+      compactions,
+      full,
+      damage: this.#damage,
+    };
+  }
+
+  /** Resolves when nothing is flushed, merged or deleted in the background. */
+  async idle(): Promise<void> {
+    await this.#store.idle();
+  }
+
+  /** Makes everything durable and closes the files. Open cursors and snapshots end. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#handOver();
+    this.#reader.close();
+    await this.#store.close();
+    await this.#jobs.close();
+    this.#rejectAll(this.#failure ?? notApplied("closed", "the store is closed"));
+  }
+
+  /** Where the payload of a new entry goes, for which there is so much room then. */
+  #begin(payloadLength: number): number {
+    if (this.#failure !== undefined) throw notApplied("unavailable", this.#failure.message);
+    this.#requireOpen();
+    if (payloadLength > this.#batchBytesMax) {
+      const bound = this.#batchBytesMax;
+      throw notApplied("requestTooLarge", `a batch has at most ${bound} bytes`, { bound });
+    }
+    if (this.#store.full || !this.#store.log.hasRoom(payloadLength)) {
+      throw notApplied("noSpace", "the disk has no room for the log or the tables");
+    }
+    const buffer = this.#buffer;
+    if (!buffer.hasRoom(payloadLength)) {
+      this.#handOver();
+      buffer.renew(payloadLength);
+    }
+    return buffer.payloadStart;
+  }
+
+  /** The payload that was begun ends here: applies it and says when it is done. */
+  #end(payloadEnd: number, options: WriteOptions | undefined): Promise<void> {
+    const buffer = this.#buffer;
+    const start = buffer.payloadStart;
+    buffer.endEntry(payloadEnd);
+    this.#index++;
+    this.#revision = applyBatch(this.#tree, buffer.bytes, start, payloadEnd, this.#revision);
+    const isSync = options?.sync ?? this.#isSyncDefault;
+    // Whoever waits is named first, because a flush hands over at once.
+    const durable = isSync ? this.#waitIn(this.#syncing) : undefined;
+    this.#store.maybeFlush(this.#tree, this.#stateNow);
+    if (!this.#isHandOverDue) {
+      this.#isHandOverDue = true;
+      void SETTLED.then(this.#handOver);
+    }
+    return durable ?? (this.#mayGoOn() ? SETTLED : this.#waitIn(this.#delayed));
+  }
+
+  /** Gives what was gathered to the log, and asks for it to be made durable. */
+  readonly #handOver = (): void => {
+    this.#isHandOverDue = false;
+    const buffer = this.#buffer;
+    if (buffer.isEmpty) return;
+    const length = buffer.runLength;
+    const waiters = this.#syncing;
+    this.#syncing = [];
+    this.#inFlight.add(waiters);
+    this.#backlogBytes += length;
+    const { log } = this.#store;
+    const held = buffer.take(TERM, this.#index);
+    log.append(SHARD, REPLICA, held.run);
+    log.commit(() => {
+      buffer.release(held);
+      this.#backlogBytes -= length;
+      this.#inFlight.delete(waiters);
+      for (const waiter of waiters) waiter.resolve();
+      this.#release();
+    });
+  };
+
+  #waitIn(waiters: Waiter[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      waiters.push({ resolve, reject });
+    });
+  }
+
+  #mayGoOn(): boolean {
+    if (this.#backlogBytes > BACKLOG_BYTES_MAX) return false;
+    const tree = this.#tree;
+    return tree.frozen.length < FROZEN_MAX || tree.activeBytes() <= this.#memtableBytesMax;
+  }
+
+  /** Lets delayed writes go on, where there is room again. */
+  #release(): void {
+    if (this.#delayed.length === 0 || !this.#mayGoOn()) return;
+    const delayed = this.#delayed;
+    this.#delayed = [];
+    for (const waiter of delayed) waiter.resolve();
+  }
+
+  readonly #stateNow = (): FlushedState => this.#state();
+
+  /** What a memtable frozen now makes durable; the log has all of it. */
+  #state(): FlushedState {
+    this.#handOver();
+    let horizon = this.#revision;
+    for (const { revision } of this.#snapshots) horizon = Math.min(horizon, revision);
+    return stateAt(this.#index, this.#revision, horizon);
+  }
+
+  /** Applies what the log holds above the flushed index, and listens to the store. */
+  #recover(opened: OpenedStore): void {
+    const { log } = this.#store;
+    const shard = opened.recovered.get(SHARD);
+    for (const { bytes, count } of recoveredRuns(opened, SHARD, this.#index)) {
+      let at = 0;
+      for (let i = 0; i < count; i++) {
+        const start = at + ENTRY_HEADER_SIZE_BYTES;
+        at = start + readU32(bytes, at);
+        if (at > bytes.length) throw new DecodeError("an entry passes the end of its run");
+        this.#revision = applyBatch(this.#tree, bytes, start, at, this.#revision);
+        this.#index++;
+      }
+    }
+    // A checkpoint begins without a log; what it holds counts as trimmed.
+    if (shard === undefined && this.#index > 0) log.reset(SHARD, REPLICA, this.#index, TERM);
+    this.#observe();
+    this.#store.maybeFlush(this.#tree, this.#stateNow);
+  }
+
+  #observe(): void {
+    const store = this.#store;
+    store.observe({
+      flushed: (shardId, { index }) => {
+        store.log.trim(shardId, index);
+        this.#release();
+      },
+      flushWanted: () => {
+        if (this.#closing === undefined) store.maybeFlush(this.#tree, this.#stateNow);
+      },
+      trimWanted: (shardId, upToIndex) => {
+        store.log.trim(shardId, upToIndex);
+        return true;
+      },
+      treeDamaged: (_shardId, error) => {
+        this.#damage = error.message;
+      },
+      treeSound: () => undefined,
+    });
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw notApplied("closed", "the store is closed");
+  }
+
+  /** The disk failed: what is on it is unknown, and every write that waits is told so. */
+  #fail(error: Error): void {
+    this.#failure = new KvError("unavailable", `the disk failed: ${error.message}`, "unknown");
+    this.#rejectAll(this.#failure);
+  }
+
+  #rejectAll(error: KvError): void {
+    const waiters = [...this.#inFlight].flat().concat(this.#syncing, this.#delayed);
+    this.#inFlight.clear();
+    this.#syncing = [];
+    this.#delayed = [];
+    for (const waiter of waiters) waiter.reject(error);
+  }
+}
+
+/** Before there is a store that could refuse its writes, a failed disk fails the opening. */
+function rethrow(error: Error): never {
+  throw error;
+}
+
+function memtableBytesMaxOf(options: EmbeddedOptions): number {
+  return options.memtableBytesMax ?? 16 * 1024 * 1024;
+}
+
+/** A start reads the segments whole, so they are smaller than those of a node with many shards. */
+function segmentBytesOf(options: EmbeddedOptions): number {
+  return options.logSegmentSizeBytes ?? 16 * 1024 * 1024;
+}
+
+function stateAt(index: number, revision: number, horizon: number): FlushedState {
+  return {
+    index,
+    term: index === 0 ? 0 : TERM,
+    revision,
+    compactedRevision: horizon,
+    closedRevision: 0,
+    logicalClock: 0,
+    configuration: EMPTY_BYTES,
+  };
+}
+
+function treeOf({ store, damaged }: OpenedStore): Tree {
+  const damage = damaged.get(SHARD);
+  if (damage !== undefined) throw damage;
+  const all = { start: EMPTY_BYTES, end: undefined };
+  const tree = store.tree(SHARD) ?? store.createTree(SHARD, all, stateAt(0, 0, 0));
+  assert([...store.trees()].length === 1, "an embedded store has one tree");
+  return must(tree);
+}

@@ -1,0 +1,37 @@
+/**
+ * What of a recovered log is to be applied again. Nobody else has a copy, so a hole in it, or an
+ * end that is unknown, is an error and never skipped; a loss that the tables cover is none.
+ */
+import type { EntryRun } from "../base/entry-run.js";
+import { lastIndexOf, sliceRun } from "../base/entry-run.js";
+import { notApplied } from "../protocol/errors.js";
+import type { OpenedStore } from "../store/store.js";
+
+/** The runs of the entries after `appliedIndex`, in order and without a gap. */
+export function recoveredRuns(
+  { recovered, shardsMayBeMissing }: OpenedStore,
+  shardId: number,
+  appliedIndex: number,
+): readonly EntryRun[] {
+  const shard = recovered.get(shardId);
+  if (shard === undefined) {
+    if (shardsMayBeMissing) throw notApplied("corrupt", "the log has lost what nothing tells of");
+    return [];
+  }
+  const { health } = shard;
+  const runs: EntryRun[] = [];
+  let last = appliedIndex;
+  for (const run of [...shard.runs, ...shard.runsAfterLoss]) {
+    if (lastIndexOf(run) <= last) continue;
+    if (run.firstIndex > last + 1) throw lost(last + 1);
+    runs.push(sliceRun(run, last + 1, lastIndexOf(run)));
+    last = lastIndexOf(run);
+  }
+  const isCut = health.kind === "corrupt" && (health.tailUnknown || health.lastIndex > last);
+  if (isCut || shard.baseIndex > last) throw lost(last + 1);
+  return runs;
+}
+
+function lost(index: number): Error {
+  return notApplied("corrupt", `the log has lost writes, from entry ${index} on`);
+}

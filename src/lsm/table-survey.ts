@@ -1,0 +1,205 @@
+/**
+ * Looks at one sstable for people: its sections, and every block that is damaged, where a reader
+ * would stop at the first. It changes nothing.
+ */
+import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
+import { crc32 } from "../base/checksum.js";
+import type { Disk } from "../env/disk.js";
+import { DiskError } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import type { Finding } from "../log/finding.js";
+import { BlockCache } from "./block-cache.js";
+import { EntrySlot } from "./entry-slot.js";
+import { familyName } from "./families.js";
+import type { TableFile } from "./slice.js";
+import { decodeFooter, FOOTER_SIZE_BYTES } from "./sstable-format.js";
+import type { SectionInfo } from "./sstable-format.js";
+import type { Section } from "./sstable-reader.js";
+import { Sstable } from "./sstable-reader.js";
+
+export interface TableSurvey {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly checksum: number;
+  readonly sections: readonly SectionSurvey[];
+  readonly findings: readonly Finding[];
+}
+
+export interface SectionSurvey {
+  readonly info: SectionInfo;
+  readonly blockCount: number;
+}
+
+const CHUNK_SIZE_BYTES = 1024 * 1024;
+
+/** `described`: the file as the manifest has it; without it, it is taken as it says of itself. */
+export function surveyTable(disk: Disk, path: string, described?: TableFile): TableSurvey {
+  const survey = new Survey(disk, path, described);
+  survey.run();
+  return survey;
+}
+
+class Survey implements TableSurvey {
+  readonly path: string;
+  sizeBytes = 0;
+  checksum = 0;
+  readonly sections: SectionSurvey[] = [];
+  readonly findings: Finding[] = [];
+  readonly #disk: Disk;
+  readonly #described: TableFile | undefined;
+
+  constructor(disk: Disk, path: string, described: TableFile | undefined) {
+    this.path = path;
+    this.#disk = disk;
+    this.#described = described;
+  }
+
+  run(): void {
+    const all = "every entry of the table";
+    const file = this.#try(all, () => this.#describe());
+    if (file === undefined) return;
+    const table = new Sstable(this.#disk, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
+    try {
+      const sections = this.#try(all, () => table.sections());
+      for (const section of sections ?? []) this.#section(table, section);
+      this.#compare(file);
+    } finally {
+      table.close();
+    }
+  }
+
+  /** Reads all of the file once; what it is called by the manifest, or by its own footer. */
+  #describe(): TableFile {
+    const handle = this.#disk.open(this.path, { readOnly: true });
+    try {
+      this.sizeBytes = handle.sizeBytes();
+      const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
+      for (let at = 0; at < this.sizeBytes; at += CHUNK_SIZE_BYTES) {
+        const count = handle.readSync(chunk, 0, CHUNK_SIZE_BYTES, at);
+        this.checksum = crc32(chunk.subarray(0, count), this.checksum);
+      }
+      if (this.#described !== undefined) return this.#described;
+      const footerAt = Math.max(0, this.sizeBytes - FOOTER_SIZE_BYTES);
+      const bytes = new Uint8Array(FOOTER_SIZE_BYTES);
+      handle.readSync(bytes, 0, FOOTER_SIZE_BYTES, footerAt);
+      const { salt } = decodeFooter(bytes, this.path, footerAt);
+      return { fileNumber: 0, sizeBytes: this.sizeBytes, checksum: this.checksum, salt };
+    } finally {
+      handle.close();
+    }
+  }
+
+  /** What no block shows: bytes between them, or a table that is a whole one but another. */
+  #compare(file: TableFile): void {
+    if (this.findings.length > 0) return;
+    if (file.checksum === this.checksum && file.sizeBytes === this.sizeBytes) return;
+    this.#found(0, "the file is not the one that the manifest names", "every entry of the table");
+  }
+
+  #section(table: Sstable, section: Section): void {
+    const { info } = section;
+    const all = `every entry of family ${familyName(info.family)}`;
+    const blockCount = this.#try(all, () => section.blockCount);
+    if (blockCount === undefined) return;
+    this.sections.push({ info, blockCount });
+    const filterLost = `reads of single keys of family ${familyName(info.family)}`;
+    this.#try(filterLost, () => table.readBlock(info.filter));
+    this.#try(`large values of family ${familyName(info.family)}`, () =>
+      table.readBlock(info.valueIndex),
+    );
+    const before = this.findings.length;
+    const counted = new Counter();
+    for (let ordinal = 0; ordinal < blockCount; ordinal++) {
+      this.#block(section, ordinal, blockCount, counted);
+    }
+    if (this.findings.length > before) return;
+    const wrong = counted.differenceFrom(info);
+    if (wrong !== undefined) this.#found(info.keyIndex.offset, wrong, "nothing that is known");
+  }
+
+  #block(section: Section, ordinal: number, blockCount: number, counted: Counter): void {
+    const { family, largestKey } = section.info;
+    const from = section.blockStart(ordinal);
+    const to = ordinal + 1 < blockCount ? section.blockStart(ordinal + 1) : largestKey;
+    const keys = `entries of family ${familyName(family)} with keys from ${shown(from)} to ${shown(to)}`;
+    const block = this.#try(keys, () => section.block(ordinal));
+    if (block === undefined) return;
+    const slot = new EntrySlot();
+    const values = new Set<number>();
+    for (let row = 0; row < block.rowCount; row++) {
+      block.show(row, slot, section);
+      counted.add(slot);
+      const { valueOrdinal } = slot;
+      if (valueOrdinal < 0 || values.has(valueOrdinal)) continue;
+      values.add(valueOrdinal);
+      this.#try(`values of ${keys}`, () => slot.valueBytes);
+    }
+  }
+
+  #try<T>(lost: string, look: () => T): T | undefined {
+    try {
+      return look();
+    } catch (error) {
+      if (error instanceof CorruptionError) this.#found(error.offset, error.detail, lost);
+      else if (error instanceof DiskError) this.#found(0, error.message, lost);
+      else throw error;
+      return undefined;
+    }
+  }
+
+  #found(offset: number, what: string, lost: string): void {
+    const { path } = this;
+    if (this.findings.some((each) => each.offset === offset && each.what === what)) return;
+    this.findings.push({ path, offset, what, lost, isDamage: true });
+  }
+}
+
+/** Counts the entries of a section and sees to their order. */
+class Counter {
+  #entries = 0;
+  #keys = 0;
+  #tombstones = 0;
+  #disorder: string | undefined;
+  #bytes: Uint8Array = EMPTY_BYTES;
+  #offset = 0;
+  #length = -1;
+  #version = 0;
+
+  add({ bytes, keyOffset, keyLength, version, tombstone }: EntrySlot): void {
+    const order =
+      this.#length < 0
+        ? 1
+        : compareSlices(bytes, keyOffset, keyLength, this.#bytes, this.#offset, this.#length);
+    if (order < 0 || (order === 0 && version >= this.#version)) {
+      this.#disorder = `entry ${this.#entries + 1} is out of order`;
+    }
+    this.#entries++;
+    if (order !== 0) this.#keys++;
+    if (tombstone) this.#tombstones++;
+    this.#bytes = bytes;
+    this.#offset = keyOffset;
+    this.#length = keyLength;
+    this.#version = version;
+  }
+
+  differenceFrom({ entryCount, keyCount, tombstoneCount }: SectionInfo): string | undefined {
+    if (this.#disorder !== undefined) return this.#disorder;
+    const found = [this.#entries, this.#keys, this.#tombstones].join(", ");
+    const stated = [entryCount, keyCount, tombstoneCount].join(", ");
+    return found === stated
+      ? undefined
+      : `entries, keys and tombstones are ${found} instead of ${stated}`;
+  }
+}
+
+/** A key for people: readable where it is, otherwise escaped. */
+export function shown(key: Uint8Array): string {
+  let text = "";
+  for (const byte of key.subarray(0, SHOWN_BYTES_MAX)) {
+    const isPlain = byte > 0x20 && byte < 0x7f && byte !== 0x5c;
+    text += isPlain ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return key.length > SHOWN_BYTES_MAX ? `${text}…` : text;
+}
+
+const SHOWN_BYTES_MAX = 64;

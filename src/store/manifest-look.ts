@@ -1,0 +1,91 @@
+/**
+ * Reads the manifest in force without starting a new one, and says of each of its copies where it
+ * is damaged. It changes nothing.
+ */
+import type { Disk } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import type { Finding } from "../log/finding.js";
+import { Catalog, InvalidEditError } from "../lsm/catalog.js";
+import { Manifest } from "../lsm/manifest.js";
+import type { ManifestCopies } from "../lsm/manifest.js";
+import { damagedPlaces, decodeManifest } from "../lsm/manifest-format.js";
+import type { ManifestContent } from "../lsm/manifest-format.js";
+
+/** What the manifest in force says, with what is wrong with it. */
+export interface ManifestLook {
+  readonly path: string;
+  /** Undefined where it cannot be read at all. */
+  readonly content: ManifestContent | undefined;
+  readonly catalog: Catalog;
+  readonly sizeBytes: number;
+  readonly findings: readonly Finding[];
+}
+
+const EVERYTHING = "which tables make up which trees: everything";
+
+export function lookAtManifest(disk: Disk, directory: string): ManifestLook {
+  const look = new Look(`${directory}/current-*`);
+  const found = Manifest.copiesIn(disk, directory);
+  if (found === undefined)
+    look.damage(look.path, 0, "there is no marker of a manifest", EVERYTHING);
+  else look.at(found);
+  return look;
+}
+
+class Look implements ManifestLook {
+  path: string;
+  content: ManifestContent | undefined = undefined;
+  readonly catalog: Catalog = new Catalog();
+  sizeBytes = 0;
+  readonly findings: Finding[] = [];
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  damage(path: string, offset: number, what: string, lost: string): void {
+    this.findings.push({ path, offset, what, lost, isDamage: true });
+  }
+
+  at({ number, paths, copies }: ManifestCopies): void {
+    this.path = paths[0]!;
+    const lost = copies.length > 0 ? "nothing: the other copy is there" : EVERYTHING;
+    for (const path of paths) {
+      if (copies.some((copy) => copy.path === path)) continue;
+      this.damage(path, 0, "a copy of the manifest is not there", lost);
+    }
+    if (copies.length === 0) return;
+    const bytes = copies.map((copy) => copy.bytes);
+    this.sizeBytes = bytes.reduce((sum, { length }) => sum + length, 0);
+    for (const [at, places] of damagedPlaces(bytes, number).entries()) {
+      for (const offset of places) this.#copyDamage(copies[at]!.path, offset, copies.length > 1);
+    }
+    this.#read(bytes, number);
+  }
+
+  #copyDamage(path: string, offset: number, hasOther: boolean): void {
+    const what = offset === 0 ? "the header is damaged" : "a record fails its checksum";
+    this.damage(path, offset, what, hasOther ? "nothing: the other copy has it" : EVERYTHING);
+  }
+
+  #read(copies: readonly Uint8Array[], number: number): void {
+    const { path } = this;
+    try {
+      const content = decodeManifest(copies, number, path);
+      this.content = content;
+      for (const edit of content.edits) this.catalog.apply(edit);
+      if (!content.isTorn) return;
+      const what = "behind the last record lies what is no record: a write that was cut short";
+      const offset = content.endOffset;
+      this.findings.push({ path, offset, what, lost: "nothing", isDamage: false });
+    } catch (error) {
+      if (error instanceof CorruptionError) {
+        this.damage(path, error.offset, error.detail, EVERYTHING);
+      } else if (error instanceof InvalidEditError) {
+        this.damage(path, 0, error.message, EVERYTHING);
+      } else {
+        throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * Checks the directory of a store that nobody runs: every checksum and every rule that can be seen
+ * from the files. It never changes anything, goes on behind what it finds, and says of each finding
+ * in which file and where it is, and what is lost by it.
+ */
+import { DecodeError } from "../base/coding.js";
+import type { Disk } from "../env/disk.js";
+import { CorruptionError } from "../log/corruption-error.js";
+import type { Finding } from "../log/finding.js";
+import { LogRecovery } from "../log/recovery.js";
+import type { SegmentSurvey } from "../log/segment-survey.js";
+import { BLOCK_SIZE_BYTES } from "../log/batch-format.js";
+import { statedPreviousEnd, surveySegment } from "../log/segment-survey.js";
+import { storeTagOf } from "../log/segment-format.js";
+import type { RecoveredShard } from "../log/log-types.js";
+import type { Catalog, CatalogTree } from "../lsm/catalog.js";
+import { tableNumber, tablePath } from "../lsm/table-set.js";
+import { surveyTable } from "../lsm/table-survey.js";
+import { readIdentity } from "./identity.js";
+import { lookAtManifest } from "./manifest-look.js";
+
+export interface StoreCheck {
+  readonly directory: string;
+  readonly storeId: string | undefined;
+  readonly trees: number;
+  readonly tables: number;
+  readonly segments: number;
+  readonly checkedBytes: number;
+  readonly findings: readonly Finding[];
+}
+
+export function checkStore(disk: Disk, directory: string): StoreCheck {
+  const check = new Check(disk, directory);
+  check.run();
+  return check;
+}
+
+class Check implements StoreCheck {
+  readonly directory: string;
+  storeId: string | undefined = undefined;
+  trees = 0;
+  tables = 0;
+  segments = 0;
+  checkedBytes = 0;
+  readonly findings: Finding[] = [];
+  readonly #disk: Disk;
+
+  constructor(disk: Disk, directory: string) {
+    this.#disk = disk;
+    this.directory = directory;
+  }
+
+  run(): void {
+    const { content, catalog, sizeBytes, findings } = lookAtManifest(this.#disk, this.directory);
+    this.findings.push(...findings);
+    this.checkedBytes += sizeBytes;
+    this.#checkIdentity(content?.storeId);
+    this.trees = catalog.trees.size;
+    for (const fileNumber of catalog.files.keys()) this.#checkTable(catalog, fileNumber);
+    this.#findStrays(catalog);
+    if (this.storeId === undefined) return;
+    const recovered = this.#checkLog(this.storeId);
+    for (const [shardId, tree] of catalog.trees) {
+      this.#checkPassage(shardId, tree, recovered.get(shardId));
+    }
+  }
+
+  #damage(path: string, offset: number, what: string, lost: string): void {
+    this.findings.push({ path, offset, what, lost, isDamage: true });
+  }
+
+  #checkIdentity(manifestStoreId: string | undefined): void {
+    const path = `${this.directory}/identity`;
+    this.storeId = manifestStoreId;
+    try {
+      const found = readIdentity(this.#disk, this.directory);
+      if (found.kind === "intact") {
+        this.storeId ??= found.storeId;
+        if (found.storeId === this.storeId) return;
+        this.#damage(path, 8, "it names another store than the manifest", "nothing that is known");
+      } else {
+        const what = found.kind === "none" ? "the file is not there" : "it fails its checksum";
+        this.#damage(path, 0, what, "nothing: the manifest names the store, too");
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.#damage(path, error.offset, error.detail, "nothing: the manifest names the store, too");
+    }
+  }
+
+  #checkTable(catalog: Catalog, fileNumber: number): void {
+    const path = tablePath(`${this.directory}/tables`, fileNumber);
+    const owners = [...catalog.trees].filter(([, { slices }]) =>
+      slices.some((slice) => slice.fileNumber === fileNumber),
+    );
+    const shards = owners.map(([shardId]) => shardId).join(", ");
+    this.tables++;
+    if (!this.#disk.exists(path)) {
+      const lost = `all of it, for shard ${shards}: its replica has to be refilled by the others`;
+      this.#damage(path, 0, "the file is not there", lost);
+      return;
+    }
+    const survey = surveyTable(this.#disk, path, catalog.files.get(fileNumber));
+    this.checkedBytes += survey.sizeBytes;
+    for (const finding of survey.findings) {
+      const lost = `${finding.lost}, for shard ${shards}: its replica has to be refilled`;
+      this.findings.push({ ...finding, lost });
+    }
+  }
+
+  #findStrays(catalog: Catalog): void {
+    const directory = `${this.directory}/tables`;
+    if (!this.#disk.exists(directory)) return;
+    for (const name of this.#disk.list(directory)) {
+      const fileNumber = tableNumber(name);
+      if (fileNumber === undefined || catalog.files.has(fileNumber)) continue;
+      const path = `${directory}/${name}`;
+      const what = "nothing refers to the table: the next start deletes it";
+      this.findings.push({ path, offset: 0, what, lost: "nothing", isDamage: false });
+    }
+  }
+
+  #checkLog(storeId: string): ReadonlyMap<number, RecoveredShard> {
+    const directory = `${this.directory}/log`;
+    const none = new Map<number, RecoveredShard>();
+    if (!this.#disk.exists(directory)) return none;
+    try {
+      const recovery = new LogRecovery(this.#disk, directory, storeId);
+      recovery.scan();
+      for (const [at, segment] of recovery.used.entries()) {
+        this.#checkSegment(segment.path, segment.number, storeId, recovery.used[at + 1]?.path);
+      }
+      const recovered = recovery.recoverShards(0);
+      for (const [shardId, shard] of recovered) this.#checkShard(directory, shardId, shard);
+      return recovered;
+    } catch (error) {
+      if (error instanceof CorruptionError) {
+        this.#damage(error.path, error.offset, error.detail, "the log: votes and entries");
+      } else if (error instanceof DecodeError) {
+        this.#damage(directory, 0, error.message, "the log: votes and entries");
+      } else {
+        throw error;
+      }
+      return none;
+    }
+  }
+
+  #checkSegment(path: string, number: number, storeId: string, nextPath: string | undefined): void {
+    this.segments++;
+    const survey = surveySegmentFile(this.#disk, path, { number, storeId, nextPath });
+    this.checkedBytes += survey.endOffset;
+    this.findings.push(...survey.findings);
+  }
+
+  #checkShard(directory: string, shardId: number, { health }: RecoveredShard): void {
+    if (health.kind === "intact") return;
+    const lost: string[] = [];
+    if (health.hardStateLost) lost.push("its vote: the node has to join anew");
+    if (health.firstLostIndex !== undefined) {
+      lost.push(`entries from ${health.firstLostIndex} on: the others refill them`);
+    }
+    if (health.tailUnknown) lost.push("how far its log went");
+    const what = `the log of shard ${shardId} is not whole`;
+    this.#damage(directory, 0, what, lost.join("; ") || "nothing that the tree has not");
+  }
+
+  /** From the tree to the log nothing may be missing. */
+  #checkPassage(
+    shardId: number,
+    { flushed }: CatalogTree,
+    recovered: RecoveredShard | undefined,
+  ): void {
+    if (recovered === undefined || recovered.baseIndex <= flushed.index) return;
+    const what = `the log of shard ${shardId} begins behind its tree`;
+    const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}: the others refill them`;
+    this.#damage(`${this.directory}/log`, 0, what, lost);
+  }
+}
+
+/** Reads a segment as `surveySegment` wants it; `nextPath`: the segment behind it. */
+export function surveySegmentFile(
+  disk: Disk,
+  path: string,
+  place: {
+    readonly number: number;
+    readonly storeId: string;
+    readonly nextPath?: string | undefined;
+  },
+): SegmentSurvey {
+  const storeTag = storeTagOf(place.storeId);
+  const { number, nextPath } = place;
+  const next = nextPath === undefined ? undefined : readBlocks(disk, nextPath);
+  const statedEnd =
+    next === undefined ? undefined : statedPreviousEnd(next, { storeTag, number: number + 1 });
+  return surveySegment(readBlocks(disk, path), path, { storeTag, number }, statedEnd);
+}
+
+/** The whole blocks of a file. */
+export function readBlocks(disk: Disk, path: string): Uint8Array {
+  const file = disk.open(path, { readOnly: true });
+  try {
+    const bytes = new Uint8Array(file.sizeBytes());
+    const count = file.readSync(bytes, 0, bytes.length, 0);
+    return bytes.subarray(0, count - (count % BLOCK_SIZE_BYTES));
+  } finally {
+    file.close();
+  }
+}
