@@ -307,7 +307,9 @@ export class Ledger {
       if (replica.raft === undefined) {
         return replica.durableIndex >= index && replica.durableTerm >= term;
       }
-      return replica.raft.durableIndex >= index;
+      // In a later term it knows of what it wrote before that term only once its vote is written.
+      const hasMovedOn = replica.raft.term > raft.term && replica.ackTerm === raft.term;
+      return replica.raft.durableIndex >= index || (hasMovedOn && replica.ackIndex >= index);
     };
     if (hasQuorum(raft.configuration, holds)) return;
     this.#violated(own, `committed ${index}, which no majority has on its disk`);

@@ -101,9 +101,7 @@ function passesTerm(core: RaftCore, message: Message): boolean {
   if (message.kind === "preVote") return true;
   if (message.term < core.term) {
     if (message.kind === "preVoteResponse") return true;
-    // What the own disk has, it has, whatever term it is by now.
-    if (message.from === core.selfId) noteOwnDisk(core, message);
-    else answerStale(core, message);
+    answerStale(core, message);
     return false;
   }
   if (message.term === core.term) return true;
@@ -113,10 +111,6 @@ function passesTerm(core: RaftCore, message: Message): boolean {
   }
   core.becomeFollower(message.term, isFromLeader(message.kind) ? message.from : 0);
   return true;
-}
-
-function noteOwnDisk(core: RaftCore, message: Message): void {
-  if (message.kind === "appendResponse") noteDurable(core, message);
 }
 
 /** Tells a sender whose term is over, so that it does not stay behind or lead on. */
