@@ -1,21 +1,6 @@
-/**
- * The simulator's command.
- *
- *   npm run sim -- --seed 7                 one seed
- *   npm run sim -- --seed 7 --trace         the same, told line by line
- *   npm run sim -- --seed 7 --minimise      fewer faults with the same failure
- *   npm run sim -- --seed 7 --only 3,9      only these of its faults, as --minimise prints them
- *   npm run sim -- --from 1 --count 1000    a campaign; --hours H instead of --count
- *   npm run sim -- --mutant NAME …          any of these on a product with a known bug; a campaign
- *                                           ends with the first seed that fails
- *   npm run sim -- --mutants --repeats 3    every known bug, each until it is found, as a table;
- *                                           --count: after so many seeds it counts as not found
- *
- * Exit code: 0 when every seed passed, 1 when one failed, 2 for bad arguments; with --mutants 0
- * when every mutant was found.
- */
-import { spawnSync } from "node:child_process";
+/** The simulator's command; `USAGE` says what it takes. */
 import { parseArgs } from "node:util";
+import { BadArgument, numberOf, runCommand } from "../command.js";
 import { runCampaign } from "./campaign.js";
 import { drawFaults } from "./faults.js";
 import type { Fault } from "./faults.js";
@@ -27,7 +12,24 @@ import { drawSettings, streamsOf } from "./settings.js";
 import { simulate } from "./simulate.js";
 import type { RunResult } from "./simulate.js";
 import { traceTo } from "./trace.js";
+import { runAgain } from "./worker-process.js";
 import { serveSeeds } from "./worker.js";
+
+const USAGE = `npm run -s sim -- [options]
+
+  --seed 7                 one seed
+  --seed 7 --trace         the same, told line by line
+  --seed 7 --minimise      fewer faults with the same failure
+  --seed 7 --only 3,9      only these of its faults, as --minimise prints them
+  --from 1 --count 1000    a campaign; --hours H instead of --count; --jobs N processes
+  --mutant NAME ...        any of these on a product with a known bug; a campaign then ends with
+                           the first seed that fails
+  --mutants --repeats 3    every known bug, each until it is found, as a table; --mutant A,B: only
+                           these; --count N: after so many seeds one counts as not found
+  --json                   what one seed or a campaign came to, as one object
+
+Exit code: 0 when every seed passed, 1 when one failed, 2 for bad arguments; with --mutants 0 when
+every mutant was found.`;
 
 const OPTIONS = {
   seed: { type: "string" },
@@ -52,49 +54,33 @@ function parse(): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["val
 }
 
 async function main(): Promise<number> {
-  let values: Values;
-  try {
-    values = parse();
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
-    return 2;
-  }
+  const values = parse();
   if (values.worker === true) return serveSeeds();
   if (values.mutants === true) return runAllMutants(values);
   if (values.mutant !== undefined && process.env[MUTANT_VARIABLE] === undefined) {
-    return runAgainWith(values.mutant);
+    return runAgain(workerOf(mutantNamed(values.mutant)));
   }
-  if (values.seed !== undefined) return runSeed(number(values.seed), values);
+  if (values.seed !== undefined) return runSeed(numberOf(values.seed), values);
   return runCampaign({
-    from: number(values.from ?? "1"),
-    count: values.hours === undefined ? number(values.count ?? "100") : Number.POSITIVE_INFINITY,
-    untilMs: values.hours === undefined ? undefined : Date.now() + number(values.hours) * 3_600_000,
-    jobs: number(values.jobs ?? "2"),
+    from: numberOf(values.from ?? "1"),
+    count: values.hours === undefined ? numberOf(values.count ?? "100") : Number.POSITIVE_INFINITY,
+    untilMs:
+      values.hours === undefined ? undefined : Date.now() + numberOf(values.hours) * 3_600_000,
+    jobs: numberOf(values.jobs ?? "2"),
     untilFailure: values.mutant !== undefined,
     json: values.json === true,
     say: (line) => console.log(line),
   });
 }
 
-/** The same command in a process that has the mutant in it. */
-function runAgainWith(name: string): number {
-  const { execArgv = [], env } = workerOf(mutantNamed(name));
-  const args = [...execArgv, ...process.argv.slice(1)];
-  const child = spawnSync(process.execPath, args, {
-    stdio: "inherit",
-    env: { ...process.env, ...env },
-  });
-  return child.status ?? 1;
-}
-
 function runAllMutants(values: Values): Promise<number> {
   const { mutant } = values;
   return runMutants({
     mutants: mutant === undefined ? MUTANTS : mutant.split(",").map(mutantNamed),
-    from: number(values.from ?? "1"),
-    count: number(values.count ?? "300"),
-    repeats: number(values.repeats ?? "1"),
-    jobs: number(values.jobs ?? "2"),
+    from: numberOf(values.from ?? "1"),
+    count: numberOf(values.count ?? "300"),
+    repeats: numberOf(values.repeats ?? "1"),
+    jobs: numberOf(values.jobs ?? "2"),
     say: (line) => console.log(line),
   });
 }
@@ -136,16 +122,10 @@ function described(result: RunResult, tookMs: number): string {
 function chosen(all: readonly Fault[], only: string): readonly Fault[] {
   if (only === "none") return [];
   return only.split(",").map((text) => {
-    const fault = all[number(text)];
-    if (fault === undefined) throw new Error(`there is no fault ${text}`);
+    const fault = all[numberOf(text)];
+    if (fault === undefined) throw new BadArgument(`there is no fault ${text}`);
     return fault;
   });
 }
 
-function number(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value)) throw new Error(`not a number: ${text}`);
-  return value;
-}
-
-process.exitCode = await main();
+await runCommand(USAGE, main);

@@ -1,4 +1,5 @@
 /** All mutants, floor by floor. */
+import { BadArgument } from "../command.js";
 import type { Mutant } from "./mutant.js";
 import { ELECTION_MUTANTS } from "./mutants-elections.js";
 import { READ_MUTANTS } from "./mutants-reads.js";
@@ -17,6 +18,6 @@ export const MUTANTS: readonly Mutant[] = [
 
 export function mutantNamed(name: string): Mutant {
   const mutant = MUTANTS.find((each) => each.name === name);
-  if (mutant === undefined) throw new Error(`there is no mutant ${name}`);
+  if (mutant === undefined) throw new BadArgument(`there is no mutant ${name}`);
   return mutant;
 }

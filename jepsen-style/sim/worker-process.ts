@@ -1,5 +1,5 @@
 /** The processes that run seeds, as their parent sees them: one seed at a time. */
-import { fork } from "node:child_process";
+import { fork, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { SeedReport } from "./worker.js";
@@ -40,4 +40,13 @@ export function askWorker(child: ChildProcess, seed: number): Promise<SeedReport
     child.on("exit", ended);
     child.send(seed);
   });
+}
+
+/** The command of this process once more, in one that is started in another way; its exit code. */
+export function runAgain({ execArgv = [], env = {} }: WorkerOptions): number {
+  const child = spawnSync(process.execPath, [...execArgv, ...process.argv.slice(1)], {
+    stdio: "inherit",
+    env: { ...process.env, ...env },
+  });
+  return child.status ?? 1;
 }
