@@ -136,12 +136,12 @@ export class SimCluster implements ProgramOwner {
     machine.disk = machine.disk.crash(this.#disks, style, this.#diskOptions(machine));
   }
 
-  /** Whether all others that run know which disk this machine's node has. */
+  /** Whether all others run and know which disk this machine's node has. */
   isRegistered(machine: Machine): boolean {
     const { nodeId, storeId } = machine;
     return this.machines.every(({ node, name }) => {
       const known = node?.core.view.node(nodeId);
-      return name === machine.name || node === undefined || known?.incarnation === storeId;
+      return name === machine.name || known?.incarnation === storeId;
     });
   }
 
