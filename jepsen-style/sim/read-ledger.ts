@@ -22,9 +22,9 @@ export class ReadLedger {
     const { raft, shardId } = replica;
     const asked = new Map<number, number>();
     const readIndex = raft.readIndex.bind(raft);
-    raft.readIndex = (context) => {
+    raft.readIndex = (context, nowMs) => {
       asked.set(context, committed());
-      readIndex(context);
+      readIndex(context, nowMs);
     };
     const ready = raft.ready.bind(raft);
     raft.ready = () => {

@@ -299,8 +299,10 @@ class Run {
     // Who waits for a repair may need all the others.
     const sound = core.filter(({ isRotten }) => !isRotten);
     const names = new Set(sound.map(({ name }) => name));
-    const isFounded = core.some(({ node }) => (node?.core.view.map.keyspaces.length ?? 0) > 0);
-    if (!isFounded) return false;
+    // It takes all founders to make the first keyspaces, the default one and these.
+    const { keyspaces } = this.#settings.cluster;
+    const known = core.map(({ node }) => node?.core.view.map.keyspaces.length ?? 0);
+    if (Math.max(...known) <= keyspaces.length) return false;
     const wanted = core.flatMap(({ node }) => (node === undefined ? [] : this.#wanted(node)));
     return [...this.#ledger.quorums(), ...wanted].every((machines) => {
       const inside = machines.filter((name) => names.has(name));

@@ -36,8 +36,9 @@ export class LeaderTransfers {
     const to = replica.replicaOn(toNodeId);
     if (to === 0) throw notApplied("invalidArgument", `node ${toNodeId} holds no replica of it`);
     const refusal = replica.raft.transferLeader(to, this.#host.nowMs());
-    if (refusal !== undefined) throw notApplied("unavailable", `no transfer now: ${refusal}`);
+    // Also where it refuses: the asking has ended a rest.
     this.#host.schedule(replica);
+    if (refusal !== undefined) throw notApplied("unavailable", `no transfer now: ${refusal}`);
   }
 
   /** The placement leader wants a shard's leadership moved; asks the node that has it. */
@@ -66,8 +67,8 @@ export class LeaderTransfers {
       const target = bestTarget(replica, connected);
       if (target === 0) continue;
       const refusal = replica.raft.transferLeader(target, this.#host.nowMs());
-      if (refusal !== undefined) continue;
       this.#host.schedule(replica);
+      if (refusal !== undefined) continue;
       waits.push(
         new Promise((done) => this.#waiting.push({ shardId: replica.shardId, done: () => done() })),
       );

@@ -112,6 +112,8 @@ function restartTimers(core: RaftCore): void {
   }
   leader.workedMs = nowMs;
   for (const progress of leader.peers) {
+    // Given time to answer, but not taken for alive before it has.
+    progress.heard = false;
     progress.lastHeardMs = Math.max(progress.lastHeardMs, nowMs);
   }
 }

@@ -108,8 +108,9 @@ export class Raft {
   }
 
   /** Asks for an index at which a read that arrived before this call is linearizable. */
-  readIndex(context: number): void {
-    wakeUntimed(this.#core);
+  readIndex(context: number, nowMs: number): void {
+    this.#core.setNow(nowMs);
+    wake(this.#core);
     this.#core.readsWaiting.push(context);
   }
 

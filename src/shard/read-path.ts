@@ -160,11 +160,12 @@ export class ReadPath {
     const waiting = this.#gathered.length + answers.length > 0 || this.#probeWanted;
     if (!waiting || this.#rounds.length >= ROUNDS_MAX) return;
     const context = this.#nextContext++;
+    const startedMs = this.#host.clockMs();
     const lastIndex = this.#host.raft.lastIndex;
     for (const answer of answers) answer.minIndex = lastIndex;
     this.#rounds.push({
       context,
-      startedMs: this.#host.clockMs(),
+      startedMs,
       reads: this.#gathered,
       answers: [...answers],
       probe: true,
@@ -173,7 +174,7 @@ export class ReadPath {
     this.#probeWanted = false;
     this.#gathered = [];
     if (allProposed) this.#answers = [];
-    this.#host.raft.readIndex(context);
+    this.#host.raft.readIndex(context, startedMs);
   }
 
   /** The core confirmed a round at an index. */
@@ -266,10 +267,13 @@ export class ReadPath {
 
   #submitLease(request: ReadRequest): void {
     const { raft } = this.#host;
+    const nowMs = this.#host.clockMs();
     raft.useLease(true);
-    this.#leaseUsedMs = this.#host.clockMs();
+    // That may have ended a rest, also where the answer needs nothing more.
+    if (nowMs - this.#leaseUsedMs > LEASE_IN_USE_MS) this.#host.wake();
+    this.#leaseUsedMs = nowMs;
     const caughtUp = raft.noopApplied && raft.appliedIndex === raft.commitIndex;
-    if (request.minIndex <= raft.appliedIndex && caughtUp && raft.hasLease(this.#host.clockMs())) {
+    if (request.minIndex <= raft.appliedIndex && caughtUp && raft.hasLease(nowMs)) {
       this.#answer(request, "lease");
       return;
     }

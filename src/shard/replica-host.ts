@@ -207,6 +207,7 @@ export class ReplicaHost implements ReplicaContext {
   }
 
   schedule(replica: Replica): void {
+    if (replica.closed) return;
     this.#keepTime(replica);
     if (replica.scheduled || this.#closed) return;
     replica.scheduled = true;
@@ -483,12 +484,16 @@ export class ReplicaHost implements ReplicaContext {
   #tickAll(nowMs: number): void {
     for (const replica of this.#timed) {
       replica.tick(nowMs);
-      if (replica.rests(nowMs)) this.#timed.delete(replica);
+      if (!replica.rests(nowMs)) continue;
+      replica.timed = false;
+      this.#timed.delete(replica);
     }
   }
 
   #keepTime(replica: Replica): void {
-    if (!this.#closed) this.#timed.add(replica);
+    if (replica.timed || this.#closed) return;
+    replica.timed = true;
+    this.#timed.add(replica);
   }
 
   #keepHouse(): void {

@@ -81,6 +81,8 @@ export class Replica {
   tree: Tree;
   /** Set while this replica is in the host's list of those with work. */
   scheduled = false;
+  /** Set while this replica is in the host's list of those that want ticks. */
+  timed = false;
   readonly #host: ReplicaContext;
   readonly #facts: AnswerFacts;
   readonly #longReads = new LongReads();
@@ -126,6 +128,11 @@ export class Replica {
   }
 
   readonly clockMs = (): number => this.#host.nowMs();
+
+  /** Nothing happens to it any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
 
   get leads(): boolean {
     return this.raft.role === "leader" && this.raft.noopApplied && !this.raft.isStateLost;
@@ -229,7 +236,9 @@ export class Replica {
 
   /** Whether nothing here waits for time to pass. */
   rests(nowMs: number): boolean {
-    if (!this.raft.quiesced || this.descriptor.target !== undefined) return false;
+    // The work of a turn may well end the rest.
+    if (this.scheduled || !this.raft.quiesced) return false;
+    if (this.descriptor.target !== undefined) return false;
     return !this.writes.awaitsFate && !this.reads.inUse(nowMs);
   }
 

@@ -326,7 +326,9 @@ export class Cluster {
   }
 
   tick(id: ReplicaId): void {
-    this.get(id).raft?.tick(this.clockOf(id));
+    const { raft } = this.get(id);
+    // Hosts do not tick who rests.
+    if (raft?.quiesced !== true) raft?.tick(this.clockOf(id));
     this.ledger.check();
   }
 
@@ -340,7 +342,7 @@ export class Cluster {
 
   read(id: ReplicaId, context: number): void {
     this.ledger.noteReadAsked(context);
-    this.get(id).running.readIndex(context);
+    this.get(id).running.readIndex(context, this.clockOf(id));
   }
 
   /** Saves the state at `index` and drops the log up to there, in memory and on disk. */

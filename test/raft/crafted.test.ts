@@ -280,7 +280,7 @@ describe("what cannot be", () => {
 
   test("is refused: a read while nobody leads", () => {
     const raft = follower();
-    raft.readIndex(42);
+    raft.readIndex(42, 1);
     expect(raft.ready().readsFailed).toEqual([42]);
   });
 });
@@ -476,7 +476,7 @@ describe("a rest", () => {
   test("is not taken while a read of this replica waits for its answer", () => {
     const raft = follower({ terms: [5], quiesceAfterMs: 100 });
     raft.step(heartbeat(1, 0), 1);
-    raft.readIndex(7);
+    raft.readIndex(7, 1);
     raft.step(quiesce(1, 5), 1);
     expect(raft.quiesced).toBe(false);
     const { request } = must(answer(raft.ready(), "readIndex"));
@@ -496,13 +496,17 @@ describe("a rest", () => {
     expect([raft.quiesced, raft.term]).toEqual([false, 6]);
   });
 
-  test("ends by a call that tells no time, and timers begin with the next tick", () => {
+  test("ends by a read, which has all its time to be answered", () => {
     const raft = follower({ terms: [5], quiesceAfterMs: 100 });
     raft.step(heartbeat(1, 0), 1);
     raft.step(quiesce(1, 5), 1);
-    raft.readIndex(7);
-    expect([raft.quiesced, raft.nextDeadlineMs()]).toEqual([false, 1]);
+    raft.readIndex(7, 99_000);
+    expect(raft.quiesced).toBe(false);
+    const { request } = must(answer(raft.ready(), "readIndex"));
     raft.tick(99_000);
+    expect(raft.hasReady()).toBe(false);
+    raft.step({ kind: "readIndexResponse", from: 2, to: 1, term: 5, request, index: 1 }, 99_001);
+    expect(raft.ready().reads).toMatchObject([{ context: 7 }]);
     expect(raft.role).toBe("follower");
     expect(raft.nextDeadlineMs()).toBe(99_600);
     raft.tick(99_600);

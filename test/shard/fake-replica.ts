@@ -13,6 +13,7 @@ import type { Transaction } from "../../src/protocol/operations.js";
 import type { PutView } from "../../src/protocol/put-codec.js";
 import type { Raft } from "../../src/raft/raft.js";
 import type { ProposeResult, ProposeRefusal, Role } from "../../src/raft/types.js";
+import type { ReadRequest } from "../../src/shard/requests.js";
 import type { Responder } from "../../src/shard/responder.js";
 
 export const ANY_TRANSACTION: Transaction = { compares: [], success: [], failure: [] };
@@ -152,4 +153,28 @@ export class FakeAsker implements Responder {
 
 export function notLeading(): KvError {
   return notApplied("notLeader", "another node leads this shard");
+}
+
+/** A read of nothing in particular. */
+export function readOf(
+  responder: Responder,
+  requestId: number,
+  fields: Partial<ReadRequest> = {},
+): ReadRequest {
+  return {
+    responder,
+    requestId,
+    transaction: ANY_TRANSACTION,
+    bytes: new Uint8Array(0),
+    keyOffset: 0,
+    keyLength: 0,
+    keysOnly: false,
+    revision: 0,
+    floorRevision: 0,
+    level: "linearizable",
+    maxStalenessMs: 0,
+    minRevision: 0,
+    minIndex: 0,
+    ...fields,
+  };
 }

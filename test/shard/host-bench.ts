@@ -28,7 +28,6 @@ const SETTINGS = {
   electionTimeoutMs: { min: 400, max: 800 },
   heartbeatMs: 50,
   leaseMs: 0,
-  quiesceAfterMs: 0,
   clockDriftRatio: 0,
   tickMs: 10,
   campaignRankMs: 20,
@@ -43,17 +42,22 @@ export interface BenchNode {
   readonly news: readonly ("damaged" | "refilled")[];
 }
 
+export interface BenchOptions extends StoreOptions {
+  /** Never, unless it is given. */
+  readonly quiesceAfterMs?: number;
+}
+
 export class HostBench {
   readonly #time = new FakeTimers();
   readonly #nodes: Map<number, BenchNode> = new Map();
-  readonly #options: StoreOptions;
+  readonly #options: BenchOptions;
 
-  private constructor(options: StoreOptions) {
+  private constructor(options: BenchOptions) {
     this.#options = options;
   }
 
   /** Opens the shard on nodes 1 to `count`; node 1 leads it when this resolves. */
-  static async start(count: number, options: StoreOptions): Promise<HostBench> {
+  static async start(count: number, options: BenchOptions): Promise<HostBench> {
     const bench = new HostBench(options);
     for (let nodeId = 1; nodeId <= count; nodeId++) {
       bench.#nodes.set(nodeId, await bench.#open(nodeId, count));
@@ -63,6 +67,11 @@ export class HostBench {
     replica.wake();
     await bench.until(() => replica.leads);
     return bench;
+  }
+
+  /** Lets time pass. */
+  pass(ms: number): void {
+    this.#time.advance(ms);
   }
 
   node(nodeId: number): BenchNode {
@@ -92,7 +101,8 @@ export class HostBench {
     const { store } = await Store.open(env, DIRECTORY, { logOptions, ...this.#options });
     const news: BenchNode["news"][number][] = [];
     const parts = { transport: this.#transport(), observer: observer(news) };
-    const host = new ReplicaHost(env, store, { ...SETTINGS, nodeId }, parts);
+    const { quiesceAfterMs = 0 } = this.#options;
+    const host = new ReplicaHost(env, store, { ...SETTINGS, quiesceAfterMs, nodeId }, parts);
     const found = { recovered: undefined, missingFile: undefined };
     const replica = host.open(descriptor(count), found, undefined, 0);
     return { disk, store, host, replica, news };

@@ -9,7 +9,7 @@ import { ReadPath } from "../../src/shard/read-path.js";
 import type { ReadHost } from "../../src/shard/read-path.js";
 import type { ConfirmedAnswer, ReadRequest } from "../../src/shard/requests.js";
 import { AGE_UNKNOWN_MS } from "../../src/shard/responder.js";
-import { FakeAsker, FakeMachine, FakeRaft, notLeading } from "./fake-replica.js";
+import { FakeAsker, FakeMachine, FakeRaft, notLeading, readOf } from "./fake-replica.js";
 
 const ROUNDS_MAX = 2;
 const ROUND_TIMEOUT_MS = 1500;
@@ -50,22 +50,7 @@ class Bench implements ReadHost {
   }
 
   request(requestId: number, fields: Partial<ReadRequest> = {}): ReadRequest {
-    return {
-      responder: this.asker,
-      requestId,
-      transaction: undefined,
-      bytes: new Uint8Array(0),
-      keyOffset: 0,
-      keyLength: 0,
-      keysOnly: false,
-      revision: 0,
-      floorRevision: 0,
-      level: "linearizable",
-      maxStalenessMs: 0,
-      minRevision: 0,
-      minIndex: 0,
-      ...fields,
-    };
+    return readOf(this.asker, requestId, { transaction: undefined, ...fields });
   }
 
   submit(requestId: number, fields: Partial<ReadRequest> = {}): void {

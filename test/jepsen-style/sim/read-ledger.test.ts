@@ -24,7 +24,7 @@ function watched(committed: () => number, answers: Pick<Ready, "reads" | "readsF
 
 test("an index below what was committed when it was asked for is told", () => {
   const { told, raft } = watched(() => 5, [{ reads: [{ context: 1, index: 4 }], readsFailed: [] }]);
-  raft.readIndex(1);
+  raft.readIndex(1, 0);
   raft.ready();
   expect(told).toEqual(["n1 may read shard 7 at 4 and asked when 5 was committed"]);
 });
@@ -38,8 +38,8 @@ test("what was committed since need not be covered, nor does a read that failed"
       { reads: [{ context: 2, index: 1 }], readsFailed: [] },
     ],
   );
-  raft.readIndex(1);
-  raft.readIndex(2);
+  raft.readIndex(1, 0);
+  raft.readIndex(2, 0);
   committed = 9;
   raft.ready();
   raft.ready();
