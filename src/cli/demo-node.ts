@@ -91,7 +91,8 @@ export class DemoNode {
 
   /** How a person starts it again. */
   commandText(): string {
-    return [...this.#command, ...this.plan.args].map(shellWord).join(" ");
+    const words = [...this.#command, ...this.plan.args].map(shellWord);
+    return [`UV_THREADPOOL_SIZE=${THREAD_POOL_SIZE}`, ...words].join(" ");
   }
 }
 

@@ -90,8 +90,11 @@ export interface EmbeddedStats {
   readonly damage: string | undefined;
 }
 
+/** Callers without types may pass anything, and what is no bytes must not reach the log. */
 export function bytesOf(value: BytesLike): Uint8Array {
-  return typeof value === "string" ? utf8(value) : value;
+  if (typeof value === "string") return utf8(value);
+  if (value instanceof Uint8Array) return value;
+  throw notApplied("invalidArgument", `keys and values are bytes or text, not ${typeof value}`);
 }
 
 /** The bytes of a key that may be written. */
@@ -110,5 +113,8 @@ export function errorOf(error: unknown): KvError {
   if (error instanceof CorruptionError) return new KvError("corrupt", error.message, "unknown");
   if (!(error instanceof DiskError)) return KvError.from(error);
   if (error.code === "noSpace") return notApplied("noSpace", error.message);
+  if (error.code === "exists") {
+    return notApplied("unavailable", `${error.path} is in use, by another process or handle`);
+  }
   return new KvError("unavailable", error.message, "unknown");
 }

@@ -202,6 +202,6 @@ describe("flotilla inspect", () => {
   test("says what a path is not", async () => {
     const { code, err } = await flotilla(new MemoryDisk(), "inspect", "log", "/nowhere");
     expect(code).toBe(6);
-    expect(err).toContain("there is no store in /nowhere");
+    expect(err).toContain("there is no file or directory /nowhere");
   });
 });

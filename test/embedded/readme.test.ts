@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 test("the example of the README prints what it says", () => {
   const readme = readFileSync("src/embedded/README.md", "utf8");
-  const example = /```ts\n([\s\S]+?)```/.exec(readme)?.[1] ?? "";
+  const example = /```js\n([\s\S]+?)```/.exec(readme)?.[1] ?? "";
   expect(example.trim().split("\n")).toHaveLength(11);
   // A package can be imported by its name from its own folder.
   const script = resolve("dist", `example-${process.pid}.mjs`);
