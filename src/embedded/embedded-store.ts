@@ -16,6 +16,7 @@ import { assert, must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { DecodeError, readU32 } from "../base/coding.js";
 import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
+import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
 import type { FlushedState } from "../lsm/entry.js";
@@ -191,8 +192,8 @@ export class EmbeddedStore implements Reader {
   }
 
   /**
-   * Makes a store of its own in `directory`, which is empty or not there, with everything written
-   * before. It must be on the same file system: the tables are linked.
+   * Makes a store of its own in `directory`, with everything written before. It must be on the same
+   * file system: the tables are linked. A directory that holds anything is refused and left alone.
    */
   async checkpoint(directory: string): Promise<void> {
     try {
@@ -203,6 +204,9 @@ export class EmbeddedStore implements Reader {
       this.#requireOpen();
       await this.#store.checkpointTo(directory);
     } catch (error) {
+      if (error instanceof DiskError && error.code === "exists") {
+        throw notApplied("invalidArgument", `${directory} is not an empty directory`);
+      }
       throw errorOf(error);
     }
   }
