@@ -232,7 +232,10 @@ export class EmbeddedStore implements Reader {
     await this.#store.idle();
   }
 
-  /** Makes everything durable and closes the files. Open cursors and snapshots end. */
+  /**
+   * Makes everything durable and closes the files. Open cursors and snapshots end. Rejects where
+   * writes, even ones that settled without sync, may be lost: the disk is full or failed.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -243,7 +246,20 @@ export class EmbeddedStore implements Reader {
     this.#reader.close();
     await this.#store.close();
     await this.#jobs.close();
-    this.#rejectAll(this.#failure ?? notApplied("closed", "the store is closed"));
+    const lost = this.#failure ?? this.#leftOut();
+    if (lost !== undefined) {
+      this.#rejectAll(lost);
+      throw lost;
+    }
+    // Those that waited for room behind a flush: the log has all of them.
+    for (const waiter of this.#delayed) waiter.resolve();
+    this.#delayed = [];
+  }
+
+  /** The closed log has everything, unless it found no space for what it was given last. */
+  #leftOut(): KvError | undefined {
+    if (this.#inFlight.size === 0) return undefined;
+    return new KvError("noSpace", "the disk has no room for the writes made last", "unknown");
   }
 
   /** Where the payload of a new entry goes, for which there is so much room then. */
