@@ -65,4 +65,17 @@ describe("closing an embedded store", () => {
     }
     expect(answers.get("key11499")).not.toBe("written");
   });
+
+  test("makes everything durable on a disk that has room again", async () => {
+    const disk = new MemoryDisk({ quotaBytes: 600 * 1024 });
+    const store = await openOn(disk, UNFLUSHED);
+    burst(store, 1500);
+    const refused = (): Promise<unknown> => store.put("more", "x").catch((error) => error.code);
+    await expect.poll(refused).toBe("noSpace");
+    disk.quotaBytes = Infinity;
+    await store.close();
+    const reopened = await openOn(disk);
+    expect([...reopened.range({ end: "more" })]).toHaveLength(1500);
+    await reopened.close();
+  });
 });
