@@ -60,10 +60,9 @@ describe("closing an embedded store", () => {
     const lost = { name: "KvError", code: "noSpace", outcome: "unknown" };
     await expect(store.close()).rejects.toMatchObject(lost);
     expect(answers.size).toBe(1500);
-    for (const answer of answers.values()) {
-      if (answer !== "written") expect(answer).toMatchObject(lost);
-    }
-    expect(answers.get("key11499")).not.toBe("written");
+    const rejected = [...answers.values()].filter((answer) => answer !== "written");
+    expect(rejected).not.toEqual([]);
+    for (const answer of rejected) expect(answer).toMatchObject(lost);
   });
 
   test("makes everything durable on a disk that has room again", async () => {
