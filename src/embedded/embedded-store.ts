@@ -16,6 +16,7 @@ import { assert, must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { DecodeError, readU32 } from "../base/coding.js";
 import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
+import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
 import type { FlushedState } from "../lsm/entry.js";
@@ -191,8 +192,8 @@ export class EmbeddedStore implements Reader {
   }
 
   /**
-   * Makes a store of its own in `directory`, which is empty or not there, with everything written
-   * before. It must be on the same file system: the tables are linked.
+   * Makes a store of its own in `directory`, with everything written before. It must be on the same
+   * file system: the tables are linked. A directory that holds anything is refused and left alone.
    */
   async checkpoint(directory: string): Promise<void> {
     try {
@@ -203,6 +204,9 @@ export class EmbeddedStore implements Reader {
       this.#requireOpen();
       await this.#store.checkpointTo(directory);
     } catch (error) {
+      if (error instanceof DiskError && error.code === "exists") {
+        throw notApplied("invalidArgument", `${directory} is not an empty directory`);
+      }
       throw errorOf(error);
     }
   }
@@ -228,7 +232,10 @@ export class EmbeddedStore implements Reader {
     await this.#store.idle();
   }
 
-  /** Makes everything durable and closes the files. Open cursors and snapshots end. */
+  /**
+   * Makes everything durable and closes the files. Open cursors and snapshots end. Rejects where
+   * writes, even ones that settled without sync, may be lost: the disk is full or failed.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -239,7 +246,20 @@ export class EmbeddedStore implements Reader {
     this.#reader.close();
     await this.#store.close();
     await this.#jobs.close();
-    this.#rejectAll(this.#failure ?? notApplied("closed", "the store is closed"));
+    const lost = this.#failure ?? this.#leftOut();
+    if (lost !== undefined) {
+      this.#rejectAll(lost);
+      throw lost;
+    }
+    // Those that waited for room behind a flush: the log has all of them.
+    for (const waiter of this.#delayed) waiter.resolve();
+    this.#delayed = [];
+  }
+
+  /** The closed log has everything, unless it found no space for what it was given last. */
+  #leftOut(): KvError | undefined {
+    if (this.#inFlight.size === 0) return undefined;
+    return new KvError("noSpace", "the disk has no room for the writes made last", "unknown");
   }
 
   /** Where the payload of a new entry goes, for which there is so much room then. */

@@ -72,6 +72,7 @@ export class TreeReader {
   }
 }
 
+/** It ends with the first error, because the tree's cursor does. */
 class TreeCursor implements StoreCursor {
   readonly #cursor: Cursor;
   readonly #pool: CopyPool;
@@ -96,6 +97,7 @@ class TreeCursor implements StoreCursor {
       } while (this.#cursor.entry.tombstone);
       return true;
     } catch (error) {
+      this.close();
       throw errorOf(error);
     }
   }
@@ -105,6 +107,7 @@ class TreeCursor implements StoreCursor {
     try {
       this.#cursor.seek(bytesOf(key));
     } catch (error) {
+      this.close();
       throw errorOf(error);
     }
   }

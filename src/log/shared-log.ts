@@ -271,7 +271,10 @@ export class SharedLog {
     return `log: ${state}, segment ${number} at ${this.#offset}, ${this.#table.records.size} shards`;
   }
 
-  /** Writes what has gathered and closes the files. */
+  /**
+   * Writes what has gathered and closes the files. What finds no space is left out: its commits
+   * are never called back.
+   */
   async close(): Promise<void> {
     if (this.#closing !== undefined) return;
     await new Promise<void>((resolve) => {
@@ -280,6 +283,8 @@ export class SharedLog {
       this.#retryTimer?.cancel();
       this.#markerWanted = this.#unproven || !this.#gathering.empty;
       this.#pump();
+      // A disk that was full may have room by now.
+      if (!this.#gathering.empty && !this.#failed) this.#files.prepare();
       this.#closeWhenIdle();
     });
   }

@@ -4,6 +4,7 @@
  * known only when another key follows: until then it waits in the slot that is shown next. What it
  * points to stays where it is, because memtables and blocks never change in place.
  */
+import { assert } from "../base/assert.js";
 import { compareSlices, keyAfter } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { Cursor } from "./entry.js";
@@ -19,6 +20,7 @@ export class BackwardCursor implements Cursor {
   /** Runs that are not at their beginning; the one whose head sorts last comes first. */
   readonly #order: RunCursor[] = [];
   #isStarted = false;
+  #isClosed = false;
 
   constructor(
     runs: readonly RunCursor[],
@@ -53,11 +55,14 @@ export class BackwardCursor implements Cursor {
     const onClose = this.#onClose;
     this.#onClose = undefined;
     this.#order.length = 0;
-    this.#isStarted = true;
+    this.#isClosed = true;
+    // So that next seeks, and that meets the assertion: what the runs point to may be gone.
+    this.#isStarted = false;
     onClose?.();
   }
 
   #seekBefore(key: Uint8Array | undefined): void {
+    assert(!this.#isClosed, "the cursor is closed");
     this.#isStarted = true;
     this.#order.length = 0;
     try {

@@ -3,6 +3,7 @@
  * first run on and then shifts it to its place, which is one comparison as long as one run gives
  * the entries. An entry that two runs hold is shown once.
  */
+import { assert } from "../base/assert.js";
 import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { Cursor, CursorMode } from "./entry.js";
@@ -26,6 +27,7 @@ export class MergingCursor implements Cursor {
   /** Whether the first run's head has not been looked at yet. */
   #isHeadFresh = false;
   #isStarted = false;
+  #isClosed = false;
   /** Key and version shown last; the length is NO_KEY where there is none. */
   #lastBytes: Uint8Array = EMPTY_BYTES;
   #lastOffset = 0;
@@ -47,6 +49,7 @@ export class MergingCursor implements Cursor {
   }
 
   seek(key: Uint8Array): void {
+    assert(!this.#isClosed, "the cursor is closed");
     const { start } = this.#range;
     const isInside = compareSlices(key, 0, key.length, start, 0, start.length) >= 0;
     const target = isInside ? key : start;
@@ -80,7 +83,9 @@ export class MergingCursor implements Cursor {
     const onClose = this.#onClose;
     this.#onClose = undefined;
     this.#order.length = 0;
-    this.#isStarted = true;
+    this.#isClosed = true;
+    // So that next seeks, and that meets the assertion: what the runs point to may be gone.
+    this.#isStarted = false;
     onClose?.();
   }
 

@@ -3,6 +3,8 @@
  * identity, no log. The identity comes last, so that a copy which was cut short is no store.
  */
 import type { KeyRange } from "../base/key-range.js";
+import type { Disk } from "../env/disk.js";
+import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import { Manifest } from "../lsm/manifest.js";
 import { tablePath } from "../lsm/table-set.js";
@@ -16,7 +18,10 @@ export interface PinnedTree {
   readonly checkpoint: TreeCheckpoint;
 }
 
-/** `tables` is where the tables of the trees are now; `directory` is empty, or not there yet. */
+/**
+ * `tables` is where the tables of the trees are now. Throws DiskError "exists", before anything is
+ * changed, unless `directory` is empty or not there yet: what is in it may be a store.
+ */
 export function writeCheckpoint(
   env: Env,
   tables: string,
@@ -24,6 +29,7 @@ export function writeCheckpoint(
   trees: readonly PinnedTree[],
 ): void {
   const { disk } = env;
+  requireEmpty(disk, directory);
   const copies = `${directory}/tables`;
   disk.makeDirectory(copies);
   const linked = new Set<number>();
@@ -47,4 +53,10 @@ export function writeCheckpoint(
   manifest.append(edit);
   manifest.close();
   writeIdentity(disk, directory, storeId);
+}
+
+function requireEmpty(disk: Disk, directory: string): void {
+  if (disk.exists(directory) && disk.list(directory).length > 0) {
+    throw new DiskError("exists", directory);
+  }
 }

@@ -193,8 +193,9 @@ export class Store {
   }
 
   /**
-   * Writes a store of its own into `directory`, which is empty or not there: each tree as of its
-   * flushed state, once what is frozen now is flushed. Tables are linked, not copied.
+   * Writes a store of its own into `directory`: each tree as of its flushed state, once what is
+   * frozen now is flushed. Tables are linked, not copied. Rejects with DiskError "exists" unless
+   * the directory is empty or not there.
    */
   async checkpointTo(directory: string): Promise<void> {
     const pinned: PinnedTree[] = [];

@@ -304,6 +304,21 @@ describe("tree", () => {
     cursor.close();
   });
 
+  test("a closed cursor refuses to go on", () => {
+    const { tree } = new Bench();
+    const closed = [
+      tree.cursor(FAMILY.data, ALL, Infinity, "newest"),
+      tree.backwardCursor(FAMILY.data, ALL, Infinity),
+    ];
+    for (const cursor of closed) {
+      expect(cursor.next()).toBe(false);
+      cursor.close();
+      expect(() => cursor.next()).toThrow("the cursor is closed");
+      expect(() => cursor.seek(keyOf(1))).toThrow("the cursor is closed");
+      cursor.close();
+    }
+  });
+
   test("passes over a long chain of versions", () => {
     const bench = new Bench();
     const value = new Uint8Array(3);
