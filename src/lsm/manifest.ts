@@ -38,6 +38,7 @@ export class Manifest {
   readonly catalog: Catalog;
   readonly #disk: Disk;
   readonly #directory: string;
+  readonly #onFailure: (error: DiskError) => void;
   readonly #writer: ByteWriter = new ByteWriter(4096);
   #files: readonly DiskFile[];
   #number: number;
@@ -53,14 +54,13 @@ export class Manifest {
   #isWriting = false;
 
   private constructor(
-    disk: Disk,
-    directory: string,
-    storeId: string,
+    { disk, directory, storeId, onFailure }: ManifestPlace,
     catalog: Catalog,
     started: StartedFile,
   ) {
     this.#disk = disk;
     this.#directory = directory;
+    this.#onFailure = onFailure;
     this.storeId = storeId;
     this.catalog = catalog;
     this.#files = started.files;
@@ -100,8 +100,16 @@ export class Manifest {
     };
   }
 
-  /** Reads the manifest in force, counts up the run and goes on in a new file. */
-  static open(disk: Disk, directory: string): Manifest {
+  /**
+   * Reads the manifest in force, counts up the run and goes on in a new file. `onFailure` is called
+   * once, with the error after which no edit is taken any more: that may be the error of a write
+   * whose edit an append has made durable meanwhile, which nobody waits for.
+   */
+  static open(
+    disk: Disk,
+    directory: string,
+    onFailure: (error: DiskError) => void = () => undefined,
+  ): Manifest {
     const { number, path, storeId, edits } = readContent(disk, directory);
     if (edits.length === 0) throw new CorruptionError(path, 0, "the manifest has no records");
     const catalog = new Catalog();
@@ -111,7 +119,7 @@ export class Manifest {
     const started = startFile(disk, directory, storeId, next, catalog);
     placeMarker(disk, directory, next);
     removeOlder(disk, directory, next);
-    return new Manifest(disk, directory, storeId, catalog, started);
+    return new Manifest({ disk, directory, storeId, onFailure }, catalog, started);
   }
 
   get sizeBytes(): number {
@@ -205,7 +213,9 @@ export class Manifest {
   }
 
   #break(error: DiskError): void {
+    if (this.#isBroken) return;
     this.#isBroken = true;
+    this.#onFailure(error);
     for (const { done } of this.#waiting.splice(0)) done?.(error);
   }
 
@@ -219,7 +229,7 @@ export class Manifest {
       }
     } catch (error) {
       // What the failed write left are zeros: the next attempt writes over them.
-      if (!isNoSpace(error)) this.#isBroken = true;
+      if (!isNoSpace(error)) this.#break(asDiskError(error, this.#directory));
       throw error;
     }
     this.#reservedOffset += zeros.length;
@@ -236,17 +246,17 @@ export class Manifest {
         this.#baseSizeBytes = this.#endOffset;
         return;
       }
-      this.#isBroken = true;
+      this.#break(asDiskError(error, this.#directory));
       throw error;
     }
-    // From here on either file may be the one in force after a crash: there is no way back.
-    this.#isBroken = true;
     try {
       placeMarker(this.#disk, this.#directory, number);
     } catch (error) {
-      throw new DiskError("io", this.#directory, error);
+      // Either file may be the one in force after a crash: there is no way back, nor for no room.
+      const broken = new DiskError("io", this.#directory, error);
+      this.#break(broken);
+      throw broken;
     }
-    this.#isBroken = false;
     closeAll(this.#files);
     removeOlder(this.#disk, this.#directory, number);
     this.#files = started.files;
@@ -268,6 +278,13 @@ interface WaitingRecord {
   readonly bytes: Uint8Array;
   readonly offset: number;
   readonly done: ((error: DiskError | undefined) => void) | undefined;
+}
+
+interface ManifestPlace {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly storeId: string;
+  readonly onFailure: (error: DiskError) => void;
 }
 
 interface StartedFile {
@@ -365,6 +382,10 @@ function replay(catalog: Catalog, edit: VersionEdit, path: string): void {
     if (error instanceof InvalidEditError) throw new CorruptionError(path, 0, error.message);
     throw error;
   }
+}
+
+function asDiskError(error: unknown, path: string): DiskError {
+  return error instanceof DiskError ? error : new DiskError("io", path, error);
 }
 
 function isNoSpace(error: unknown): boolean {

@@ -343,15 +343,15 @@ function openLocked(
   make: (core: StoreCore) => Store,
 ): OpenedStore {
   const { disk } = env;
-  const manifest = Manifest.open(disk, directory);
-  if (manifest.storeId !== storeId) {
-    throw new CorruptionError(directory, 0, "the manifest belongs to another store");
-  }
   let core: StoreCore | undefined = undefined;
   const onFailure = (error: Error): void => {
     if (core === undefined) throw error;
     core.fail(error);
   };
+  const manifest = Manifest.open(disk, directory, onFailure);
+  if (manifest.storeId !== storeId) {
+    throw new CorruptionError(directory, 0, "the manifest belongs to another store");
+  }
   const opened = SharedLog.open(env, logOf(directory), manifest.storeId, {
     ...options.logOptions,
     onFailure,

@@ -262,6 +262,22 @@ describe("manifest", () => {
     manifest.close();
   });
 
+  test("a failed write is told even if an append has made its edit durable meanwhile", () => {
+    const disk = created().crash(new Prng(1), "keepAll", { completion: "manual" });
+    const failures: string[] = [];
+    const manifest = Manifest.open(disk, DIRECTORY, (error) => failures.push(error.code));
+    const said: (string | undefined)[] = [];
+    manifest.appendSoon(EDITS[0]!, (error) => said.push(error?.code));
+    manifest.append(EDITS[1]!);
+    disk.inject({ code: "noSpace", operation: "write" });
+    expect(said).toEqual([undefined]);
+    disk.pump();
+    expect(failures).toEqual(["io"]);
+    expect(() => manifest.append(EDITS[2]!)).toThrow("the manifest failed before");
+    expect(failures).toEqual(["io"]);
+    manifest.close();
+  });
+
   test("a full disk refuses an edit and takes it later", () => {
     const disk = created();
     const manifest = Manifest.open(disk, DIRECTORY);
