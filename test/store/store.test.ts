@@ -429,6 +429,36 @@ describe("checkpoint and install", () => {
     await store.close();
   });
 
+  test("a checkpoint is made while writes and flushes go on", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await fill(store, 20, 10);
+    const tree = must(store.tree(1));
+    let index = 20;
+    // With each flush that comes through, the next memtable is frozen already.
+    const freeze = (): void => {
+      if (index >= 300) return;
+      index++;
+      void write(store, tree, index);
+      void store.flushNow(tree, flushedAt(index));
+    };
+    store.observe({
+      flushed: freeze,
+      flushWanted: () => undefined,
+      trimWanted: () => false,
+      treeDamaged: () => undefined,
+      treeSound: () => undefined,
+    });
+    freeze();
+    freeze();
+    const wanted = index;
+    const checkpoint = await store.checkpointTree(1);
+    expect(checkpoint.state.index).toBeGreaterThanOrEqual(wanted);
+    expect(index).toBeLessThan(wanted + 10);
+    checkpoint.release();
+    await store.close();
+  });
+
   test("a checkpoint of a tree that goes meanwhile is refused in words", async () => {
     const disk = new MemoryDisk();
     const { store } = await openStore(disk, { onFailure: () => undefined });
