@@ -45,6 +45,21 @@ describe("store", () => {
     await (await openStore(disk)).store.close();
   });
 
+  test("an opening that fails has let go of all files when the lock is free", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    await fill(first.store, 20, 5);
+    await first.store.close();
+    disk.setContent(`${DIRECTORY}/tables/000000900.sst`, new Uint8Array(100));
+    disk.inject({ code: "io", operation: "remove", pathPart: ".sst" });
+    await expect(openStore(disk)).rejects.toThrow(DiskError);
+    const operations = disk.operations;
+    // The log of the failed opening would make its next segment, or note that it is idle.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(disk.operations).toBe(operations);
+    await (await openStore(disk)).store.close();
+  });
+
   test("refuses a directory that lost its identity or its manifest", async () => {
     const disk = new MemoryDisk();
     const { store } = await openStore(disk);
