@@ -2,16 +2,17 @@
  * The manifest: the one place that says which files make up which trees. An edit is durable when
  * append returns, or when appendSoon says so: that one does not hold up the event loop. Records
  * become durable in their order, one at a time. The manifest is kept twice, in `manifest-<number>`
- * and a copy beside it, so that no single damaged place loses a record. The active pair is named by
- * a marker, an empty file
- * `current-<number>`: there is no content in it that could tear or rot. Room for records is made
- * ahead with zeros, so that a full disk is noticed before anything of a record was written.
+ * and a copy beside it, so that no single damaged place loses a record: the copy is written once
+ * the first is durable, because a power cut may damage what is being written. The active pair is
+ * named by a marker, an empty file `current-<number>`: there is no content in it that could tear or
+ * rot. Room for records is made ahead with zeros, so that a full disk is noticed before anything of
+ * a record was written.
  *
  * Rotation: write the new files with the whole catalog, sync them and the directory, create their
  * marker, sync the directory, and only then delete the old marker and files. Each start rotates, so
  * nothing is ever appended behind a torn tail, and both copies are whole again.
  */
-import { assert } from "../base/assert.js";
+import { assert, must } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
@@ -37,6 +38,7 @@ export class Manifest {
   readonly catalog: Catalog;
   readonly #disk: Disk;
   readonly #directory: string;
+  readonly #onFailure: (error: DiskError) => void;
   readonly #writer: ByteWriter = new ByteWriter(4096);
   #files: readonly DiskFile[];
   #number: number;
@@ -48,18 +50,17 @@ export class Manifest {
   #isClosed = false;
   /** Records that are in the catalog and not yet durable, in order; the first may be in flight. */
   readonly #waiting: WaitingRecord[] = [];
-  /** Writes to the files that have not come back. */
-  #writesInFlight = 0;
+  /** Whether a write to one of the files has not come back; there is never a second one. */
+  #isWriting = false;
 
   private constructor(
-    disk: Disk,
-    directory: string,
-    storeId: string,
+    { disk, directory, storeId, onFailure }: ManifestPlace,
     catalog: Catalog,
     started: StartedFile,
   ) {
     this.#disk = disk;
     this.#directory = directory;
+    this.#onFailure = onFailure;
     this.storeId = storeId;
     this.catalog = catalog;
     this.#files = started.files;
@@ -99,8 +100,16 @@ export class Manifest {
     };
   }
 
-  /** Reads the manifest in force, counts up the run and goes on in a new file. */
-  static open(disk: Disk, directory: string): Manifest {
+  /**
+   * Reads the manifest in force, counts up the run and goes on in a new file. `onFailure` is called
+   * once, with the error after which no edit is taken any more: that may be the error of a write
+   * whose edit an append has made durable meanwhile, which nobody waits for.
+   */
+  static open(
+    disk: Disk,
+    directory: string,
+    onFailure: (error: DiskError) => void = () => undefined,
+  ): Manifest {
     const { number, path, storeId, edits } = readContent(disk, directory);
     if (edits.length === 0) throw new CorruptionError(path, 0, "the manifest has no records");
     const catalog = new Catalog();
@@ -110,7 +119,7 @@ export class Manifest {
     const started = startFile(disk, directory, storeId, next, catalog);
     placeMarker(disk, directory, next);
     removeOlder(disk, directory, next);
-    return new Manifest(disk, directory, storeId, catalog, started);
+    return new Manifest({ disk, directory, storeId, onFailure }, catalog, started);
   }
 
   get sizeBytes(): number {
@@ -124,7 +133,7 @@ export class Manifest {
   append(edit: VersionEdit): void {
     this.#waiting.push(this.#add(edit, undefined));
     // Those before it first: what is in flight is written again, the same bytes to the same place.
-    for (const record of this.#waiting) this.#write(record);
+    for (const file of this.#files) this.#writeWaiting(file);
     for (const { done } of this.#waiting.splice(0)) done?.(undefined);
   }
 
@@ -134,20 +143,20 @@ export class Manifest {
    */
   appendSoon(edit: VersionEdit, done: (error: DiskError | undefined) => void): void {
     this.#waiting.push(this.#add(edit, done));
-    if (this.#waiting.length === 1) this.#writeNext();
+    this.#writeNext();
   }
 
-  /** The files are closed when no write to them is on its way any more. */
+  /** The files are closed when no write to them is on its way or waits any more. */
   close(): void {
     this.#isClosed = true;
-    if (this.#writesInFlight === 0) closeAll(this.#files);
+    this.#closeWhenIdle();
   }
 
   /** Gives an edit its place and applies it to the catalog. */
   #add(edit: VersionEdit, done: WaitingRecord["done"]): WaitingRecord {
     assert(!this.#isBroken, "the manifest failed before");
     const isLarge = this.#endOffset > Math.max(ROTATE_SIZE_BYTES, this.#baseSizeBytes * 2);
-    if (isLarge && this.#waiting.length === 0 && this.#writesInFlight === 0) this.#rotate();
+    if (isLarge && this.#waiting.length === 0 && !this.#isWriting) this.#rotate();
     const writer = this.#writer;
     writer.reset();
     writeRecord(writer, edit, this.#number, this.#endOffset);
@@ -158,34 +167,37 @@ export class Manifest {
     return record;
   }
 
-  /** Writes a record into its reserve, where lack of room is no excuse. */
-  #write({ bytes, offset }: WaitingRecord): void {
-    for (const file of this.#files) {
-      try {
+  /** Writes what waits into its reserve, where lack of room is no excuse. */
+  #writeWaiting(file: DiskFile): void {
+    try {
+      for (const { bytes, offset } of this.#waiting) {
         file.writeSync(bytes, 0, bytes.length, offset);
-      } catch (error) {
-        const broken = new DiskError("io", file.path, error);
-        this.#break(broken);
-        throw broken;
       }
+    } catch (error) {
+      const broken = new DiskError("io", file.path, error);
+      this.#break(broken);
+      throw broken;
     }
   }
 
-  /** Begins to write the first record that waits, to both files at once. */
+  /** Begins to write the first record that waits, unless a write is on its way. */
   #writeNext(): void {
     const record = this.#waiting[0];
-    if (record === undefined || this.#isBroken) return;
-    let left = this.#files.length;
-    for (const file of this.#files) {
-      this.#writesInFlight++;
-      file.write(record.bytes, record.bytes.length, record.offset, (error) => {
-        this.#writesInFlight--;
-        if (this.#isClosed && this.#writesInFlight === 0) closeAll(this.#files);
-        if (error !== undefined) this.#break(new DiskError("io", file.path, error));
-        // An append that could not wait has written this record, too.
-        else if (--left === 0 && this.#waiting[0] === record) this.#written(record);
-      });
-    }
+    if (record !== undefined && !this.#isBroken && !this.#isWriting) this.#writeCopy(record, 0);
+  }
+
+  #writeCopy(record: WaitingRecord, copy: number): void {
+    const file = must(this.#files[copy]);
+    this.#isWriting = true;
+    file.write(record.bytes, record.bytes.length, record.offset, (error) => {
+      this.#isWriting = false;
+      if (error !== undefined) this.#break(new DiskError("io", file.path, error));
+      // An append that could not wait has written this record, too.
+      else if (this.#waiting[0] !== record) this.#writeNext();
+      else if (copy + 1 < this.#files.length) this.#writeCopy(record, copy + 1);
+      else this.#written(record);
+      this.#closeWhenIdle();
+    });
   }
 
   #written(record: WaitingRecord): void {
@@ -194,8 +206,16 @@ export class Manifest {
     record.done?.(undefined);
   }
 
+  #closeWhenIdle(): void {
+    if (!this.#isClosed || this.#isWriting) return;
+    closeAll(this.#files);
+    this.#files = [];
+  }
+
   #break(error: DiskError): void {
+    if (this.#isBroken) return;
     this.#isBroken = true;
+    this.#onFailure(error);
     for (const { done } of this.#waiting.splice(0)) done?.(error);
   }
 
@@ -209,7 +229,7 @@ export class Manifest {
       }
     } catch (error) {
       // What the failed write left are zeros: the next attempt writes over them.
-      if (!isNoSpace(error)) this.#isBroken = true;
+      if (!isNoSpace(error)) this.#break(asDiskError(error, this.#directory));
       throw error;
     }
     this.#reservedOffset += zeros.length;
@@ -226,17 +246,17 @@ export class Manifest {
         this.#baseSizeBytes = this.#endOffset;
         return;
       }
-      this.#isBroken = true;
+      this.#break(asDiskError(error, this.#directory));
       throw error;
     }
-    // From here on either file may be the one in force after a crash: there is no way back.
-    this.#isBroken = true;
     try {
       placeMarker(this.#disk, this.#directory, number);
     } catch (error) {
-      throw new DiskError("io", this.#directory, error);
+      // Either file may be the one in force after a crash: there is no way back, nor for no room.
+      const broken = new DiskError("io", this.#directory, error);
+      this.#break(broken);
+      throw broken;
     }
-    this.#isBroken = false;
     closeAll(this.#files);
     removeOlder(this.#disk, this.#directory, number);
     this.#files = started.files;
@@ -258,6 +278,13 @@ interface WaitingRecord {
   readonly bytes: Uint8Array;
   readonly offset: number;
   readonly done: ((error: DiskError | undefined) => void) | undefined;
+}
+
+interface ManifestPlace {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly storeId: string;
+  readonly onFailure: (error: DiskError) => void;
 }
 
 interface StartedFile {
@@ -355,6 +382,10 @@ function replay(catalog: Catalog, edit: VersionEdit, path: string): void {
     if (error instanceof InvalidEditError) throw new CorruptionError(path, 0, error.message);
     throw error;
   }
+}
+
+function asDiskError(error: unknown, path: string): DiskError {
+  return error instanceof DiskError ? error : new DiskError("io", path, error);
 }
 
 function isNoSpace(error: unknown): boolean {

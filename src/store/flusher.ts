@@ -17,10 +17,22 @@ import type { Tree } from "../lsm/tree.js";
 import { sliceOf } from "../lsm/version.js";
 import type { StoreCore } from "./store-core.js";
 
+/** The flushing of a tree, while anything of it is frozen. */
+interface FlushRun {
+  readonly waiters: FlushWaiter[];
+  readonly ended: Promise<void>;
+}
+
+interface FlushWaiter {
+  /** The newest memtable that is waited for. */
+  readonly last: Memtable;
+  readonly resolve: () => void;
+}
+
 export class Flusher {
   readonly #core: StoreCore;
   readonly #onFlushed: (tree: Tree) => void;
-  readonly #running: Map<Tree, Promise<void>> = new Map();
+  readonly #running: Map<Tree, FlushRun> = new Map();
   flushCount = 0;
   writtenBytes = 0;
 
@@ -34,33 +46,45 @@ export class Flusher {
   }
 
   /**
-   * Resolves when the tree has no frozen memtable any more, or is gone, or the store has ended.
-   * Never rejects.
+   * Resolves when what is frozen now is flushed, or the tree is gone, or the store has ended; what
+   * is frozen later, while writes go on, is not waited for. Never rejects.
    */
   flush(tree: Tree): Promise<void> {
-    const running = this.#running.get(tree);
-    if (running !== undefined) return running;
-    const started = this.#flushAll(tree).finally(() => this.#running.delete(tree));
-    this.#running.set(tree, started);
-    return started;
+    const last = tree.frozen.at(-1);
+    if (last === undefined) return Promise.resolve();
+    let run = this.#running.get(tree);
+    if (run === undefined) {
+      const waiters: FlushWaiter[] = [];
+      run = { waiters, ended: this.#flushAll(tree, waiters) };
+      this.#running.set(tree, run);
+    }
+    const { waiters } = run;
+    return new Promise((resolve) => waiters.push({ last, resolve }));
   }
 
   async idle(): Promise<void> {
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  async #flushAll(tree: Tree): Promise<void> {
+  async #flushAll(tree: Tree, waiters: FlushWaiter[]): Promise<void> {
     // The caller is inside apply: nothing may happen to the tree before it returns.
     await Promise.resolve();
     for (let attempt = 0; this.#core.isLive(tree);) {
       const memtable = tree.frozen[0];
-      if (memtable === undefined) return;
+      if (memtable === undefined) break;
       if (await this.#flushOne(tree, memtable)) {
         attempt = 0;
+        // They froze in their order, and so they wait.
+        while (waiters[0] !== undefined && !tree.frozen.includes(waiters[0].last)) {
+          must(waiters.shift()).resolve();
+        }
         continue;
       }
       await this.#core.waitForRoom(attempt++);
     }
+    // In the turn in which nothing was left: whatever is frozen from here on begins anew.
+    this.#running.delete(tree);
+    for (const { resolve } of waiters) resolve();
   }
 
   /** False where there was no room. */

@@ -32,6 +32,7 @@ import { readIdentity, writeIdentity } from "./identity.js";
 import type { FoundIdentity } from "./identity.js";
 import { Scrubber } from "./scrubber.js";
 import { StoreCore } from "./store-core.js";
+import type { StorePlace } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
 import { settingsOf } from "./store-options.js";
 import { TreeCheckpoint } from "./tree-checkpoint.js";
@@ -113,7 +114,12 @@ export class Store {
     const lock = await disk.lock(directory, storeId);
     try {
       if (identity.kind === "damaged") restoreIdentity(disk, directory, storeId);
-      return openLocked(env, { directory, storeId }, options, (core) => new Store(core, lock));
+      return await openLocked(
+        env,
+        { directory, storeId },
+        options,
+        (core) => new Store(core, lock),
+      );
     } catch (error) {
       lock.release();
       throw error;
@@ -337,46 +343,67 @@ function format(env: Env, directory: string): string {
   return storeId;
 }
 
-function openLocked(
+/** Where it throws, no file of the manifest and the log is written any more. */
+async function openLocked(
   env: Env,
-  { directory, storeId }: { readonly directory: string; readonly storeId: string },
+  place: { readonly directory: string; readonly storeId: string },
   options: StoreOptions,
   make: (core: StoreCore) => Store,
-): OpenedStore {
-  const { disk } = env;
-  const manifest = Manifest.open(disk, directory);
-  if (manifest.storeId !== storeId) {
-    throw new CorruptionError(directory, 0, "the manifest belongs to another store");
-  }
+): Promise<OpenedStore> {
+  const { directory, storeId } = place;
   let core: StoreCore | undefined = undefined;
+  let isGivenUp = false;
   const onFailure = (error: Error): void => {
+    // What is given up has an error already, and that is thrown.
+    if (isGivenUp) return;
     if (core === undefined) throw error;
     core.fail(error);
   };
-  const opened = SharedLog.open(env, logOf(directory), manifest.storeId, {
-    ...options.logOptions,
-    onFailure,
-  });
-  const largest = removeStrays(disk, tablesOf(directory), manifest);
+  const manifest = Manifest.open(env.disk, directory, onFailure);
+  let log: SharedLog | undefined = undefined;
+  try {
+    if (manifest.storeId !== storeId) {
+      throw new CorruptionError(directory, 0, "the manifest belongs to another store");
+    }
+    const logOptions = { ...options.logOptions, onFailure };
+    const { log: openedLog, ...recovery } = SharedLog.open(
+      env,
+      logOf(directory),
+      storeId,
+      logOptions,
+    );
+    log = openedLog;
+    core = openCore(
+      env,
+      { directory: tablesOf(directory), settings: settingsOf(options) },
+      manifest,
+      log,
+    );
+    const damaged = missingFiles(env.disk, tablesOf(directory), manifest);
+    const { run } = manifest.catalog;
+    env.tracer.trace("info", "store opened", { storeId, run, trees: core.trees.size });
+    return { store: make(core), ...recovery, damaged };
+  } catch (error) {
+    isGivenUp = true;
+    await log?.close();
+    manifest.close();
+    core?.tables.close();
+    throw error;
+  }
+}
+
+/** What the store's parts share, with its trees; deletes what an earlier run left behind. */
+function openCore(
+  env: Env,
+  place: Omit<StorePlace, "nextFileNumber">,
+  manifest: Manifest,
+  log: SharedLog,
+): StoreCore {
+  const largest = removeStrays(env.disk, place.directory, manifest);
   const next = Math.max(manifest.catalog.nextFileNumber, largest + 1);
-  core = new StoreCore(
-    env,
-    { directory: tablesOf(directory), settings: settingsOf(options), nextFileNumber: next },
-    manifest,
-    opened.log,
-  );
+  const core = new StoreCore(env, { ...place, nextFileNumber: next }, manifest, log);
   openTrees(core);
-  env.tracer.trace("info", "store opened", {
-    storeId: manifest.storeId,
-    run: manifest.catalog.run,
-    trees: core.trees.size,
-  });
-  return {
-    store: make(core),
-    recovered: opened.recovered,
-    shardsMayBeMissing: opened.shardsMayBeMissing,
-    damaged: missingFiles(disk, tablesOf(directory), manifest),
-  };
+  return core;
 }
 
 /** Deletes the files that the manifest does not name; returns the largest number seen. */

@@ -216,6 +216,37 @@ describe("manifest", () => {
     }
   });
 
+  test("the copies are never written at the same time", () => {
+    const manual = created().crash(new Prng(1), "keepAll", { completion: "manual" });
+    const manifest = Manifest.open(manual, DIRECTORY);
+    let done = 0;
+    const appendSoon = (edit: VersionEdit): void => manifest.appendSoon(edit, () => done++);
+    const written: number[] = [];
+    appendSoon(EDITS[0]!);
+    appendSoon(EDITS[1]!);
+    for (; manual.pendingWrites > 0; manual.pump(1)) written.push(manual.pendingWrites);
+    expect(written).toEqual([1, 1, 1, 1]);
+    appendSoon(EDITS[2]!);
+    manual.pump(1);
+    // Overtakes the write of the copy, which comes back later.
+    manifest.append(EDITS[3]!);
+    appendSoon(EDITS[4]!);
+    for (; manual.pendingWrites > 0; manual.pump(1)) written.push(manual.pendingWrites);
+    expect(written.slice(4)).toEqual([1, 1, 1]);
+    expect(done).toBe(4);
+    manifest.close();
+    expect(reopened(manual)).toEqual(content(manifest));
+  });
+
+  test("an edit that overtakes others is whole in one copy before the other is written", () => {
+    const disk = created().crash(new Prng(1), "keepAll", { completion: "manual" });
+    const manifest = Manifest.open(disk, DIRECTORY);
+    for (const edit of EDITS.slice(0, 3)) manifest.appendSoon(edit, () => undefined);
+    disk.inject({ code: "io", operation: "write", pathPart: ".copy" });
+    expect(() => manifest.append(EDITS[3]!)).toThrow(DiskError);
+    expect(reopened(clone(disk, activePath(disk)))).toEqual(content(manifest));
+  });
+
   test("a failed write reaches every edit that waits, and no edit is taken any more", async () => {
     const disk = created();
     const manifest = Manifest.open(disk, DIRECTORY);
@@ -228,6 +259,22 @@ describe("manifest", () => {
     await turnsUntil(() => errors.length === 2);
     expect(errors).toEqual(["io", "io"]);
     expect(() => manifest.append(EDITS[3]!)).toThrow("the manifest failed before");
+    manifest.close();
+  });
+
+  test("a failed write is told even if an append has made its edit durable meanwhile", () => {
+    const disk = created().crash(new Prng(1), "keepAll", { completion: "manual" });
+    const failures: string[] = [];
+    const manifest = Manifest.open(disk, DIRECTORY, (error) => failures.push(error.code));
+    const said: (string | undefined)[] = [];
+    manifest.appendSoon(EDITS[0]!, (error) => said.push(error?.code));
+    manifest.append(EDITS[1]!);
+    disk.inject({ code: "noSpace", operation: "write" });
+    expect(said).toEqual([undefined]);
+    disk.pump();
+    expect(failures).toEqual(["io"]);
+    expect(() => manifest.append(EDITS[2]!)).toThrow("the manifest failed before");
+    expect(failures).toEqual(["io"]);
     manifest.close();
   });
 

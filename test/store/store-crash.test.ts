@@ -33,11 +33,11 @@ async function work(disk: MemoryDisk, store: Store, progress: Progress): Promise
   await orHalt(disk, store.idle());
 }
 
-/** Waits for the promise or for the end of the disk, after which it may never come. */
-function orHalt(disk: MemoryDisk, promise: Promise<void>): Promise<void> {
+/** Waits for the promise or, undefined, for the end of the disk, after which it may never come. */
+function orHalt<T>(disk: MemoryDisk, promise: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const look = (): void => {
-      if (disk.halted) resolve();
+      if (disk.halted) resolve(undefined);
       else setImmediate(look);
     };
     promise.then(resolve, reject);
@@ -47,7 +47,8 @@ function orHalt(disk: MemoryDisk, promise: Promise<void>): Promise<void> {
 
 async function attempt(disk: MemoryDisk, progress: Progress): Promise<void> {
   try {
-    const opened = await openStore(disk, { onFailure: () => undefined });
+    const opened = await orHalt(disk, openStore(disk, { onFailure: () => undefined }));
+    if (opened === undefined) return;
     progress.applied = opened.store.tree(1) === undefined ? 0 : replay(opened, 1);
     await work(disk, opened.store, progress);
     if (!disk.halted) await opened.store.close();

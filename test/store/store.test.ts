@@ -45,6 +45,21 @@ describe("store", () => {
     await (await openStore(disk)).store.close();
   });
 
+  test("an opening that fails has let go of all files when the lock is free", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    await fill(first.store, 20, 5);
+    await first.store.close();
+    disk.setContent(`${DIRECTORY}/tables/000000900.sst`, new Uint8Array(100));
+    disk.inject({ code: "io", operation: "remove", pathPart: ".sst" });
+    await expect(openStore(disk)).rejects.toThrow(DiskError);
+    const operations = disk.operations;
+    // The log of the failed opening would make its next segment, or note that it is idle.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(disk.operations).toBe(operations);
+    await (await openStore(disk)).store.close();
+  });
+
   test("refuses a directory that lost its identity or its manifest", async () => {
     const disk = new MemoryDisk();
     const { store } = await openStore(disk);
@@ -426,6 +441,36 @@ describe("checkpoint and install", () => {
     checkpoint.release();
     await store.idle();
     expect(tables(disk)).toEqual([]);
+    await store.close();
+  });
+
+  test("a checkpoint is made while writes and flushes go on", async () => {
+    const disk = new MemoryDisk();
+    const { store } = await openStore(disk);
+    await fill(store, 20, 10);
+    const tree = must(store.tree(1));
+    let index = 20;
+    // With each flush that comes through, the next memtable is frozen already.
+    const freeze = (): void => {
+      if (index >= 300) return;
+      index++;
+      void write(store, tree, index);
+      void store.flushNow(tree, flushedAt(index));
+    };
+    store.observe({
+      flushed: freeze,
+      flushWanted: () => undefined,
+      trimWanted: () => false,
+      treeDamaged: () => undefined,
+      treeSound: () => undefined,
+    });
+    freeze();
+    freeze();
+    const wanted = index;
+    const checkpoint = await store.checkpointTree(1);
+    expect(checkpoint.state.index).toBeGreaterThanOrEqual(wanted);
+    expect(index).toBeLessThan(wanted + 10);
+    checkpoint.release();
     await store.close();
   });
 
