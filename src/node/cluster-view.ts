@@ -88,7 +88,8 @@ export class ClusterView {
   /** A map that cannot be read is heard again from the placement leader. */
   #load(): void {
     try {
-      this.#take(fromText(readTextFile(this.#disk, this.#directory, FILE)));
+      const map = fromText(readTextFile(this.#disk, this.#directory, FILE));
+      if (map.shards.every(hasBytes)) this.#take(map);
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
     }
@@ -102,11 +103,20 @@ export class ClusterView {
   }
 }
 
+/** Not so in files of earlier versions, which could write ranges in a form that is not read back. */
+function hasBytes({ range }: ShardDescriptor): boolean {
+  const { start, end } = range;
+  return start instanceof Uint8Array && (end === undefined || end instanceof Uint8Array);
+}
+
 function toText(map: ClusterMap): string {
-  const text = JSON.stringify(map, (_key, value: unknown) =>
-    value instanceof Uint8Array ? { [BYTES_TAG]: Array.from(value) } : value,
-  );
-  return `${text}\n`;
+  return `${JSON.stringify(map, replaceBytes)}\n`;
+}
+
+/** Looks at the holder, for the value has been through its own `toJSON` if it has one. */
+function replaceBytes(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  const own = this[key];
+  return own instanceof Uint8Array ? { [BYTES_TAG]: Array.from(own) } : value;
 }
 
 function fromText(text: string): ClusterMap {

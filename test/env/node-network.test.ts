@@ -38,6 +38,21 @@ describe("connections", () => {
     await listener.close();
   });
 
+  test("bring plain bytes, whose slices are copies", async () => {
+    const chunks: Uint8Array[] = [];
+    const listener = await nodeNetwork.listen("127.0.0.1:0", (socket) => {
+      watch(socket, (chunk) => {
+        chunks.push(chunk);
+        socket.end();
+      });
+    });
+    const client = watch(await nodeNetwork.connect(listener.address, 1000));
+    client.socket.write(new Uint8Array([1, 2, 3]));
+    await client.closed;
+    expect(chunks.map((chunk) => [chunk.constructor, ...chunk])).toEqual([[Uint8Array, 1, 2, 3]]);
+    await listener.close();
+  });
+
   test("a destroyed peer closes the other side; later writes are ignored", async () => {
     const listener = await nodeNetwork.listen("[::1]:0", (socket) => {
       watch(socket);

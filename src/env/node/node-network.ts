@@ -73,6 +73,11 @@ function listenerOf(server: net.Server): Listener {
   };
 }
 
+/** Not a Buffer, whose `slice` copies nothing and whose JSON is another one. */
+function plainBytes(chunk: Uint8Array): Uint8Array {
+  return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+}
+
 class NodeSocket implements Socket {
   readonly remoteAddress: string;
   readonly #raw: net.Socket;
@@ -104,7 +109,9 @@ class NodeSocket implements Socket {
       handlers.close(this.#error);
       return;
     }
-    this.#raw.on("data", (chunk) => must(this.#handlers).data(chunk as Uint8Array));
+    this.#raw.on("data", (chunk: Uint8Array) => {
+      must(this.#handlers).data(plainBytes(chunk));
+    });
     this.#raw.on("drain", () => must(this.#handlers).drain());
     this.#raw.resume();
   }
