@@ -103,7 +103,7 @@ export class ClusterView {
   }
 }
 
-/** Not so in files of earlier versions, which could write ranges in a form that is not read back. */
+/** Earlier versions could write ranges in a form that is not read back. */
 function hasBytes({ range }: ShardDescriptor): boolean {
   const { start, end } = range;
   return start instanceof Uint8Array && (end === undefined || end instanceof Uint8Array);
