@@ -38,7 +38,7 @@ export async function findKeyspace(session: Session, name: string): Promise<Keys
 
 /** Fetches the map as it is now; gives what kept the placement group from saying it. */
 async function confirmMap(session: Session): Promise<KvError | undefined> {
-  const timeoutMs = session.options.requestTimeoutMs / CONFIRMATIONS;
+  const timeoutMs = Math.ceil(session.options.requestTimeoutMs / CONFIRMATIONS);
   const request = {
     type: MESSAGE_TYPES.map,
     isRead: true,
