@@ -56,13 +56,15 @@ export type PlacementCommand =
   | { readonly kind: "changeReplica"; readonly request: ReplicaChangeRequest }
   | { readonly kind: "join"; readonly request: JoinRequest }
   | { readonly kind: "createKeyspace"; readonly request: KeyspaceCreateRequest }
+  /** Changes nothing: what the map is now. */
+  | { readonly kind: "confirmMap" }
   | { readonly kind: "moveLeader"; readonly shardId: number; readonly nodeId: number }
   /** From the placement leader to the node that leads a shard. */
   | { readonly kind: "transfer"; readonly shardId: number; readonly nodeId: number };
 
 export interface PlacementCommandAnswer {
   readonly keyspace?: KeyspaceDescriptor | undefined;
-  /** The map after a change of members or replicas. */
+  /** The map after a change of members or replicas, or as it was confirmed. */
   readonly clusterMap?: ClusterMap | undefined;
   /** The id of the node that joins. */
   readonly nodeId?: number | undefined;
