@@ -4,6 +4,8 @@ import { PLACEMENT_SHARD_ID } from "../../src/protocol/cluster.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { Machine, SimCluster } from "./cluster.js";
 import type { DirectedFault } from "./faults-directed.js";
+import { ShardCutOff } from "./frame-filters.js";
+import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import { across } from "./roads.js";
 import type { Way } from "./roads.js";
@@ -13,6 +15,7 @@ export interface DirectedParts {
   readonly world: World;
   readonly cluster: SimCluster;
   readonly network: SimNetwork;
+  readonly tap: FrameTap;
   /** Blocks roads for a while. */
   readonly cut: (roads: readonly Way[], forMs: number) => void;
   /** Unless the run's faults are over by then. */
@@ -44,8 +47,15 @@ export class DirectedInjector {
   /** How long all disks stall when somebody is elected in a shard, by its former term. */
   readonly #starts: Map<number, { readonly term: number; readonly stallMs: number }> = new Map();
 
+  /** What takes the placement group's messages. */
+  #cutOff: ShardCutOff | undefined;
+
   constructor(parts: DirectedParts) {
     this.#parts = parts;
+  }
+
+  end(): void {
+    this.#joinSequencers();
   }
 
   strike(fault: DirectedFault): void {
@@ -66,6 +76,8 @@ export class DirectedInjector {
         return this.#slowEchoes(fault);
       case "slowRevisions":
         return this.#slowRevisions(fault);
+      case "twoSequencers":
+        return this.#twoSequencers(fault);
       case "flushAhead":
         this.#flushing.set(this.#parts.cluster.machine(fault.machine), fault);
         return;
@@ -178,18 +190,20 @@ export class DirectedInjector {
       else cluster.kill(machine);
       heal(downMs, () => cluster.start(machine));
     }
-    this.#campaigns(others, { fromMs: downMs, stepMs, untilMs: forMs });
+    this.#campaigns(others, { fromMs: downMs + stepMs, stepMs, untilMs: forMs });
   }
 
-  /** Replicas of these machines campaign, one machine after the other. */
+  /** Replicas of these machines that may do so campaign, one machine after the other. */
   #campaigns(
     machines: readonly Machine[],
     { fromMs, stepMs, untilMs }: Record<"fromMs" | "stepMs" | "untilMs", number>,
+    may: (replica: Replica) => boolean = () => true,
   ): void {
     const { heal, inside } = this.#parts;
-    for (let turn = 1; fromMs + turn * stepMs < untilMs; turn++) {
+    for (let turn = 0; fromMs + turn * stepMs < untilMs; turn++) {
       heal(fromMs + turn * stepMs, () => {
         inside(machines[turn % machines.length]!, (replica) => {
+          if (!may(replica)) return;
           replica.raft.campaign(replica.clockMs());
           replica.wake();
         });
@@ -206,14 +220,37 @@ export class DirectedInjector {
       this.#parts.cut(across([leader.name], others), forMs - cutAfterMs);
     });
     const machines = this.#parts.cluster.machines.filter((machine) => machine !== leader);
-    this.#campaigns(machines, { fromMs: cutAfterMs, stepMs: delayMs / 6, untilMs: forMs });
+    const stepMs = delayMs / 6;
+    this.#campaigns(machines, { fromMs: cutAfterMs + stepMs, stepMs, untilMs: forMs });
   }
 
   #slowRevisions({ draw, delayMs, forMs }: FaultOf<"slowRevisions">): void {
     const leader = this.#sequencer();
     if (leader === undefined) return;
-    const others = this.#namesBut(leader);
-    this.#slow(leader.name, others[Math.floor(draw * others.length)]!, delayMs, forMs);
+    const others = this.#parts.cluster.machines.filter((machine) => machine !== leader);
+    const leaders = others.filter((machine) => ledShards(machine).length > 0);
+    const from = leaders.length > 0 ? leaders : others;
+    this.#slow(leader.name, from[Math.floor(draw * from.length)]!.name, delayMs, forMs);
+  }
+
+  #twoSequencers({ fromMs, stepMs, forMs }: FaultOf<"twoSequencers">): void {
+    const { cluster, tap, heal } = this.#parts;
+    const leader = this.#sequencer();
+    const term = leader?.node?.core.host.replica(PLACEMENT_SHARD_ID)?.raft.term;
+    if (leader === undefined || term === undefined) return;
+    this.#cutOff = new ShardCutOff(leader.name, PLACEMENT_SHARD_ID);
+    tap.filters.add(this.#cutOff);
+    heal(forMs, () => this.#joinSequencers());
+    const others = cluster.machines.filter((machine) => machine !== leader);
+    // In a term after that one somebody has been elected, or soon will be.
+    this.#campaigns(others, { fromMs, stepMs, untilMs: forMs }, ({ shardId, raft }) => {
+      return shardId === PLACEMENT_SHARD_ID && raft.term === term;
+    });
+  }
+
+  #joinSequencers(): void {
+    if (this.#cutOff !== undefined) this.#parts.tap.filters.delete(this.#cutOff);
+    this.#cutOff = undefined;
   }
 
   #flushAhead(machine: Machine, { shardId }: Replica, downMs: number): void {
