@@ -78,6 +78,8 @@ export type DirectedFault =
        * and whoever still asks the old one must not be told any, new or newest.
        */
       readonly kind: "twoSequencers";
+      /** Its connections break and come back: the others elect at once, not when they may. */
+      readonly breaks: boolean;
       /** When the others campaign, and again until one has won. */
       readonly fromMs: number;
       readonly stepMs: number;
@@ -160,6 +162,7 @@ export const DIRECTED_DRAWS: Readonly<
   }),
   twoSequencers: ({ prng, electionMs }) => ({
     kind: "twoSequencers",
+    breaks: prng.chance(0.7),
     fromMs: electionMs * (1 + 0.1 * prng.fraction()),
     stepMs: electionMs * 0.2,
     forMs: electionMs * (1.5 + 1.5 * prng.fraction()),

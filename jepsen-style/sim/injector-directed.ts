@@ -32,6 +32,9 @@ interface Dying {
 
 type FaultOf<K extends DirectedFault["kind"]> = Extract<DirectedFault, { readonly kind: K }>;
 
+/** Those with which all shards of users go on, so that others may strike meanwhile. */
+const BEARABLE: ReadonlySet<DirectedFault["kind"]> = new Set(["slowRevisions", "twoSequencers"]);
+
 export class DirectedInjector {
   readonly #parts: DirectedParts;
   #busyUntilMs = 0;
@@ -59,7 +62,7 @@ export class DirectedInjector {
   }
 
   strike(fault: DirectedFault): void {
-    if ("forMs" in fault && fault.kind !== "slowRevisions") {
+    if ("forMs" in fault && !BEARABLE.has(fault.kind)) {
       // Two cuts at a time, or one right after another, would leave nobody who could go on.
       const { nowMs } = this.#parts.world;
       if (nowMs < this.#busyUntilMs) return;
@@ -152,10 +155,7 @@ export class DirectedInjector {
     const friends = all.filter((name) => !others.includes(name));
     const ways = both([leader.name, ...friends, ...inside], [...others, ...outside]);
     this.#parts.cut(ways, forMs);
-    for (const other of others) {
-      this.#parts.network.reset(leader.name, other);
-      this.#parts.network.reset(other, leader.name);
-    }
+    this.#break(leader, others);
   }
 
   #handOver({ draw, shardDraw, toDraw, forMs }: FaultOf<"handover">): void {
@@ -233,14 +233,15 @@ export class DirectedInjector {
     this.#slow(leader.name, from[Math.floor(draw * from.length)]!.name, delayMs, forMs);
   }
 
-  #twoSequencers({ fromMs, stepMs, forMs }: FaultOf<"twoSequencers">): void {
+  #twoSequencers({ breaks, fromMs, stepMs, forMs }: FaultOf<"twoSequencers">): void {
     const { cluster, tap, heal } = this.#parts;
     const leader = this.#sequencer();
     const term = leader?.node?.core.host.replica(PLACEMENT_SHARD_ID)?.raft.term;
-    if (leader === undefined || term === undefined) return;
+    if (leader === undefined || term === undefined || this.#cutOff !== undefined) return;
     this.#cutOff = new ShardCutOff(leader.name, PLACEMENT_SHARD_ID);
     tap.filters.add(this.#cutOff);
     heal(forMs, () => this.#joinSequencers());
+    if (breaks) this.#break(leader, this.#namesBut(leader));
     const others = cluster.machines.filter((machine) => machine !== leader);
     // In a term after that one somebody has been elected, or soon will be.
     this.#campaigns(others, { fromMs, stepMs, untilMs: forMs }, ({ shardId, raft }) => {
@@ -306,6 +307,14 @@ export class DirectedInjector {
     this.#parts.heal(forMs, () => {
       road.lateMs -= byMs;
     });
+  }
+
+  /** Breaks the connections of a machine to others; who is told looks for other leaders. */
+  #break({ name }: Machine, others: readonly string[]): void {
+    for (const other of others) {
+      this.#parts.network.reset(name, other);
+      this.#parts.network.reset(other, name);
+    }
   }
 
   /** One that leads a shard of users. */

@@ -148,7 +148,7 @@ export function drawSettings(seed: number): Settings {
       pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
       watchers: prng.between(0, 6),
-      surveys: prng.chance(isSurveyed ? 0.7 : 0.3) ? 0.3 : 0,
+      surveys: isSurveyed || prng.chance(0.3) ? 0.3 : 0,
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
     delayMsMin,
