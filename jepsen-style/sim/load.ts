@@ -151,10 +151,13 @@ export class SimClient implements ProgramOwner {
     this.#failed(program.name, error);
   }
 
+  /** Each begins with another endpoint: whatever a node says wrongly, somebody asks that node. */
   start(endpoints: readonly string[]): void {
     const program = this.#program;
+    const first = this.number % endpoints.length;
+    const own = [...endpoints.slice(first), ...endpoints.slice(0, first)];
     this.#world.after(0, "client", program, () => {
-      this.#work(endpoints).catch((error: unknown) => program.threw(error));
+      this.#work(own).catch((error: unknown) => program.threw(error));
     });
   }
 
