@@ -243,8 +243,10 @@ export class DirectedInjector {
     heal(forMs, () => this.#joinSequencers());
     if (breaks) this.#break(leader, this.#namesBut(leader));
     const others = cluster.machines.filter((machine) => machine !== leader);
+    // Whoever was refused asks again, before another one does and both lose.
+    const inTurn = others.flatMap((machine) => [machine, machine]);
     // In a term after that one somebody has been elected, or soon will be.
-    this.#campaigns(others, { fromMs, stepMs, untilMs: forMs }, ({ shardId, raft }) => {
+    this.#campaigns(inTurn, { fromMs, stepMs, untilMs: forMs }, ({ shardId, raft }) => {
       return shardId === PLACEMENT_SHARD_ID && raft.term === term;
     });
   }

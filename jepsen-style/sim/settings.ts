@@ -126,7 +126,7 @@ export function drawSettings(seed: number): Settings {
     seed,
     durationMs: prng.between(40, 120) * heartbeatMs,
     cluster: {
-      nodes: pick(prng, [1, 3, 3, 3, 5, 5]),
+      nodes: pick(prng, isSurveyed ? [3, 3, 3, 5, 5] : [1, 3, 3, 3, 5, 5]),
       keyspaces: drawKeyspaces(prng, isSurveyed),
       heartbeatMs,
       electionTimeoutMinMs,
@@ -142,10 +142,10 @@ export function drawSettings(seed: number): Settings {
       writeMsMax: logUniform(prng, 0.5, 20),
     },
     load: {
-      clients: prng.between(2, 8),
+      clients: prng.between(isSurveyed ? 4 : 2, 8),
       keys: prng.chance(0.2) ? prng.between(1, 2) : prng.between(3, 16),
       valueBytesMax: pick(prng, [16, 400, 4000]),
-      pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
+      pauseMsMean: heartbeatMs * logUniform(prng, 0.2, isSurveyed ? 0.6 : 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
       watchers: prng.between(0, 6),
       surveys: isSurveyed || prng.chance(0.3) ? 0.3 : 0,
