@@ -160,7 +160,10 @@ export function drawSettings(seed: number): Settings {
   };
 }
 
-/** What goes wrong under these shows where reads over several shards meet writes. */
+/**
+ * What goes wrong under these shows only where reads over several shards meet writes, and not for
+ * long: they get such keyspaces, more clients that pause less, and ranges over all of it.
+ */
 const SURVEYED: readonly FaultClass[] = ["slowRevisions", "twoSequencers"];
 
 export function streamsOf(seed: number): Streams {
