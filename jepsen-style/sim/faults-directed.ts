@@ -71,11 +71,11 @@ export type DirectedFault =
     }
   | {
       /**
-       * What the leader of the placement group and the others say to each other about that group is
-       * lost; all else passes. The others elect somebody as soon as they may, and until nobody has
-       * answered it for the longest election timeout the old one leads as well, for itself: it has
-       * its clients, its connections and what it leads of users. Writes get the new one's revisions,
-       * and whoever still asks the old one must not be told any, new or newest.
+       * What the leader of the placement group and the others say to each other about that group
+       * is lost; all else passes. The others elect somebody as soon as they may, and until nobody
+       * has answered it for the longest election timeout the old one leads as well, for itself: it
+       * has its clients, its connections and what it leads of users. Writes get the new one's
+       * revisions, and whoever still asks the old one must not be told any, new or newest.
        */
       readonly kind: "twoSequencers";
       /** Its connections break and come back: the others elect at once, not when they may. */
