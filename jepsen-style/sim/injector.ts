@@ -89,6 +89,7 @@ export class Injector {
   end(): void {
     this.#over = true;
     this.#lateVotes.end();
+    this.#directed.end();
     this.#usurper.end();
   }
 

@@ -49,6 +49,7 @@ export const DIRECTED_CLASSES = [
   "flushAhead",
   "leaveBehind",
   "slowStart",
+  "twoSequencers",
 ] as const;
 
 export type DirectedClass = (typeof DIRECTED_CLASSES)[number];
@@ -119,12 +120,14 @@ export function drawSettings(seed: number): Settings {
   const heartbeatMs = pick(prng, [50, 100, 100, 200]);
   const electionTimeoutMinMs = heartbeatMs * pick(prng, [4, 6, 8]);
   const delayMsMin = logUniform(prng, 0.05, 2);
+  const faults = drawFaults(prng, heartbeatMs);
+  const isSurveyed = SURVEYED.some((name) => faults[name] !== undefined);
   return {
     seed,
     durationMs: prng.between(40, 120) * heartbeatMs,
     cluster: {
-      nodes: pick(prng, [1, 3, 3, 3, 5, 5]),
-      keyspaces: drawKeyspaces(prng),
+      nodes: pick(prng, isSurveyed ? [3, 3, 3, 5, 5] : [1, 3, 3, 3, 5, 5]),
+      keyspaces: drawKeyspaces(prng, isSurveyed),
       heartbeatMs,
       electionTimeoutMinMs,
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
@@ -139,13 +142,13 @@ export function drawSettings(seed: number): Settings {
       writeMsMax: logUniform(prng, 0.5, 20),
     },
     load: {
-      clients: prng.between(2, 8),
+      clients: prng.between(isSurveyed ? 4 : 2, 8),
       keys: prng.chance(0.2) ? prng.between(1, 2) : prng.between(3, 16),
       valueBytesMax: pick(prng, [16, 400, 4000]),
-      pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
+      pauseMsMean: heartbeatMs * logUniform(prng, 0.2, isSurveyed ? 0.6 : 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
       watchers: prng.between(0, 6),
-      surveys: prng.chance(0.3) ? 0.3 : 0,
+      surveys: isSurveyed || prng.chance(0.3) ? 0.3 : 0,
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
     delayMsMin,
@@ -153,9 +156,15 @@ export function drawSettings(seed: number): Settings {
     timerDelayMsMax: prng.chance(0.5) ? 0 : logUniform(prng, 1, 100),
     turnMsMax: logUniform(prng, 0.02, 1),
     clockDriftMax: prng.chance(0.5) ? 0 : 0.004,
-    faults: drawFaults(prng, heartbeatMs),
+    faults,
   };
 }
+
+/**
+ * What goes wrong under these shows only where reads over several shards meet writes, and not for
+ * long: they get such keyspaces, more clients that pause less, and ranges over all of it.
+ */
+const SURVEYED: readonly FaultClass[] = ["slowRevisions", "twoSequencers"];
 
 export function streamsOf(seed: number): Streams {
   const root = new Prng(seed ^ 0x5eed);
@@ -222,7 +231,8 @@ export function isDirected(name: FaultClass): name is DirectedClass {
 
 const UTF8 = new TextEncoder();
 
-function drawKeyspaces(prng: Prng): readonly KeyspaceCreateRequest[] {
+/** Those beside the default one, which has one shard; `some`: at least one. */
+function drawKeyspaces(prng: Prng, some: boolean): readonly KeyspaceCreateRequest[] {
   const made: KeyspaceCreateRequest[] = [];
   if (prng.chance(0.4)) {
     made.push({
@@ -233,7 +243,7 @@ function drawKeyspaces(prng: Prng): readonly KeyspaceCreateRequest[] {
       replicationFactor: 0,
     });
   }
-  if (prng.chance(0.35)) {
+  if (prng.chance(0.35) || (some && made.length === 0)) {
     const shardCount = prng.between(2, 3);
     made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor: 0 });
   }
