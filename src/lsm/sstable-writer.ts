@@ -229,7 +229,11 @@ export class SstableWriter {
     output.raw(block);
     while (output.length % BLOCK_ALIGNMENT_BYTES !== 0) output.u8(0);
     const sizeBytes = output.length - start;
-    const checksum = placedChecksum(output.bytes.subarray(start, output.length), this.#salt, offset);
+    const checksum = placedChecksum(
+      output.bytes.subarray(start, output.length),
+      this.#salt,
+      offset,
+    );
     output.u32(checksum);
     if (output.length >= OUTPUT_SIZE_BYTES) this.#writeOutput();
     return { offset, sizeBytes };
