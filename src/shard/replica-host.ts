@@ -361,9 +361,9 @@ export class ReplicaHost implements ReplicaContext {
     const rank = candidates.indexOf(replica.replicaId);
     if (rank < 0) return;
     const term = replica.raft.term;
-    this.#env.timers.after(rank * this.#settings.campaignRankMs, () => {
+    this.#afterPoll(rank * this.#settings.campaignRankMs, () => {
       // Somebody else leads or is being elected: leave it to them.
-      if (this.#closed || replica.raft.term !== term) return;
+      if (replica.raft.term !== term) return;
       if (replica.raft.leaderId !== 0 && replica.raft.leaderId !== lost) return;
       replica.raft.campaign(this.nowMs());
       this.schedule(replica);
@@ -451,9 +451,9 @@ export class ReplicaHost implements ReplicaContext {
     if (this.#deadlineTimer !== undefined) return;
     const delayMs = deadlineMs - this.nowMs();
     if (delayMs >= this.#settings.tickMs) return;
-    this.#deadlineTimer = this.#env.timers.after(Math.max(1, Math.ceil(delayMs)), () => {
+    this.#deadlineTimer = this.#afterPoll(Math.max(1, Math.ceil(delayMs)), () => {
       this.#deadlineTimer = undefined;
-      if (!this.#closed) this.#tickDue();
+      this.#tickDue();
     });
   }
 
@@ -464,18 +464,23 @@ export class ReplicaHost implements ReplicaContext {
     }
   }
 
-  /**
-   * A tick waits for one poll of the network, so that messages which came while the loop was held
-   * up are seen before their absence is.
-   */
   #scheduleTick(): void {
-    this.#timer = this.#env.timers.after(this.#settings.tickMs, () => {
+    this.#timer = this.#afterPoll(this.#settings.tickMs, () => {
+      this.#nowMs = this.nowMs();
+      this.#tickAll(this.#nowMs);
+      this.#keepHouse();
+      this.#scheduleTick();
+    });
+  }
+
+  /**
+   * Whatever tells a replica the time waits for one poll of the network, so that messages which
+   * came while the loop was held up are seen before their absence is.
+   */
+  #afterPoll(delayMs: number, run: () => void): Timer {
+    return this.#env.timers.after(delayMs, () => {
       this.#env.timers.endOfTurn(() => {
-        if (this.#closed) return;
-        this.#nowMs = this.nowMs();
-        this.#tickAll(this.#nowMs);
-        this.#keepHouse();
-        this.#scheduleTick();
+        if (!this.#closed) run();
       });
     });
   }

@@ -6,7 +6,7 @@
  */
 import { assert, must } from "../../src/base/assert.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";
-import { singleRun } from "../../src/base/entry-run.js";
+import { type EntryRun, singleRun } from "../../src/base/entry-run.js";
 import { Prng } from "../../src/base/prng.js";
 import { decodeMessage, encodeMessage } from "../../src/raft/message-codec.js";
 import type { Message } from "../../src/raft/message.js";
@@ -116,6 +116,14 @@ export class Replica {
     return this.disk.base.index + this.disk.entries.length;
   }
 
+  /** What its disk holds after one index and up to another. */
+  runs(after: number, upTo: number): EntryRun[] {
+    const { base, entries } = this.disk;
+    return entries
+      .slice(after - base.index, upTo - base.index)
+      .map(({ kind, term, payload }, i) => singleRun(kind, term, after + 1 + i, payload));
+  }
+
   durableTermAt(index: number): number | undefined {
     if (index === this.disk.base.index) return this.disk.base.term;
     return this.disk.entries[index - this.disk.base.index - 1]?.term;
@@ -192,7 +200,8 @@ export class Cluster {
     return this.nowMs * this.get(id).clockRate;
   }
 
-  start(id: ReplicaId): void {
+  /** `lacking` entries at the beginning of its log are gone, by a fault that nobody has noticed. */
+  start(id: ReplicaId, lacking = 0): void {
     const replica = this.get(id);
     assert(replica.raft === undefined, "a replica that runs already");
     const prng = this.#prng.split();
@@ -206,9 +215,7 @@ export class Cluster {
       random: () => prng.fraction(),
       voteHoldUntilMs: replica.promisedUntilMs,
     };
-    const runs = disk.entries.map((entry, i) =>
-      singleRun(entry.kind, entry.term, disk.base.index + 1 + i, entry.payload),
-    );
+    const runs = replica.runs(disk.base.index + lacking, replica.lastDurableIndex);
     const { hardState, base: snapshot } = disk;
     const { floor, stateLost } = disk;
     const appliedIndex = snapshot.index;
@@ -377,11 +384,20 @@ export class Cluster {
     }
   }
 
+  /** A message that nobody has sent, or not now, arrives. */
+  inject(message: Message): void {
+    this.deliver(this.#envelopeOf(message));
+  }
+
   #post(message: Message): void {
     this.ledger.noteSent(message);
+    this.network.push(this.#envelopeOf(message));
+  }
+
+  #envelopeOf(message: Message): Envelope {
     const writer = new ByteWriter();
     encodeMessage(message, writer);
     const { run } = this.get(message.from);
-    this.network.push({ message, bytes: writer.copy(), run });
+    return { message, bytes: writer.copy(), run };
   }
 }

@@ -74,6 +74,16 @@ export class HostBench {
     this.#time.advance(ms);
   }
 
+  /** The loop is held up for so long; `poll` is what waits in the sockets then. */
+  stall(ms: number, poll: () => void): void {
+    this.#time.stall(ms, poll);
+  }
+
+  /** Its replica says no more, and hears nothing. */
+  stop(nodeId: number): void {
+    this.node(nodeId).host.close();
+  }
+
   node(nodeId: number): BenchNode {
     return must(this.#nodes.get(nodeId), "node");
   }

@@ -202,6 +202,7 @@ describe("answers without effects", () => {
     expect(bench.told(1)).toEqual(["confirmed 7"]);
   });
 
+  // An answer must not show a write which is then lost.
   test("fail from a mark on, where what they saw was refused", () => {
     const bench = new Bench();
     bench.confirm(1);
@@ -279,6 +280,7 @@ describe("stale reads", () => {
     expect(bench.told(1)).toEqual([`stale 5 ${AGE_UNKNOWN_MS} ms old`]);
   });
 
+  // What waited in a paused socket must not look fresh.
   test("their age counts from when the proof was asked for", () => {
     const bench = proved();
     bench.nowMs += 20;
