@@ -14,6 +14,8 @@
  *   > settle                     everything that needs no time, until nothing is left
  *   > turn 1                     what replica 1 wants now, but for its disk
  *   > disk 1                     replica 1's oldest write finishes
+ *   > diskStalled 1              it is told that no write finishes, those of other shards perhaps
+ *   > stall 1 | unstall 1        no other write of replica 1 does, whatever else settles
  *   > deliver [what]             messages in flight that match, once:  1>2  append  round=3
  *   > drop [what] | repeat [what] | keep NAME [what] | replay NAME
  *   > cut 1 2 | cut 1>2 | heal   messages between these and others, or one way, are lost
@@ -107,6 +109,10 @@ class Script {
     settle: () => this.#settle(),
     turn: ([id]) => this.#turn(idOf(id)),
     disk: ([id]) => this.#disk(idOf(id)),
+    stall: ([id]) => void (this.#cluster.get(idOf(id)).isStalled = true),
+    diskStalled: ([id]) =>
+      this.#cluster.get(idOf(id)).running.setDiskStalled(true, this.#cluster.clockOf(idOf(id))),
+    unstall: ([id]) => void (this.#cluster.get(idOf(id)).isStalled = false),
     deliver: (words) => this.#take(words, (envelope) => this.#deliver(envelope)),
     drop: (words) => this.#take(words, () => {}),
     repeat: (words) => this.#network(words).forEach((envelope) => this.#deliver(envelope)),
