@@ -13,7 +13,8 @@ export const ALIVE_MS = 1500;
 
 interface Seen {
   readonly atMs: number;
-  readonly full: boolean;
+  /** Its disk can take what a leader or a new replica writes. */
+  readonly fit: boolean;
 }
 
 export class HealthBook {
@@ -32,7 +33,8 @@ export class HealthBook {
 
   heard(beat: NodeHeartbeat): void {
     const { nodeId } = beat.node;
-    this.#seen.set(nodeId, { atMs: this.#clock.monotonicMs(), full: beat.full });
+    const fit = !beat.full && !beat.stalled;
+    this.#seen.set(nodeId, { atMs: this.#clock.monotonicMs(), fit });
     for (const hint of beat.leads) this.#noteLeader(hint);
     for (const report of beat.reports) this.#noteReport(report);
   }
@@ -59,7 +61,7 @@ export class HealthBook {
     for (const [nodeId, seen] of this.#seen) {
       if (nowMs - seen.atMs >= ALIVE_MS) continue;
       alive.add(nodeId);
-      if (!seen.full) fit.add(nodeId);
+      if (seen.fit) fit.add(nodeId);
     }
     return { alive, fit, reports: this.#reports };
   }
