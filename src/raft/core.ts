@@ -62,7 +62,7 @@ export class RaftCore {
   ballot: Map<ReplicaId, boolean> | undefined = undefined;
   preVoteRound = 0;
   leaseInUse = false;
-  /** When a leader whose disk stalls is to have left at the latest; undefined: it does not stall. */
+  /** Set while the disk stalls: from when on a leader that nobody relieved steps down. */
   leaveByMs: number | undefined = undefined;
   /** The group rests; see quiescence.ts. */
   isQuiet = false;
