@@ -33,7 +33,7 @@ export interface NodeHeartbeatAnswer {
   /** Where the sender's is not the newest. */
   readonly map?: ClusterMap | undefined;
   readonly leaders: readonly LeaderHint[];
-  /** Nodes heard of lately whose disks have room and do not stall. */
+  /** Nodes heard of lately whose disks have room and did not stall of late. */
   readonly fit: readonly number[];
   /** It does not come from the placement leader: only what it says of the map counts. */
   readonly hearsay?: boolean | undefined;

@@ -58,7 +58,7 @@ test("all that a node leads is served by others while its disk stalls", async ()
   expect(led()).toEqual([]);
 
   gates.get(name)!.reopen();
-  await eventually(() => led().length > 0);
+  await eventually(() => led().length > 0, 15_000);
   await putAll("3");
   await eventually(() => {
     for (const replica of stalled.core.host.replicas) {
@@ -71,4 +71,4 @@ test("all that a node leads is served by others while its disk stalls", async ()
     return true;
   });
   expect(errors).toEqual([]);
-}, 40_000);
+}, 60_000);
