@@ -67,6 +67,8 @@ export interface RunResult {
 /** How long the healed majority may take, in its longest election timeouts, and something over. */
 const CONVERGENCE_ELECTIONS = 60;
 const CONVERGENCE_MS = 20_000;
+/** How often the disk of a machine that is left out stalls for good. */
+const STALLED_SHARE = 0.5;
 const LEASE_CHECK_EVENTS = 16;
 const POLL_MS = 100;
 /** Of a keyspace that says nothing else, where there are so many nodes. */
@@ -280,7 +282,9 @@ class Run {
       this.#marks.excused();
       return undefined;
     }
-    for (const machine of machines.slice(core.length)) this.#leaveBroken(machine, core, prng);
+    const inTouch = machines
+      .slice(core.length)
+      .filter((machine) => this.#leaveBroken(machine, core, prng) === "inTouch");
     for (const machine of core) {
       cluster.makeRoom(machine);
       machine.disk.clearFaults();
@@ -290,7 +294,8 @@ class Run {
       if (machine.stopping) cluster.kill(machine);
       cluster.start(machine);
     }
-    const healed = [...core.map(({ name }) => name), ...this.#clients.map((c) => `c${c.number}`)];
+    const clients = this.#clients.map(({ number }) => `c${number}`);
+    const healed = [...[...core, ...inTouch].map(({ name }) => name), ...clients];
     if (this.#observer.keepBlocked !== true) this.#network.heal(healed);
     return core;
   }
@@ -331,19 +336,28 @@ class Run {
     });
   }
 
-  /** Down for good, or alive and cut off from the majority: both ways, mute, or deaf. */
-  #leaveBroken(machine: Machine, core: readonly Machine[], prng: Prng): void {
+  /**
+   * Down for good; or alive and cut off from the majority: both ways, mute, or deaf; or in touch
+   * with it, but its disk finishes no write any more, whatever it leads.
+   */
+  #leaveBroken(machine: Machine, core: readonly Machine[], prng: Prng): "inTouch" | "apart" {
+    const stalls = prng.chance(STALLED_SHARE) || machine.stalledUntilMs > this.#world.nowMs;
     const draw = prng.between(0, 3);
-    if (draw === 0) {
+    if (draw === 0 && !stalls) {
       machine.dead = true;
       this.#cluster.kill(machine);
     }
     this.#cluster.start(machine);
     this.#cluster.resume(machine);
+    if (stalls) {
+      machine.stalledUntilMs = Number.POSITIVE_INFINITY;
+      return "inTouch";
+    }
     for (const { name } of core) {
       if (draw !== 2) this.#network.block(machine.name, name);
       if (draw !== 1) this.#network.block(name, machine.name);
     }
+    return "apart";
   }
 
   #fail(foundBy: FoundBy, failure: string): void {

@@ -12,6 +12,7 @@ import {
   sliceRun,
 } from "../base/entry-run.js";
 import { decodeConfiguration } from "./configuration-codec.js";
+import { isLoneVoter } from "./configuration.js";
 import { ConfigurationHistory } from "./configuration-history.js";
 import { ForwardedReads } from "./forwarded-reads.js";
 import type { LeaderState } from "./leader-state.js";
@@ -61,6 +62,8 @@ export class RaftCore {
   ballot: Map<ReplicaId, boolean> | undefined = undefined;
   preVoteRound = 0;
   leaseInUse = false;
+  /** Set while the disk stalls: from when on a leader that nobody relieved steps down. */
+  leaveByMs: number | undefined = undefined;
   /** The group rests; see quiescence.ts. */
   isQuiet = false;
   /** Woken, and no tick has told the time since. */
@@ -111,6 +114,11 @@ export class RaftCore {
   /** Whether this replica has committed an entry of the term it leads. */
   get hasCommittedInTerm(): boolean {
     return this.leader !== undefined && this.log.commitIndex >= this.leader.noopIndex;
+  }
+
+  /** Whether its disk keeps it from leading; who votes alone has nobody to leave that to. */
+  get isHeldUp(): boolean {
+    return this.leaveByMs !== undefined && !isLoneVoter(this.configuration, this.selfId);
   }
 
   get hasReadsUnderWay(): boolean {

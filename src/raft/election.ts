@@ -15,10 +15,11 @@ import type { ReplicaId } from "./types.js";
 
 /**
  * Whether this replica may stand for election at all. One that has lost entries could not lead
- * with what it once acknowledged; one that has lost its state could not serve.
+ * with what it once acknowledged; one that has lost its state, or whose disk stalls, could not
+ * serve.
  */
 export function isPromotable(core: RaftCore): boolean {
-  if (isLacking(core)) return false;
+  if (isLacking(core) || core.isHeldUp) return false;
   return core.configurations.votesSince(core.log.commitIndex, core.selfId);
 }
 

@@ -2,6 +2,7 @@
  * The leader: how one comes to be, what it does as time passes, what it accepts and how it answers
  * the messages of its term. Replication, rounds and transfer have files of their own.
  */
+import { must } from "../base/assert.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { isPermittedChange, newVotersOf } from "./configuration.js";
 import type { RaftCore } from "./core.js";
@@ -48,10 +49,11 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   if (core.leader === undefined) return;
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
-  if (core.log.isStateLost && leader.transfer === undefined) {
+  if (core.isHeldUp) leaveInTime(core, leader);
+  else if (core.log.isStateLost && leader.transfer === undefined) {
     core.becomeFollower(core.term, 0);
-    return;
   }
+  if (core.leader === undefined) return;
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
   if (core.nowMs < leader.heartbeatDueMs) return;
   if (mayQuiesce(core, leader)) quiesce(core, leader);
@@ -139,13 +141,30 @@ export function handleRefill(core: RaftCore, leader: LeaderState, message: Refil
  * Returns whether there is one: without, nobody could lead, nor refill anybody.
  */
 export function resign(core: RaftCore, leader: LeaderState): boolean {
+  const isLeaving = handOver(core, leader);
+  if (isLeaving) core.log.loseState();
+  return isLeaving;
+}
+
+/**
+ * The disk stalls. Nothing of a transfer needs it: the others commit what is in flight without it,
+ * and TimeoutNow is not persisted. Who rested has to hear somebody first, and so have they.
+ */
+function leaveInTime(core: RaftCore, leader: LeaderState): void {
+  if (leader.transfer !== undefined) return;
+  const isLate = core.nowMs >= must(core.leaveByMs, "when to leave");
+  if (isLate) core.becomeFollower(core.term, 0);
+  else handOver(core, leader);
+}
+
+/** Hands over to the voter that has most of the log; returns whether there is one. */
+function handOver(core: RaftCore, leader: LeaderState): boolean {
   let best: Progress | undefined;
   for (const progress of leader.peers) {
     if (!mayTakeOver(core, progress)) continue;
     if (best === undefined || progress.matchIndex > best.matchIndex) best = progress;
   }
   if (best === undefined) return false;
-  core.log.loseState();
   startTransfer(core, leader, best.id);
   return true;
 }

@@ -197,6 +197,20 @@ export class Raft {
     return this.#core.log.isStateLost;
   }
 
+  /**
+   * No write of the disk has finished for long. Until one has, a leadership is handed over, or
+   * given up where nobody takes it within a shortest election timeout, and nothing is campaigned.
+   */
+  setDiskStalled(on: boolean, nowMs: number): void {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if ((core.leaveByMs !== undefined) === on) return;
+    core.leaveByMs = on ? core.nowMs + core.config.electionTimeoutMs.min : undefined;
+    if (!core.isHeldUp) return;
+    if (core.leader !== undefined) wake(core);
+    else if (core.role !== "follower") core.becomeFollower(core.term, 0);
+  }
+
   /** What was in flight to a replica is probably lost. */
   peerUnreachable(id: ReplicaId): void {
     const progress = this.#core.leader?.progress(id);

@@ -46,6 +46,8 @@ export interface ReplicaObserver {
   roleChanged(replica: Replica): void;
   applied(replica: Replica): void;
   raftEvent(replica: Replica, event: RaftEvent): void;
+  /** No write of the log has finished for long, or one has again: `diskStalls` says which. */
+  diskStallChanged(): void;
   /** End of a turn: answers that gathered are to be handed to their sockets. */
   turnEnded(): void;
 }
@@ -67,6 +69,8 @@ const SNAPSHOT_RETRY_MS = 500;
 const SNAPSHOT_INSTALL_MS = 10_000;
 /** How long a snapshot whose sending broke off waits for the next try. */
 const SNAPSHOT_KEEP_MS = 30_000;
+/** The disk stalls when no write of the log has finished for so many longest election timeouts. */
+const STALL_ELECTIONS = 1;
 /** How often logs are trimmed: followers catch up, and are given up, without any flush. */
 const HOUSEKEEPING_MS = 1000;
 
@@ -93,6 +97,9 @@ export class ReplicaHost implements ReplicaContext {
   /** Batches handed to the log and not yet durable, oldest first. */
   readonly #inLog: Persisting[][] = [];
   #logged = false;
+  /** When the log last went on: a write finished, or was asked for while none was under way. */
+  #logWentOnMs = 0;
+  #diskStalls = false;
   #turnPending = false;
   #deadlineTimer: Timer | undefined;
   #transfers = 0;
@@ -137,6 +144,11 @@ export class ReplicaHost implements ReplicaContext {
     return this.#damaged;
   }
 
+  /** Whether writes to the log are under way and none has finished for long. */
+  get diskStalls(): boolean {
+    return this.#diskStalls;
+  }
+
   /** This node's replica may have lost what nobody can give back: it is not opened in this run. */
   keepClosed(shardId: number, reason: string): void {
     if (this.#damaged.has(shardId)) return;
@@ -177,6 +189,7 @@ export class ReplicaHost implements ReplicaContext {
       keyPrefixLength,
     });
     this.#replicas.set(descriptor.shardId, replica);
+    replica.raft.setDiskStalled(this.#diskStalls, this.nowMs());
     if (replica.raft.isRefilling) {
       this.#noteDamage(replica, missingFile ?? "entries of its log cannot be read");
     }
@@ -426,9 +439,12 @@ export class ReplicaHost implements ReplicaContext {
       return;
     }
     this.#logged = false;
+    if (this.#inLog.length === 0) this.#logWentOnMs = this.nowMs();
     this.#inLog.push(batch);
     this.store.log.commit(() => {
       if (this.#closed) return;
+      this.#logWentOnMs = this.nowMs();
+      if (this.#diskStalls) this.#noteStall(false);
       this.#deliver(this.#inLog.shift()!);
     });
   }
@@ -467,6 +483,7 @@ export class ReplicaHost implements ReplicaContext {
   #scheduleTick(): void {
     this.#timer = this.#afterPoll(this.#settings.tickMs, () => {
       this.#nowMs = this.nowMs();
+      this.#watchDisk(this.#nowMs);
       this.#tickAll(this.#nowMs);
       this.#keepHouse();
       this.#scheduleTick();
@@ -483,6 +500,26 @@ export class ReplicaHost implements ReplicaContext {
         if (!this.#closed) run();
       });
     });
+  }
+
+  #watchDisk(nowMs: number): void {
+    if (this.#inLog.length === 0 || this.#diskStalls) return;
+    const boundMs = STALL_ELECTIONS * this.#settings.electionTimeoutMs.max;
+    if (nowMs - this.#logWentOnMs >= boundMs) this.#noteStall(true);
+  }
+
+  /** While its disk stalls this node leads nothing that others could, and campaigns for nothing. */
+  #noteStall(stalls: boolean): void {
+    this.#diskStalls = stalls;
+    const level = stalls ? "error" : "info";
+    const message = stalls ? "the disk stalls: others have to lead" : "the disk writes again";
+    this.#env.tracer.trace(level, message, { unfinished: this.#inLog.length });
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) {
+      replica.raft.setDiskStalled(stalls, nowMs);
+      this.schedule(replica);
+    }
+    this.#observer.diskStallChanged();
   }
 
   /** Shards that rest cost nothing here. */

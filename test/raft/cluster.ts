@@ -43,6 +43,7 @@ export interface Envelope {
 }
 
 interface PendingPersist {
+  readonly askedMs: number;
   readonly persist: Persist | undefined;
   readonly after: readonly Message[];
 }
@@ -88,6 +89,8 @@ export class Replica {
   electionPriority = 0;
   /** Undefined: as the cluster's. */
   preVote: boolean | undefined = undefined;
+  /** Its disk finishes nothing by itself. */
+  isStalled = false;
   /** How often it was started. */
   run = 0;
   #promisedUntilMs = 0;
@@ -251,7 +254,8 @@ export class Cluster {
     this.ledger.noteReady(id, ready);
     for (const message of ready.send) this.#post(message);
     if (ready.persist !== undefined || ready.sendAfterPersist.length > 0) {
-      replica.pending.push({ persist: ready.persist, after: ready.sendAfterPersist });
+      const { persist, sendAfterPersist: after } = ready;
+      replica.pending.push({ askedMs: this.clockOf(id), persist, after });
     }
     for (const run of ready.apply) raft.applied(run.firstIndex + run.count - 1);
     for (const { to, term, index } of ready.snapshotsToSend) {
@@ -266,6 +270,7 @@ export class Cluster {
     const replica = this.get(id);
     const oldest = replica.pending.shift();
     if (oldest === undefined) return false;
+    replica.running.setDiskStalled(false, this.clockOf(id));
     if (oldest.persist !== undefined) {
       replica.write(oldest.persist);
       const { snapshot } = oldest.persist;
@@ -333,7 +338,11 @@ export class Cluster {
   }
 
   tick(id: ReplicaId): void {
-    const { raft } = this.get(id);
+    const { raft, pending } = this.get(id);
+    const askedMs = pending[0]?.askedMs ?? Number.POSITIVE_INFINITY;
+    if (this.clockOf(id) - askedMs >= RAFT_DEFAULTS.electionTimeoutMs.max) {
+      raft?.setDiskStalled(true, this.clockOf(id));
+    }
     // Hosts do not tick who rests.
     if (raft?.quiesced !== true) raft?.tick(this.clockOf(id));
     this.ledger.check();
@@ -371,7 +380,7 @@ export class Cluster {
       let moved = false;
       for (const id of this.runningIds) {
         while (this.takeReady(id)) moved = true;
-        while (this.finishPersist(id)) moved = true;
+        while (!this.get(id).isStalled && this.finishPersist(id)) moved = true;
       }
       if (this.sendSnapshots()) moved = true;
       const batch = this.network;

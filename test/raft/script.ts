@@ -14,6 +14,8 @@
  *   > settle                     everything that needs no time, until nothing is left
  *   > turn 1                     what replica 1 wants now, but for its disk
  *   > disk 1                     replica 1's oldest write finishes
+ *   > diskStalled 1              it is told that no write finishes, those of other shards perhaps
+ *   > stall 1 | unstall 1        no other write of replica 1 does, whatever else settles
  *   > deliver [what]             messages in flight that match, once:  1>2  append  round=3
  *   > drop [what] | repeat [what] | keep NAME [what] | replay NAME
  *   > inject 3>4 vote term=2 last=1@1   a message made by hand arrives (script-message.ts)
@@ -110,6 +112,10 @@ class Script {
     settle: () => this.#settle(),
     turn: ([id]) => this.#turn(idOf(id)),
     disk: ([id]) => this.#disk(idOf(id)),
+    stall: ([id]) => void (this.#cluster.get(idOf(id)).isStalled = true),
+    diskStalled: ([id]) =>
+      this.#cluster.get(idOf(id)).running.setDiskStalled(true, this.#cluster.clockOf(idOf(id))),
+    unstall: ([id]) => void (this.#cluster.get(idOf(id)).isStalled = false),
     deliver: (words) => this.#take(words, (envelope) => this.#deliver(envelope)),
     drop: (words) => this.#take(words, () => {}),
     repeat: (words) => this.#network(words).forEach((envelope) => this.#deliver(envelope)),

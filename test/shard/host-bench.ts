@@ -51,6 +51,8 @@ export class HostBench {
   readonly #time = new FakeTimers();
   readonly #nodes: Map<number, BenchNode> = new Map();
   readonly #options: BenchOptions;
+  /** By nodes whose disk stalls: what it would have finished. */
+  readonly #unfinished: Map<number, (() => void)[]> = new Map();
 
   private constructor(options: BenchOptions) {
     this.#options = options;
@@ -96,6 +98,18 @@ export class HostBench {
     });
   }
 
+  /** From now on no write of the node's disk finishes. */
+  stall(nodeId: number): void {
+    this.#unfinished.set(nodeId, []);
+  }
+
+  /** All of them do. */
+  endStall(nodeId: number): void {
+    const finished = must(this.#unfinished.get(nodeId), "a disk that stalls");
+    this.#unfinished.delete(nodeId);
+    for (const complete of finished) complete();
+  }
+
   /** As if a read had met damage in this turn, which is over when this returns. */
   meetDamage(nodeId: number, error: CorruptionError): void {
     this.node(nodeId).replica.damaged(error);
@@ -104,7 +118,13 @@ export class HostBench {
 
   async #open(nodeId: number, count: number): Promise<BenchNode> {
     const time = this.#time;
-    const disk = new MemoryDisk({ completion: (complete) => time.after(1, complete) });
+    const disk = new MemoryDisk({
+      completion: (complete) => {
+        const unfinished = this.#unfinished.get(nodeId);
+        if (unfinished === undefined) time.after(1, complete);
+        else unfinished.push(complete);
+      },
+    });
     const job = (each: unknown): unknown => runStoreJob(disk, each as StoreJob);
     const env = { ...testEnv({ disk, job, seed: nodeId }), clock: time, timers: time };
     const logOptions = { segmentSizeBytes: 64 * 1024, firstSegmentSizeBytes: 64 * 1024 };
@@ -147,6 +167,7 @@ function observer(news: BenchNode["news"][number][]): ReplicaObserver {
     roleChanged: () => undefined,
     applied: () => undefined,
     raftEvent: () => undefined,
+    diskStallChanged: () => undefined,
     turnEnded: () => undefined,
   };
 }
