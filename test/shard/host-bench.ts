@@ -77,7 +77,7 @@ export class HostBench {
   }
 
   /** The loop is held up for so long; `poll` is what waits in the sockets then. */
-  stall(ms: number, poll: () => void): void {
+  holdUp(ms: number, poll: () => void): void {
     this.#time.stall(ms, poll);
   }
 
@@ -99,12 +99,12 @@ export class HostBench {
   }
 
   /** From now on no write of the node's disk finishes. */
-  stall(nodeId: number): void {
+  stallDisk(nodeId: number): void {
     this.#unfinished.set(nodeId, []);
   }
 
   /** All of them do. */
-  endStall(nodeId: number): void {
+  endDiskStall(nodeId: number): void {
     const finished = must(this.#unfinished.get(nodeId), "a disk that stalls");
     this.#unfinished.delete(nodeId);
     for (const complete of finished) complete();

@@ -30,7 +30,7 @@ test("a leader whose disk stalls hands over, and does not lead before a write ha
   const bench = await HostBench.start(3, { scrubBytesPerSecond: 0 });
   const first = bench.node(1);
   const others = [bench.node(2), bench.node(3)];
-  bench.stall(1);
+  bench.stallDisk(1);
   put(first, "during");
   bench.pass(STALL_MS - 20);
   expect([first.host.diskStalls, first.replica.leads]).toEqual([false, true]);
@@ -46,7 +46,7 @@ test("a leader whose disk stalls hands over, and does not lead before a write ha
   expect(leader.replica.leads).toBe(true);
   expect(first.replica.raft.appliedIndex).toBeLessThan(leader.replica.raft.appliedIndex);
 
-  bench.endStall(1);
+  bench.endDiskStall(1);
   expect(first.host.diskStalls).toBe(false);
   await bench.until(() => first.replica.raft.appliedIndex === leader.replica.raft.appliedIndex);
   leader.replica.raft.transferLeader(1, leader.replica.clockMs());
@@ -58,7 +58,7 @@ test("a leader that rests hands over too, when its node's disk stalls", async ()
   const bench = await HostBench.start(3, { scrubBytesPerSecond: 0, quiesceAfterMs: 100 });
   const { host, replica, store } = bench.node(1);
   await bench.until(() => replica.raft.quiesced);
-  bench.stall(1);
+  bench.stallDisk(1);
   // Something else of this node goes to the log.
   host.persisting(replica, true, []);
   store.log.saveHardState(99, 1, { term: 1, vote: 1, commitIndex: 0 });
@@ -71,13 +71,13 @@ test("a leader that rests hands over too, when its node's disk stalls", async ()
 test("where nobody takes over it steps down", async () => {
   const bench = await HostBench.start(3, { scrubBytesPerSecond: 0 });
   const { replica } = bench.node(1);
-  for (const id of [1, 2, 3]) bench.stall(id);
+  for (const id of [1, 2, 3]) bench.stallDisk(id);
   put(bench.node(1), "during");
   bench.pass(STALL_MS + 30);
   expect(replica.raft.role).toBe("leader");
   bench.pass(TRANSFER_MS);
   expect(replica.raft.role).toBe("follower");
-  for (const id of [1, 2, 3]) bench.endStall(id);
+  for (const id of [1, 2, 3]) bench.endDiskStall(id);
   await bench.until(() => [1, 2, 3].some((id) => bench.node(id).replica.leads));
   await bench.until(() => {
     const applied = [1, 2, 3].map((id) => bench.node(id).replica.raft.appliedIndex);
@@ -87,10 +87,10 @@ test("where nobody takes over it steps down", async () => {
 
 test("a lone voter leads on", async () => {
   const bench = await HostBench.start(1, { scrubBytesPerSecond: 0 });
-  bench.stall(1);
+  bench.stallDisk(1);
   const during = put(bench.node(1), "during");
   bench.pass(3 * STALL_MS);
   expect([bench.node(1).host.diskStalls, bench.node(1).replica.leads]).toEqual([true, true]);
-  bench.endStall(1);
+  bench.endDiskStall(1);
   await bench.until(() => during() === "ok");
 });

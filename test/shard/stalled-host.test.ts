@@ -39,10 +39,10 @@ describe("a follower that was held up", () => {
     const node = bench.node(2);
     for (const other of [1, 3]) bench.stop(other);
     for (let i = 0; i < 3; i++) {
-      bench.stall(LONG_MS, () => node.replica.step(heartbeat(node, 1)));
+      bench.holdUp(LONG_MS, () => node.replica.step(heartbeat(node, 1)));
       expect(node.replica.raft.role).toBe("follower");
     }
-    bench.stall(LONG_MS, () => undefined);
+    bench.holdUp(LONG_MS, () => undefined);
     expect(node.replica.raft.role).toBe("preCandidate");
   });
 
@@ -52,7 +52,7 @@ describe("a follower that was held up", () => {
     for (const other of [1, 2]) bench.stop(other);
     // Its turn to campaign comes after that of 2, and falls into the time in which it is held up.
     node.host.nodeLost(1);
-    bench.stall(LONG_MS, () => {
+    bench.holdUp(LONG_MS, () => {
       expect(node.replica.raft.role).toBe("follower");
       node.replica.step(heartbeat(node, 2, 1));
     });
@@ -73,8 +73,8 @@ test("a leader that was held up goes on where its followers' answers wait to be 
   for (const other of [2, 3]) bench.stop(other);
   const { term } = replica.raft;
   const answer = { kind: "heartbeatResponse", to: 1, term, round: 1, promised: false } as const;
-  bench.stall(LONG_MS, () => replica.step({ ...answer, from: 2 }));
+  bench.holdUp(LONG_MS, () => replica.step({ ...answer, from: 2 }));
   expect(replica.raft.role).toBe("leader");
-  bench.stall(LONG_MS, () => undefined);
+  bench.holdUp(LONG_MS, () => undefined);
   expect(replica.raft.role).toBe("follower");
 });
