@@ -1,8 +1,8 @@
 /**
  * Flips bits on the disk of one machine, where the design promises that it is found out and mended:
- * anywhere in a batch of the log that a later one speaks for, in a table, and in one of two copies
- * of everything else. A flip in the very last batch looks like a write that was cut short; nothing
- * can tell the two apart, so it is left alone.
+ * one bit anywhere in a batch of the log, also in the very last one, in a table, and in one of two
+ * copies of everything else. Two bits of one payload are more than a batch of the log can mend: it
+ * gets them only where a durable batch speaks for it, so that its loss is known and refilled.
  */
 import { segmentNumber, storeTagOf } from "../../src/log/segment-format.js";
 import { walkSegment } from "../../src/log/segment-reader.js";
@@ -21,6 +21,8 @@ interface Stretch {
   readonly path: string;
   readonly from: number;
   readonly end: number;
+  /** Whether as much as two bits next to each other may flip. */
+  readonly isPromised?: boolean;
 }
 
 const STORE = "/data/store";
@@ -29,21 +31,30 @@ const SMALL = ["/data/node.json", "/data/cluster-map.json", `${STORE}/identity`]
 /** Flips a bit; false where there is nothing of that kind, or what is there was hit already. */
 export function flipBit(disk: MemoryDisk, storeId: string, flip: Flip, hit: Set<string>): boolean {
   const stretches = stretchesOf(disk, storeId, flip.what);
-  const stretch = stretches[Math.floor(flip.place * stretches.length)];
+  const stretch = stretches[placeOf(flip, stretches.length)];
   if (stretch === undefined || stretch.end <= stretch.from) return false;
   // The log keeps each header twice, so every batch stands for itself.
   const name = flip.what === "log" ? `${stretch.path}@${stretch.from}` : flip.what;
   if (hit.has(name)) return false;
   hit.add(name);
   const bits = (stretch.end - stretch.from) * 8;
-  disk.flipBit(stretch.path, stretch.from * 8 + Math.floor(flip.bit * bits));
+  const bit = Math.floor(flip.bit * bits);
+  disk.flipBit(stretch.path, stretch.from * 8 + bit);
+  const both = stretch.isPromised === true && bit % 2 === 0;
+  if (both) disk.flipBit(stretch.path, stretch.from * 8 + bit + 1);
   return true;
+}
+
+/** One flip of four in the log is in its last batch: there rot looks most like a torn write. */
+function placeOf({ what, place }: Flip, count: number): number {
+  const isLast = what === "log" && place >= 0.75;
+  return isLast ? count - 1 : Math.floor((what === "log" ? place / 0.75 : place) * count);
 }
 
 function stretchesOf(disk: MemoryDisk, storeId: string, what: RotKind): readonly Stretch[] {
   switch (what) {
     case "log":
-      return logBatches(disk, storeId).slice(0, -1);
+      return logBatches(disk, storeId);
     case "table":
       return filesIn(disk, `${STORE}/tables`, /\.sst$|^\d+/);
     case "manifest":
@@ -63,7 +74,11 @@ function whole(disk: MemoryDisk, path: string): Stretch {
   return { path, from: 0, end: disk.content(path).length };
 }
 
-/** All batches of the log, oldest first. */
+/**
+ * Headers and entries of all batches of the log that are whole, oldest first. A batch is written
+ * when the one before is durable, so only the last may not be, and what the last but one promises
+ * holds.
+ */
 function logBatches(disk: MemoryDisk, storeId: string): readonly Stretch[] {
   const batches: Stretch[] = [];
   const directory = `${STORE}/log`;
@@ -73,9 +88,11 @@ function logBatches(disk: MemoryDisk, storeId: string): readonly Stretch[] {
     if (number === undefined) continue;
     const path = `${directory}/${name}`;
     walkSegment(disk.content(path), { storeTag: storeTagOf(storeId), number }, undefined, {
-      batch: ({ offset, length }) => batches.push({ path, from: offset, end: offset + length }),
+      batch: ({ offset, payloadOffset, payloadLength }) => {
+        batches.push({ path, from: offset, end: payloadOffset + payloadLength });
+      },
       lost: () => undefined,
     });
   }
-  return batches;
+  return batches.map((batch, at) => ({ ...batch, isPromised: at < batches.length - 2 }));
 }
