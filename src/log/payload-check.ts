@@ -11,8 +11,8 @@
  *      which multiplies and is therefore not linear. For a torn payload of n bits both agree with a
  *      chance of n / 2^64.
  *
- * The second checksum takes 0.18 ns a byte, the CRC 0.19 (scripts/bench/checksum-bench.ts); the walk
- * takes 1.1 ns a bit, and only where something is damaged.
+ * The second checksum takes 0.18 ns a byte, the CRC 0.19 (scripts/bench/checksum-bench.ts). The
+ * walk takes 1.1 ns a bit, and only where something is damaged.
  */
 import { placedChecksum } from "../base/checksum.js";
 import { readU32, writeU32 } from "../base/coding.js";
