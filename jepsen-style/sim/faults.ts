@@ -9,7 +9,7 @@ import { DIRECTED_DRAWS } from "./faults-directed.js";
 import type { DirectedFault } from "./faults-directed.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
 import type { Way } from "./roads.js";
-import type { Flip } from "./rot.js";
+import type { Flip, RotKind } from "./rot.js";
 import { DIRECTED_CLASSES, FAULT_CLASSES, isDirected, logUniform, pick } from "./settings.js";
 import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
@@ -105,7 +105,12 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "diskFull"; readonly machine: string; readonly forMs: number }
   | { readonly kind: "transfer"; readonly draw: number }
   | { readonly kind: "flush"; readonly machine: string }
-  | ({ readonly kind: "bitRot"; readonly machine: string } & Flip)
+  | ({
+      readonly kind: "bitRot";
+      readonly machine: string;
+      /** For how long the node is down where it is killed with it. */
+      readonly downMs: number;
+    } & Flip)
   | { readonly kind: "misdirect"; readonly machine: string }
   | {
       /** The disk is lost. The node is started as before, and later replaced by a new one. */
@@ -119,6 +124,17 @@ export type Fault = { readonly atMs: number } & (
 );
 
 const MINUTE_MS = 60_000;
+/** The last batch often is a marker, which has nothing that could flip. */
+const ROT_KINDS: readonly RotKind[] = [
+  "log",
+  "lastBatch",
+  "lastBatch",
+  "lastBatch",
+  "table",
+  "table",
+  "manifest",
+  "small",
+];
 /** Faults begin when the cluster has had this long to form, and a little less. */
 const QUIET_MS = 1000;
 
@@ -235,9 +251,9 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
   wallClock: ({ prng, machine }) => {
     return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
   },
-  bitRot: ({ prng, victim: machine }) => {
-    const what = pick(prng, ["log", "log", "table", "table", "manifest", "small"] as const);
-    return { kind: "bitRot", machine, what, place: prng.fraction(), bit: prng.fraction() };
+  bitRot: ({ prng, victim: machine, someMs: downMs }) => {
+    const what = pick(prng, ROT_KINDS);
+    return { kind: "bitRot", machine, downMs, what, place: prng.fraction(), bit: prng.fraction() };
   },
   misdirect: ({ victim: machine }) => ({ kind: "misdirect", machine }),
   wipe: ({ prng, victim: machine, someMs, electionMs }) => {

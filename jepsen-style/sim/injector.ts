@@ -243,6 +243,10 @@ export class Injector {
     if (machine.isLost) return;
     switch (fault.kind) {
       case "bitRot":
+        if (fault.what === "lastBatch") {
+          cluster.kill(machine);
+          this.#startAfter(machine, fault.downMs);
+        }
         if (flipBit(machine.disk, machine.storeId, fault, machine.rotten)) machine.isRotten = true;
         return;
       case "misdirect":
