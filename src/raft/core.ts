@@ -51,6 +51,8 @@ export class RaftCore {
   leaderId: ReplicaId = 0;
   /** When the leader of this term was last heard; votes are refused for a while after that. */
   leaderHeardMs: number = Number.NEGATIVE_INFINITY;
+  /** Election timeouts that ran out since a leader was heard, or this replica led. */
+  leaderlessTimeouts = 0;
   electionDeadlineMs = 0;
   /** The highest heartbeat round seen from the leader of this term. */
   roundSeen = 0;
@@ -148,6 +150,7 @@ export class RaftCore {
     if (this.role !== "follower" || this.leaderId === 0) this.becomeFollower(this.term, leaderId);
     assert(this.leaderId === leaderId, "two leaders in one term");
     this.leaderHeardMs = this.nowMs;
+    this.leaderlessTimeouts = 0;
     this.postponeElection();
   }
 
@@ -169,6 +172,7 @@ export class RaftCore {
   becomeLeader(state: LeaderState): void {
     assert(this.role === "candidate", "only a candidate becomes leader");
     this.#enterRole("leader", this.selfId);
+    this.leaderlessTimeouts = 0;
     this.leader = state;
   }
 

@@ -28,6 +28,8 @@ import {
 import { checkTransfer, continueTransfer, isRefilling, startTransfer } from "./transfer.js";
 import type { Configuration, ProposeRefusal, ProposeResult } from "./types.js";
 
+const STEWARD_ELECTIONS = 10;
+
 /** Leads the term whose election it won; its own vote in it is durable. */
 export function becomeLeader(core: RaftCore): void {
   const { log } = core;
@@ -36,6 +38,7 @@ export function becomeLeader(core: RaftCore): void {
   core.becomeLeader(leader);
   leader.follow(core.configuration, noopIndex, core.nowMs);
   leader.self.acknowledged(log.durableIndex);
+  if (log.isStateLost) leader.stewardUntilMs = core.nowMs + stewardshipMs(core);
   leader.uncommittedBytes = log.bytesBetween(log.commitIndex, log.lastIndex);
   // The first heartbeat goes out with the no-op: everybody else shall stop campaigning.
   leader.roundDue = true;
@@ -49,10 +52,8 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   if (core.leader === undefined) return;
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
-  if (core.isHeldUp) leaveInTime(core, leader);
-  else if (core.log.isStateLost && leader.transfer === undefined) {
-    core.becomeFollower(core.term, 0);
-  }
+  if (core.isHeldUp) leaveInTime(core, leader, must(core.leaveByMs, "when to leave"));
+  else if (core.log.isStateLost) leaveInTime(core, leader, leader.stewardUntilMs);
   if (core.leader === undefined) return;
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
   if (core.nowMs < leader.heartbeatDueMs) return;
@@ -147,13 +148,13 @@ export function resign(core: RaftCore, leader: LeaderState): boolean {
 }
 
 /**
- * The disk stalls. Nothing of a transfer needs it: the others commit what is in flight without it,
- * and TimeoutNow is not persisted. Who rested has to hear somebody first, and so have they.
+ * The disk stalls, or the state is lost. Nothing of a transfer needs either: the others commit what
+ * is in flight without this disk, and TimeoutNow is not persisted. Who rested has to hear somebody
+ * first, and so have they.
  */
-function leaveInTime(core: RaftCore, leader: LeaderState): void {
+function leaveInTime(core: RaftCore, leader: LeaderState, byMs: number): void {
   if (leader.transfer !== undefined) return;
-  const isLate = core.nowMs >= must(core.leaveByMs, "when to leave");
-  if (isLate) core.becomeFollower(core.term, 0);
+  if (core.nowMs >= byMs) core.becomeFollower(core.term, 0);
   else handOver(core, leader);
 }
 
@@ -167,6 +168,11 @@ function handOver(core: RaftCore, leader: LeaderState): boolean {
   if (best === undefined) return false;
   startTransfer(core, leader, best.id);
   return true;
+}
+
+/** What it takes to send the others what they lack of the log, at most. */
+function stewardshipMs(core: RaftCore): number {
+  return STEWARD_ELECTIONS * core.config.electionTimeoutMs.max;
 }
 
 function mayTakeOver(core: RaftCore, progress: Progress): boolean {
