@@ -10,7 +10,14 @@ import type { DirectedFault } from "./faults-directed.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
 import type { Way } from "./roads.js";
 import type { Flip } from "./rot.js";
-import { DIRECTED_CLASSES, FAULT_CLASSES, isDirected, logUniform, pick } from "./settings.js";
+import {
+  DIRECTED_CLASSES,
+  FAULT_CLASSES,
+  drawClockRate,
+  isDirected,
+  logUniform,
+  pick,
+} from "./settings.js";
 import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
 /** Machines by name; `forMs`, `downMs`: until it is healed. */
@@ -116,6 +123,23 @@ export type Fault = { readonly atMs: number } & (
     }
   | { readonly kind: "replicas"; readonly shardDraw: number; readonly nodeDraw: number }
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
+  | {
+      /** A wall clock stands still; then it goes on from there, or catches up. */
+      readonly kind: "freezeWall";
+      readonly machine: string;
+      readonly catchesUp: boolean;
+      readonly forMs: number;
+    }
+  /** A clock goes on at another rate, within the run's bound. */
+  | { readonly kind: "drift"; readonly machine: string; readonly clockRate: number }
+  | {
+      /** A machine sleeps, and its monotonic clock with it: only uptime goes on. */
+      readonly kind: "sleep";
+      /** This one, or else a leader of those that there are then. */
+      readonly machine: string | undefined;
+      readonly draw: number;
+      readonly forMs: number;
+    }
 );
 
 const MINUTE_MS = 60_000;
@@ -161,6 +185,7 @@ interface Draw {
   /** The one machine of a run whose disk lies or is lost: the others hold a good copy of all. */
   readonly victim: string;
   readonly electionMs: number;
+  readonly clockDriftMax: number;
   /** From a moment to several elections. */
   readonly someMs: number;
 }
@@ -175,7 +200,17 @@ function drawFault(
   const machine = pick(prng, machines);
   const someMs = logUniform(prng, 10, 6 * electionMs);
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
-  const draw: Draw = { prng, machines, victim, clients, machine, electionMs, someMs };
+  const { clockDriftMax } = settings;
+  const draw: Draw = {
+    prng,
+    machines,
+    victim,
+    clients,
+    machine,
+    electionMs,
+    clockDriftMax,
+    someMs,
+  };
   if (!isDirected(name)) return DRAWS[name](draw);
   const { electionTimeoutMinMs, leaderLeaseMs } = settings.cluster;
   return DIRECTED_DRAWS[name]({
@@ -234,6 +269,21 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
   flush: ({ machine }) => ({ kind: "flush", machine }),
   wallClock: ({ prng, machine }) => {
     return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
+  },
+  freezeWall: ({ prng, machine, someMs }) => {
+    return { kind: "freezeWall", machine, catchesUp: prng.chance(0.5), forMs: someMs };
+  },
+  drift: ({ prng, machine, clockDriftMax }) => {
+    return { kind: "drift", machine, clockRate: drawClockRate(prng, clockDriftMax) };
+  },
+  sleep: ({ prng, machine: some, electionMs, someMs }) => {
+    const draw = prng.fraction();
+    if (prng.chance(0.3)) return { kind: "sleep", machine: some, draw, forMs: someMs };
+    // Too short to be noticed, or long enough to be deposed.
+    const forMs = prng.chance(0.2)
+      ? logUniform(prng, 1, 50)
+      : electionMs * (0.5 + 1.5 * prng.fraction());
+    return { kind: "sleep", machine: undefined, draw, forMs };
   },
   bitRot: ({ prng, victim: machine }) => {
     const what = pick(prng, ["log", "log", "table", "table", "manifest", "small"] as const);

@@ -138,8 +138,11 @@ export class Injector {
       case "flush":
         return this.#flush(this.#parts.cluster.machine(fault.machine));
       case "wallClock":
-        this.#parts.cluster.machine(fault.machine).program?.stepWallClock(fault.stepMs);
-        return;
+      case "freezeWall":
+      case "drift":
+        return this.#strikeClock(fault);
+      case "sleep":
+        return this.#sleep(fault);
       default:
         return this.#directed.strike(fault);
     }
@@ -236,6 +239,19 @@ export class Injector {
     }
   }
 
+  #strikeClock(fault: Extract<Fault, { kind: "wallClock" | "freezeWall" | "drift" }>): void {
+    const { program } = this.#parts.cluster.machine(fault.machine);
+    switch (fault.kind) {
+      case "wallClock":
+        return program?.stepWallClock(fault.stepMs);
+      case "freezeWall":
+        program?.freezeWallClock();
+        return this.#heal(fault.forMs, () => program?.thawWallClock(fault.catchesUp));
+      case "drift":
+        return program?.drift(fault.clockRate);
+    }
+  }
+
   #strikeVictim(fault: Extract<Fault, { kind: "bitRot" | "misdirect" | "wipe" }>): void {
     const { cluster, operator } = this.#parts;
     const machine = cluster.machine(fault.machine);
@@ -324,6 +340,14 @@ export class Injector {
     if (machine === undefined) return;
     const { cluster } = this.#parts;
     cluster.pause(machine);
+    this.#heal(forMs, () => cluster.resume(machine));
+  }
+
+  #sleep({ machine: name, draw, forMs }: Extract<Fault, { kind: "sleep" }>): void {
+    const { cluster } = this.#parts;
+    const machine = name === undefined ? this.#leader(draw) : cluster.machine(name);
+    if (machine === undefined) return;
+    cluster.sleep(machine);
     this.#heal(forMs, () => cluster.resume(machine));
   }
 

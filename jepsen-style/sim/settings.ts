@@ -27,6 +27,9 @@ const UNDIRECTED_CLASSES = [
   "transfer",
   "flush",
   "wallClock",
+  "freezeWall",
+  "drift",
+  "sleep",
   "bitRot",
   "misdirect",
   "wipe",
@@ -174,11 +177,15 @@ export function streamsOf(seed: number): Streams {
 export function drawProgramSettings(settings: Settings, prng: Prng): ProgramSettings {
   const { clockDriftMax, timerDelayMsMax, turnMsMax } = settings;
   return {
-    clockRate: 1 + (2 * prng.fraction() - 1) * clockDriftMax,
+    clockRate: drawClockRate(prng, clockDriftMax),
     wallOffsetMs: prng.between(-60_000, 60_000),
     timerDelayMsMax,
     turnMsMax,
   };
+}
+
+export function drawClockRate(prng: Prng, clockDriftMax: number): number {
+  return 1 + (2 * prng.fraction() - 1) * clockDriftMax;
 }
 
 export function logUniform(prng: Prng, low: number, high: number): number {

@@ -48,6 +48,8 @@ export interface RaftConfig {
   readonly leaseMs: number;
   /** Bound on how much faster one monotonic clock runs than another, as a fraction. */
   readonly clockDriftRatio: number;
+  /** A leader's clock may have stood still for so long while a lease runs, unnoticed by the caller. */
+  readonly unnoticedSleepMs: number;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   readonly inflightMessagesMax: number;
