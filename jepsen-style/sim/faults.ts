@@ -135,9 +135,7 @@ export type Fault = { readonly atMs: number } & (
   | {
       /** A machine sleeps, and its monotonic clock with it: only uptime goes on. */
       readonly kind: "sleep";
-      /** This one, or else a leader of those that there are then. */
-      readonly machine: string | undefined;
-      readonly draw: number;
+      readonly machine: string;
       readonly forMs: number;
     }
 );
@@ -276,14 +274,9 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
   drift: ({ prng, machine, clockDriftMax }) => {
     return { kind: "drift", machine, clockRate: drawClockRate(prng, clockDriftMax) };
   },
-  sleep: ({ prng, machine: some, electionMs, someMs }) => {
-    const draw = prng.fraction();
-    if (prng.chance(0.3)) return { kind: "sleep", machine: some, draw, forMs: someMs };
-    // Too short to be noticed, or long enough to be deposed.
-    const forMs = prng.chance(0.2)
-      ? logUniform(prng, 1, 50)
-      : electionMs * (0.5 + 1.5 * prng.fraction());
-    return { kind: "sleep", machine: undefined, draw, forMs };
+  sleep: ({ prng, machine, someMs }) => {
+    // Every other is too short to be noticed, or nearly so.
+    return { kind: "sleep", machine, forMs: prng.chance(0.5) ? logUniform(prng, 1, 50) : someMs };
   },
   bitRot: ({ prng, victim: machine }) => {
     const what = pick(prng, ["log", "log", "table", "table", "manifest", "small"] as const);

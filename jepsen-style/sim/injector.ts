@@ -101,6 +101,7 @@ export class Injector {
       case "crashAtWrite":
       case "killAll":
       case "pause":
+      case "sleep":
       case "restart":
         return this.#strikeProcess(fault);
       case "trigger":
@@ -141,8 +142,6 @@ export class Injector {
       case "freezeWall":
       case "drift":
         return this.#strikeClock(fault);
-      case "sleep":
-        return this.#sleep(fault);
       default:
         return this.#directed.strike(fault);
     }
@@ -151,7 +150,7 @@ export class Injector {
   #strikeProcess(
     fault: Extract<
       Fault,
-      { kind: "kill" | "power" | "crashAtWrite" | "killAll" | "pause" | "restart" }
+      { kind: "kill" | "power" | "crashAtWrite" | "killAll" | "pause" | "sleep" | "restart" }
     >,
   ): void {
     const { cluster } = this.#parts;
@@ -178,6 +177,9 @@ export class Injector {
         return;
       case "pause":
         return this.#pause(machine, fault.forMs);
+      case "sleep":
+        cluster.sleep(machine);
+        return this.#heal(fault.forMs, () => cluster.resume(machine));
       case "restart":
         void cluster.stop(machine).then(() => this.#startAfter(machine, fault.downMs));
         return;
@@ -340,14 +342,6 @@ export class Injector {
     if (machine === undefined) return;
     const { cluster } = this.#parts;
     cluster.pause(machine);
-    this.#heal(forMs, () => cluster.resume(machine));
-  }
-
-  #sleep({ machine: name, draw, forMs }: Extract<Fault, { kind: "sleep" }>): void {
-    const { cluster } = this.#parts;
-    const machine = name === undefined ? this.#leader(draw) : cluster.machine(name);
-    if (machine === undefined) return;
-    cluster.sleep(machine);
     this.#heal(forMs, () => cluster.resume(machine));
   }
 

@@ -52,6 +52,7 @@ export const DIRECTED_CLASSES = [
   "flushAhead",
   "leaveBehind",
   "slowStart",
+  "oversleep",
 ] as const;
 
 export type DirectedClass = (typeof DIRECTED_CLASSES)[number];
