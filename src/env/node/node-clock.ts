@@ -12,7 +12,6 @@ const MS_PER_SECOND = 1000;
 
 export const nodeClock: Clock = {
   monotonicMs: () => performance.now(),
-  uptimeMs:
-    process.platform === "linux" ? () => uptime() * MS_PER_SECOND : () => performance.now(),
+  uptimeMs: process.platform === "linux" ? () => uptime() * MS_PER_SECOND : () => performance.now(),
   wallMs: () => Date.now(),
 };
