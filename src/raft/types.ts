@@ -48,7 +48,7 @@ export interface RaftConfig {
   readonly leaseMs: number;
   /** Bound on how much faster one monotonic clock runs than another, as a fraction. */
   readonly clockDriftRatio: number;
-  /** A leader's clock may have stood still for so long while a lease runs, unnoticed by the caller. */
+  /** For so long a leader's clock may stand still in a lease without the caller noticing. */
   readonly unnoticedSleepMs: number;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;

@@ -166,8 +166,9 @@ export class ReadPath {
   }
 
   /**
-   * End of turn: answers what needs no round, and begins one for what gathered. Answers without effects take part once all that
-   * was evaluated before them is in the log, whose end they then wait for.
+   * End of turn: answers what needs no round, and begins one for what gathered. Answers without
+   * effects take part once all that was evaluated before them is in the log, whose end they then
+   * wait for.
    */
   flush(allProposed: boolean): void {
     if (this.#clocked.length > 0) this.#answerByClock();

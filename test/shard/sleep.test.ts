@@ -34,7 +34,7 @@ class LevelAsker implements Responder {
 /** Three nodes of which the first leads and has a lease; `read` asks it. */
 async function leased(): Promise<{
   readonly bench: HostBench;
-  read(level: ReadLevel): () => string | undefined;
+  readonly read: (level: ReadLevel) => () => string | undefined;
 }> {
   const bench = await HostBench.start(3, OPTIONS);
   const { raft, clockMs, reads } = bench.node(1).replica;

@@ -1,4 +1,4 @@
-/** The clocks and timers of a simulated program: drift that changes, sleep, wall clocks that stop. */
+/** Clocks and timers of a simulated program: drift that changes, sleep, wall clocks that stop. */
 import { expect, test } from "vitest";
 import { Prng } from "../../../src/base/prng.js";
 import { SimProgram } from "../../../jepsen-style/sim/program.js";
