@@ -200,6 +200,8 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
 /** Of plans that run one at a time, most find another under way, or nothing to begin with. */
 const USURP_STRIKES = 5;
 const PLANS_ONLY = 0.15;
+/** So that each class that aims is alone in one run of twenty. */
+const FOCUSED = DIRECTED_CLASSES.length / 20;
 const USURPS_PER_MINUTE = 12_000;
 
 /**
@@ -211,7 +213,7 @@ function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass,
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
   const focus = pick(prng, DIRECTED_CLASSES);
-  const isFocused = prng.chance(0.4);
+  const isFocused = prng.chance(FOCUSED);
   for (const name of FAULT_CLASSES) {
     const aims = isDirected(name);
     const density = aims ? 0.25 : isFocused ? 0.04 : 0.4;
