@@ -177,6 +177,10 @@ export class SimCluster implements ProgramOwner {
     machine.program?.pause();
   }
 
+  sleep(machine: Machine): void {
+    machine.program?.sleep();
+  }
+
   resume(machine: Machine): void {
     if (machine.program?.paused === true) machine.program.resume();
   }

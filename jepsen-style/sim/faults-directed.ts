@@ -110,6 +110,14 @@ export type DirectedFault =
       readonly machine: string;
       readonly stallMs: number;
       readonly downMs: number;
+    }
+  | {
+      /** The next leader with a lease sleeps until the others have elected somebody. */
+      readonly kind: "oversleep";
+      /** From that election to its waking. */
+      readonly wakeAfterMs: number;
+      /** No longer than this, and not waited for any longer either. */
+      readonly forMs: number;
     };
 
 /** What they are drawn from. */
@@ -183,5 +191,10 @@ export const DIRECTED_DRAWS: Readonly<
     machine,
     stallMs: electionMs * 0.5 * prng.fraction(),
     downMs: 2 * electionMs * prng.fraction(),
+  }),
+  oversleep: ({ prng, electionMs }) => ({
+    kind: "oversleep",
+    wakeAfterMs: logUniform(prng, 0.1, electionMs),
+    forMs: electionMs * (2 + 3 * prng.fraction()),
   }),
 };

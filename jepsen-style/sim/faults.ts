@@ -10,7 +10,14 @@ import type { DirectedFault } from "./faults-directed.js";
 import type { CrashStyle, DiskOperation } from "./memory-disk.js";
 import type { Way } from "./roads.js";
 import type { Flip, RotKind } from "./rot.js";
-import { DIRECTED_CLASSES, FAULT_CLASSES, isDirected, logUniform, pick } from "./settings.js";
+import {
+  DIRECTED_CLASSES,
+  FAULT_CLASSES,
+  drawClockRate,
+  isDirected,
+  logUniform,
+  pick,
+} from "./settings.js";
 import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
 /** Machines by name; `forMs`, `downMs`: until it is healed. */
@@ -121,6 +128,21 @@ export type Fault = { readonly atMs: number } & (
     }
   | { readonly kind: "replicas"; readonly shardDraw: number; readonly nodeDraw: number }
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
+  | {
+      /** A wall clock stands still; then it goes on from there, or catches up. */
+      readonly kind: "freezeWall";
+      readonly machine: string;
+      readonly catchesUp: boolean;
+      readonly forMs: number;
+    }
+  /** A clock goes on at another rate, within the run's bound. */
+  | { readonly kind: "drift"; readonly machine: string; readonly clockRate: number }
+  | {
+      /** A machine sleeps, and its monotonic clock with it: only uptime goes on. */
+      readonly kind: "sleep";
+      readonly machine: string;
+      readonly forMs: number;
+    }
 );
 
 const MINUTE_MS = 60_000;
@@ -177,6 +199,7 @@ interface Draw {
   /** The one machine of a run whose disk lies or is lost: the others hold a good copy of all. */
   readonly victim: string;
   readonly electionMs: number;
+  readonly clockDriftMax: number;
   /** From a moment to several elections. */
   readonly someMs: number;
 }
@@ -191,7 +214,17 @@ function drawFault(
   const machine = pick(prng, machines);
   const someMs = logUniform(prng, 10, 6 * electionMs);
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
-  const draw: Draw = { prng, machines, victim, clients, machine, electionMs, someMs };
+  const { clockDriftMax } = settings;
+  const draw: Draw = {
+    prng,
+    machines,
+    victim,
+    clients,
+    machine,
+    electionMs,
+    clockDriftMax,
+    someMs,
+  };
   if (!isDirected(name)) return DRAWS[name](draw);
   const { electionTimeoutMinMs, leaderLeaseMs } = settings.cluster;
   return DIRECTED_DRAWS[name]({
@@ -250,6 +283,16 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
   flush: ({ machine }) => ({ kind: "flush", machine }),
   wallClock: ({ prng, machine }) => {
     return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
+  },
+  freezeWall: ({ prng, machine, someMs }) => {
+    return { kind: "freezeWall", machine, catchesUp: prng.chance(0.5), forMs: someMs };
+  },
+  drift: ({ prng, machine, clockDriftMax }) => {
+    return { kind: "drift", machine, clockRate: drawClockRate(prng, clockDriftMax) };
+  },
+  sleep: ({ prng, machine, someMs }) => {
+    // Every other is too short to be noticed, or nearly so.
+    return { kind: "sleep", machine, forMs: prng.chance(0.5) ? logUniform(prng, 1, 50) : someMs };
   },
   bitRot: ({ prng, victim: machine, someMs: downMs }) => {
     const what = pick(prng, ROT_KINDS);

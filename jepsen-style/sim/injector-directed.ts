@@ -30,6 +30,13 @@ interface Dying {
   readonly commits: Map<number, number>;
 }
 
+interface Sleeper {
+  readonly machine: Machine;
+  /** In which it led the shard. */
+  readonly term: number;
+  readonly wakeAfterMs: number;
+}
+
 type FaultOf<K extends DirectedFault["kind"]> = Extract<DirectedFault, { readonly kind: K }>;
 
 /** Those with which all shards of users go on, so that others may strike meanwhile. */
@@ -49,6 +56,10 @@ export class DirectedInjector {
   readonly #dying: Map<Machine, Dying> = new Map();
   /** How long all disks stall when somebody is elected in a shard, by its former term. */
   readonly #starts: Map<number, { readonly term: number; readonly stallMs: number }> = new Map();
+  /** Wait for a leader with a lease. */
+  readonly #drowsy: Set<FaultOf<"oversleep">> = new Set();
+  /** Leaders that sleep until somebody else is elected, by their shard. */
+  readonly #sleepers: Map<number, Sleeper> = new Map();
 
   /** What takes the placement group's messages. */
   #cutOff: ShardCutOff | undefined;
@@ -89,6 +100,9 @@ export class DirectedInjector {
       case "slowStart":
         this.#dying.set(this.#parts.cluster.machine(fault.machine), { fault, commits: new Map() });
         return;
+      case "oversleep":
+        this.#drowsy.add(fault);
+        return this.#parts.heal(fault.forMs, () => this.#drowsy.delete(fault));
     }
   }
 
@@ -109,6 +123,8 @@ export class DirectedInjector {
     const leaving = this.#leaving.get(machine);
     if (leaving !== undefined) this.#awaitSuccessor(machine, leaving);
     if (this.#starts.size > 0) this.#awaitLeader(machine);
+    for (const fault of this.#drowsy) this.#awaitLease(machine, fault);
+    if (this.#sleepers.size > 0) this.#awaitElection(machine);
   }
 
   #awaitLag(machine: Machine, fault: FaultOf<"flushAhead">): void {
@@ -142,6 +158,32 @@ export class DirectedInjector {
       for (const machine of cluster.machines) {
         machine.stalledUntilMs = Math.max(machine.stalledUntilMs, world.nowMs + start.stallMs);
       }
+    }
+  }
+
+  #awaitLease(machine: Machine, fault: FaultOf<"oversleep">): void {
+    const { cluster, heal } = this.#parts;
+    for (const { raft, shardId, clockMs } of machine.node?.core.host.replicas ?? []) {
+      if (!isOfUsers(shardId) || !raft.hasLease(clockMs())) continue;
+      const { wakeAfterMs, forMs } = fault;
+      this.#drowsy.delete(fault);
+      this.#sleepers.set(shardId, { machine, term: raft.term, wakeAfterMs });
+      heal(0, () => cluster.sleep(machine));
+      heal(forMs, () => {
+        this.#sleepers.delete(shardId);
+        cluster.resume(machine);
+      });
+      return;
+    }
+  }
+
+  #awaitElection({ node }: Machine): void {
+    const { cluster, heal } = this.#parts;
+    for (const { raft, shardId } of node?.core.host.replicas ?? []) {
+      const sleeper = this.#sleepers.get(shardId);
+      if (sleeper === undefined || raft.role !== "leader" || raft.term <= sleeper.term) continue;
+      this.#sleepers.delete(shardId);
+      heal(sleeper.wakeAfterMs, () => cluster.resume(sleeper.machine));
     }
   }
 

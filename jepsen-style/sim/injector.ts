@@ -102,6 +102,7 @@ export class Injector {
       case "crashAtWrite":
       case "killAll":
       case "pause":
+      case "sleep":
       case "restart":
         return this.#strikeProcess(fault);
       case "trigger":
@@ -139,8 +140,9 @@ export class Injector {
       case "flush":
         return this.#flush(this.#parts.cluster.machine(fault.machine));
       case "wallClock":
-        this.#parts.cluster.machine(fault.machine).program?.stepWallClock(fault.stepMs);
-        return;
+      case "freezeWall":
+      case "drift":
+        return this.#strikeClock(fault);
       default:
         return this.#directed.strike(fault);
     }
@@ -149,7 +151,7 @@ export class Injector {
   #strikeProcess(
     fault: Extract<
       Fault,
-      { kind: "kill" | "power" | "crashAtWrite" | "killAll" | "pause" | "restart" }
+      { kind: "kill" | "power" | "crashAtWrite" | "killAll" | "pause" | "sleep" | "restart" }
     >,
   ): void {
     const { cluster } = this.#parts;
@@ -176,6 +178,9 @@ export class Injector {
         return;
       case "pause":
         return this.#pause(machine, fault.forMs);
+      case "sleep":
+        cluster.sleep(machine);
+        return this.#heal(fault.forMs, () => cluster.resume(machine));
       case "restart":
         void cluster.stop(machine).then(() => this.#startAfter(machine, fault.downMs));
         return;
@@ -234,6 +239,19 @@ export class Injector {
         machine.disk.quotaBytes = Math.min(machine.disk.quotaBytes, machine.disk.usedBytes());
         return this.#heal(fault.forMs, () => cluster.makeRoom(machine));
       }
+    }
+  }
+
+  #strikeClock(fault: Extract<Fault, { kind: "wallClock" | "freezeWall" | "drift" }>): void {
+    const { program } = this.#parts.cluster.machine(fault.machine);
+    switch (fault.kind) {
+      case "wallClock":
+        return program?.stepWallClock(fault.stepMs);
+      case "freezeWall":
+        program?.freezeWallClock();
+        return this.#heal(fault.forMs, () => program?.thawWallClock(fault.catchesUp));
+      case "drift":
+        return program?.drift(fault.clockRate);
     }
   }
 

@@ -45,8 +45,8 @@ interface ReplicaLedger {
   seen: SeenState;
   /** The replica as it is now; undefined while its node is down. */
   raft: Raft | undefined;
-  /** Of its node, as it runs now. */
-  clockMs: () => number;
+  /** Whether its node, as it runs now, would answer from memory at this moment. */
+  holdsLease: () => boolean;
   /** The one it goes by, or went by when it ended. */
   configuration: Configuration;
   /** Its disk was lost. */
@@ -187,11 +187,11 @@ export class Ledger {
   /** Who holds the right to answer from memory, by the clocks of their own nodes. */
   checkLeases(machines: readonly Machine[]): void {
     const holders = new Map<number, string>();
-    for (const { name, node, program } of machines) {
+    for (const machine of machines) {
+      const { name, node, program } = machine;
       if (node === undefined || program === undefined || program.paused) continue;
-      const nowMs = program.clock.monotonicMs();
       for (const { raft, shardId } of node.core.host.replicas) {
-        if (raft.role !== "leader" || !raft.hasLease(nowMs)) continue;
+        if (raft.role !== "leader" || !holdsLease(machine, raft)) continue;
         const other = holders.get(shardId);
         if (other !== undefined) {
           this.violation ??= `shard ${shardId}: ${other} and ${name} hold the lease at one time`;
@@ -224,7 +224,7 @@ export class Ledger {
     const own = this.#replica(replica.shardId, replica.replicaId, machine.name);
     const shard = this.#shard(replica.shardId);
     own.raft = raft;
-    own.clockMs = replica.clockMs;
+    own.holdsLease = () => holdsLease(machine, raft);
     this.#reads.watch(replica, machine.name, () => shard.committed.length - 1);
     if (raft.term < own.seenTerm && raft.term < own.saidTerm) {
       this.#violated(own, `fell from term ${own.seenTerm} to ${raft.term}`);
@@ -250,7 +250,7 @@ export class Ledger {
   #checkLease(shard: ShardLedger, own: ReplicaLedger): void {
     const { raft } = own;
     if (raft?.role !== "leader" || raft.term >= shard.newestLed) return;
-    if (!raft.hasLease(own.clockMs())) return;
+    if (!own.holdsLease()) return;
     this.#violated(own, `holds a lease in term ${raft.term} while ${shard.newestLed} has a leader`);
   }
 
@@ -364,7 +364,7 @@ export class Ledger {
         seenTerm: 0,
         seen: nothingSeen(),
         raft: undefined,
-        clockMs: () => 0,
+        holdsLease: () => false,
         configuration: NO_MEMBERS,
         isLost: false,
         durableIndex: 0,
@@ -377,3 +377,10 @@ export class Ledger {
 }
 
 const NO_MEMBERS: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };
+
+/** It answers nothing from memory in a sleep, nor before it has looked whether it slept. */
+function holdsLease({ node, program }: Machine, raft: Raft): boolean {
+  if (node === undefined || program === undefined || program.asleep) return false;
+  if (node.core.host.sleepWatch.mayHaveSlept) return false;
+  return raft.hasLease(program.clock.monotonicMs());
+}

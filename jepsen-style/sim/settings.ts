@@ -27,6 +27,9 @@ const UNDIRECTED_CLASSES = [
   "transfer",
   "flush",
   "wallClock",
+  "freezeWall",
+  "drift",
+  "sleep",
   "bitRot",
   "misdirect",
   "wipe",
@@ -50,6 +53,7 @@ export const DIRECTED_CLASSES = [
   "leaveBehind",
   "slowStart",
   "twoSequencers",
+  "oversleep",
 ] as const;
 
 export type DirectedClass = (typeof DIRECTED_CLASSES)[number];
@@ -183,11 +187,15 @@ export function streamsOf(seed: number): Streams {
 export function drawProgramSettings(settings: Settings, prng: Prng): ProgramSettings {
   const { clockDriftMax, timerDelayMsMax, turnMsMax } = settings;
   return {
-    clockRate: 1 + (2 * prng.fraction() - 1) * clockDriftMax,
+    clockRate: drawClockRate(prng, clockDriftMax),
     wallOffsetMs: prng.between(-60_000, 60_000),
     timerDelayMsMax,
     turnMsMax,
   };
+}
+
+export function drawClockRate(prng: Prng, clockDriftMax: number): number {
+  return 1 + (2 * prng.fraction() - 1) * clockDriftMax;
 }
 
 export function logUniform(prng: Prng, low: number, high: number): number {
@@ -201,6 +209,8 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
 /** Of plans that run one at a time, most find another under way, or nothing to begin with. */
 const USURP_STRIKES = 5;
 const PLANS_ONLY = 0.15;
+/** So that each class that aims is alone in one run of twenty. */
+const FOCUSED = DIRECTED_CLASSES.length / 20;
 const USURPS_PER_MINUTE = 12_000;
 
 /**
@@ -212,7 +222,7 @@ function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass,
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
   const focus = pick(prng, DIRECTED_CLASSES);
-  const isFocused = prng.chance(0.4);
+  const isFocused = prng.chance(FOCUSED);
   for (const name of FAULT_CLASSES) {
     const aims = isDirected(name);
     const density = aims ? 0.25 : isFocused ? 0.04 : 0.4;

@@ -8,7 +8,7 @@ import { collectReady, hasReady } from "./collect-ready.js";
 import { isLoneVoter } from "./configuration.js";
 import { campaign, hastenLoneVoter, tickElection } from "./election.js";
 import { stepMessage } from "./handlers.js";
-import { isLeaseValid } from "./heartbeats.js";
+import { doubtPromises, isLeaseValid } from "./heartbeats.js";
 import {
   leaderDeadlineMs,
   proposeCommands,
@@ -127,6 +127,16 @@ export class Raft {
     if (!on || this.#core.leader === undefined) return;
     wakeUntimed(this.#core);
     this.#core.leader.roundDue = true;
+  }
+
+  /**
+   * The clock may have stood still: promises may have lapsed that seem to be in force. Only those
+   * of rounds that begin later carry a lease.
+   */
+  doubtPromises(nowMs: number): void {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if (core.leader !== undefined) doubtPromises(core, core.leader);
   }
 
   transferLeader(to: ReplicaId, nowMs: number): TransferRefusal | undefined {

@@ -48,6 +48,8 @@ export interface RaftConfig {
   readonly leaseMs: number;
   /** Bound on how much faster one monotonic clock runs than another, as a fraction. */
   readonly clockDriftRatio: number;
+  /** For so long a leader's clock may stand still in a lease without the caller noticing. */
+  readonly unnoticedSleepMs: number;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   readonly inflightMessagesMax: number;

@@ -19,6 +19,7 @@ import type { ReplicaSettings } from "./open-replica.js";
 import { Replica } from "./replica.js";
 import type { ReplicaContext } from "./replica.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
+import { SleepWatch } from "./sleep-watch.js";
 import { sendSnapshot } from "./snapshot-sender.js";
 import type { BulkTransport, SnapshotTarget } from "./snapshot-sender.js";
 import { UnfinishedSnapshots } from "./unfinished-snapshots.js";
@@ -78,6 +79,7 @@ export class ReplicaHost implements ReplicaContext {
   readonly store: Store;
   readonly nodeId: number;
   readonly snapshots: SnapshotReceiver;
+  readonly sleepWatch: SleepWatch;
   readonly #env: Env;
   readonly #settings: ReplicaSettings;
   readonly #transport: ReplicaTransport;
@@ -101,6 +103,8 @@ export class ReplicaHost implements ReplicaContext {
   #logWentOnMs = 0;
   #diskStalls = false;
   #turnPending = false;
+  /** In this turn it was made sure that the clock can be relied on. */
+  #clockChecked = false;
   #deadlineTimer: Timer | undefined;
   #transfers = 0;
   #timer: Timer | undefined;
@@ -115,6 +119,7 @@ export class ReplicaHost implements ReplicaContext {
     parts: { readonly transport: ReplicaTransport; readonly observer: ReplicaObserver },
   ) {
     this.#env = env;
+    this.sleepWatch = new SleepWatch(env.clock);
     this.store = store;
     this.nodeId = settings.nodeId;
     this.#settings = settings;
@@ -166,6 +171,16 @@ export class ReplicaHost implements ReplicaContext {
 
   nowMs(): number {
     return this.#env.clock.monotonicMs();
+  }
+
+  /** One look serves a turn: whatever is answered in it was asked before it began. */
+  checkClock(): void {
+    if (this.#clockChecked) return;
+    this.#clockChecked = true;
+    if (!this.sleepWatch.look()) return;
+    this.#env.tracer.trace("warn", "the machine may have slept: leases are void", {});
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) replica.clockStoodStill(nowMs);
   }
 
   /** Opens this node's replica of a shard, from what the disk holds or as a new one. */
@@ -400,6 +415,7 @@ export class ReplicaHost implements ReplicaContext {
   #turn(): void {
     this.#turnPending = false;
     if (this.#closed) return;
+    this.#clockChecked = false;
     const work = this.#work;
     this.#work = [];
     let deadlineMs = Number.POSITIVE_INFINITY;
@@ -482,6 +498,8 @@ export class ReplicaHost implements ReplicaContext {
 
   #scheduleTick(): void {
     this.#timer = this.#afterPoll(this.#settings.tickMs, () => {
+      this.#clockChecked = false;
+      this.checkClock();
       this.#nowMs = this.nowMs();
       this.#watchDisk(this.#nowMs);
       this.#tickAll(this.#nowMs);

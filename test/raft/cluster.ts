@@ -57,6 +57,7 @@ export const RAFT_DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
   heartbeatMs: 50,
   leaseMs: 150,
   clockDriftRatio: 0.01,
+  unnoticedSleepMs: 0,
   preVote: true,
   checkQuorum: true,
   inflightMessagesMax: 256,

@@ -7,7 +7,7 @@
  *       and NAME=N: inflight inflightBytes appendBytes uncommittedBytes applyBytes commitNotice
  *       quiesce lease
  *   > campaign 1 | leaderLost 1 | transfer 1 to 2 | lease 1 on | compact 1 to 5 | read 1 as 7
- *   > forget 1 | wake 1 | unreachable 1 2
+ *   > forget 1 | wake 1 | unreachable 1 2 | doubt 1
  *   > propose 1 a b c            one run of three commands
  *   > proposeIn 1 4 a            evaluated in term 4
  *   > change 1 [single] voters 1 2 4 learners 3   jointly if the voters change and it is not single
@@ -97,6 +97,8 @@ class Script {
     forget: ([id]) =>
       this.#cluster.get(idOf(id)).running.forgetLeader(this.#cluster.clockOf(idOf(id))),
     wake: ([id]) => this.#cluster.get(idOf(id)).running.wake(this.#cluster.clockOf(idOf(id))),
+    doubt: ([id]) =>
+      this.#cluster.get(idOf(id)).running.doubtPromises(this.#cluster.clockOf(idOf(id))),
     priority: ([id, rank]) => void (this.#cluster.get(idOf(id)).electionPriority = Number(rank)),
     noPreVote: ([id]) => void (this.#cluster.get(idOf(id)).preVote = false),
     proposeIn: ([id, term, ...texts]) =>

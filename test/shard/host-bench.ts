@@ -18,6 +18,7 @@ import type { StoreOptions } from "../../src/store/store-options.js";
 import { Store } from "../../src/store/store.js";
 import { ALL, DIRECTORY } from "../store/store-bench.js";
 import { FakeTimers } from "../support/fake-timers.js";
+import { SleepyTime } from "../support/sleepy-time.js";
 import { testEnv, turnsUntil } from "../support/test-env.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
@@ -27,7 +28,6 @@ const STEP_MS = 5;
 const SETTINGS = {
   electionTimeoutMs: { min: 400, max: 800 },
   heartbeatMs: 50,
-  leaseMs: 0,
   clockDriftRatio: 0,
   tickMs: 10,
   campaignRankMs: 20,
@@ -38,6 +38,8 @@ export interface BenchNode {
   readonly store: Store;
   readonly host: ReplicaHost;
   readonly replica: Replica;
+  /** By which it can be put to sleep. */
+  readonly time: SleepyTime;
   /** What the host told of its replica's data. */
   readonly news: readonly ("damaged" | "refilled")[];
 }
@@ -45,6 +47,8 @@ export interface BenchNode {
 export interface BenchOptions extends StoreOptions {
   /** Never, unless it is given. */
   readonly quiesceAfterMs?: number;
+  /** None, unless it is given. */
+  readonly leaseMs?: number;
 }
 
 export class HostBench {
@@ -117,7 +121,7 @@ export class HostBench {
   }
 
   async #open(nodeId: number, count: number): Promise<BenchNode> {
-    const time = this.#time;
+    const time = new SleepyTime(this.#time);
     const disk = new MemoryDisk({
       completion: (complete) => {
         const unfinished = this.#unfinished.get(nodeId);
@@ -131,18 +135,20 @@ export class HostBench {
     const { store } = await Store.open(env, DIRECTORY, { logOptions, ...this.#options });
     const news: BenchNode["news"][number][] = [];
     const parts = { transport: this.#transport(), observer: observer(news) };
-    const { quiesceAfterMs = 0 } = this.#options;
-    const host = new ReplicaHost(env, store, { ...SETTINGS, quiesceAfterMs, nodeId }, parts);
+    const { quiesceAfterMs = 0, leaseMs = 0 } = this.#options;
+    const settings = { ...SETTINGS, quiesceAfterMs, leaseMs, nodeId };
+    const host = new ReplicaHost(env, store, settings, parts);
     const found = { recovered: undefined, missingFile: undefined };
     const replica = host.open(descriptor(count), found, undefined, 0);
-    return { disk, store, host, replica, news };
+    return { disk, store, host, replica, time, news };
   }
 
   #transport(): ReplicaTransport {
     const receiver = (nodeId: number) => this.node(nodeId).host.snapshots;
     return {
       send: (nodeId: number, _shardId: number, message: Message) => {
-        this.#time.after(1, () => this.#nodes.get(nodeId)?.replica.step(message));
+        const receiver = this.#nodes.get(nodeId);
+        receiver?.time.after(1, () => receiver.replica.step(message));
       },
       nudge: () => undefined,
       flush: () => undefined,

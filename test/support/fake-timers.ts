@@ -22,6 +22,10 @@ export class FakeTimers implements Clock, Timers {
     return this.#nowMs;
   }
 
+  uptimeMs(): number {
+    return this.#nowMs;
+  }
+
   wallMs(): number {
     return WALL_START_MS + this.#nowMs;
   }
