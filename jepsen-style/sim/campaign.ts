@@ -5,6 +5,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { WANTED_MARKS } from "./marks.js";
+import { seeAgain } from "./replay.js";
 import type { SeedReport } from "./worker.js";
 import { askWorker, startWorker } from "./worker-process.js";
 
@@ -111,7 +112,7 @@ function add(totals: Totals, report: SeedReport, say: (line: string) => void): v
 function fail(totals: Totals, seed: number, failure: string, say: (line: string) => void): void {
   totals.failed.push({ seed, failure });
   say(`seed ${seed} FAILED: ${failure}`);
-  say(`  see it: npm run sim -- --seed ${seed} --trace`);
+  say(`  see it: ${seeAgain(seed)}`);
 }
 
 function addCounts(total: Map<string, number>, counts: Readonly<Record<string, number>>): void {

@@ -8,6 +8,7 @@ import { minimise } from "./minimise.js";
 import { MUTANT_VARIABLE } from "./mutant.js";
 import { runMutants, workerOf } from "./mutant-campaign.js";
 import { MUTANTS, mutantNamed } from "./mutants.js";
+import { makeSmaller, seeAgain } from "./replay.js";
 import { drawSettings, streamsOf } from "./settings.js";
 import { simulate } from "./simulate.js";
 import type { RunResult } from "./simulate.js";
@@ -94,7 +95,7 @@ async function runSeed(seed: number, values: Values): Promise<number> {
     if (kept === undefined) return 0;
     const numbers = kept.map((fault) => all.indexOf(fault)).join(",");
     for (const fault of kept) console.log(`  ${JSON.stringify(fault)}`);
-    console.log(`again: npm run sim -- --seed ${seed} --only ${numbers || "none"} --trace`);
+    console.log(`see it: ${seeAgain(seed, numbers || "none")}`);
     return 1;
   }
   const observer = values.trace === true ? traceTo((line) => console.log(line)) : {};
@@ -102,7 +103,10 @@ async function runSeed(seed: number, values: Values): Promise<number> {
   const result = await simulate(settings, faults, observer);
   console.log(described(result, performance.now() - startMs));
   if (values.json === true) console.log(JSON.stringify({ ...result, settings }));
-  return result.failure === undefined ? 0 : 1;
+  if (result.failure === undefined) return 0;
+  if (values.trace !== true) console.log(`  see it: ${seeAgain(seed, values.only)}`);
+  console.log(`  make it smaller: ${makeSmaller(seed, values.only)}`);
+  return 1;
 }
 
 function described(result: RunResult, tookMs: number): string {
