@@ -72,7 +72,7 @@ async function main(): Promise<number> {
     untilMs:
       values.hours === undefined ? undefined : Date.now() + numberOf(values.hours) * 3_600_000,
     jobs: numberOf(values.jobs ?? "2"),
-    untilFailure: values.mutant !== undefined,
+    mutant: values.mutant,
     json: values.json === true,
     say: (line) => console.log(line),
   });
@@ -105,7 +105,7 @@ async function runSeed(seed: number, values: Values): Promise<number> {
     if (kept === undefined) return 0;
     const numbers = kept.map((fault) => all.indexOf(fault)).join(",");
     for (const fault of kept) console.log(`  ${JSON.stringify(fault)}`);
-    console.log(`see it: ${seeAgain(seed, numbers || "none")}`);
+    console.log(`see it: ${seeAgain({ seed, only: numbers || "none", mutant: values.mutant })}`);
     return 1;
   }
   const observer = values.trace === true ? traceTo((line) => console.log(line)) : {};
@@ -114,8 +114,9 @@ async function runSeed(seed: number, values: Values): Promise<number> {
   console.log(described(result, performance.now() - startMs));
   if (values.json === true) console.log(JSON.stringify({ ...result, settings }));
   if (result.failure === undefined) return 0;
-  if (values.trace !== true) console.log(`  see it: ${seeAgain(seed, values.only)}`);
-  console.log(`  make it smaller: ${makeSmaller(seed, values.only)}`);
+  const replay = { seed, only: values.only, mutant: values.mutant };
+  if (values.trace !== true) console.log(`  see it: ${seeAgain(replay)}`);
+  console.log(`  make it smaller: ${makeSmaller(replay)}`);
   return 1;
 }
 

@@ -1,17 +1,21 @@
 /** The commands that show a run once more, on the product that it ran on. */
-import { MUTANT_VARIABLE } from "./mutant.js";
 
-/** `only`: the numbers of the faults that are left, as the option takes them; undefined for all. */
-export function seeAgain(seed: number, only?: string): string {
-  return command(seed, only, "--trace");
+export interface Replay {
+  readonly seed: number;
+  /** Numbers of the faults that are left, as the option takes them; undefined for all. */
+  readonly only?: string | undefined;
+  readonly mutant: string | undefined;
 }
 
-export function makeSmaller(seed: number, only?: string): string {
-  return command(seed, only, "--minimise");
+export function seeAgain(replay: Replay): string {
+  return command(replay, "--trace");
 }
 
-function command(seed: number, only: string | undefined, how: string): string {
-  const mutant = process.env[MUTANT_VARIABLE];
+export function makeSmaller(replay: Replay): string {
+  return command(replay, "--minimise");
+}
+
+function command({ seed, only, mutant }: Replay, how: string): string {
   return [
     `npm run -s sim -- --seed ${seed}`,
     ...(only === undefined ? [] : [`--only ${only}`]),

@@ -1,20 +1,16 @@
-import { afterEach, describe, expect, test } from "vitest";
-import { MUTANT_VARIABLE } from "../../../jepsen-style/sim/mutant.js";
+/** What is printed shows the run that failed, and no other. */
+import { expect, test } from "vitest";
 import { makeSmaller, seeAgain } from "../../../jepsen-style/sim/replay.js";
 
-describe("the commands that show a run once more", () => {
-  afterEach(() => {
-    delete process.env[MUTANT_VARIABLE];
-  });
+test("a command names the seed and the faults that are left", () => {
+  const mutant = undefined;
+  expect(seeAgain({ seed: 7, mutant })).toBe("npm run -s sim -- --seed 7 --trace");
+  const replay = { seed: 7, only: "3,9", mutant };
+  expect(seeAgain(replay)).toBe("npm run -s sim -- --seed 7 --only 3,9 --trace");
+  expect(makeSmaller(replay)).toBe("npm run -s sim -- --seed 7 --only 3,9 --minimise");
+});
 
-  test("name the seed and the faults that are left", () => {
-    expect(seeAgain(7)).toBe("npm run -s sim -- --seed 7 --trace");
-    expect(seeAgain(7, "3,9")).toBe("npm run -s sim -- --seed 7 --only 3,9 --trace");
-    expect(makeSmaller(7, "3,9")).toBe("npm run -s sim -- --seed 7 --only 3,9 --minimise");
-  });
-
-  test("name the mutant that runs", () => {
-    process.env[MUTANT_VARIABLE] = "vote-not-saved";
-    expect(seeAgain(7)).toBe("npm run -s sim -- --seed 7 --trace --mutant vote-not-saved");
-  });
+test("a command names the mutant that ran", () => {
+  const replay = { seed: 7, mutant: "vote-not-saved" };
+  expect(seeAgain(replay)).toBe("npm run -s sim -- --seed 7 --trace --mutant vote-not-saved");
 });
