@@ -43,6 +43,8 @@ export interface Machine {
   /** What has rotted on its disk, so that nothing is hit twice. */
   readonly rotten: Set<string>;
   isRotten: boolean;
+  /** A whole batch of its log was lost, and a vote with it, perhaps: it may refuse to vote again. */
+  mayStayClosed: boolean;
   /** Its disk was lost, and the node that it held was not replaced yet. */
   isLost: boolean;
   /** Its node was added to the cluster after another had been lost. */
@@ -63,6 +65,10 @@ export interface ClusterObserver {
 }
 
 const RESTART_MS = 300;
+/** A node ends within this time where it must, unless it is paused. */
+const END_MS_MAX = 1000;
+/** What says which data there are. */
+const SPEAKS_FOR_ALL = /\/log\/|\/manifest-/;
 const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
 const BLOCK_CACHE_BYTES = 64 * 1024;
@@ -223,6 +229,7 @@ export class SimCluster implements ProgramOwner {
       storeId: "",
       rotten: new Set(),
       isRotten: false,
+      mayStayClosed: false,
       isLost: false,
       wasReplaced: false,
       dead: false,
@@ -241,7 +248,20 @@ export class SimCluster implements ProgramOwner {
         const delayMs = this.#disks.fraction() * this.#settings.cluster.writeMsMax;
         this.world.after(stallMs + delayMs, "written", program, complete);
       },
+      failed: (operation, path) => {
+        if (SPEAKS_FOR_ALL.test(path) && (operation === "write" || operation === "sync")) {
+          this.#expectEnd(machine, path);
+        }
+      },
     };
+  }
+
+  /** Whoever does not know what is durable may not go on. */
+  #expectEnd({ name, program }: Machine, path: string): void {
+    this.world.after(END_MS_MAX, "ended?", undefined, () => {
+      const goesOn = this.machine(name).program === program && program?.paused === false;
+      if (goesOn) this.#observer.failed(name, new Error(`it goes on after ${path} has failed`));
+    });
   }
 
   #startNode(machine: Machine, program: SimProgram): void {
@@ -286,6 +306,7 @@ export class SimCluster implements ProgramOwner {
     machine.disk = new MemoryDisk(this.#diskOptions(machine));
     machine.rotten.clear();
     machine.isRotten = false;
+    machine.mayStayClosed = false;
   }
 
   #end(machine: Machine): void {

@@ -7,9 +7,9 @@ import type { Prng } from "../../src/base/prng.js";
 import type { Message } from "../../src/raft/message.js";
 import { DIRECTED_DRAWS } from "./faults-directed.js";
 import type { DirectedFault } from "./faults-directed.js";
-import type { CrashStyle, DiskOperation } from "./memory-disk.js";
+import type { CrashStyle, DiskOperation, FailedWrite } from "./memory-disk.js";
 import type { Way } from "./roads.js";
-import type { Flip } from "./rot.js";
+import type { Flip, Misdirected } from "./rot.js";
 import { DIRECTED_CLASSES, FAULT_CLASSES, isDirected, logUniform, pick } from "./settings.js";
 import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
@@ -98,6 +98,8 @@ export type Fault = { readonly atMs: number } & (
       readonly operation: DiskOperation;
       /** Of a failed sync: what is read then is what is durable. */
       readonly reverts: boolean;
+      /** Of a failed write. */
+      readonly leaves: FailedWrite;
       readonly skip: number;
       /** How often in a row; a table that fails twice is taken for damaged. */
       readonly times: number;
@@ -106,7 +108,9 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "transfer"; readonly draw: number }
   | { readonly kind: "flush"; readonly machine: string }
   | ({ readonly kind: "bitRot"; readonly machine: string } & Flip)
-  | { readonly kind: "misdirect"; readonly machine: string }
+  /** A place on its disk cannot be read any more, after a restart neither. */
+  | ({ readonly kind: "badSector"; readonly machine: string } & Flip)
+  | ({ readonly kind: "misdirect"; readonly machine: string } & Misdirected)
   | {
       /** The disk is lost. The node is started as before, and later replaced by a new one. */
       readonly kind: "wipe";
@@ -144,6 +148,7 @@ export function drawFaults(settings: Settings, prng: Prng): readonly Fault[] {
 
 const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set([
   "bitRot",
+  "badSector",
   "misdirect",
   "wipe",
   "replicas",
@@ -227,7 +232,8 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
     const operation = pick(prng, DISK_OPERATIONS);
     const reverts = prng.chance(0.5);
     const [skip, times] = [prng.between(0, 20), pick(prng, [1, 1, 8])];
-    return { kind: "diskError", machine, operation, reverts, skip, times };
+    const leaves = pick(prng, ["nothing", "half", "dirty", "clean"] as const);
+    return { kind: "diskError", machine, operation, reverts, leaves, skip, times };
   },
   diskFull: ({ machine, someMs }) => ({ kind: "diskFull", machine, forMs: someMs }),
   transfer: ({ prng }) => ({ kind: "transfer", draw: prng.fraction() }),
@@ -239,7 +245,15 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
     const what = pick(prng, ["log", "log", "table", "table", "manifest", "small"] as const);
     return { kind: "bitRot", machine, what, place: prng.fraction(), bit: prng.fraction() };
   },
-  misdirect: ({ victim: machine }) => ({ kind: "misdirect", machine }),
+  badSector: ({ prng, victim: machine }) => {
+    const what = pick(prng, ["table", "table", "manifest"] as const);
+    return { kind: "badSector", machine, what, place: prng.fraction(), bit: prng.fraction() };
+  },
+  misdirect: ({ prng, victim: machine }) => {
+    const what = pick(prng, ["table", "log", "manifest"] as const);
+    const [place, ahead] = [prng.fraction(), prng.chance(0.5)];
+    return { kind: "misdirect", machine, what, place, ahead };
+  },
   wipe: ({ prng, victim: machine, someMs, electionMs }) => {
     return { kind: "wipe", machine, downMs: someMs, replaceMs: electionMs * prng.between(1, 6) };
   },

@@ -13,7 +13,7 @@ import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import type { SimOperator } from "./operator.js";
 import type { Way } from "./roads.js";
-import { flipBit } from "./rot.js";
+import { flipBit, misdirect, spoilSector } from "./rot.js";
 import { Usurper } from "./usurper.js";
 import type { World } from "./world.js";
 
@@ -128,6 +128,7 @@ export class Injector {
       case "diskFull":
         return this.#strikeDisk(fault);
       case "bitRot":
+      case "badSector":
       case "misdirect":
       case "wipe":
         return this.#strikeVictim(fault);
@@ -236,17 +237,24 @@ export class Injector {
     }
   }
 
-  #strikeVictim(fault: Extract<Fault, { kind: "bitRot" | "misdirect" | "wipe" }>): void {
+  #strikeVictim(
+    fault: Extract<Fault, { kind: "bitRot" | "badSector" | "misdirect" | "wipe" }>,
+  ): void {
     const { cluster, operator } = this.#parts;
     const machine = cluster.machine(fault.machine);
     if (machine.isLost) return;
+    const { disk, storeId, rotten } = machine;
     switch (fault.kind) {
       case "bitRot":
-        if (flipBit(machine.disk, machine.storeId, fault, machine.rotten)) machine.isRotten = true;
+        if (flipBit(disk, storeId, fault, rotten)) machine.isRotten = true;
+        return;
+      case "badSector":
+        if (spoilSector(disk, storeId, fault, rotten)) machine.isRotten = true;
         return;
       case "misdirect":
-        machine.disk.misdirect("/tables/");
+        if (!misdirect(disk, storeId, fault, rotten)) return;
         machine.isRotten = true;
+        if (fault.what === "log") machine.mayStayClosed = true;
         return;
       case "wipe":
         if (machine.wasReplaced || !cluster.isRegistered(machine)) return;

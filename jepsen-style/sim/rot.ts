@@ -1,12 +1,14 @@
 /**
- * Flips bits on the disk of one machine, where the design promises that it is found out and mended:
+ * Flips bits on the disk of one machine, makes places of it unreadable and lets writes land
+ * elsewhere, where the design promises that it is found out and mended:
  * anywhere in a batch of the log that a later one speaks for, in a table, and in one of two copies
  * of everything else. A flip in the very last batch looks like a write that was cut short; nothing
  * can tell the two apart, so it is left alone.
  */
-import { segmentNumber, storeTagOf } from "../../src/log/segment-format.js";
+import { SEGMENT_START, segmentNumber, storeTagOf } from "../../src/log/segment-format.js";
 import { walkSegment } from "../../src/log/segment-reader.js";
 import type { MemoryDisk } from "./memory-disk.js";
+import { PAGE_SIZE_BYTES } from "./memory-inode.js";
 
 export type RotKind = "log" | "table" | "manifest" | "small";
 
@@ -15,6 +17,13 @@ export interface Flip {
   /** Which of those there are, and which bit of it; each in [0, 1). */
   readonly place: number;
   readonly bit: number;
+}
+
+/** A write that lands elsewhere: a page before or behind its place. */
+export interface Misdirected {
+  readonly what: "table" | "log" | "manifest";
+  readonly place: number;
+  readonly ahead: boolean;
 }
 
 interface Stretch {
@@ -37,6 +46,75 @@ export function flipBit(disk: MemoryDisk, storeId: string, flip: Flip, hit: Set<
   hit.add(name);
   const bits = (stretch.end - stretch.from) * 8;
   disk.flipBit(stretch.path, stretch.from * 8 + Math.floor(flip.bit * bits));
+  return true;
+}
+
+/** A sector can be read no more; false where there is nothing of that kind, or it was hit already. */
+export function spoilSector(
+  disk: MemoryDisk,
+  storeId: string,
+  flip: Flip,
+  hit: Set<string>,
+): boolean {
+  const stretches = stretchesOf(disk, storeId, flip.what);
+  const stretch = stretches[Math.floor(flip.place * stretches.length)];
+  if (stretch === undefined || stretch.end <= stretch.from) return false;
+  if (flip.what !== "table") {
+    if (hit.has(flip.what)) return false;
+    hit.add(flip.what);
+  }
+  const length = stretch.end - stretch.from;
+  disk.spoil(stretch.path, stretch.from + Math.floor(flip.bit * length));
+  return true;
+}
+
+/** The next write of a file lands elsewhere, or one of the log has; false where there is none. */
+export function misdirect(
+  disk: MemoryDisk,
+  storeId: string,
+  { what, place, ahead }: Misdirected,
+  hit: Set<string>,
+): boolean {
+  switch (what) {
+    case "table":
+      disk.misdirect(/\/tables\//);
+      return true;
+    case "manifest":
+      disk.misdirect(/\/manifest-\d+$/);
+      return true;
+    case "log":
+      return misplaceBatch(disk, logBatches(disk, storeId).slice(0, -1), place, ahead, hit);
+  }
+}
+
+/**
+ * Makes it so that a batch which a later one speaks for had been written a page too far ahead or
+ * behind: there its own place begins with what was there before, and here the end of the one
+ * before it is lost, too.
+ */
+function misplaceBatch(
+  disk: MemoryDisk,
+  batches: readonly Stretch[],
+  place: number,
+  ahead: boolean,
+  hit: Set<string>,
+): boolean {
+  const batch = batches[Math.floor(place * batches.length)];
+  if (batch === undefined) return false;
+  const { path, from, end } = batch;
+  const name = `${path}@${from}`;
+  if (hit.has(name)) return false;
+  hit.add(name);
+  const bytes = disk.content(path).slice(from, end);
+  const before = new Uint8Array(PAGE_SIZE_BYTES);
+  if (ahead || from === SEGMENT_START) {
+    disk.overwrite(path, before, from);
+    // What came behind was written at its place later.
+    disk.overwrite(path, bytes.subarray(0, -PAGE_SIZE_BYTES), from + PAGE_SIZE_BYTES);
+  } else {
+    disk.overwrite(path, bytes, from - PAGE_SIZE_BYTES);
+    disk.overwrite(path, before, end - PAGE_SIZE_BYTES);
+  }
   return true;
 }
 
@@ -63,7 +141,7 @@ function whole(disk: MemoryDisk, path: string): Stretch {
   return { path, from: 0, end: disk.content(path).length };
 }
 
-/** All batches of the log, oldest first. */
+/** All batches of the log that are durable, oldest first. */
 function logBatches(disk: MemoryDisk, storeId: string): readonly Stretch[] {
   const batches: Stretch[] = [];
   const directory = `${STORE}/log`;
@@ -72,7 +150,7 @@ function logBatches(disk: MemoryDisk, storeId: string): readonly Stretch[] {
     const number = segmentNumber(name);
     if (number === undefined) continue;
     const path = `${directory}/${name}`;
-    walkSegment(disk.content(path), { storeTag: storeTagOf(storeId), number }, undefined, {
+    walkSegment(disk.durableContent(path), { storeTag: storeTagOf(storeId), number }, undefined, {
       batch: ({ offset, length }) => batches.push({ path, from: offset, end: offset + length }),
       lost: () => undefined,
     });

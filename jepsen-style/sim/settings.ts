@@ -28,6 +28,7 @@ const UNDIRECTED_CLASSES = [
   "flush",
   "wallClock",
   "bitRot",
+  "badSector",
   "misdirect",
   "wipe",
   "replicas",

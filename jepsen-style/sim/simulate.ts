@@ -350,13 +350,15 @@ class Run {
 /** What keeps the replicas of these nodes from being equal. */
 function inequality(core: readonly Machine[]): string | undefined {
   const hashes = new Map<number, { readonly name: string; readonly hash: string }>();
-  for (const { name, node } of core) {
+  for (const { name, node, mayStayClosed } of core) {
     if (node === undefined) return `${name} does not run`;
     const { host, view, nodeId } = node.core;
     for (const [shardId, reason] of host.damagedShards) {
+      if (mayStayClosed && reason.endsWith("may have been lost")) continue;
       return `the replica of shard ${shardId} on ${name} is damaged: ${reason}`;
     }
     for (const { shardId, replicas } of view.map.shards) {
+      if (mayStayClosed && host.damagedShards.has(shardId)) continue;
       const wanted = replicas.some((each) => each.nodeId === nodeId);
       if (wanted !== (host.replica(shardId) !== undefined)) return `shard ${shardId} at ${name}`;
     }
