@@ -72,10 +72,10 @@ export function spoilSector(
 export function misdirect(
   disk: MemoryDisk,
   storeId: string,
-  { what, place, ahead }: Misdirected,
+  misdirected: Misdirected,
   hit: Set<string>,
 ): boolean {
-  switch (what) {
+  switch (misdirected.what) {
     case "table":
       disk.misdirect(/\/tables\//);
       return true;
@@ -83,7 +83,7 @@ export function misdirect(
       disk.misdirect(/\/manifest-\d+$/);
       return true;
     case "log":
-      return misplaceBatch(disk, logBatches(disk, storeId).slice(0, -1), place, ahead, hit);
+      return misplaceBatch(disk, storeId, misdirected, hit);
   }
 }
 
@@ -94,11 +94,11 @@ export function misdirect(
  */
 function misplaceBatch(
   disk: MemoryDisk,
-  batches: readonly Stretch[],
-  place: number,
-  ahead: boolean,
+  storeId: string,
+  { place, ahead }: Misdirected,
   hit: Set<string>,
 ): boolean {
+  const batches = logBatches(disk, storeId).slice(0, -1);
   const batch = batches[Math.floor(place * batches.length)];
   if (batch === undefined) return false;
   const { path, from, end } = batch;

@@ -68,7 +68,6 @@ export interface RunResult {
 /** How long the healed majority may take, in its longest election timeouts, and something over. */
 const CONVERGENCE_ELECTIONS = 60;
 const CONVERGENCE_MS = 20_000;
-const LEASE_CHECK_EVENTS = 16;
 const POLL_MS = 100;
 
 export async function simulate(
@@ -211,9 +210,6 @@ class Run {
     if (machine === undefined) return;
     this.#ledger.check(machine);
     this.#ledger.checkHearing(machine, this.#deafMs, this.#network);
-    if (this.#world.events % LEASE_CHECK_EVENTS === 0) {
-      this.#ledger.checkLeases(this.#cluster.machines);
-    }
     if (this.#ledger.violation !== undefined) this.#fail("ledger", this.#ledger.violation);
     this.#injector.ran(machine);
     this.#cluster.checkHalted(machine);
