@@ -2,6 +2,7 @@
  * How fast the simulator is: five nodes under load without a fault, the same settings for each of a
  * fixed set of seeds, on one core. A first run is not counted: its code is not compiled yet.
  */
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import type { Settings } from "./settings.js";
 import { simulate } from "./simulate.js";
 
@@ -44,6 +45,7 @@ function benchSettings(seed: number): Settings {
     turnMsMax: 0.1,
     clockDriftMax: 0,
     faults: {},
+    flow: DEFAULT_CONFIG.flow,
   };
 }
 

@@ -43,11 +43,11 @@ export interface Machine {
   /** What has rotted on its disk, so that nothing is hit twice. */
   readonly rotten: Set<string>;
   isRotten: boolean;
-  /** A whole batch of its log was lost, and a vote with it, perhaps: it may refuse to vote again. */
+  /** A whole batch of its log was lost, perhaps with a vote: it may refuse to vote again. */
   mayStayClosed: boolean;
-  /** Its disk was lost, and the node that it held was not replaced yet. */
+  /** Its disk was lost or its node is to leave, and that was not replaced yet. */
   isLost: boolean;
-  /** Its node was added to the cluster after another had been lost. */
+  /** Its node was added to the cluster after another had been lost or had left. */
   wasReplaced: boolean;
   /** Stays down for good. */
   dead: boolean;
@@ -55,7 +55,7 @@ export interface Machine {
 
 export interface ClusterObserver {
   started(machine: Machine): void;
-  /** Its disk is about to be lost. */
+  /** Its disk is about to be lost, or was lost before. */
   wiped(machine: Machine): void;
   /** It runs no more, and `machine.node` is still there to be looked at. */
   ended(machine: Machine): void;
@@ -160,6 +160,7 @@ export class SimCluster implements ProgramOwner {
 
   /** The cluster expects a new node here. */
   replaced(machine: Machine): void {
+    this.#observer.wiped(machine);
     this.#clear(machine);
     machine.isLost = false;
     machine.wasReplaced = true;
@@ -319,9 +320,10 @@ export class SimCluster implements ProgramOwner {
   }
 
   #config(machine: Machine): NodeConfig {
-    const { cluster } = this.#settings;
+    const { cluster, flow } = this.#settings;
     return {
       ...DEFAULT_CONFIG,
+      flow,
       name: machine.name,
       dataDirectory: "/data",
       listenClient: `${machine.name}:${CLIENT_PORT}`,

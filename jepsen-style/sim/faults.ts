@@ -118,6 +118,8 @@ export type Fault = { readonly atMs: number } & (
       readonly downMs: number;
       readonly replaceMs: number;
     }
+  /** A sound node leaves the cluster, and a new one takes its place. */
+  | { readonly kind: "rejoin"; readonly machine: string }
   | { readonly kind: "replicas"; readonly shardDraw: number; readonly nodeDraw: number }
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
 );
@@ -151,6 +153,7 @@ const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set([
   "badSector",
   "misdirect",
   "wipe",
+  "rejoin",
   "replicas",
   ...DIRECTED_CLASSES,
 ]);
@@ -257,6 +260,7 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
   wipe: ({ prng, victim: machine, someMs, electionMs }) => {
     return { kind: "wipe", machine, downMs: someMs, replaceMs: electionMs * prng.between(1, 6) };
   },
+  rejoin: ({ victim: machine }) => ({ kind: "rejoin", machine }),
   replicas: ({ prng }) => {
     return { kind: "replicas", shardDraw: prng.fraction(), nodeDraw: prng.fraction() };
   },

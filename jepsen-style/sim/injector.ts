@@ -131,6 +131,7 @@ export class Injector {
       case "badSector":
       case "misdirect":
       case "wipe":
+      case "rejoin":
         return this.#strikeVictim(fault);
       case "replicas":
         return this.#parts.operator.changeReplica(fault.shardDraw, fault.nodeDraw);
@@ -238,7 +239,7 @@ export class Injector {
   }
 
   #strikeVictim(
-    fault: Extract<Fault, { kind: "bitRot" | "badSector" | "misdirect" | "wipe" }>,
+    fault: Extract<Fault, { kind: "bitRot" | "badSector" | "misdirect" | "wipe" | "rejoin" }>,
   ): void {
     const { cluster, operator } = this.#parts;
     const machine = cluster.machine(fault.machine);
@@ -262,6 +263,10 @@ export class Injector {
         this.#startAfter(machine, fault.downMs);
         this.#heal(fault.downMs + fault.replaceMs, () => operator.replace(machine));
         return;
+      case "rejoin":
+        if (machine.wasReplaced || !cluster.isRegistered(machine)) return;
+        machine.isLost = true;
+        return operator.replace(machine);
     }
   }
 

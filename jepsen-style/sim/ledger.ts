@@ -137,7 +137,7 @@ export class Ledger {
   wiped({ name }: Machine): void {
     for (const shard of this.#shards.values()) {
       for (const own of shard.replicas.values()) {
-        if (own.machine !== name) continue;
+        if (own.machine !== name || own.isLost) continue;
         own.raft = undefined;
         own.isLost = true;
         own.saidTerm = 0;

@@ -49,7 +49,7 @@ export function flipBit(disk: MemoryDisk, storeId: string, flip: Flip, hit: Set<
   return true;
 }
 
-/** A sector can be read no more; false where there is nothing of that kind, or it was hit already. */
+/** A sector can be read no more; false where there is none of that kind, or it was hit already. */
 export function spoilSector(
   disk: MemoryDisk,
   storeId: string,

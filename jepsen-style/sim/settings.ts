@@ -5,6 +5,7 @@
  */
 import { Prng } from "../../src/base/prng.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
+import type { FlowLimits } from "../../src/raft/types.js";
 import type { ProgramSettings } from "./program.js";
 
 const UNDIRECTED_CLASSES = [
@@ -31,6 +32,7 @@ const UNDIRECTED_CLASSES = [
   "badSector",
   "misdirect",
   "wipe",
+  "rejoin",
   "replicas",
   "isolate",
   "pauseLeader",
@@ -74,6 +76,8 @@ export interface ClusterSettings {
   readonly writeMsMax: number;
 }
 
+const MEBIBYTE = 1024 * 1024;
+
 export interface LoadSettings {
   readonly clients: number;
   readonly keys: number;
@@ -93,6 +97,7 @@ export interface Settings {
   readonly durationMs: number;
   readonly cluster: ClusterSettings;
   readonly load: LoadSettings;
+  readonly flow: FlowLimits;
   readonly delayMsMin: number;
   readonly delayMsMean: number;
   readonly timerDelayMsMax: number;
@@ -124,7 +129,7 @@ export function drawSettings(seed: number): Settings {
     seed,
     durationMs: prng.between(40, 120) * heartbeatMs,
     cluster: {
-      nodes: pick(prng, [1, 3, 3, 3, 5, 5]),
+      nodes: pick(prng, [1, 3, 3, 3, 3, 5, 5, 5, 7]),
       keyspaces: drawKeyspaces(prng),
       heartbeatMs,
       electionTimeoutMinMs,
@@ -155,6 +160,18 @@ export function drawSettings(seed: number): Settings {
     turnMsMax: logUniform(prng, 0.02, 1),
     clockDriftMax: prng.chance(0.5) ? 0 : 0.004,
     faults: drawFaults(prng, heartbeatMs),
+    flow: drawFlow(prng),
+  };
+}
+
+/** From what lets one entry through at a time to what is never reached. */
+function drawFlow(prng: Prng): FlowLimits {
+  const appendBytesMax = Math.floor(logUniform(prng, 64, MEBIBYTE));
+  return {
+    inflightMessagesMax: Math.floor(logUniform(prng, 1, 257)),
+    inflightBytesMax: Math.floor(appendBytesMax * logUniform(prng, 1, 16)),
+    appendBytesMax,
+    uncommittedBytesMax: Math.floor(logUniform(prng, 256, 64 * MEBIBYTE)),
   };
 }
 
