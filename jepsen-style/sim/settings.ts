@@ -122,6 +122,7 @@ export interface Streams {
 
 export function drawSettings(seed: number): Settings {
   const prng = new Prng(seed);
+  const nodes = pick(prng, [1, 3, 3, 3, 3, 5, 5, 5, 7]);
   const heartbeatMs = pick(prng, [50, 100, 100, 200]);
   const electionTimeoutMinMs = heartbeatMs * pick(prng, [4, 6, 8]);
   const delayMsMin = logUniform(prng, 0.05, 2);
@@ -129,8 +130,8 @@ export function drawSettings(seed: number): Settings {
     seed,
     durationMs: prng.between(40, 120) * heartbeatMs,
     cluster: {
-      nodes: pick(prng, [1, 3, 3, 3, 3, 5, 5, 5, 7]),
-      keyspaces: drawKeyspaces(prng),
+      nodes,
+      keyspaces: drawKeyspaces(prng, nodes),
       heartbeatMs,
       electionTimeoutMinMs,
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
@@ -240,20 +241,22 @@ export function isDirected(name: FaultClass): name is DirectedClass {
 
 const UTF8 = new TextEncoder();
 
-function drawKeyspaces(prng: Prng): readonly KeyspaceCreateRequest[] {
+function drawKeyspaces(prng: Prng, nodes: number): readonly KeyspaceCreateRequest[] {
   const made: KeyspaceCreateRequest[] = [];
+  // A replica on each node, or as many as is usual.
+  const replicationFactor = pick(prng, [0, nodes]);
   if (prng.chance(0.4)) {
     made.push({
       name: "split",
       kind: "range",
       splitPoints: [UTF8.encode("k4")],
       shardCount: 2,
-      replicationFactor: 0,
+      replicationFactor,
     });
   }
   if (prng.chance(0.35)) {
     const shardCount = prng.between(2, 3);
-    made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor: 0 });
+    made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor });
   }
   return made;
 }
