@@ -66,7 +66,7 @@ export interface ClusterObserver {
 
 const RESTART_MS = 300;
 /** A node ends within this time where it must, unless it is paused. */
-const END_MS_MAX = 1000;
+const END_MS_MAX = 50;
 /** What says which data there are. */
 const SPEAKS_FOR_ALL = /\/log\/|\/manifest-/;
 const CLIENT_PORT = 2379;

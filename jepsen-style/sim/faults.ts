@@ -96,6 +96,8 @@ export type Fault = { readonly atMs: number } & (
       readonly kind: "diskError";
       readonly machine: string;
       readonly operation: DiskOperation;
+      /** Only of files like this. */
+      readonly pathPart: string;
       /** Of a failed sync: what is read then is what is durable. */
       readonly reverts: boolean;
       /** Of a failed write. */
@@ -236,7 +238,10 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
     const reverts = prng.chance(0.5);
     const [skip, times] = [prng.between(0, 20), pick(prng, [1, 1, 8])];
     const leaves = pick(prng, ["nothing", "half", "dirty", "clean"] as const);
-    return { kind: "diskError", machine, operation, reverts, leaves, skip, times };
+    // Most writes are the log's, and few the manifest's.
+    const pathPart = operation === "write" ? pick(prng, ["", "/log/", "/manifest-"]) : "";
+    const error = { operation, pathPart, reverts, leaves, times };
+    return { kind: "diskError", machine, ...error, skip: pathPart === "" ? skip : skip % 4 };
   },
   diskFull: ({ machine, someMs }) => ({ kind: "diskFull", machine, forMs: someMs }),
   transfer: ({ prng }) => ({ kind: "transfer", draw: prng.fraction() }),
@@ -301,8 +306,10 @@ const TRIGGERS: readonly Message["kind"][] = [
   "heartbeatResponse",
 ];
 
-/** What may fail; writes of the log are most of what a disk does. */
+/** What may fail. */
 const DISK_OPERATIONS: readonly DiskOperation[] = [
+  "write",
+  "write",
   "write",
   "write",
   "sync",
