@@ -3,12 +3,19 @@
 /** Exit code 2. */
 export class BadArgument extends Error {}
 
-/** Runs a command: --help prints its usage; exit code 2 for bad arguments. */
+/**
+ * Runs a command: --help prints its usage; exit code 2 for bad arguments. A reader that went away
+ * (`| head`) ends it quietly, in the middle of what it does.
+ */
 export async function runCommand(usage: string, main: () => Promise<number>): Promise<void> {
   if (process.argv.slice(2).some((word) => word === "--help" || word === "-h")) {
     console.log(usage);
     return;
   }
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
   try {
     process.exitCode = await main();
   } catch (error) {

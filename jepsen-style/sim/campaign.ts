@@ -5,6 +5,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { WANTED_MARKS } from "./marks.js";
+import { seeAgain } from "./replay.js";
 import type { SeedReport } from "./worker.js";
 import { askWorker, startWorker } from "./worker-process.js";
 
@@ -14,8 +15,8 @@ export interface CampaignOptions {
   /** Wall-clock end; undefined: when `count` seeds are done. */
   readonly untilMs: number | undefined;
   readonly jobs: number;
-  /** Ends with the first seed that fails. */
-  readonly untilFailure: boolean;
+  /** The known bug that the product has; ends with the first seed that fails then. */
+  readonly mutant: string | undefined;
   readonly json: boolean;
   readonly say: (line: string) => void;
 }
@@ -43,14 +44,14 @@ export async function runCampaign(options: CampaignOptions): Promise<number> {
   let next = options.from;
   const take = (): number | undefined => {
     const late = options.untilMs !== undefined && Date.now() > options.untilMs;
-    const found = options.untilFailure && totals.failed.length > 0;
+    const found = options.mutant !== undefined && totals.failed.length > 0;
     return late || found || next >= options.from + options.count ? undefined : next++;
   };
   const progress = setInterval(() => {
     options.say(`${totals.seeds} seeds, ${totals.failed.length} failed`);
   }, PROGRESS_MS);
   const jobs = Math.min(options.jobs, options.count);
-  await Promise.all(Array.from({ length: jobs }, () => work(take, totals, options.say)));
+  await Promise.all(Array.from({ length: jobs }, () => work(take, totals, options)));
   clearInterval(progress);
   const missing = totals.seeds < SEEDS_FOR_MARKS ? [] : missingMarks(totals);
   for (const line of summary(totals, missing, Date.now() - startMs)) options.say(line);
@@ -61,7 +62,7 @@ export async function runCampaign(options: CampaignOptions): Promise<number> {
 async function work(
   take: () => number | undefined,
   totals: Totals,
-  say: (line: string) => void,
+  options: CampaignOptions,
 ): Promise<void> {
   let child: ChildProcess | undefined;
   for (let seed = take(); seed !== undefined; seed = take()) {
@@ -71,9 +72,9 @@ async function work(
       child.kill("SIGKILL");
       child = undefined;
       totals.seeds++;
-      fail(totals, seed, answer, say);
+      fail(totals, seed, answer, options);
     } else {
-      add(totals, answer, say);
+      add(totals, answer, options);
     }
   }
   child?.disconnect();
@@ -94,7 +95,7 @@ function emptyTotals(): Totals {
   };
 }
 
-function add(totals: Totals, report: SeedReport, say: (line: string) => void): void {
+function add(totals: Totals, report: SeedReport, options: CampaignOptions): void {
   const { result, tookMs, twice } = report;
   totals.seeds++;
   if (twice) totals.twice++;
@@ -105,13 +106,18 @@ function add(totals: Totals, report: SeedReport, say: (line: string) => void): v
   totals.commits += result.commits;
   addCounts(totals.faults, result.faults);
   addCounts(totals.marks, result.marks);
-  if (result.failure !== undefined) fail(totals, result.seed, result.failure, say);
+  if (result.failure !== undefined) fail(totals, result.seed, result.failure, options);
 }
 
-function fail(totals: Totals, seed: number, failure: string, say: (line: string) => void): void {
+function fail(
+  totals: Totals,
+  seed: number,
+  failure: string,
+  { mutant, say }: CampaignOptions,
+): void {
   totals.failed.push({ seed, failure });
   say(`seed ${seed} FAILED: ${failure}`);
-  say(`  see it: npm run sim -- --seed ${seed} --trace`);
+  say(`  see it: ${seeAgain({ seed, mutant })}`);
 }
 
 function addCounts(total: Map<string, number>, counts: Readonly<Record<string, number>>): void {

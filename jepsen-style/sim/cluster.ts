@@ -43,9 +43,11 @@ export interface Machine {
   /** What has rotted on its disk, so that nothing is hit twice. */
   readonly rotten: Set<string>;
   isRotten: boolean;
-  /** Its disk was lost, and the node that it held was not replaced yet. */
+  /** A whole batch of its log was lost, perhaps with a vote: it may refuse to vote again. */
+  mayStayClosed: boolean;
+  /** Its disk was lost or its node is to leave, and that was not replaced yet. */
   isLost: boolean;
-  /** Its node was added to the cluster after another had been lost. */
+  /** Its node was added to the cluster after another had been lost or had left. */
   wasReplaced: boolean;
   /** Stays down for good. */
   dead: boolean;
@@ -53,7 +55,7 @@ export interface Machine {
 
 export interface ClusterObserver {
   started(machine: Machine): void;
-  /** Its disk is about to be lost. */
+  /** Its disk is about to be lost, or was lost before. */
   wiped(machine: Machine): void;
   /** It runs no more, and `machine.node` is still there to be looked at. */
   ended(machine: Machine): void;
@@ -63,6 +65,10 @@ export interface ClusterObserver {
 }
 
 const RESTART_MS = 300;
+/** A node ends within this time where it must, unless it is paused. */
+const END_MS_MAX = 50;
+/** What says which data there are. */
+const SPEAKS_FOR_ALL = /\/log\/|\/manifest-/;
 const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
 const BLOCK_CACHE_BYTES = 64 * 1024;
@@ -154,6 +160,7 @@ export class SimCluster implements ProgramOwner {
 
   /** The cluster expects a new node here. */
   replaced(machine: Machine): void {
+    this.#observer.wiped(machine);
     this.#clear(machine);
     machine.isLost = false;
     machine.wasReplaced = true;
@@ -227,6 +234,7 @@ export class SimCluster implements ProgramOwner {
       storeId: "",
       rotten: new Set(),
       isRotten: false,
+      mayStayClosed: false,
       isLost: false,
       wasReplaced: false,
       dead: false,
@@ -246,7 +254,20 @@ export class SimCluster implements ProgramOwner {
         const delayMs = this.#disks.fraction() * this.#settings.cluster.writeMsMax;
         this.world.after(stallMs + delayMs, "written", program, complete);
       },
+      failed: (operation, path) => {
+        if (SPEAKS_FOR_ALL.test(path) && (operation === "write" || operation === "sync")) {
+          this.#expectEnd(machine, path);
+        }
+      },
     };
+  }
+
+  /** Whoever does not know what is durable may not go on. */
+  #expectEnd({ name, program }: Machine, path: string): void {
+    this.world.after(END_MS_MAX, "ended?", undefined, () => {
+      const goesOn = this.machine(name).program === program && program?.paused === false;
+      if (goesOn) this.#observer.failed(name, new Error(`it goes on after ${path} has failed`));
+    });
   }
 
   #startNode(machine: Machine, program: SimProgram): void {
@@ -291,6 +312,7 @@ export class SimCluster implements ProgramOwner {
     machine.disk = new MemoryDisk(this.#diskOptions(machine));
     machine.rotten.clear();
     machine.isRotten = false;
+    machine.mayStayClosed = false;
   }
 
   #end(machine: Machine): void {
@@ -303,9 +325,10 @@ export class SimCluster implements ProgramOwner {
   }
 
   #config(machine: Machine): NodeConfig {
-    const { cluster } = this.#settings;
+    const { cluster, flow } = this.#settings;
     return {
       ...DEFAULT_CONFIG,
+      flow,
       name: machine.name,
       dataDirectory: "/data",
       listenClient: `${machine.name}:${CLIENT_PORT}`,

@@ -7,9 +7,9 @@ import type { Prng } from "../../src/base/prng.js";
 import type { Message } from "../../src/raft/message.js";
 import { DIRECTED_DRAWS } from "./faults-directed.js";
 import type { DirectedFault } from "./faults-directed.js";
-import type { CrashStyle, DiskOperation } from "./memory-disk.js";
+import type { CrashStyle, DiskOperation, FailedWrite } from "./memory-disk.js";
 import type { Way } from "./roads.js";
-import type { Flip, RotKind } from "./rot.js";
+import type { Flip, Misdirected, RotKind } from "./rot.js";
 import {
   DIRECTED_CLASSES,
   FAULT_CLASSES,
@@ -103,8 +103,12 @@ export type Fault = { readonly atMs: number } & (
       readonly kind: "diskError";
       readonly machine: string;
       readonly operation: DiskOperation;
+      /** Only of files like this. */
+      readonly pathPart: string;
       /** Of a failed sync: what is read then is what is durable. */
       readonly reverts: boolean;
+      /** Of a failed write. */
+      readonly leaves: FailedWrite;
       readonly skip: number;
       /** How often in a row; a table that fails twice is taken for damaged. */
       readonly times: number;
@@ -118,7 +122,9 @@ export type Fault = { readonly atMs: number } & (
       /** For how long the node is down where it is killed with it. */
       readonly downMs: number;
     } & Flip)
-  | { readonly kind: "misdirect"; readonly machine: string }
+  /** A place on its disk cannot be read any more, after a restart neither. */
+  | ({ readonly kind: "badSector"; readonly machine: string } & Flip)
+  | ({ readonly kind: "misdirect"; readonly machine: string } & Misdirected)
   | {
       /** The disk is lost. The node is started as before, and later replaced by a new one. */
       readonly kind: "wipe";
@@ -126,6 +132,8 @@ export type Fault = { readonly atMs: number } & (
       readonly downMs: number;
       readonly replaceMs: number;
     }
+  /** A sound node leaves the cluster, and a new one takes its place. */
+  | { readonly kind: "rejoin"; readonly machine: string }
   | { readonly kind: "replicas"; readonly shardDraw: number; readonly nodeDraw: number }
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
   | {
@@ -182,8 +190,10 @@ export function drawFaults(settings: Settings, prng: Prng): readonly Fault[] {
 
 const NEEDS_OTHERS: ReadonlySet<FaultClass> = new Set([
   "bitRot",
+  "badSector",
   "misdirect",
   "wipe",
+  "rejoin",
   "replicas",
   ...DIRECTED_CLASSES,
 ]);
@@ -276,7 +286,11 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
     const operation = pick(prng, DISK_OPERATIONS);
     const reverts = prng.chance(0.5);
     const [skip, times] = [prng.between(0, 20), pick(prng, [1, 1, 8])];
-    return { kind: "diskError", machine, operation, reverts, skip, times };
+    const leaves = pick(prng, ["nothing", "half", "dirty", "clean"] as const);
+    // Most writes are the log's, and few the manifest's.
+    const pathPart = operation === "write" ? pick(prng, ["", "/log/", "/manifest-"]) : "";
+    const error = { operation, pathPart, reverts, leaves, times };
+    return { kind: "diskError", machine, ...error, skip: pathPart === "" ? skip : skip % 4 };
   },
   diskFull: ({ machine, someMs }) => ({ kind: "diskFull", machine, forMs: someMs }),
   transfer: ({ prng }) => ({ kind: "transfer", draw: prng.fraction() }),
@@ -298,10 +312,19 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
     const what = pick(prng, ROT_KINDS);
     return { kind: "bitRot", machine, downMs, what, place: prng.fraction(), bit: prng.fraction() };
   },
-  misdirect: ({ victim: machine }) => ({ kind: "misdirect", machine }),
+  badSector: ({ prng, victim: machine }) => {
+    const what = pick(prng, ["table", "table", "manifest"] as const);
+    return { kind: "badSector", machine, what, place: prng.fraction(), bit: prng.fraction() };
+  },
+  misdirect: ({ prng, victim: machine }) => {
+    const what = pick(prng, ["table", "log", "manifest"] as const);
+    const [place, ahead] = [prng.fraction(), prng.chance(0.5)];
+    return { kind: "misdirect", machine, what, place, ahead };
+  },
   wipe: ({ prng, victim: machine, someMs, electionMs }) => {
     return { kind: "wipe", machine, downMs: someMs, replaceMs: electionMs * prng.between(1, 6) };
   },
+  rejoin: ({ victim: machine }) => ({ kind: "rejoin", machine }),
   replicas: ({ prng }) => {
     return { kind: "replicas", shardDraw: prng.fraction(), nodeDraw: prng.fraction() };
   },
@@ -342,8 +365,10 @@ const TRIGGERS: readonly Message["kind"][] = [
   "heartbeatResponse",
 ];
 
-/** What may fail; writes of the log are most of what a disk does. */
+/** What may fail. */
 const DISK_OPERATIONS: readonly DiskOperation[] = [
+  "write",
+  "write",
   "write",
   "write",
   "sync",

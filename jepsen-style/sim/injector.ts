@@ -13,7 +13,7 @@ import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import type { SimOperator } from "./operator.js";
 import type { Way } from "./roads.js";
-import { flipBit } from "./rot.js";
+import { flipBit, misdirect, spoilSector } from "./rot.js";
 import { Usurper } from "./usurper.js";
 import type { World } from "./world.js";
 
@@ -130,8 +130,10 @@ export class Injector {
       case "diskFull":
         return this.#strikeDisk(fault);
       case "bitRot":
+      case "badSector":
       case "misdirect":
       case "wipe":
+      case "rejoin":
         return this.#strikeVictim(fault);
       case "replicas":
         return this.#parts.operator.changeReplica(fault.shardDraw, fault.nodeDraw);
@@ -255,21 +257,28 @@ export class Injector {
     }
   }
 
-  #strikeVictim(fault: Extract<Fault, { kind: "bitRot" | "misdirect" | "wipe" }>): void {
+  #strikeVictim(
+    fault: Extract<Fault, { kind: "bitRot" | "badSector" | "misdirect" | "wipe" | "rejoin" }>,
+  ): void {
     const { cluster, operator } = this.#parts;
     const machine = cluster.machine(fault.machine);
     if (machine.isLost) return;
+    const { disk, storeId, rotten } = machine;
     switch (fault.kind) {
       case "bitRot":
         if (fault.what === "lastBatch") {
           cluster.kill(machine);
           this.#startAfter(machine, fault.downMs);
         }
-        if (flipBit(machine.disk, machine.storeId, fault, machine.rotten)) machine.isRotten = true;
+        if (flipBit(disk, storeId, fault, rotten)) machine.isRotten = true;
+        return;
+      case "badSector":
+        if (spoilSector(disk, storeId, fault, rotten)) machine.isRotten = true;
         return;
       case "misdirect":
-        machine.disk.misdirect("/tables/");
+        if (!misdirect(disk, storeId, fault, rotten)) return;
         machine.isRotten = true;
+        if (fault.what === "log") machine.mayStayClosed = true;
         return;
       case "wipe":
         if (machine.wasReplaced || !cluster.isRegistered(machine)) return;
@@ -277,6 +286,10 @@ export class Injector {
         this.#startAfter(machine, fault.downMs);
         this.#heal(fault.downMs + fault.replaceMs, () => operator.replace(machine));
         return;
+      case "rejoin":
+        if (machine.wasReplaced || !cluster.isRegistered(machine)) return;
+        machine.isLost = true;
+        return operator.replace(machine);
     }
   }
 

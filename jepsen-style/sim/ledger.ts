@@ -9,8 +9,11 @@
  *   leader completeness   who leads has all that was committed
  *   committed is durable  a majority has it on its disk when a leader says that it is committed
  *   acknowledged is durable   what a replica said that it has, it has after a crash
- *   lease exclusion       no two replicas may answer from memory at one time, and none may once
- *                         a later term has a leader
+ *   lease exclusion       nobody may answer from memory once a later term has a leader, so that no
+ *                         two may at one time
+ *   acknowledged is true  a leader counts no more of a replica than it acknowledged in that term,
+ *                         and no less than before
+ *   applied is equal      `entry-ledger.ts`
  *   read indexes          `read-ledger.ts`
  *   elected by votes      who leads was voted for in that term by a majority
  *
@@ -24,9 +27,11 @@ import type { Configuration } from "../../src/raft/types.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { Machine } from "./cluster.js";
 import type { SimNetwork } from "./network.js";
-import { LogMatching, countFault, deafnessFault, hasQuorum } from "./raft-rules.js";
+import { LogMatching, countFault, deafnessFault, hasQuorum, matchFault } from "./raft-rules.js";
 import { nothingSeen, voteFault } from "./raft-rules.js";
 import type { SeenState } from "./raft-rules.js";
+import { EntryLedger } from "./entry-ledger.js";
+import type { AppliedEntries } from "./entry-ledger.js";
 import { ReadLedger } from "./read-ledger.js";
 
 /** What is remembered of a replica, by its id, over all its runs. */
@@ -39,6 +44,8 @@ interface ReplicaLedger {
   /** The newest acknowledgement: up to `index`, in the leader's term `term`. */
   ackTerm: number;
   ackIndex: number;
+  /** The shortest log that it ever said was left of what it had. */
+  leftIndex: number;
   seenCommit: number;
   seenRole: string;
   seenTerm: number;
@@ -67,6 +74,7 @@ interface ShardLedger {
   readonly seenIn: number[];
   readonly matching: LogMatching;
   readonly replicas: Map<number, ReplicaLedger>;
+  readonly entries: AppliedEntries;
 }
 
 /** What is said only once the term is on the disk; others, such as echoes, promise nothing. */
@@ -84,6 +92,9 @@ export class Ledger {
   elections = 0;
   readonly #shards: Map<number, ShardLedger> = new Map();
   readonly #reads = new ReadLedger((what) => {
+    this.violation ??= what;
+  });
+  readonly #entries = new EntryLedger((what) => {
     this.violation ??= what;
   });
 
@@ -126,7 +137,7 @@ export class Ledger {
   wiped({ name }: Machine): void {
     for (const shard of this.#shards.values()) {
       for (const own of shard.replicas.values()) {
-        if (own.machine !== name) continue;
+        if (own.machine !== name || own.isLost) continue;
         own.raft = undefined;
         own.isLost = true;
         own.saidTerm = 0;
@@ -175,29 +186,13 @@ export class Ledger {
     if (GIVES_WORD.has(message.kind)) own.saidTerm = Math.max(own.saidTerm, message.term);
     if (message.kind === "voteResponse" && message.granted) this.#voted(own, message);
     if (message.kind === "vote") this.#vote(own, message.term, message.from);
+    if (message.kind === "refill") own.leftIndex = Math.min(own.leftIndex, message.lastIndex);
     if (message.kind === "appendResponse" && !message.rejected) {
       if (message.term > own.ackTerm) {
         own.ackTerm = message.term;
         own.ackIndex = 0;
       }
       if (message.term === own.ackTerm) own.ackIndex = Math.max(own.ackIndex, message.index);
-    }
-  }
-
-  /** Who holds the right to answer from memory, by the clocks of their own nodes. */
-  checkLeases(machines: readonly Machine[]): void {
-    const holders = new Map<number, string>();
-    for (const machine of machines) {
-      const { name, node, program } = machine;
-      if (node === undefined || program === undefined || program.paused) continue;
-      for (const { raft, shardId } of node.core.host.replicas) {
-        if (raft.role !== "leader" || !holdsLease(machine, raft)) continue;
-        const other = holders.get(shardId);
-        if (other !== undefined) {
-          this.violation ??= `shard ${shardId}: ${other} and ${name} hold the lease at one time`;
-        }
-        holders.set(shardId, name);
-      }
     }
   }
 
@@ -225,13 +220,19 @@ export class Ledger {
     const shard = this.#shard(replica.shardId);
     own.raft = raft;
     own.holdsLease = () => holdsLease(machine, raft);
+    this.#entries.watch(replica, `replica ${replica.replicaId} on ${machine.name}`, shard.entries);
     this.#reads.watch(replica, machine.name, () => shard.committed.length - 1);
     if (raft.term < own.seenTerm && raft.term < own.saidTerm) {
       this.#violated(own, `fell from term ${own.seenTerm} to ${raft.term}`);
     }
     own.seenTerm = raft.term;
     own.configuration = raft.configuration;
-    const wrong = voteFault(own.seen, raft) ?? shard.matching.fault(own.seen, raft, own.seenCommit);
+    const wrong =
+      voteFault(own.seen, raft) ??
+      shard.matching.fault(own.seen, raft, own.seenCommit) ??
+      matchFault(own.seen, raft, (id) =>
+        id === own.replicaId ? undefined : shard.replicas.get(id),
+      );
     if (wrong !== undefined) this.#violated(own, wrong);
     if (raft.role === "leader" && own.seenRole !== `leader ${raft.term}`) {
       this.#elected(shard, own, raft);
@@ -342,6 +343,7 @@ export class Ledger {
         seenIn: [],
         matching: new LogMatching(),
         replicas: new Map(),
+        entries: new Map(),
       };
       this.#shards.set(shardId, shard);
     }
@@ -359,6 +361,7 @@ export class Ledger {
         votes: new Map(),
         ackTerm: 0,
         ackIndex: 0,
+        leftIndex: Number.POSITIVE_INFINITY,
         seenCommit: 0,
         seenRole: "",
         seenTerm: 0,

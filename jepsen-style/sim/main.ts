@@ -1,6 +1,7 @@
 /** The simulator's command; `USAGE` says what it takes. */
 import { parseArgs } from "node:util";
 import { BadArgument, numberOf, runCommand } from "../command.js";
+import { runBench } from "./bench.js";
 import { runCampaign } from "./campaign.js";
 import { drawFaults } from "./faults.js";
 import type { Fault } from "./faults.js";
@@ -8,11 +9,12 @@ import { minimise } from "./minimise.js";
 import { MUTANT_VARIABLE } from "./mutant.js";
 import { runMutants, workerOf } from "./mutant-campaign.js";
 import { MUTANTS, mutantNamed } from "./mutants.js";
+import { makeSmaller, seeAgain } from "./replay.js";
 import { drawSettings, streamsOf } from "./settings.js";
 import { simulate } from "./simulate.js";
 import type { RunResult } from "./simulate.js";
 import { traceTo } from "./trace.js";
-import { runAgain } from "./worker-process.js";
+import { YOUNG_SPACE, runAgain } from "./worker-process.js";
 import { serveSeeds } from "./worker.js";
 
 const USAGE = `npm run -s sim -- [options]
@@ -26,6 +28,7 @@ const USAGE = `npm run -s sim -- [options]
                            the first seed that fails
   --mutants --repeats 3    every known bug, each until it is found, as a table; --mutant A,B: only
                            these; --count N: after so many seeds one counts as not found
+  --bench                  how fast it is: five nodes under load, no faults, fixed seeds, one core
   --json                   what one seed or a campaign came to, as one object
 
 Exit code: 0 when every seed passed, 1 when one failed, 2 for bad arguments; with --mutants 0 when
@@ -44,6 +47,7 @@ const OPTIONS = {
   mutant: { type: "string" },
   mutants: { type: "boolean" },
   repeats: { type: "string" },
+  bench: { type: "boolean" },
   worker: { type: "boolean" },
 } as const;
 
@@ -56,6 +60,7 @@ function parse(): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["val
 async function main(): Promise<number> {
   const values = parse();
   if (values.worker === true) return serveSeeds();
+  if (values.bench === true) return bench();
   if (values.mutants === true) return runAllMutants(values);
   if (values.mutant !== undefined && process.env[MUTANT_VARIABLE] === undefined) {
     return runAgain(workerOf(mutantNamed(values.mutant)));
@@ -67,10 +72,16 @@ async function main(): Promise<number> {
     untilMs:
       values.hours === undefined ? undefined : Date.now() + numberOf(values.hours) * 3_600_000,
     jobs: numberOf(values.jobs ?? "2"),
-    untilFailure: values.mutant !== undefined,
+    mutant: values.mutant,
     json: values.json === true,
     say: (line) => console.log(line),
   });
+}
+
+/** As seeds of a campaign run. */
+async function bench(): Promise<number> {
+  const tuned = process.execArgv.includes(YOUNG_SPACE);
+  return tuned ? runBench((line) => console.log(line)) : runAgain({ execArgv: [YOUNG_SPACE] });
 }
 
 function runAllMutants(values: Values): Promise<number> {
@@ -94,7 +105,7 @@ async function runSeed(seed: number, values: Values): Promise<number> {
     if (kept === undefined) return 0;
     const numbers = kept.map((fault) => all.indexOf(fault)).join(",");
     for (const fault of kept) console.log(`  ${JSON.stringify(fault)}`);
-    console.log(`again: npm run sim -- --seed ${seed} --only ${numbers || "none"} --trace`);
+    console.log(`see it: ${seeAgain({ seed, only: numbers || "none", mutant: values.mutant })}`);
     return 1;
   }
   const observer = values.trace === true ? traceTo((line) => console.log(line)) : {};
@@ -102,7 +113,11 @@ async function runSeed(seed: number, values: Values): Promise<number> {
   const result = await simulate(settings, faults, observer);
   console.log(described(result, performance.now() - startMs));
   if (values.json === true) console.log(JSON.stringify({ ...result, settings }));
-  return result.failure === undefined ? 0 : 1;
+  if (result.failure === undefined) return 0;
+  const replay = { seed, only: values.only, mutant: values.mutant };
+  if (values.trace !== true) console.log(`  see it: ${seeAgain(replay)}`);
+  console.log(`  make it smaller: ${makeSmaller(replay)}`);
+  return 1;
 }
 
 function described(result: RunResult, tookMs: number): string {

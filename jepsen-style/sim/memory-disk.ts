@@ -37,6 +37,12 @@ export type DiskOperation =
   /** Fails where a fault says so, and is not counted. */
   | "read";
 
+/**
+ * What a failed write leaves: nothing; some of it, as if it had not been synced yet; all of it so;
+ * or all of it to be read and none of it durable, for the system takes the pages for clean.
+ */
+export type FailedWrite = "nothing" | "half" | "dirty" | "clean";
+
 export interface DiskFault {
   readonly code: DiskErrorCode;
   /** Only operations of this kind; all kinds without it. */
@@ -47,6 +53,8 @@ export interface DiskFault {
   readonly skip?: number | undefined;
   /** Of a failed sync: what is read then is what is durable, not what was written. */
   readonly reverts?: boolean | undefined;
+  /** Of a failed write; "half" without it. */
+  readonly leaves?: FailedWrite | undefined;
   /** How often it strikes; 1 without it, Infinity for a disk that stays broken. */
   readonly times?: number | undefined;
 }
@@ -59,6 +67,8 @@ export interface MemoryDiskOptions {
    * "manual": when `pump` is called. A function: it is handed each completion to run later.
    */
   readonly completion?: "immediate" | "manual" | ((complete: () => void) => void) | undefined;
+  /** Is told of each operation that was made to fail. */
+  readonly failed?: ((operation: DiskOperation, path: string) => void) | undefined;
 }
 
 interface PendingWrite {
@@ -92,18 +102,20 @@ export class MemoryDisk implements Disk {
   /** May be changed at any time. */
   quotaBytes: number;
   readonly #completion: "immediate" | "manual" | ((complete: () => void) => void);
+  readonly #failed: (operation: DiskOperation, path: string) => void;
   readonly #directories = new Map<string, Directory>();
   readonly #locks = new Set<string>();
   #pending: PendingWrite[] = [];
   #faults: ActiveFault[] = [];
   #operations = 0;
   #haltAt = Infinity;
-  #misdirected: string | undefined;
+  #misdirected: RegExp | undefined;
   #before: (operation: DiskOperation) => void = () => undefined;
 
   constructor(options: MemoryDiskOptions = {}) {
     this.quotaBytes = options.quotaBytes ?? Infinity;
     this.#completion = options.completion ?? "immediate";
+    this.#failed = options.failed ?? (() => undefined);
     this.#directories.set("/", emptyDirectory());
   }
 
@@ -162,6 +174,7 @@ export class MemoryDisk implements Disk {
     const after = new MemoryDisk({
       quotaBytes: this.quotaBytes,
       completion: this.#completion,
+      failed: this.#failed,
       ...options,
     });
     const torn = new Map<MemoryInode, MemoryInode>();
@@ -204,6 +217,11 @@ export class MemoryDisk implements Disk {
     return this.#inode(path).content();
   }
 
+  /** The bytes of a file that a power cut is promised to leave. */
+  durableContent(path: string): Uint8Array {
+    return this.#inode(path).durableContent();
+  }
+
   /** Replaces a file's bytes, durably and without counting: for preparing a scene. */
   setContent(path: string, bytes: Uint8Array): void {
     const { directory, name } = this.#locate(path);
@@ -214,9 +232,21 @@ export class MemoryDisk implements Disk {
     directory.durable.set(name, inode);
   }
 
-  /** The next write to a path that contains this text lands somewhere else in its file. */
-  misdirect(pathPart: string): void {
-    this.#misdirected = pathPart;
+  /** The next write to a path like this lands somewhere else in its file. */
+  misdirect(path: RegExp): void {
+    this.#misdirected = path;
+  }
+
+  /** Changes bytes in what is read and in what is durable alike. */
+  overwrite(path: string, bytes: Uint8Array, position: number): void {
+    const inode = this.#inode(path);
+    inode.write(bytes, position);
+    inode.syncRange(position, position + bytes.length);
+  }
+
+  /** Reads of this byte fail from now on, whoever asks and however often he starts. */
+  spoil(path: string, position: number): void {
+    this.#inode(path).spoil(Math.floor(position / SECTOR_SIZE_BYTES));
   }
 
   flipBit(path: string, bit: number): void {
@@ -335,6 +365,7 @@ export class MemoryDisk implements Disk {
       readSync: (target, offset, length, position) => {
         check();
         this.#strike("read", path);
+        if (!inode.isReadable(position, length)) throw this.#injected("read", "io", path);
         return inode.read(target, offset, length, position);
       },
       writeSync: (source, offset, length, position) => {
@@ -374,9 +405,9 @@ export class MemoryDisk implements Disk {
     dataSync: boolean,
   ): void {
     const position = this.#landing(path, wanted);
-    // A failed write has still written some of its sectors.
-    const half = Math.floor(data.length / 2 / SECTOR_SIZE_BYTES) * SECTOR_SIZE_BYTES;
-    this.#operation("write", path, () => inode.write(data.subarray(0, half), position));
+    this.#operation("write", path, ({ leaves = "half" }) => {
+      leave(leaves, inode, data, position);
+    });
     const growth = Math.max(0, position + data.length - inode.sizeBytes);
     if (growth > 0 && this.usedBytes() + growth > this.quotaBytes) {
       throw new DiskError("noSpace", path);
@@ -387,7 +418,7 @@ export class MemoryDisk implements Disk {
 
   /** Where a write lands: not always where it was meant to. */
   #landing(path: string, wanted: number): number {
-    if (this.#misdirected === undefined || !path.includes(this.#misdirected)) return wanted;
+    if (this.#misdirected === undefined || !this.#misdirected.test(path)) return wanted;
     this.#misdirected = undefined;
     return wanted >= PAGE_SIZE_BYTES ? wanted - PAGE_SIZE_BYTES : wanted + PAGE_SIZE_BYTES;
   }
@@ -443,8 +474,13 @@ export class MemoryDisk implements Disk {
       if (active.times <= 0) continue;
       active.times--;
       if (fault.code !== "noSpace") onFailure?.(fault);
-      throw new DiskError(fault.code, path, new Error("injected"));
+      throw this.#injected(operation, fault.code, path);
     }
+  }
+
+  #injected(operation: DiskOperation, code: DiskErrorCode, path: string): DiskError {
+    this.#failed(operation, path);
+    return new DiskError(code, path, new Error("injected"));
   }
 
   // Names.
@@ -467,6 +503,13 @@ export class MemoryDisk implements Disk {
     if (inode === undefined) throw new DiskError("notFound", path);
     return inode;
   }
+}
+
+function leave(what: FailedWrite, inode: MemoryInode, data: Uint8Array, position: number): void {
+  if (what === "nothing") return;
+  const half = Math.floor(data.length / 2 / SECTOR_SIZE_BYTES) * SECTOR_SIZE_BYTES;
+  inode.write(what === "half" ? data.subarray(0, half) : data, position);
+  if (what === "clean") inode.forgetDirtyRange(position, position + data.length);
 }
 
 function emptyDirectory(): Directory {

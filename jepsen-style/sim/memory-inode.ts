@@ -20,6 +20,8 @@ export class MemoryInode {
   #durable: Uint8Array = new Uint8Array(0);
   #durableSize = 0;
   readonly #dirtyPages = new Set<number>();
+  /** Sectors that cannot be read. */
+  readonly #badSectors = new Set<number>();
 
   get sizeBytes(): number {
     return this.#liveSize;
@@ -31,9 +33,27 @@ export class MemoryInode {
     return count;
   }
 
+  /** From now on this sector cannot be read, until something else is written there. */
+  spoil(sector: number): void {
+    this.#badSectors.add(sector);
+  }
+
+  /** Whether all of this can be read. */
+  isReadable(position: number, length: number): boolean {
+    for (const sector of this.#badSectors) {
+      const at = sector * SECTOR_SIZE_BYTES;
+      if (at < position + length && at + SECTOR_SIZE_BYTES > position) return false;
+    }
+    return true;
+  }
+
   write(source: Uint8Array, position: number): void {
     if (source.length === 0) return;
     const end = position + source.length;
+    for (const sector of this.#badSectors) {
+      const at = sector * SECTOR_SIZE_BYTES;
+      if (at >= position && at + SECTOR_SIZE_BYTES <= end) this.#badSectors.delete(sector);
+    }
     this.#live = withCapacity(this.#live, end);
     this.#live.set(source, position);
     this.#markDirty(Math.min(position, this.#liveSize), end);
@@ -56,6 +76,14 @@ export class MemoryInode {
   /** A failed sync: the system forgets which pages were dirty; a later sync passes over them. */
   forgetDirty(): void {
     this.#dirtyPages.clear();
+  }
+
+  /** A failed write with O_DSYNC: the same for its pages. */
+  forgetDirtyRange(position: number, end: number): void {
+    const last = Math.ceil(end / PAGE_SIZE_BYTES);
+    for (let page = Math.floor(position / PAGE_SIZE_BYTES); page < last; page++) {
+      this.#dirtyPages.delete(page);
+    }
   }
 
   /** A failed sync on other systems: what is read is what is durable again. */
@@ -84,6 +112,11 @@ export class MemoryInode {
     return this.#live.slice(0, this.#liveSize);
   }
 
+  /** What a power cut is promised to leave. */
+  durableContent(): Uint8Array {
+    return this.#durable.slice(0, this.#durableSize);
+  }
+
   clone(): MemoryInode {
     const copy = new MemoryInode();
     copy.#live = this.#live.slice();
@@ -91,6 +124,7 @@ export class MemoryInode {
     copy.#durable = this.#durable.slice();
     copy.#durableSize = this.#durableSize;
     for (const page of this.#dirtyPages) copy.#dirtyPages.add(page);
+    for (const sector of this.#badSectors) copy.#badSectors.add(sector);
     return copy;
   }
 
@@ -105,6 +139,7 @@ export class MemoryInode {
     const survivor = new MemoryInode();
     survivor.write(bytes, 0);
     survivor.sync();
+    for (const sector of this.#badSectors) survivor.#badSectors.add(sector);
     return survivor;
   }
 

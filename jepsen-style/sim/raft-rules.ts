@@ -6,13 +6,19 @@
  *   one vote a term       a vote that was given stays as it is, and a restart brings it back
  *   log matching          entries of one index and term have the same entry before them, everywhere
  *   counted in its term   a leader commits older entries only along with one of its own term
+ *   matches are true      a leader counts what was acknowledged to it, and never less than before
  *   a leader is heard     who hears no majority for too long leads no more
  */
 import type { Raft } from "../../src/raft/raft.js";
 import type { Configuration } from "../../src/raft/types.js";
 
 /** What the rules look at. */
-export type RaftView = Pick<
+export type RaftView = RaftFields & {
+  /** What a leader knows of a replica. */
+  readonly progress: (id: number) => { readonly matchIndex: number } | undefined;
+};
+
+type RaftFields = Pick<
   Raft,
   | "role"
   | "term"
@@ -33,6 +39,9 @@ export interface SeenState {
   lastTerm: number;
   /** Since when it may be asked whether it hears a majority. */
   leadsSinceMs: number;
+  /** Up to where others have its log, as it counted in the term `matchTerm` that it led. */
+  matchTerm: number;
+  readonly matches: Map<number, number>;
   configuration: Configuration | undefined;
 }
 
@@ -43,6 +52,8 @@ export function nothingSeen(): SeenState {
     lastIndex: 0,
     lastTerm: 0,
     leadsSinceMs: Number.POSITIVE_INFINITY,
+    matchTerm: 0,
+    matches: new Map(),
     configuration: undefined,
   };
 }
@@ -95,6 +106,43 @@ export function countFault(raft: RaftView): string | undefined {
   if (term === undefined || term === raft.term) return undefined;
   const entry = `${raft.commitIndex}, which is of term ${term}`;
   return `counts copies of ${entry}, as leader of ${raft.term}`;
+}
+
+/** What a replica has said of its log. */
+export interface Acknowledged {
+  readonly isLost: boolean;
+  readonly ackTerm: number;
+  readonly ackIndex: number;
+  /** What was left of it at least, where it had lost its end. */
+  readonly leftIndex: number;
+}
+
+/** What is wrong with what a leader takes others to have. */
+export function matchFault(
+  seen: SeenState,
+  raft: RaftView,
+  saidBy: (id: number) => Acknowledged | undefined,
+): string | undefined {
+  if (raft.role !== "leader") return undefined;
+  const { matches } = seen;
+  if (seen.matchTerm !== raft.term) matches.clear();
+  seen.matchTerm = raft.term;
+  const { voters, outgoing, learners } = raft.configuration;
+  for (const ids of [voters, outgoing, learners]) {
+    for (const id of ids) {
+      const said = saidBy(id);
+      const match = raft.progress(id)?.matchIndex ?? 0;
+      const before = matches.get(id) ?? 0;
+      matches.set(id, match);
+      if (said === undefined || said.isLost) continue;
+      const who = `counts ${match} entries of replica ${id} in term ${raft.term}`;
+      if (match < before && match < said.leftIndex) return `${who}, and counted ${before} before`;
+      if (said.ackTerm <= raft.term && match > (said.ackTerm === raft.term ? said.ackIndex : 0)) {
+        return `${who}, which acknowledged ${said.ackIndex} in term ${said.ackTerm}`;
+      }
+    }
+  }
+  return undefined;
 }
 
 /** What tells whether a leader is heard. */

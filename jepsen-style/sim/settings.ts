@@ -5,6 +5,7 @@
  */
 import { Prng } from "../../src/base/prng.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
+import type { FlowLimits } from "../../src/raft/types.js";
 import type { ProgramSettings } from "./program.js";
 
 const UNDIRECTED_CLASSES = [
@@ -31,8 +32,10 @@ const UNDIRECTED_CLASSES = [
   "drift",
   "sleep",
   "bitRot",
+  "badSector",
   "misdirect",
   "wipe",
+  "rejoin",
   "replicas",
   "isolate",
   "pauseLeader",
@@ -78,6 +81,8 @@ export interface ClusterSettings {
   readonly writeMsMax: number;
 }
 
+const MEBIBYTE = 1024 * 1024;
+
 export interface LoadSettings {
   readonly clients: number;
   readonly keys: number;
@@ -97,6 +102,7 @@ export interface Settings {
   readonly durationMs: number;
   readonly cluster: ClusterSettings;
   readonly load: LoadSettings;
+  readonly flow: FlowLimits;
   readonly delayMsMin: number;
   readonly delayMsMean: number;
   readonly timerDelayMsMax: number;
@@ -126,12 +132,13 @@ export function drawSettings(seed: number): Settings {
   const delayMsMin = logUniform(prng, 0.05, 2);
   const faults = drawFaults(prng, heartbeatMs);
   const isSurveyed = SURVEYED.some((name) => faults[name] !== undefined);
+  const nodes = pick(prng, isSurveyed ? [3, 3, 3, 5, 5, 7] : [1, 3, 3, 3, 3, 5, 5, 5, 7]);
   return {
     seed,
     durationMs: prng.between(40, 120) * heartbeatMs,
     cluster: {
-      nodes: pick(prng, isSurveyed ? [3, 3, 3, 5, 5] : [1, 3, 3, 3, 5, 5]),
-      keyspaces: drawKeyspaces(prng, isSurveyed),
+      nodes,
+      keyspaces: drawKeyspaces(prng, nodes, isSurveyed),
       heartbeatMs,
       electionTimeoutMinMs,
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
@@ -161,6 +168,18 @@ export function drawSettings(seed: number): Settings {
     turnMsMax: logUniform(prng, 0.02, 1),
     clockDriftMax: prng.chance(0.5) ? 0 : 0.004,
     faults,
+    flow: drawFlow(prng),
+  };
+}
+
+/** From what lets one entry through at a time to what is never reached. */
+function drawFlow(prng: Prng): FlowLimits {
+  const appendBytesMax = Math.floor(logUniform(prng, 64, MEBIBYTE));
+  return {
+    inflightMessagesMax: Math.floor(logUniform(prng, 1, 257)),
+    inflightBytesMax: Math.floor(appendBytesMax * logUniform(prng, 1, 16)),
+    appendBytesMax,
+    uncommittedBytesMax: Math.floor(logUniform(prng, 256, 64 * MEBIBYTE)),
   };
 }
 
@@ -242,20 +261,22 @@ export function isDirected(name: FaultClass): name is DirectedClass {
 const UTF8 = new TextEncoder();
 
 /** Those beside the default one, which has one shard; `some`: at least one. */
-function drawKeyspaces(prng: Prng, some: boolean): readonly KeyspaceCreateRequest[] {
+function drawKeyspaces(prng: Prng, nodes: number, some: boolean): readonly KeyspaceCreateRequest[] {
   const made: KeyspaceCreateRequest[] = [];
+  // A replica on each node, or as many as is usual.
+  const replicationFactor = pick(prng, [0, nodes]);
   if (prng.chance(0.4)) {
     made.push({
       name: "split",
       kind: "range",
       splitPoints: [UTF8.encode("k4")],
       shardCount: 2,
-      replicationFactor: 0,
+      replicationFactor,
     });
   }
   if (prng.chance(0.35) || (some && made.length === 0)) {
     const shardCount = prng.between(2, 3);
-    made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor: 0 });
+    made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor });
   }
   return made;
 }

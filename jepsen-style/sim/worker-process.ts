@@ -8,7 +8,7 @@ import type { SeedReport } from "./worker.js";
 const SEED_MS_MAX = 120_000;
 
 /** Most of what a run makes is of no use a moment later: fewer collections copy less of it. */
-const YOUNG_SPACE = "--max-semi-space-size=64";
+export const YOUNG_SPACE = "--max-semi-space-size=64";
 
 /** What a process is started with, over and above what this one was started with. */
 export interface WorkerOptions {

@@ -31,6 +31,8 @@ const MARKER = /^current-(\d+)$/;
 const MANIFEST = /^manifest-(\d+)(?:\.copy)?$/;
 const COPY_SUFFIXES = ["", ".copy"] as const;
 const RESERVE_SIZE_BYTES = 64 * 1024;
+/** What a disk gives or does not give as one. */
+const PIECE_SIZE_BYTES = 4096;
 const ROTATE_SIZE_BYTES = 4 * 1024 * 1024;
 
 export class Manifest {
@@ -87,17 +89,22 @@ export class Manifest {
     return readContent(disk, directory).storeId;
   }
 
-  /** The files of the manifest in force, whatever state they are in; undefined without a marker. */
+  /**
+   * The files of the manifest in force, whatever state they are in; undefined without a marker.
+   * What cannot be read is zeros; throws DiskError where no file can be read from end to end.
+   */
   static copiesIn(disk: Disk, directory: string): ManifestCopies | undefined {
     const number = newestNumber(disk.list(directory), MARKER);
     if (number === undefined) return undefined;
     const paths = COPY_SUFFIXES.map((suffix) => `${manifestPath(directory, number)}${suffix}`);
     const present = paths.filter((path) => disk.exists(path));
-    return {
-      number,
-      paths,
-      copies: present.map((path) => ({ path, bytes: readWhole(disk, path) })),
-    };
+    const copies = present.map((path) => ({ path, ...readPieces(disk, path) }));
+    // What cannot be read in both may be the end of both: nothing else would tell of it.
+    const [first] = copies;
+    if (first?.error !== undefined && copies.every(({ error }) => error !== undefined)) {
+      throw first.error;
+    }
+    return { number, paths, copies };
   }
 
   /**
@@ -367,12 +374,24 @@ function readContent(
   return { ...decodeManifest(bytes, number, path), number, path };
 }
 
-function readWhole(disk: Disk, path: string): Uint8Array {
+/** The bytes of a file; those that cannot be read are zeros, and `error` says why. */
+function readPieces(
+  disk: Disk,
+  path: string,
+): { readonly bytes: Uint8Array; readonly error: DiskError | undefined } {
   const file = disk.open(path, { readOnly: true });
   const bytes = new Uint8Array(file.sizeBytes());
-  const count = file.readSync(bytes, 0, bytes.length, 0);
+  let failure: DiskError | undefined;
+  for (let at = 0; at < bytes.length; at += PIECE_SIZE_BYTES) {
+    try {
+      file.readSync(bytes, at, Math.min(PIECE_SIZE_BYTES, bytes.length - at), at);
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== "io") throw error;
+      failure = error;
+    }
+  }
   file.close();
-  return bytes.subarray(0, count);
+  return { bytes, error: failure };
 }
 
 function replay(catalog: Catalog, edit: VersionEdit, path: string): void {

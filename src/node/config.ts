@@ -10,6 +10,7 @@ import {
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import { notApplied } from "../protocol/errors.js";
 import { UNNOTICED_SLEEP_MS } from "../shard/sleep-watch.js";
+import type { FlowLimits } from "../raft/types.js";
 
 export interface InitialNode {
   readonly name: string;
@@ -38,6 +39,8 @@ export interface NodeConfig {
   readonly leaderLeaseMs: number;
   /** A shard without work for this long rests: no heartbeats until somebody wants it; 0: never. */
   readonly quiesceAfterMs: number;
+  /** Of the replication of each shard. */
+  readonly flow: FlowLimits;
   readonly requestSizeBytesMax: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly memtablesBytesMax: number;
@@ -69,6 +72,12 @@ export const DEFAULT_CONFIG: NodeConfig = {
   electionTimeoutMaxMs: 800,
   leaderLeaseMs: 150,
   quiesceAfterMs: 10_000,
+  flow: {
+    inflightMessagesMax: 256,
+    inflightBytesMax: 8 * MEBIBYTE,
+    appendBytesMax: MEBIBYTE,
+    uncommittedBytesMax: 64 * MEBIBYTE,
+  },
   requestSizeBytesMax: REQUEST_SIZE_BYTES_MAX,
   labels: {},
   memtablesBytesMax: 128 * MEBIBYTE,
@@ -92,7 +101,7 @@ function faultOf(config: NodeConfig): string | undefined {
   for (const [field, address] of addressesOf(config)) {
     if (address !== "" && !isAddress(address)) return `${field} must be host:port, not ${address}`;
   }
-  return timingFault(config) ?? clusterFault(config) ?? sizeFault(config);
+  return timingFault(config) ?? flowFault(config) ?? clusterFault(config) ?? sizeFault(config);
 }
 
 function addressesOf(config: NodeConfig): [string, string][] {
@@ -135,6 +144,14 @@ function timingFault(config: NodeConfig): string | undefined {
     return "quiesceAfterMs must be at least heartbeatMs, or 0 for never";
   }
   return undefined;
+}
+
+function flowFault({ flow }: NodeConfig): string | undefined {
+  for (const [name, value] of Object.entries(flow)) {
+    if (!(value >= 1)) return `flow.${name} must be at least 1`;
+  }
+  if (flow.inflightBytesMax >= flow.appendBytesMax) return undefined;
+  return "flow.inflightBytesMax must not be below flow.appendBytesMax";
 }
 
 function clusterFault(config: NodeConfig): string | undefined {

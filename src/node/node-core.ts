@@ -424,5 +424,6 @@ function settingsOf(config: NodeConfig, nodeId: number): ReplicaSettings {
     clockDriftRatio: 0.01,
     tickMs: Math.max(5, Math.floor(config.heartbeatMs / 2)),
     campaignRankMs: 20,
+    flow: config.flow,
   };
 }

@@ -40,7 +40,18 @@ export interface ElectionTimeoutMs {
   readonly max: number;
 }
 
-export interface RaftConfig {
+/** How much may be under way at a time. */
+export interface FlowLimits {
+  /** To one replica; no fewer bytes than one append message has. */
+  readonly inflightMessagesMax: number;
+  readonly inflightBytesMax: number;
+  /** Entries in one append message; a single larger entry still goes alone. */
+  readonly appendBytesMax: number;
+  /** A leader with nothing uncommitted takes an entry of any size. */
+  readonly uncommittedBytesMax: number;
+}
+
+export interface RaftConfig extends FlowLimits {
   readonly selfId: ReplicaId;
   readonly electionTimeoutMs: ElectionTimeoutMs;
   readonly heartbeatMs: number;
@@ -52,11 +63,6 @@ export interface RaftConfig {
   readonly unnoticedSleepMs: number;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
-  readonly inflightMessagesMax: number;
-  readonly inflightBytesMax: number;
-  /** Entries in one append message; a single larger entry still goes alone. */
-  readonly appendBytesMax: number;
-  readonly uncommittedBytesMax: number;
   /** Committed entries in one Ready; a single larger entry still comes alone. */
   readonly applyBytesMax: number;
   /**

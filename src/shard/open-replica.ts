@@ -29,7 +29,7 @@ import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js"
 import { decodeConfiguration, encodeConfiguration } from "../raft/configuration-codec.js";
 import type { Configuration, HardState, LogPoint } from "../raft/types.js";
 import { Raft } from "../raft/raft.js";
-import type { RaftConfig } from "../raft/types.js";
+import type { FlowLimits, RaftConfig } from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import { UNNOTICED_SLEEP_MS } from "./sleep-watch.js";
 
@@ -46,6 +46,7 @@ export interface ReplicaSettings {
   readonly tickMs: number;
   /** How much later each further replica campaigns when its leader's node is lost. */
   readonly campaignRankMs: number;
+  readonly flow: FlowLimits;
 }
 
 export interface OpenRequest {
@@ -285,10 +286,7 @@ function raftConfig(
     unnoticedSleepMs: UNNOTICED_SLEEP_MS,
     preVote: true,
     checkQuorum: true,
-    inflightMessagesMax: 256,
-    inflightBytesMax: 8 * 1024 * 1024,
-    appendBytesMax: 1024 * 1024,
-    uncommittedBytesMax: 64 * 1024 * 1024,
+    ...settings.flow,
     applyBytesMax: APPLY_SIZE_BYTES,
     commitNoticeMs: COMMIT_NOTICE_MS,
     electionPriority: 0,

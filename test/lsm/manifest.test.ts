@@ -336,6 +336,24 @@ describe("manifest", () => {
   });
 });
 
+test("one copy may have places that cannot be read; both may not", () => {
+  const disk = created();
+  const manifest = Manifest.open(disk, DIRECTORY);
+  for (const edit of EDITS) manifest.append(edit);
+  const path = activePath(disk);
+  for (const unreadable of [path, `${path}.copy`]) {
+    for (const place of [0, disk.content(path).length - 1]) {
+      const copy = disk.crash(new Prng(1), "keepAll");
+      copy.spoil(unreadable, place);
+      expect(reopened(copy)).toEqual(content(manifest));
+    }
+  }
+  // What lies there may be the end of both, of which nothing else tells.
+  disk.spoil(path, 0);
+  disk.spoil(`${path}.copy`, disk.content(path).length - 1);
+  expect(() => Manifest.open(disk, DIRECTORY)).toThrow(DiskError);
+});
+
 function reopenedOrRefused(disk: MemoryDisk): VersionEdit | "refused" {
   try {
     return reopened(disk);

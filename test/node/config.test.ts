@@ -42,6 +42,8 @@ describe("is refused, by name", () => {
     ["electionTimeoutMinMs", { electionTimeoutMinMs: 199 }],
     ["electionTimeoutMaxMs", { electionTimeoutMaxMs: 400 }],
     ["leaderLeaseMs", { leaderLeaseMs: 50 }],
+    ["flow.inflightMessagesMax", { flow: { ...DEFAULT_CONFIG.flow, inflightMessagesMax: 0 } }],
+    ["flow.inflightBytesMax", { flow: { ...DEFAULT_CONFIG.flow, inflightBytesMax: 1024 } }],
     ["leaderLeaseMs", { leaderLeaseMs: 401 }],
     ["quiesceAfterMs", { quiesceAfterMs: 49 }],
     ["quiesceAfterMs", { quiesceAfterMs: -1 }],

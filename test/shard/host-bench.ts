@@ -3,6 +3,7 @@
  * disks in memory, time that moves when a test waits for something, messages that take a
  * millisecond. Nothing needs to be closed.
  */
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import { must } from "../../src/base/assert.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";
 import type { CorruptionError } from "../../src/log/corruption-error.js";
@@ -31,6 +32,7 @@ const SETTINGS = {
   clockDriftRatio: 0,
   tickMs: 10,
   campaignRankMs: 20,
+  flow: DEFAULT_CONFIG.flow,
 };
 
 export interface BenchNode {

@@ -4,6 +4,7 @@
  * Whatever came back starts, twice: as before the snapshot or behind it, and never short of what
  * was acknowledged.
  */
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import { describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
 import { utf8 } from "../../src/base/bytes.js";
@@ -36,6 +37,7 @@ const SETTINGS = {
   clockDriftRatio: 0.01,
   tickMs: 10,
   campaignRankMs: 20,
+  flow: DEFAULT_CONFIG.flow,
 };
 
 interface Snapshot {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../src/base/prng.js";
 import { DiskError } from "../../../src/env/disk.js";
+import type { FailedWrite } from "../../../jepsen-style/sim/memory-disk.js";
 import { MemoryDisk } from "../../../jepsen-style/sim/memory-disk.js";
 import { turnsUntil } from "../../support/test-env.js";
 
@@ -151,4 +152,48 @@ describe("faults", () => {
     expect(() => file.syncSync()).toThrow("stopped");
     expect(disk.halted).toBe(true);
   });
+});
+
+describe("a failed write with dataSync", () => {
+  /** What is read right after it, and after a power cut that keeps whatever it may. */
+  function left(leaves: FailedWrite): readonly Uint8Array[] {
+    const disk = new MemoryDisk();
+    disk.makeDirectory("/d");
+    const file = disk.open("/d/a", { create: true, dataSync: true });
+    file.writeSync(bytes(8192, 1), 0, 8192, 0);
+    disk.syncDirectory("/d");
+    disk.inject({ code: "io", operation: "write", leaves });
+    expect(() => file.writeSync(bytes(8192, 2), 0, 8192, 0)).toThrow(DiskError);
+    return [disk, disk.crash(new Prng(1), "keepAll"), disk.crash(new Prng(1), "loseAll")].map(
+      (each) => each.content("/d/a"),
+    );
+  }
+
+  const before = bytes(8192, 1);
+  const written = bytes(8192, 2);
+
+  test("leaves nothing, some of it, or all of it, to be kept or lost", () => {
+    expect(left("nothing")).toEqual([before, before, before]);
+    const half = Uint8Array.of(...bytes(4096, 2), ...bytes(4096, 1));
+    expect(left("half")).toEqual([half, half, before]);
+    expect(left("dirty")).toEqual([written, written, before]);
+  });
+
+  test("leaves all of it to be read and nothing to be kept, where its pages pass for clean", () => {
+    expect(left("clean")).toEqual([written, before, before]);
+  });
+});
+
+test("a bad sector fails all reads of it, after a power cut, too, until it is written", () => {
+  const disk = prepared().crash(new Prng(1), "keepAll");
+  disk.spoil("/d/a", 700);
+  const after = disk.crash(new Prng(1));
+  const file = after.open("/d/a", {});
+  const target = new Uint8Array(12288);
+  expect(() => file.readSync(target, 0, 512, 100)).toThrow(DiskError);
+  expect(() => file.readSync(target, 0, 1, 1023)).toThrow(DiskError);
+  expect(file.readSync(target, 0, 512, 0)).toBe(512);
+  expect(file.readSync(target, 0, 512, 1024)).toBe(512);
+  file.writeSync(bytes(512, 3), 0, 512, 512);
+  expect(file.readSync(target, 0, 12288, 0)).toBe(12288);
 });

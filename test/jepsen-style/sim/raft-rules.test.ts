@@ -4,6 +4,7 @@ import {
   LogMatching,
   countFault,
   deafnessFault,
+  matchFault,
   nothingSeen,
   voteFault,
 } from "../../../jepsen-style/sim/raft-rules.js";
@@ -20,6 +21,7 @@ function replica(terms: readonly number[], rest: Partial<RaftView> = {}): RaftVi
     firstIndex: 1,
     lastIndex: terms.length,
     commitIndex: 0,
+    progress: () => undefined,
     termAt: (index) => (index === 0 ? 0 : terms[index - 1]),
     ...rest,
   };
@@ -60,4 +62,20 @@ test("a leader that no majority is heard by has to step down in time", () => {
   expect(fault(50, 140)).toBeUndefined();
   expect(fault(50, 151)).toMatch(/heard no majority/);
   expect(fault(50, 151, { ...leader, role: "follower" })).toBeUndefined();
+});
+
+test("a leader counts what was acknowledged to it, and never less than before", () => {
+  const fault = (...matches: readonly number[]): string | undefined => {
+    const seen = nothingSeen();
+    const said = { isLost: false, ackTerm: 1, ackIndex: 7, leftIndex: 4 };
+    const faults = matches.map((matchIndex) => {
+      const leader = replica([1], { role: "leader", progress: () => ({ matchIndex }) });
+      return matchFault(seen, leader, (id) => (id === 2 ? said : undefined));
+    });
+    return faults.at(-1);
+  };
+  expect(fault(7)).toBeUndefined();
+  expect(fault(8)).toMatch(/which acknowledged 7 in term 1/);
+  expect(fault(7, 4)).toBeUndefined();
+  expect(fault(7, 3)).toMatch(/counted 7 before/);
 });

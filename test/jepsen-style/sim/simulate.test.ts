@@ -41,7 +41,7 @@ test("faults strike, clients are served, and the healed majority converges", asy
 }, 60_000);
 
 test("a majority that stays cut off is told as a cluster that does not converge", async () => {
-  const settings = { ...short(4), faults: {} };
+  const settings = { ...short(6), faults: {} };
   const { nodes } = settings.cluster;
   expect(nodes).toBe(3);
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
