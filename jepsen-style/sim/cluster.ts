@@ -31,7 +31,7 @@ export interface Machine {
   node: RunningNode | undefined;
   /** Runs so far. */
   runs: number;
-  /** Asynchronous writes complete no earlier than this. */
+  /** Asynchronous writes complete no earlier than this, which may be never. */
   stalledUntilMs: number;
   /** How long it stays down when its disk has come to a crash point. */
   restartMs: number;
@@ -184,6 +184,10 @@ export class SimCluster implements ProgramOwner {
     machine.program?.pause();
   }
 
+  sleep(machine: Machine): void {
+    machine.program?.sleep();
+  }
+
   resume(machine: Machine): void {
     if (machine.program?.paused === true) machine.program.resume();
   }
@@ -246,6 +250,7 @@ export class SimCluster implements ProgramOwner {
         const { program } = machine;
         assert(program !== undefined, "a write without a program");
         const stallMs = Math.max(0, machine.stalledUntilMs - this.world.nowMs);
+        if (stallMs === Number.POSITIVE_INFINITY) return;
         const delayMs = this.#disks.fraction() * this.#settings.cluster.writeMsMax;
         this.world.after(stallMs + delayMs, "written", program, complete);
       },

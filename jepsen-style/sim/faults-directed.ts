@@ -59,10 +59,30 @@ export type DirectedFault =
       readonly forMs: number;
     }
   | {
-      /** What the leader of the placement group says reaches one other machine late. */
+      /**
+       * What the leader of the placement group says reaches one other machine late, one that leads
+       * where there is any: a write has its revision there and does not know it yet, when a read
+       * that has come by the newest revision arrives. The read must wait for the write.
+       */
       readonly kind: "slowRevisions";
       readonly draw: number;
       readonly delayMs: number;
+      readonly forMs: number;
+    }
+  | {
+      /**
+       * What the leader of the placement group and the others say to each other about that group
+       * is lost; all else passes. The others elect somebody as soon as they may, and until nobody
+       * has answered it for the longest election timeout the old one leads as well, for itself: it
+       * has its clients, its connections and what it leads of users. Writes get the new one's
+       * revisions, and whoever still asks the old one must not be told any, new or newest.
+       */
+      readonly kind: "twoSequencers";
+      /** Its connections break and come back: the others elect at once, not when they may. */
+      readonly breaks: boolean;
+      /** When the others campaign, and again until one has won. */
+      readonly fromMs: number;
+      readonly stepMs: number;
       readonly forMs: number;
     }
   | {
@@ -90,6 +110,14 @@ export type DirectedFault =
       readonly machine: string;
       readonly stallMs: number;
       readonly downMs: number;
+    }
+  | {
+      /** The next leader with a lease sleeps until the others have elected somebody. */
+      readonly kind: "oversleep";
+      /** From that election to its waking. */
+      readonly wakeAfterMs: number;
+      /** No longer than this, and not waited for any longer either. */
+      readonly forMs: number;
     };
 
 /** What they are drawn from. */
@@ -140,6 +168,13 @@ export const DIRECTED_DRAWS: Readonly<
     delayMs: electionMs * 0.3 * prng.fraction(),
     forMs: electionMs * (1 + 3 * prng.fraction()),
   }),
+  twoSequencers: ({ prng, electionMs }) => ({
+    kind: "twoSequencers",
+    breaks: prng.chance(0.7),
+    fromMs: electionMs * (1 + 0.1 * prng.fraction()),
+    stepMs: electionMs * 0.2,
+    forMs: electionMs * (1.5 + 1.5 * prng.fraction()),
+  }),
   flushAhead: ({ prng, machine }) => ({
     kind: "flushAhead",
     machine,
@@ -156,5 +191,10 @@ export const DIRECTED_DRAWS: Readonly<
     machine,
     stallMs: electionMs * 0.5 * prng.fraction(),
     downMs: 2 * electionMs * prng.fraction(),
+  }),
+  oversleep: ({ prng, electionMs }) => ({
+    kind: "oversleep",
+    wakeAfterMs: logUniform(prng, 0.1, electionMs),
+    forMs: electionMs * (2 + 3 * prng.fraction()),
   }),
 };

@@ -9,8 +9,15 @@ import { DIRECTED_DRAWS } from "./faults-directed.js";
 import type { DirectedFault } from "./faults-directed.js";
 import type { CrashStyle, DiskOperation, FailedWrite } from "./memory-disk.js";
 import type { Way } from "./roads.js";
-import type { Flip, Misdirected } from "./rot.js";
-import { DIRECTED_CLASSES, FAULT_CLASSES, isDirected, logUniform, pick } from "./settings.js";
+import type { Flip, Misdirected, RotKind } from "./rot.js";
+import {
+  DIRECTED_CLASSES,
+  FAULT_CLASSES,
+  drawClockRate,
+  isDirected,
+  logUniform,
+  pick,
+} from "./settings.js";
 import type { DirectedClass, FaultClass, Settings } from "./settings.js";
 
 /** Machines by name; `forMs`, `downMs`: until it is healed. */
@@ -109,7 +116,12 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "diskFull"; readonly machine: string; readonly forMs: number }
   | { readonly kind: "transfer"; readonly draw: number }
   | { readonly kind: "flush"; readonly machine: string }
-  | ({ readonly kind: "bitRot"; readonly machine: string } & Flip)
+  | ({
+      readonly kind: "bitRot";
+      readonly machine: string;
+      /** For how long the node is down where it is killed with it. */
+      readonly downMs: number;
+    } & Flip)
   /** A place on its disk cannot be read any more, after a restart neither. */
   | ({ readonly kind: "badSector"; readonly machine: string } & Flip)
   | ({ readonly kind: "misdirect"; readonly machine: string } & Misdirected)
@@ -124,9 +136,35 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: "rejoin"; readonly machine: string }
   | { readonly kind: "replicas"; readonly shardDraw: number; readonly nodeDraw: number }
   | { readonly kind: "wallClock"; readonly machine: string; readonly stepMs: number }
+  | {
+      /** A wall clock stands still; then it goes on from there, or catches up. */
+      readonly kind: "freezeWall";
+      readonly machine: string;
+      readonly catchesUp: boolean;
+      readonly forMs: number;
+    }
+  /** A clock goes on at another rate, within the run's bound. */
+  | { readonly kind: "drift"; readonly machine: string; readonly clockRate: number }
+  | {
+      /** A machine sleeps, and its monotonic clock with it: only uptime goes on. */
+      readonly kind: "sleep";
+      readonly machine: string;
+      readonly forMs: number;
+    }
 );
 
 const MINUTE_MS = 60_000;
+/** The last batch often is a marker, which has nothing that could flip. */
+const ROT_KINDS: readonly RotKind[] = [
+  "log",
+  "lastBatch",
+  "lastBatch",
+  "lastBatch",
+  "table",
+  "table",
+  "manifest",
+  "small",
+];
 /** Faults begin when the cluster has had this long to form, and a little less. */
 const QUIET_MS = 1000;
 
@@ -171,6 +209,7 @@ interface Draw {
   /** The one machine of a run whose disk lies or is lost: the others hold a good copy of all. */
   readonly victim: string;
   readonly electionMs: number;
+  readonly clockDriftMax: number;
   /** From a moment to several elections. */
   readonly someMs: number;
 }
@@ -185,7 +224,17 @@ function drawFault(
   const machine = pick(prng, machines);
   const someMs = logUniform(prng, 10, 6 * electionMs);
   const clients = Array.from({ length: settings.load.clients }, (_, i) => `c${i + 1}`);
-  const draw: Draw = { prng, machines, victim, clients, machine, electionMs, someMs };
+  const { clockDriftMax } = settings;
+  const draw: Draw = {
+    prng,
+    machines,
+    victim,
+    clients,
+    machine,
+    electionMs,
+    clockDriftMax,
+    someMs,
+  };
   if (!isDirected(name)) return DRAWS[name](draw);
   const { electionTimeoutMinMs, leaderLeaseMs } = settings.cluster;
   return DIRECTED_DRAWS[name]({
@@ -249,9 +298,19 @@ const DRAWS: Readonly<Record<Exclude<FaultClass, DirectedClass>, (draw: Draw) =>
   wallClock: ({ prng, machine }) => {
     return { kind: "wallClock", machine, stepMs: prng.between(-300_000, 300_000) };
   },
-  bitRot: ({ prng, victim: machine }) => {
-    const what = pick(prng, ["log", "log", "table", "table", "manifest", "small"] as const);
-    return { kind: "bitRot", machine, what, place: prng.fraction(), bit: prng.fraction() };
+  freezeWall: ({ prng, machine, someMs }) => {
+    return { kind: "freezeWall", machine, catchesUp: prng.chance(0.5), forMs: someMs };
+  },
+  drift: ({ prng, machine, clockDriftMax }) => {
+    return { kind: "drift", machine, clockRate: drawClockRate(prng, clockDriftMax) };
+  },
+  sleep: ({ prng, machine, someMs }) => {
+    // Every other is too short to be noticed, or nearly so.
+    return { kind: "sleep", machine, forMs: prng.chance(0.5) ? logUniform(prng, 1, 50) : someMs };
+  },
+  bitRot: ({ prng, victim: machine, someMs: downMs }) => {
+    const what = pick(prng, ROT_KINDS);
+    return { kind: "bitRot", machine, downMs, what, place: prng.fraction(), bit: prng.fraction() };
   },
   badSector: ({ prng, victim: machine }) => {
     const what = pick(prng, ["table", "table", "manifest"] as const);

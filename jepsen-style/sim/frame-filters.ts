@@ -5,6 +5,7 @@
  *   FirstAppendsLost   every other append that brings a replica something reaches it only when it
  *                      is sent again
  *   AppendsLost        what one node appends reaches nobody; its heartbeats do
+ *   ShardCutOff        what one machine and all others say about one shard
  *   LateVotes          votes that are granted arrive when the candidate asks for the next term's
  */
 import { lastIndexOf } from "../../src/base/entry-run.js";
@@ -52,6 +53,21 @@ export class AppendsLost implements FrameFilter {
 
   takes({ socket, message }: Passing): boolean {
     return socket.machine === this.#machine && message.kind === "append" && message.runs.length > 0;
+  }
+}
+
+export class ShardCutOff implements FrameFilter {
+  readonly #machine: string;
+  readonly #shardId: number;
+
+  constructor(machine: string, shardId: number) {
+    this.#machine = machine;
+    this.#shardId = shardId;
+  }
+
+  takes({ socket, shardId }: Passing): boolean {
+    if (shardId !== this.#shardId) return false;
+    return socket.machine === this.#machine || socket.peerProgram.machine === this.#machine;
   }
 }
 

@@ -4,6 +4,8 @@ import { PLACEMENT_SHARD_ID } from "../../src/protocol/cluster.js";
 import type { Replica } from "../../src/shard/replica.js";
 import type { Machine, SimCluster } from "./cluster.js";
 import type { DirectedFault } from "./faults-directed.js";
+import { ShardCutOff } from "./frame-filters.js";
+import type { FrameTap } from "./frame-tap.js";
 import type { SimNetwork } from "./network.js";
 import { across } from "./roads.js";
 import type { Way } from "./roads.js";
@@ -13,6 +15,7 @@ export interface DirectedParts {
   readonly world: World;
   readonly cluster: SimCluster;
   readonly network: SimNetwork;
+  readonly tap: FrameTap;
   /** Blocks roads for a while. */
   readonly cut: (roads: readonly Way[], forMs: number) => void;
   /** Unless the run's faults are over by then. */
@@ -27,7 +30,17 @@ interface Dying {
   readonly commits: Map<number, number>;
 }
 
+interface Sleeper {
+  readonly machine: Machine;
+  /** In which it led the shard. */
+  readonly term: number;
+  readonly wakeAfterMs: number;
+}
+
 type FaultOf<K extends DirectedFault["kind"]> = Extract<DirectedFault, { readonly kind: K }>;
+
+/** Those with which all shards of users go on, so that others may strike meanwhile. */
+const BEARABLE: ReadonlySet<DirectedFault["kind"]> = new Set(["slowRevisions", "twoSequencers"]);
 
 export class DirectedInjector {
   readonly #parts: DirectedParts;
@@ -43,13 +56,24 @@ export class DirectedInjector {
   readonly #dying: Map<Machine, Dying> = new Map();
   /** How long all disks stall when somebody is elected in a shard, by its former term. */
   readonly #starts: Map<number, { readonly term: number; readonly stallMs: number }> = new Map();
+  /** Wait for a leader with a lease. */
+  readonly #drowsy: Set<FaultOf<"oversleep">> = new Set();
+  /** Leaders that sleep until somebody else is elected, by their shard. */
+  readonly #sleepers: Map<number, Sleeper> = new Map();
+
+  /** What takes the placement group's messages. */
+  #cutOff: ShardCutOff | undefined;
 
   constructor(parts: DirectedParts) {
     this.#parts = parts;
   }
 
+  end(): void {
+    this.#joinSequencers();
+  }
+
   strike(fault: DirectedFault): void {
-    if ("forMs" in fault && fault.kind !== "slowRevisions") {
+    if ("forMs" in fault && !BEARABLE.has(fault.kind)) {
       // Two cuts at a time, or one right after another, would leave nobody who could go on.
       const { nowMs } = this.#parts.world;
       if (nowMs < this.#busyUntilMs) return;
@@ -66,6 +90,8 @@ export class DirectedInjector {
         return this.#slowEchoes(fault);
       case "slowRevisions":
         return this.#slowRevisions(fault);
+      case "twoSequencers":
+        return this.#twoSequencers(fault);
       case "flushAhead":
         this.#flushing.set(this.#parts.cluster.machine(fault.machine), fault);
         return;
@@ -74,6 +100,9 @@ export class DirectedInjector {
       case "slowStart":
         this.#dying.set(this.#parts.cluster.machine(fault.machine), { fault, commits: new Map() });
         return;
+      case "oversleep":
+        this.#drowsy.add(fault);
+        return this.#parts.heal(fault.forMs, () => this.#drowsy.delete(fault));
     }
   }
 
@@ -94,6 +123,8 @@ export class DirectedInjector {
     const leaving = this.#leaving.get(machine);
     if (leaving !== undefined) this.#awaitSuccessor(machine, leaving);
     if (this.#starts.size > 0) this.#awaitLeader(machine);
+    for (const fault of this.#drowsy) this.#awaitLease(machine, fault);
+    if (this.#sleepers.size > 0) this.#awaitElection(machine);
   }
 
   #awaitLag(machine: Machine, fault: FaultOf<"flushAhead">): void {
@@ -130,6 +161,32 @@ export class DirectedInjector {
     }
   }
 
+  #awaitLease(machine: Machine, fault: FaultOf<"oversleep">): void {
+    const { cluster, heal } = this.#parts;
+    for (const { raft, shardId, clockMs } of machine.node?.core.host.replicas ?? []) {
+      if (!isOfUsers(shardId) || !raft.hasLease(clockMs())) continue;
+      const { wakeAfterMs, forMs } = fault;
+      this.#drowsy.delete(fault);
+      this.#sleepers.set(shardId, { machine, term: raft.term, wakeAfterMs });
+      heal(0, () => cluster.sleep(machine));
+      heal(forMs, () => {
+        this.#sleepers.delete(shardId);
+        cluster.resume(machine);
+      });
+      return;
+    }
+  }
+
+  #awaitElection({ node }: Machine): void {
+    const { cluster, heal } = this.#parts;
+    for (const { raft, shardId } of node?.core.host.replicas ?? []) {
+      const sleeper = this.#sleepers.get(shardId);
+      if (sleeper === undefined || raft.role !== "leader" || raft.term <= sleeper.term) continue;
+      this.#sleepers.delete(shardId);
+      heal(sleeper.wakeAfterMs, () => cluster.resume(sleeper.machine));
+    }
+  }
+
   #depose(fault: FaultOf<"depose">): void {
     const { draw, isSequencer, friendDraw, inside, outside, forMs } = fault;
     const leader = isSequencer ? this.#sequencer() : this.#leader(draw);
@@ -140,10 +197,7 @@ export class DirectedInjector {
     const friends = all.filter((name) => !others.includes(name));
     const ways = both([leader.name, ...friends, ...inside], [...others, ...outside]);
     this.#parts.cut(ways, forMs);
-    for (const other of others) {
-      this.#parts.network.reset(leader.name, other);
-      this.#parts.network.reset(other, leader.name);
-    }
+    this.#break(leader, others);
   }
 
   #handOver({ draw, shardDraw, toDraw, forMs }: FaultOf<"handover">): void {
@@ -178,18 +232,20 @@ export class DirectedInjector {
       else cluster.kill(machine);
       heal(downMs, () => cluster.start(machine));
     }
-    this.#campaigns(others, { fromMs: downMs, stepMs, untilMs: forMs });
+    this.#campaigns(others, { fromMs: downMs + stepMs, stepMs, untilMs: forMs });
   }
 
-  /** Replicas of these machines campaign, one machine after the other. */
+  /** Replicas of these machines that may do so campaign, one machine after the other. */
   #campaigns(
     machines: readonly Machine[],
     { fromMs, stepMs, untilMs }: Record<"fromMs" | "stepMs" | "untilMs", number>,
+    may: (replica: Replica) => boolean = () => true,
   ): void {
     const { heal, inside } = this.#parts;
-    for (let turn = 1; fromMs + turn * stepMs < untilMs; turn++) {
+    for (let turn = 0; fromMs + turn * stepMs < untilMs; turn++) {
       heal(fromMs + turn * stepMs, () => {
         inside(machines[turn % machines.length]!, (replica) => {
+          if (!may(replica)) return;
           replica.raft.campaign(replica.clockMs());
           replica.wake();
         });
@@ -206,14 +262,40 @@ export class DirectedInjector {
       this.#parts.cut(across([leader.name], others), forMs - cutAfterMs);
     });
     const machines = this.#parts.cluster.machines.filter((machine) => machine !== leader);
-    this.#campaigns(machines, { fromMs: cutAfterMs, stepMs: delayMs / 6, untilMs: forMs });
+    const stepMs = delayMs / 6;
+    this.#campaigns(machines, { fromMs: cutAfterMs + stepMs, stepMs, untilMs: forMs });
   }
 
   #slowRevisions({ draw, delayMs, forMs }: FaultOf<"slowRevisions">): void {
     const leader = this.#sequencer();
     if (leader === undefined) return;
-    const others = this.#namesBut(leader);
-    this.#slow(leader.name, others[Math.floor(draw * others.length)]!, delayMs, forMs);
+    const others = this.#parts.cluster.machines.filter((machine) => machine !== leader);
+    const leaders = others.filter((machine) => ledShards(machine).length > 0);
+    const from = leaders.length > 0 ? leaders : others;
+    this.#slow(leader.name, from[Math.floor(draw * from.length)]!.name, delayMs, forMs);
+  }
+
+  #twoSequencers({ breaks, fromMs, stepMs, forMs }: FaultOf<"twoSequencers">): void {
+    const { cluster, tap, heal } = this.#parts;
+    const leader = this.#sequencer();
+    const term = leader?.node?.core.host.replica(PLACEMENT_SHARD_ID)?.raft.term;
+    if (leader === undefined || term === undefined || this.#cutOff !== undefined) return;
+    this.#cutOff = new ShardCutOff(leader.name, PLACEMENT_SHARD_ID);
+    tap.filters.add(this.#cutOff);
+    heal(forMs, () => this.#joinSequencers());
+    if (breaks) this.#break(leader, this.#namesBut(leader));
+    const others = cluster.machines.filter((machine) => machine !== leader);
+    // Whoever was refused asks again, before another one does and both lose.
+    const inTurn = others.flatMap((machine) => [machine, machine]);
+    // In a term after that one somebody has been elected, or soon will be.
+    this.#campaigns(inTurn, { fromMs, stepMs, untilMs: forMs }, ({ shardId, raft }) => {
+      return shardId === PLACEMENT_SHARD_ID && raft.term === term;
+    });
+  }
+
+  #joinSequencers(): void {
+    if (this.#cutOff !== undefined) this.#parts.tap.filters.delete(this.#cutOff);
+    this.#cutOff = undefined;
   }
 
   #flushAhead(machine: Machine, { shardId }: Replica, downMs: number): void {
@@ -269,6 +351,14 @@ export class DirectedInjector {
     this.#parts.heal(forMs, () => {
       road.lateMs -= byMs;
     });
+  }
+
+  /** Breaks the connections of a machine to others; who is told looks for other leaders. */
+  #break({ name }: Machine, others: readonly string[]): void {
+    for (const other of others) {
+      this.#parts.network.reset(name, other);
+      this.#parts.network.reset(other, name);
+    }
   }
 
   /** One that leads a shard of users. */

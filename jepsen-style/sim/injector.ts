@@ -89,6 +89,7 @@ export class Injector {
   end(): void {
     this.#over = true;
     this.#lateVotes.end();
+    this.#directed.end();
     this.#usurper.end();
   }
 
@@ -101,6 +102,7 @@ export class Injector {
       case "crashAtWrite":
       case "killAll":
       case "pause":
+      case "sleep":
       case "restart":
         return this.#strikeProcess(fault);
       case "trigger":
@@ -140,8 +142,9 @@ export class Injector {
       case "flush":
         return this.#flush(this.#parts.cluster.machine(fault.machine));
       case "wallClock":
-        this.#parts.cluster.machine(fault.machine).program?.stepWallClock(fault.stepMs);
-        return;
+      case "freezeWall":
+      case "drift":
+        return this.#strikeClock(fault);
       default:
         return this.#directed.strike(fault);
     }
@@ -150,7 +153,7 @@ export class Injector {
   #strikeProcess(
     fault: Extract<
       Fault,
-      { kind: "kill" | "power" | "crashAtWrite" | "killAll" | "pause" | "restart" }
+      { kind: "kill" | "power" | "crashAtWrite" | "killAll" | "pause" | "sleep" | "restart" }
     >,
   ): void {
     const { cluster } = this.#parts;
@@ -177,6 +180,9 @@ export class Injector {
         return;
       case "pause":
         return this.#pause(machine, fault.forMs);
+      case "sleep":
+        cluster.sleep(machine);
+        return this.#heal(fault.forMs, () => cluster.resume(machine));
       case "restart":
         void cluster.stop(machine).then(() => this.#startAfter(machine, fault.downMs));
         return;
@@ -238,6 +244,19 @@ export class Injector {
     }
   }
 
+  #strikeClock(fault: Extract<Fault, { kind: "wallClock" | "freezeWall" | "drift" }>): void {
+    const { program } = this.#parts.cluster.machine(fault.machine);
+    switch (fault.kind) {
+      case "wallClock":
+        return program?.stepWallClock(fault.stepMs);
+      case "freezeWall":
+        program?.freezeWallClock();
+        return this.#heal(fault.forMs, () => program?.thawWallClock(fault.catchesUp));
+      case "drift":
+        return program?.drift(fault.clockRate);
+    }
+  }
+
   #strikeVictim(
     fault: Extract<Fault, { kind: "bitRot" | "badSector" | "misdirect" | "wipe" | "rejoin" }>,
   ): void {
@@ -247,6 +266,10 @@ export class Injector {
     const { disk, storeId, rotten } = machine;
     switch (fault.kind) {
       case "bitRot":
+        if (fault.what === "lastBatch") {
+          cluster.kill(machine);
+          this.#startAfter(machine, fault.downMs);
+        }
         if (flipBit(disk, storeId, fault, rotten)) machine.isRotten = true;
         return;
       case "badSector":

@@ -52,8 +52,8 @@ interface ReplicaLedger {
   seen: SeenState;
   /** The replica as it is now; undefined while its node is down. */
   raft: Raft | undefined;
-  /** Of its node, as it runs now. */
-  clockMs: () => number;
+  /** Whether its node, as it runs now, would answer from memory at this moment. */
+  holdsLease: () => boolean;
   /** The one it goes by, or went by when it ended. */
   configuration: Configuration;
   /** Its disk was lost. */
@@ -219,7 +219,7 @@ export class Ledger {
     const own = this.#replica(replica.shardId, replica.replicaId, machine.name);
     const shard = this.#shard(replica.shardId);
     own.raft = raft;
-    own.clockMs = replica.clockMs;
+    own.holdsLease = () => holdsLease(machine, raft);
     this.#entries.watch(replica, `replica ${replica.replicaId} on ${machine.name}`, shard.entries);
     this.#reads.watch(replica, machine.name, () => shard.committed.length - 1);
     if (raft.term < own.seenTerm && raft.term < own.saidTerm) {
@@ -251,7 +251,7 @@ export class Ledger {
   #checkLease(shard: ShardLedger, own: ReplicaLedger): void {
     const { raft } = own;
     if (raft?.role !== "leader" || raft.term >= shard.newestLed) return;
-    if (!raft.hasLease(own.clockMs())) return;
+    if (!own.holdsLease()) return;
     this.#violated(own, `holds a lease in term ${raft.term} while ${shard.newestLed} has a leader`);
   }
 
@@ -367,7 +367,7 @@ export class Ledger {
         seenTerm: 0,
         seen: nothingSeen(),
         raft: undefined,
-        clockMs: () => 0,
+        holdsLease: () => false,
         configuration: NO_MEMBERS,
         isLost: false,
         durableIndex: 0,
@@ -380,3 +380,10 @@ export class Ledger {
 }
 
 const NO_MEMBERS: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };
+
+/** It answers nothing from memory in a sleep, nor before it has looked whether it slept. */
+function holdsLease({ node, program }: Machine, raft: Raft): boolean {
+  if (node === undefined || program === undefined || program.asleep) return false;
+  if (node.core.host.sleepWatch.mayHaveSlept) return false;
+  return raft.hasLease(program.clock.monotonicMs());
+}

@@ -92,6 +92,7 @@ const FIRST_GET = 62;
 const READERS = 0.3;
 
 const LEADER_LEVELS: readonly ReadLevel[] = ["linearizable", "lease"];
+const RANGE_LEVELS = ["linearizable", "linearizable", "stale"] as const;
 const LEVELS: readonly ReadLevel[] = ["linearizable", "linearizable", "lease", "follower"];
 
 export class SimClient implements ProgramOwner {
@@ -150,10 +151,13 @@ export class SimClient implements ProgramOwner {
     this.#failed(program.name, error);
   }
 
+  /** Each begins with another endpoint: whatever a node says wrongly, somebody asks that node. */
   start(endpoints: readonly string[]): void {
     const program = this.#program;
+    const first = this.number % endpoints.length;
+    const own = [...endpoints.slice(first), ...endpoints.slice(0, first)];
     this.#world.after(0, "client", program, () => {
-      this.#work(endpoints).catch((error: unknown) => program.threw(error));
+      this.#work(own).catch((error: unknown) => program.threw(error));
     });
   }
 
@@ -240,7 +244,7 @@ export class SimClient implements ProgramOwner {
     const view = client.keyspace(keyspace);
     const asked = this.#asked(keyspace, key);
     if (this.#prng.chance(this.#settings.load.compactions)) return this.#compact(view);
-    if (this.#prng.chance(this.#settings.load.surveys)) return this.#range(view, keyspace);
+    if (this.#prng.chance(this.#settings.load.surveys)) return this.#survey(client);
     const draw = this.#reads ? FIRST_GET : this.#prng.between(0, 99);
     if (draw < 40) return this.#put(view, asked);
     if (draw < 48) return this.#delete(view, asked);
@@ -304,9 +308,16 @@ export class SimClient implements ProgramOwner {
     });
   }
 
+  /** A range over several shards, where there are any: what is wrong between two shows there. */
+  #survey(client: Client): Promise<void> {
+    const made = this.#keyspaces.slice(1);
+    const keyspace = made.length === 0 ? "default" : pick(this.#prng, made);
+    return this.#range(client.keyspace(keyspace), keyspace);
+  }
+
   async #range(view: Client, keyspace: string): Promise<void> {
     const callMs = this.#world.nowMs;
-    const level = pick(this.#prng, ["linearizable", "stale"] as const);
+    const level = pick(this.#prng, RANGE_LEVELS);
     try {
       const { kvs, header } = await view.range({
         key: "",

@@ -21,6 +21,7 @@ export const WANTED_MARKS: readonly string[] = [
   "raft snapshotInstalled",
   "a connection is silent and broken off",
   "log write failed",
+  "the disk stalls: others have to lead",
   "no space for the next log segment",
   "snapshot not sent",
   "a replica is damaged and waits to be refilled",

@@ -73,4 +73,11 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     find: `if (!core.config.checkQuorum) return;`,
     replace: `return;`,
   },
+  {
+    name: "stall-unnoticed",
+    bug: "Raft (etcd): a leader whose disk finishes no write leads on, and serves nobody",
+    file: "shard/replica-host",
+    find: `if (this.#inLog.length === 0 || this.#diskStalls) return;`,
+    replace: `return;`,
+  },
 ];

@@ -68,6 +68,13 @@ export const READ_MUTANTS: readonly Mutant[] = [
     replace: `voteHoldUntilMs: 0,`,
   },
   {
+    name: "sleep-unnoticed",
+    bug: "Leader leases: a virtual machine slept, its monotonic clock with it, and it trusts its lease",
+    file: "shard/sleep-watch",
+    find: `return lead === undefined || lead.minMs > this.#leadMsMax;`,
+    replace: `return lead === undefined;`,
+  },
+  {
     name: "floor-read-skips-writes",
     bug: "Sharded MVCC: a read at a revision misses writes that have a smaller one already",
     file: "shard/read-path",

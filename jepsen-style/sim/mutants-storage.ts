@@ -17,6 +17,13 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     replace: `else this.#held = undefined;`,
   },
   {
+    name: "flip-taken-for-torn",
+    bug: "Log: a flipped bit in the last batch is taken for a write that was cut short",
+    file: "log/segment-reader",
+    find: `if (batch !== undefined && isWhole(batch))`,
+    replace: `if (batch !== undefined && batch.payloadIntact)`,
+  },
+  {
     name: "trim-beyond-flushed",
     bug: "Log: entries are dropped once they are applied, before the state machine has saved them",
     file: "shard/replica",

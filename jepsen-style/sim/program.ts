@@ -3,22 +3,24 @@
  * gives that program its Env; when it ends, whatever the program still had planned never happens,
  * as after SIGKILL.
  *
- * The program's clock runs at a rate of its own; the rate is what "bounded drift" speaks of. Its
+ * The program's clock runs at a rate of its own; the rate is what "bounded drift" speaks of. While
+ * its machine sleeps that clock and its timers stand still, and only the uptime clock goes on. Its
  * wall clock may be anything.
  */
 import type { Prng } from "../../src/base/prng.js";
+import { UPTIME_STEP_MS } from "../../src/env/clock.js";
 import type { Clock } from "../../src/env/clock.js";
 import type { Disk } from "../../src/env/disk.js";
 import type { Env } from "../../src/env/env.js";
 import type { JobRunner } from "../../src/env/jobs.js";
 import type { Network } from "../../src/env/network.js";
 import type { Random } from "../../src/env/random.js";
-import type { Timers } from "../../src/env/timers.js";
+import type { Timer, Timers } from "../../src/env/timers.js";
 import type { Tracer } from "../../src/env/tracer.js";
 import type { Program, SimEvent, World } from "./world.js";
 
 export interface ProgramSettings {
-  /** Local milliseconds that pass in one true millisecond. */
+  /** Local milliseconds that pass in one true millisecond, at first. */
   readonly clockRate: number;
   /** What the wall clock is ahead of true time. */
   readonly wallOffsetMs: number;
@@ -44,7 +46,12 @@ export interface ProgramStart {
 const WALL_START_MS = 1_700_000_000_000;
 /** Monotonic clocks start anywhere; programs must not compare those of two machines. */
 const CLOCK_START_MS_MAX = 1_000_000;
+/** What the uptime clock is ahead of the program's own: something, and no whole steps. */
+const UPTIME_LEAD_MS = 5000;
+const UPTIME_LEAD_RATIO = 0.37;
 const LATE_TIMER_PROBABILITY = 0.25;
+/** A timer is due when so little is missing: what is left of sums that do not come out even. */
+const TIMER_GRAIN_MS = 1e-6;
 
 export class SimProgram implements Program {
   readonly name: string;
@@ -54,13 +61,20 @@ export class SimProgram implements Program {
   readonly #owner: ProgramOwner;
   readonly #prng: Prng;
   readonly #timing: Prng;
-  readonly #startMs: number;
-  readonly #localStartMs: number;
+  #rate: number;
+  /** What the program's clock said when its rate changed last, or its machine woke, and when. */
+  #localMs: number;
+  #localAtMs: number;
+  /** The uptime clock is ahead by this: it was started elsewhere, and goes on in a sleep. */
+  #uptimeLeadMs: number;
   #deferred: SimEvent[] = [];
   #turn: (() => void)[] = [];
   #wallOffsetMs: number;
+  /** What the wall clock says while it stands still. */
+  #wallFrozenMs: number | undefined;
   #alive = true;
   #paused = false;
+  #asleep = false;
   /** When it last went on after a pause. */
   awakeSinceMs = 0;
   /** Told once, when the program ends. */
@@ -76,8 +90,10 @@ export class SimProgram implements Program {
     this.#settings = settings;
     this.#owner = owner;
     this.#wallOffsetMs = settings.wallOffsetMs;
-    this.#startMs = world.nowMs;
-    this.#localStartMs = this.#timing.fraction() * CLOCK_START_MS_MAX;
+    this.#rate = settings.clockRate;
+    this.#localAtMs = world.nowMs;
+    this.#localMs = this.#timing.fraction() * CLOCK_START_MS_MAX;
+    this.#uptimeLeadMs = UPTIME_LEAD_MS + this.#localMs * UPTIME_LEAD_RATIO;
   }
 
   get alive(): boolean {
@@ -105,8 +121,21 @@ export class SimProgram implements Program {
     this.#paused = true;
   }
 
-  /** SIGCONT: what came due meanwhile happens now. */
+  /** The machine sleeps: nothing runs, and the clock stands still too. */
+  sleep(): void {
+    if (this.#asleep) return;
+    this.#keepLocal();
+    this.#asleep = true;
+    this.#paused = true;
+  }
+
+  get asleep(): boolean {
+    return this.#asleep;
+  }
+
+  /** SIGCONT, or the machine wakes: what came due meanwhile happens now. */
   resume(): void {
+    this.#wake();
     this.#paused = false;
     this.awakeSinceMs = this.world.nowMs;
     const deferred = this.#deferred;
@@ -116,6 +145,24 @@ export class SimProgram implements Program {
 
   stepWallClock(ms: number): void {
     this.#wallOffsetMs += ms;
+  }
+
+  freezeWallClock(): void {
+    this.#wallFrozenMs = this.clock.wallMs();
+  }
+
+  /** It goes on from where it stood, or catches up. */
+  thawWallClock(catchesUp: boolean): void {
+    const frozenMs = this.#wallFrozenMs;
+    if (frozenMs === undefined) return;
+    this.#wallFrozenMs = undefined;
+    if (!catchesUp) this.#wallOffsetMs += frozenMs - this.clock.wallMs();
+  }
+
+  /** From now on the clock runs at another rate. */
+  drift(clockRate: number): void {
+    if (!this.#asleep) this.#keepLocal();
+    this.#rate = clockRate;
   }
 
   /** SIGKILL. */
@@ -128,18 +175,24 @@ export class SimProgram implements Program {
   }
 
   readonly clock: Clock = {
-    monotonicMs: () =>
-      this.#localStartMs + (this.world.nowMs - this.#startMs) * this.#settings.clockRate,
-    wallMs: () => WALL_START_MS + this.world.nowMs + this.#wallOffsetMs,
+    monotonicMs: () => {
+      if (this.#asleep) return this.#localMs;
+      return this.#localMs + (this.world.nowMs - this.#localAtMs) * this.#rate;
+    },
+    uptimeMs: () => {
+      const uptimeMs = this.clock.monotonicMs() + this.#uptimeLeadMs;
+      return uptimeMs - (uptimeMs % UPTIME_STEP_MS);
+    },
+    wallMs: () => this.#wallFrozenMs ?? WALL_START_MS + this.world.nowMs + this.#wallOffsetMs,
   };
 
   readonly timers: Timers = {
     after: (delayMs, run) => {
-      let trueMs = Math.max(0, delayMs) / this.#settings.clockRate;
+      let localMs = Math.max(0, delayMs);
       if (this.#timing.chance(LATE_TIMER_PROBABILITY)) {
-        trueMs += this.#settings.timerDelayMsMax * this.#timing.fraction() ** 16;
+        localMs += this.#settings.timerDelayMsMax * this.#timing.fraction() ** 16;
       }
-      return this.world.after(trueMs, "timer", this, run);
+      return this.#timerAt(this.clock.monotonicMs() + localMs, run);
     },
     endOfTurn: (run) => {
       this.#turn.push(run);
@@ -183,6 +236,31 @@ export class SimProgram implements Program {
     readonly jobs: JobRunner;
   }): Env {
     return { clock: this.clock, timers: this.timers, random: this.random, ...parts };
+  }
+
+  /** A timer goes by the program's own clock, whatever that does meanwhile. */
+  #timerAt(dueMs: number, run: () => void): Timer {
+    const plan = (): Timer => {
+      const trueMs = (dueMs - this.clock.monotonicMs()) / this.#rate;
+      return this.world.after(trueMs, "timer", this, () => {
+        if (this.clock.monotonicMs() < dueMs - TIMER_GRAIN_MS) planned = plan();
+        else run();
+      });
+    };
+    let planned = plan();
+    return { cancel: () => planned.cancel() };
+  }
+
+  #keepLocal(): void {
+    this.#localMs = this.clock.monotonicMs();
+    this.#localAtMs = this.world.nowMs;
+  }
+
+  #wake(): void {
+    if (!this.#asleep) return;
+    this.#uptimeLeadMs += (this.world.nowMs - this.#localAtMs) * this.#rate;
+    this.#localAtMs = this.world.nowMs;
+    this.#asleep = false;
   }
 
   #endTurn(): void {

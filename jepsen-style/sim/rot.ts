@@ -1,16 +1,20 @@
 /**
  * Flips bits on the disk of one machine, makes places of it unreadable and lets writes land
- * elsewhere, where the design promises that it is found out and mended:
- * anywhere in a batch of the log that a later one speaks for, in a table, and in one of two copies
- * of everything else. A flip in the very last batch looks like a write that was cut short; nothing
- * can tell the two apart, so it is left alone.
+ * elsewhere, where the design promises that it is found out and mended: one bit anywhere in a batch
+ * of the log, also in the very last one, in a table, and in one of two copies of everything else.
+ * What a batch of the log cannot mend by itself, two bits of one payload or another place, it gets
+ * only where a durable batch speaks for it, so that its loss is known and refilled.
+ *
+ *   log         headers and entries of any batch
+ *   lastBatch   entries of the last one, of a node that is killed at that moment: nothing speaks
+ *               for it, and yet it must not be taken for a write that was cut short
  */
 import { SEGMENT_START, segmentNumber, storeTagOf } from "../../src/log/segment-format.js";
 import { walkSegment } from "../../src/log/segment-reader.js";
 import type { MemoryDisk } from "./memory-disk.js";
 import { PAGE_SIZE_BYTES } from "./memory-inode.js";
 
-export type RotKind = "log" | "table" | "manifest" | "small";
+export type RotKind = "log" | "lastBatch" | "table" | "manifest" | "small";
 
 export interface Flip {
   readonly what: RotKind;
@@ -30,6 +34,10 @@ interface Stretch {
   readonly path: string;
   readonly from: number;
   readonly end: number;
+  /** What may be hit once: of two copies one, and of the log each batch. */
+  readonly name: string;
+  /** Two bits next to each other may flip. */
+  readonly takesTwo: boolean;
 }
 
 const STORE = "/data/store";
@@ -40,12 +48,11 @@ export function flipBit(disk: MemoryDisk, storeId: string, flip: Flip, hit: Set<
   const stretches = stretchesOf(disk, storeId, flip.what);
   const stretch = stretches[Math.floor(flip.place * stretches.length)];
   if (stretch === undefined || stretch.end <= stretch.from) return false;
-  // The log keeps each header twice, so every batch stands for itself.
-  const name = flip.what === "log" ? `${stretch.path}@${stretch.from}` : flip.what;
-  if (hit.has(name)) return false;
-  hit.add(name);
-  const bits = (stretch.end - stretch.from) * 8;
-  disk.flipBit(stretch.path, stretch.from * 8 + Math.floor(flip.bit * bits));
+  if (hit.has(stretch.name)) return false;
+  hit.add(stretch.name);
+  const bit = Math.floor(flip.bit * (stretch.end - stretch.from) * 8);
+  disk.flipBit(stretch.path, stretch.from * 8 + bit);
+  if (stretch.takesTwo && bit % 2 === 0) disk.flipBit(stretch.path, stretch.from * 8 + bit + 1);
   return true;
 }
 
@@ -98,11 +105,10 @@ function misplaceBatch(
   { place, ahead }: Misdirected,
   hit: Set<string>,
 ): boolean {
-  const batches = logBatches(disk, storeId).slice(0, -1);
+  const batches = logBatches(disk, storeId).slice(0, -2);
   const batch = batches[Math.floor(place * batches.length)];
   if (batch === undefined) return false;
-  const { path, from, end } = batch;
-  const name = `${path}@${from}`;
+  const { path, name, offset: from, next: end } = batch;
   if (hit.has(name)) return false;
   hit.add(name);
   const bytes = disk.content(path).slice(from, end);
@@ -120,38 +126,72 @@ function misplaceBatch(
 
 function stretchesOf(disk: MemoryDisk, storeId: string, what: RotKind): readonly Stretch[] {
   switch (what) {
-    case "log":
-      return logBatches(disk, storeId).slice(0, -1);
+    case "log": {
+      const batches = logBatches(disk, storeId);
+      return batches.map(({ offset, ...rest }, at) => ({
+        ...rest,
+        from: offset,
+        takesTwo: at < batches.length - 2,
+      }));
+    }
+    case "lastBatch": {
+      const batches = logBatches(disk, storeId).slice(-1);
+      return batches.map((batch) => ({ ...batch, from: batch.payloadOffset, takesTwo: false }));
+    }
     case "table":
-      return filesIn(disk, `${STORE}/tables`, /\.sst$|^\d+/);
+      return filesIn(disk, `${STORE}/tables`, /\.sst$|^\d+/, what);
     case "manifest":
-      return filesIn(disk, STORE, /^manifest-\d+$/);
+      return filesIn(disk, STORE, /^manifest-\d+$/, what);
     case "small":
-      return SMALL.filter((path) => disk.exists(path)).map((path) => whole(disk, path));
+      return SMALL.filter((path) => disk.exists(path)).map((path) => whole(disk, path, what));
   }
 }
 
-function filesIn(disk: MemoryDisk, directory: string, pattern: RegExp): readonly Stretch[] {
+function filesIn(
+  disk: MemoryDisk,
+  directory: string,
+  pattern: RegExp,
+  what: RotKind,
+): readonly Stretch[] {
   if (!disk.exists(directory)) return [];
   const names = disk.list(directory).filter((name) => pattern.test(name));
-  return names.map((name) => whole(disk, `${directory}/${name}`));
+  return names.map((name) => whole(disk, `${directory}/${name}`, what));
 }
 
-function whole(disk: MemoryDisk, path: string): Stretch {
-  return { path, from: 0, end: disk.content(path).length };
+function whole(disk: MemoryDisk, path: string, what: RotKind): Stretch {
+  return { path, from: 0, end: disk.content(path).length, name: what, takesTwo: false };
 }
 
-/** All batches of the log that are durable, oldest first. */
-function logBatches(disk: MemoryDisk, storeId: string): readonly Stretch[] {
-  const batches: Stretch[] = [];
+interface Batch {
+  readonly path: string;
+  readonly name: string;
+  readonly offset: number;
+  readonly payloadOffset: number;
+  /** Where its entries end. */
+  readonly end: number;
+  /** Where it ends. */
+  readonly next: number;
+}
+
+/**
+ * All batches of the log that are whole, oldest first. A batch is written when the one before is
+ * durable, so only the last may not be, and what the last but one promises holds.
+ */
+function logBatches(disk: MemoryDisk, storeId: string): readonly Batch[] {
+  const batches: Batch[] = [];
   const directory = `${STORE}/log`;
   if (!disk.exists(directory)) return [];
-  for (const name of disk.list(directory)) {
-    const number = segmentNumber(name);
+  for (const file of disk.list(directory)) {
+    const number = segmentNumber(file);
     if (number === undefined) continue;
-    const path = `${directory}/${name}`;
-    walkSegment(disk.durableContent(path), { storeTag: storeTagOf(storeId), number }, undefined, {
-      batch: ({ offset, length }) => batches.push({ path, from: offset, end: offset + length }),
+    const path = `${directory}/${file}`;
+    walkSegment(disk.content(path), { storeTag: storeTagOf(storeId), number }, undefined, {
+      batch: ({ offset, length, payloadOffset, payloadLength }) => {
+        const end = payloadOffset + payloadLength;
+        // The log keeps each header twice, so every batch stands for itself.
+        const next = offset + length;
+        batches.push({ path, name: `${path}@${offset}`, offset, payloadOffset, end, next });
+      },
       lost: () => undefined,
     });
   }

@@ -28,6 +28,9 @@ const UNDIRECTED_CLASSES = [
   "transfer",
   "flush",
   "wallClock",
+  "freezeWall",
+  "drift",
+  "sleep",
   "bitRot",
   "badSector",
   "misdirect",
@@ -52,6 +55,8 @@ export const DIRECTED_CLASSES = [
   "flushAhead",
   "leaveBehind",
   "slowStart",
+  "twoSequencers",
+  "oversleep",
 ] as const;
 
 export type DirectedClass = (typeof DIRECTED_CLASSES)[number];
@@ -122,16 +127,18 @@ export interface Streams {
 
 export function drawSettings(seed: number): Settings {
   const prng = new Prng(seed);
-  const nodes = pick(prng, [1, 3, 3, 3, 3, 5, 5, 5, 7]);
   const heartbeatMs = pick(prng, [50, 100, 100, 200]);
   const electionTimeoutMinMs = heartbeatMs * pick(prng, [4, 6, 8]);
   const delayMsMin = logUniform(prng, 0.05, 2);
+  const faults = drawFaults(prng, heartbeatMs);
+  const isSurveyed = SURVEYED.some((name) => faults[name] !== undefined);
+  const nodes = pick(prng, isSurveyed ? [3, 3, 3, 5, 5, 7] : [1, 3, 3, 3, 3, 5, 5, 5, 7]);
   return {
     seed,
     durationMs: prng.between(40, 120) * heartbeatMs,
     cluster: {
       nodes,
-      keyspaces: drawKeyspaces(prng, nodes),
+      keyspaces: drawKeyspaces(prng, nodes, isSurveyed),
       heartbeatMs,
       electionTimeoutMinMs,
       // The wider apart, the longer an old leader that is cut off does not know of its successor.
@@ -146,13 +153,13 @@ export function drawSettings(seed: number): Settings {
       writeMsMax: logUniform(prng, 0.5, 20),
     },
     load: {
-      clients: prng.between(2, 8),
+      clients: prng.between(isSurveyed ? 4 : 2, 8),
       keys: prng.chance(0.2) ? prng.between(1, 2) : prng.between(3, 16),
       valueBytesMax: pick(prng, [16, 400, 4000]),
-      pauseMsMean: heartbeatMs * logUniform(prng, 0.2, 2),
+      pauseMsMean: heartbeatMs * logUniform(prng, 0.2, isSurveyed ? 0.6 : 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
       watchers: prng.between(0, 6),
-      surveys: prng.chance(0.3) ? 0.3 : 0,
+      surveys: isSurveyed || prng.chance(0.3) ? 0.3 : 0,
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },
     delayMsMin,
@@ -160,7 +167,7 @@ export function drawSettings(seed: number): Settings {
     timerDelayMsMax: prng.chance(0.5) ? 0 : logUniform(prng, 1, 100),
     turnMsMax: logUniform(prng, 0.02, 1),
     clockDriftMax: prng.chance(0.5) ? 0 : 0.004,
-    faults: drawFaults(prng, heartbeatMs),
+    faults,
     flow: drawFlow(prng),
   };
 }
@@ -175,6 +182,12 @@ function drawFlow(prng: Prng): FlowLimits {
     uncommittedBytesMax: Math.floor(logUniform(prng, 256, 64 * MEBIBYTE)),
   };
 }
+
+/**
+ * What goes wrong under these shows only where reads over several shards meet writes, and not for
+ * long: they get such keyspaces, more clients that pause less, and ranges over all of it.
+ */
+const SURVEYED: readonly FaultClass[] = ["slowRevisions", "twoSequencers"];
 
 export function streamsOf(seed: number): Streams {
   const root = new Prng(seed ^ 0x5eed);
@@ -193,11 +206,15 @@ export function streamsOf(seed: number): Streams {
 export function drawProgramSettings(settings: Settings, prng: Prng): ProgramSettings {
   const { clockDriftMax, timerDelayMsMax, turnMsMax } = settings;
   return {
-    clockRate: 1 + (2 * prng.fraction() - 1) * clockDriftMax,
+    clockRate: drawClockRate(prng, clockDriftMax),
     wallOffsetMs: prng.between(-60_000, 60_000),
     timerDelayMsMax,
     turnMsMax,
   };
+}
+
+export function drawClockRate(prng: Prng, clockDriftMax: number): number {
+  return 1 + (2 * prng.fraction() - 1) * clockDriftMax;
 }
 
 export function logUniform(prng: Prng, low: number, high: number): number {
@@ -211,6 +228,8 @@ export function pick<T>(prng: Prng, from: readonly T[]): T {
 /** Of plans that run one at a time, most find another under way, or nothing to begin with. */
 const USURP_STRIKES = 5;
 const PLANS_ONLY = 0.15;
+/** So that each class that aims is alone in one run of twenty. */
+const FOCUSED = DIRECTED_CLASSES.length / 20;
 const USURPS_PER_MINUTE = 12_000;
 
 /**
@@ -222,7 +241,7 @@ function drawFaults(prng: Prng, heartbeatMs: number): Partial<Record<FaultClass,
   const faults: Partial<Record<FaultClass, number>> = {};
   const calm = prng.chance(0.05);
   const focus = pick(prng, DIRECTED_CLASSES);
-  const isFocused = prng.chance(0.4);
+  const isFocused = prng.chance(FOCUSED);
   for (const name of FAULT_CLASSES) {
     const aims = isDirected(name);
     const density = aims ? 0.25 : isFocused ? 0.04 : 0.4;
@@ -241,7 +260,8 @@ export function isDirected(name: FaultClass): name is DirectedClass {
 
 const UTF8 = new TextEncoder();
 
-function drawKeyspaces(prng: Prng, nodes: number): readonly KeyspaceCreateRequest[] {
+/** Those beside the default one, which has one shard; `some`: at least one. */
+function drawKeyspaces(prng: Prng, nodes: number, some: boolean): readonly KeyspaceCreateRequest[] {
   const made: KeyspaceCreateRequest[] = [];
   // A replica on each node, or as many as is usual.
   const replicationFactor = pick(prng, [0, nodes]);
@@ -254,7 +274,7 @@ function drawKeyspaces(prng: Prng, nodes: number): readonly KeyspaceCreateReques
       replicationFactor,
     });
   }
-  if (prng.chance(0.35)) {
+  if (prng.chance(0.35) || (some && made.length === 0)) {
     const shardCount = prng.between(2, 3);
     made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor });
   }

@@ -9,8 +9,7 @@
  */
 import type { Prng } from "../../src/base/prng.js";
 import type { Tracer } from "../../src/env/tracer.js";
-import type { RunningNode } from "../../src/node/node.js";
-import type { ReplicaDescriptor } from "../../src/protocol/cluster.js";
+import type { ClusterMap, ReplicaDescriptor } from "../../src/protocol/cluster.js";
 import type { Message } from "../../src/raft/message.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
@@ -68,7 +67,11 @@ export interface RunResult {
 /** How long the healed majority may take, in its longest election timeouts, and something over. */
 const CONVERGENCE_ELECTIONS = 60;
 const CONVERGENCE_MS = 20_000;
+/** How often the disk of a machine that is left out stalls for good. */
+const STALLED_SHARE = 0.5;
 const POLL_MS = 100;
+/** Of a keyspace that says nothing else, where there are so many nodes. */
+const REPLICAS = 3;
 
 export async function simulate(
   settings: Settings,
@@ -275,7 +278,9 @@ class Run {
       this.#marks.excused();
       return undefined;
     }
-    for (const machine of machines.slice(core.length)) this.#leaveBroken(machine, core, prng);
+    const inTouch = machines
+      .slice(core.length)
+      .filter((machine) => this.#leaveBroken(machine, core, prng) === "inTouch");
     for (const machine of core) {
       cluster.makeRoom(machine);
       machine.disk.clearFaults();
@@ -285,49 +290,70 @@ class Run {
       if (machine.stopping) cluster.kill(machine);
       cluster.start(machine);
     }
-    const healed = [...core.map(({ name }) => name), ...this.#clients.map((c) => `c${c.number}`)];
+    const clients = this.#clients.map(({ number }) => `c${number}`);
+    const healed = [...[...core, ...inTouch].map(({ name }) => name), ...clients];
     if (this.#observer.keepBlocked !== true) this.#network.heal(healed);
     return core;
   }
 
-  /** Whether these machines have a majority of every shard, as far as the replicas say. */
+  /** Whether these machines have a majority of every shard, as far as replicas and maps say. */
   #holdsMajorities(core: readonly Machine[]): boolean {
     // Who waits for a repair may need all the others.
     const sound = core.filter(({ isRotten }) => !isRotten);
     const names = new Set(sound.map(({ name }) => name));
-    // It takes all founders to make the first keyspaces, the default one and these.
-    const { keyspaces } = this.#settings.cluster;
-    const known = core.map(({ node }) => node?.core.view.map.keyspaces.length ?? 0);
-    if (Math.max(...known) <= keyspaces.length) return false;
-    const wanted = core.flatMap(({ node }) => (node === undefined ? [] : this.#wanted(node)));
-    return [...this.#ledger.quorums(), ...wanted].every((machines) => {
+    // What anybody knows is committed: others need not know it yet.
+    const newest = newestMap(this.#cluster.machines);
+    if (newest === undefined || !this.#isFounded(newest)) return false;
+    const maps = [newest, ...core.flatMap(({ node }) => node?.core.view.map ?? [])];
+    const wanted = maps.flatMap(({ shards }) => shards.map(({ target = [] }) => target));
+    const placed = newest.shards.map(({ replicas }) => replicas);
+    const sets = [...placed, ...wanted].map((replicas) => this.#votersOf(replicas));
+    return [...this.#ledger.quorums(), ...sets].every((machines) => {
       const inside = machines.filter((name) => names.has(name));
       return machines.length === 0 || inside.length > machines.length / 2;
     });
   }
 
-  /** The voters that shards are on their way to, as machines. */
-  #wanted({ core }: RunningNode): readonly (readonly string[])[] {
-    const nameOf = ({ nodeId }: ReplicaDescriptor): string =>
-      this.#cluster.machines.find((each) => each.nodeId === nodeId)?.name ?? "";
-    return core.view.map.shards.map(({ target = [] }) =>
-      target.filter(({ role }) => role === "voter").map(nameOf),
-    );
+  /**
+   * Whether the first keyspaces are made, the default one and the settings' own, or will be. That
+   * takes all founders, once; of more nodes than replicas nobody knows yet which will hold them.
+   */
+  #isFounded({ keyspaces, nodes }: ClusterMap): boolean {
+    const { cluster } = this.#settings;
+    if (keyspaces.length > cluster.keyspaces.length) return true;
+    return nodes.length >= cluster.nodes && cluster.nodes <= REPLICAS;
   }
 
-  /** Down for good, or alive and cut off from the majority: both ways, mute, or deaf. */
-  #leaveBroken(machine: Machine, core: readonly Machine[], prng: Prng): void {
+  /** The voters among replicas, as machines. */
+  #votersOf(replicas: readonly ReplicaDescriptor[]): readonly string[] {
+    return replicas.flatMap(({ nodeId, role }) => {
+      const machine = this.#cluster.machines.find((each) => each.nodeId === nodeId);
+      return role === "voter" ? [machine?.name ?? ""] : [];
+    });
+  }
+
+  /**
+   * Down for good; or alive and cut off from the majority: both ways, mute, or deaf; or in touch
+   * with it, but its disk finishes no write any more, whatever it leads.
+   */
+  #leaveBroken(machine: Machine, core: readonly Machine[], prng: Prng): "inTouch" | "apart" {
+    const stalls = prng.chance(STALLED_SHARE) || machine.stalledUntilMs > this.#world.nowMs;
     const draw = prng.between(0, 3);
-    if (draw === 0) {
+    if (draw === 0 && !stalls) {
       machine.dead = true;
       this.#cluster.kill(machine);
     }
     this.#cluster.start(machine);
     this.#cluster.resume(machine);
+    if (stalls) {
+      machine.stalledUntilMs = Number.POSITIVE_INFINITY;
+      return "inTouch";
+    }
     for (const { name } of core) {
       if (draw !== 2) this.#network.block(machine.name, name);
       if (draw !== 1) this.#network.block(name, machine.name);
     }
+    return "apart";
   }
 
   #fail(foundBy: FoundBy, failure: string): void {
@@ -341,6 +367,12 @@ class Run {
   #line(who: string, what: string): void {
     this.#observer.line?.(this.#world.nowMs, who, what);
   }
+}
+
+/** Of those that run. */
+function newestMap(machines: readonly Machine[]): ClusterMap | undefined {
+  const maps = machines.flatMap(({ node }) => node?.core.view.map ?? []);
+  return maps.toSorted((a, b) => b.version - a.version)[0];
 }
 
 /** What keeps the replicas of these nodes from being equal. */

@@ -36,7 +36,11 @@ export class Machine {
     this.disk = disk;
     const prng = new Prng(seed);
     this.env = {
-      clock: { monotonicMs: () => this.#nowMs, wallMs: () => this.#nowMs },
+      clock: {
+        monotonicMs: () => this.#nowMs,
+        uptimeMs: () => this.#nowMs,
+        wallMs: () => this.#nowMs,
+      },
       timers: {
         after: (delayMs, run) => this.#after(delayMs, run),
         endOfTurn: (run) => this.#turnEnd.push(run),

@@ -1,4 +1,5 @@
 /** The benchmarks, by name: `npm run -s bench -- NAME [options]`. */
+import { checksumBench } from "./checksum-bench.js";
 import { churnBench } from "./churn-bench.js";
 import { clusterBench } from "./cluster-bench.js";
 import { storageBench } from "./storage-bench.js";
@@ -10,6 +11,7 @@ interface Benchmark {
 
 const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["cluster", { about: "a cluster of three nodes, if wanted beside etcd", run: clusterBench }],
+  ["checksum", { about: "the checksums of the log's batches", run: checksumBench }],
   ["churn", { about: "space and writing when the same keys are overwritten", run: churnBench }],
   ["storage", { about: "the storage engine beside classic-level and lmdb", run: storageBench }],
 ]);

@@ -171,13 +171,17 @@ export class Admin {
     throw new KvError("timeout", text, "unknown");
   }
 
-  /** Whether a map showed it within the time of a request. */
+  /**
+   * Whether a map showed it within the time of a request. What is waited for was asked for and
+   * taken: that no map comes for now does not make it undone.
+   */
   async #until(isShown: (map: ClusterMap) => boolean): Promise<boolean> {
     const { env, options } = this.#session;
     const endMs = env.clock.monotonicMs() + options.requestTimeoutMs;
     for (;;) {
-      await this.#session.refresh();
-      if (isShown(this.#session.map.clusterMap)) return true;
+      const fault = await this.#session.refresh().catch((error: unknown) => KvError.from(error));
+      if (this.#session.closed) throw new KvError("closed", "the client is closed", "unknown");
+      if (fault === undefined && isShown(this.#session.map.clusterMap)) return true;
       if (env.clock.monotonicMs() > endMs) return false;
       await new Promise<void>((resolve) => env.timers.after(POLL_MS, resolve));
     }

@@ -24,8 +24,8 @@ const READ_ATTEMPT_MS = 1500;
 export async function askPlacement<Answer>(
   session: Session,
   request: NodeRequest<Answer>,
+  timeoutMs: number = session.options.requestTimeoutMs,
 ): Promise<Answer> {
-  const timeoutMs = session.options.requestTimeoutMs;
   const endMs = session.env.clock.monotonicMs() + timeoutMs;
   let last: KvError = notApplied("unavailable", "no endpoint");
   let round: readonly string[] = [];
@@ -63,9 +63,18 @@ export async function askAddress<Answer>(
   request: NodeRequest<Answer>,
   timeoutMs: number,
 ): Promise<Answer> {
-  const client = await session.linkTo(address).connected();
   const attemptMs = request.isRead ? Math.min(timeoutMs, READ_ATTEMPT_MS) : timeoutMs;
-  return client.request(request.type, request.encode, request.decode, attemptMs);
+  try {
+    const client = await session.linkTo(address).connected();
+    const { type, encode, decode } = request;
+    const answer = await client.request(type, encode, decode, attemptMs);
+    session.order.helped(address, true);
+    return answer;
+  } catch (error) {
+    const { code } = KvError.from(error);
+    if (code === "timeout" || code === "unavailable") session.order.helped(address, false);
+    throw error;
+  }
 }
 
 /** The present revision of a keyspace over all its shards. */
@@ -101,6 +110,8 @@ function mayRetry(error: KvError, isRead: boolean): boolean {
     error.code === "notLeader" ||
     error.code === "unavailable" ||
     error.code === "timeout" ||
-    error.code === "overloaded";
+    error.code === "overloaded" ||
+    // Keyspaces stay: a client that has one's number knows more than this node.
+    error.code === "keyspaceNotFound";
   return passing && (error.outcome === "notApplied" || isRead);
 }

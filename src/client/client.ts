@@ -44,6 +44,7 @@ import type {
   WatchOptions,
 } from "./client-types.js";
 import { bytesFrom, checkedKey, keySpan } from "./key-span.js";
+import { findKeyspace } from "./keyspace-lookup.js";
 import type { ClientEnv } from "./node-link.js";
 import { RangeReader } from "./range-reader.js";
 import { routedCall } from "./routed-call.js";
@@ -240,10 +241,7 @@ export class Client {
   async #described(): Promise<KeyspaceDescriptor> {
     const known = this.#session.map.keyspace(this.#name);
     if (known !== undefined) return known;
-    await this.#session.untilFounded();
-    const found = this.#session.map.keyspace(this.#name);
-    if (found !== undefined) return found;
-    throw notApplied("keyspaceNotFound", `there is no keyspace named ${this.#name}`);
+    return findKeyspace(this.#session, this.#name);
   }
 
   #levelOf(options: ReadOptions | undefined): number {

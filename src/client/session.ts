@@ -14,8 +14,10 @@ import { RouteMap } from "../route/route-map.js";
 import type { Route } from "../route/route-map.js";
 import { DeadlineWheel } from "../rpc/deadline-wheel.js";
 import type { RequestClient } from "../rpc/request-client.js";
+import { AddressOrder } from "./address-order.js";
 import { NodeLink } from "./node-link.js";
 import type { ClientEnv } from "./node-link.js";
+import { Rounds } from "./rounds.js";
 import { Suspects } from "./suspects.js";
 
 export interface SessionOptions {
@@ -33,7 +35,6 @@ export interface ClosedListener {
 /** Time for a connection with its handshake, and for an answer to `map`. */
 const CONNECT_TIMEOUT_MS = 1000;
 const MAP_TIMEOUT_MS = 1000;
-const FOUNDING_POLL_MS = 50;
 /** After these a node is not taken for the leader any more. */
 const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(["unavailable", "timeout", "notLeader"]);
 
@@ -41,12 +42,17 @@ export class Session {
   readonly env: ClientEnv;
   readonly options: SessionOptions;
   readonly wheel: DeadlineWheel;
-  readonly suspects: Suspects;
+  readonly suspects: Suspects<number>;
+  readonly order: AddressOrder;
+  /** Requests to the placement group for the map that everybody may share who waits. */
+  readonly confirmations: Rounds = new Rounds();
   /** Who leads the placement group, as last heard; 0 where unknown. */
   placementLeader = 0;
   readonly #links: Map<string, NodeLink> = new Map();
   readonly #map: RouteMap;
   readonly #watches: Set<ClosedListener> = new Set();
+  /** Of the hint that named the placement leader: one who is cut off goes on naming an old one. */
+  #placementTerm = 0;
   #refreshing: Promise<void> | undefined;
   #spread = 0;
   #closed = false;
@@ -68,6 +74,7 @@ export class Session {
     this.options = options;
     this.wheel = new DeadlineWheel(env.clock, env.timers);
     this.suspects = new Suspects(env.clock);
+    this.order = new AddressOrder(env.clock);
     this.#map = new RouteMap(EMPTY_MAP, []);
   }
 
@@ -130,7 +137,7 @@ export class Session {
     const { leaderNodeId, shards } = error.details;
     const { code } = error;
     if (shards !== undefined) for (const shard of shards) this.#map.apply(shard);
-    if (code === "timeout") this.suspects.add(nodeId);
+    if (code === "timeout" && nodeId !== 0) this.suspects.add(nodeId);
     const route = this.#map.route(shardId);
     if (route?.leaderNodeId === nodeId && LEADS_NOT.has(code)) route.leaderNodeId = 0;
     if (code === "notLeader" && route !== undefined) {
@@ -146,7 +153,10 @@ export class Session {
     if (this.#map.node(leaderNodeId) === undefined) this.refreshSoon();
   }
 
-  /** Fetches a map from whoever answers first in a round; one round at a time. */
+  /**
+   * Fetches a map from the first who answers; one fetch at a time. Where it is no news, the next
+   * fetch begins with somebody else, so that one who cannot know does not keep it from the others.
+   */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#fetchMap().finally(() => {
       this.#refreshing = undefined;
@@ -154,31 +164,27 @@ export class Session {
     return this.#refreshing;
   }
 
-  /** Refreshes until the cluster has been founded: before that its map is empty. */
-  async untilFounded(): Promise<void> {
-    const endMs = this.env.clock.monotonicMs() + this.options.requestTimeoutMs;
-    await this.refresh();
-    while (this.#map.clusterMap.keyspaces.length === 0) {
-      if (this.env.clock.monotonicMs() > endMs) {
-        throw notApplied("unavailable", "the cluster has no keyspaces: it is not founded yet");
-      }
-      await new Promise<void>((resolve) => this.env.timers.after(FOUNDING_POLL_MS, resolve));
-      await this.refresh();
-    }
-  }
-
   /** Refreshes for those who do not wait: a failure shows when somebody needs the map. */
   refreshSoon(): void {
     this.refresh().catch(() => undefined);
   }
 
-  async requestMap(client: RequestClient): Promise<MapResponse> {
-    const type = MESSAGE_TYPES.map;
-    return client.request(type, () => undefined, decodePlain<MapResponse>, MAP_TIMEOUT_MS);
+  /** Takes a map that a node has sent; false where it is no news. */
+  take({ clusterMap, leaders }: MapResponse): boolean {
+    const placement = leaders.find((hint) => hint.shardId === PLACEMENT_SHARD_ID);
+    if (placement !== undefined && placement.term >= this.#placementTerm) {
+      this.placementLeader = placement.nodeId;
+      this.#placementTerm = placement.term;
+    }
+    return this.#map.replace(clusterMap, leaders);
   }
 
   /** Addresses in the order in which to try them: `first`, open links, nodes, endpoints. */
   addresses(first: number): readonly string[] {
+    return this.order.forRequest(this.#known(first));
+  }
+
+  #known(first: number): string[] {
     const found = new Set<string>();
     const named = this.#map.node(first);
     if (named !== undefined && named.clientAddress !== "") found.add(named.clientAddress);
@@ -212,23 +218,26 @@ export class Session {
   async #fetchMap(): Promise<void> {
     let last: KvError | undefined;
     // The placement group's leader has the newest map; whoever else answers will do.
-    for (const address of this.addresses(this.placementLeader)) {
+    for (const address of this.order.forMap(this.#known(this.placementLeader))) {
       if (this.#closed) throw closedError();
       try {
         const client = await this.linkTo(address).connected();
-        const { clusterMap, leaders } = await this.requestMap(client);
-        this.#map.replace(clusterMap, leaders);
-        const placement = leaders.find((hint) => hint.shardId === PLACEMENT_SHARD_ID);
-        if (placement !== undefined) this.placementLeader = placement.nodeId;
+        this.order.gaveMap(address, this.take(await this.#requestMap(client)));
         return;
       } catch (error) {
         last = KvError.from(error);
         if (last.code === "wrongCluster") throw last;
-        this.placementLeader = 0;
+        this.order.helped(address, false);
       }
     }
     const reason = last?.message ?? "there are none";
     throw notApplied("unavailable", `no endpoint gives a map of the cluster: ${reason}`);
+  }
+
+  #requestMap(client: RequestClient): Promise<MapResponse> {
+    const timeoutMs = Math.min(MAP_TIMEOUT_MS, this.options.requestTimeoutMs / 2);
+    const type = MESSAGE_TYPES.map;
+    return client.request(type, () => undefined, decodePlain<MapResponse>, timeoutMs);
   }
 }
 

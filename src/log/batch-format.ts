@@ -11,7 +11,7 @@
  *   header = u32 checksum of what follows in the header, bound to segment and offset
  *          | u32 HEADER_MAGIC | u32 store tag | u32 segment number
  *          | u32 length of the batch | u32 count of items | u32 count of checkpoint items
- *          | u32 payload length | u32 payload checksum, bound to segment and offset
+ *          | u32 payload length | two checksums of the payload (payload-check.ts)
  *          | u32 synced offset: all bytes of the segment below it were durable before this batch
  *          | u32 previous end: in a segment's first batch, where the previous segment ended
  *          | u32 whether it carries a checkpoint, were it an empty one
@@ -20,18 +20,21 @@
  *   item = u8 kind | u8 entry kind | u8 flags | u8 zero | u32 length of the run's bytes
  *        | u53 shard | u53 replica | u53 term | u53 index | u53 extra
  *
- * DO NOT CHANGE any of this: files hold it. A new layout gets a new magic.
+ * DO NOT CHANGE any of this: files hold it. A new layout gets a new magic, and its segments a new
+ * version. The first layout (one checksum of the payload) is not read any more: its segments are
+ * refused by their version.
  */
 import { placedChecksum } from "../base/checksum.js";
 import { readU32, readU53, writeU32, writeU53 } from "../base/coding.js";
 import type { EntryKind } from "../base/entry-run.js";
+import { checkPayload, writePayloadSums } from "./payload-check.js";
 
 export const BLOCK_SIZE_BYTES = 4096;
-export const HEADER_SIZE_BYTES = 48;
+export const HEADER_SIZE_BYTES = 52;
 export const ITEM_SIZE_BYTES = 48;
 export const TRAILER_SIZE_BYTES = 8;
 
-const HEADER_MAGIC = 0x3142_4c46; // "FLB1"
+const HEADER_MAGIC = 0x3242_4c46; // "FLB2"
 const TRAILER_MAGIC = 0x3154_4c46; // "FLT1"
 
 /** Kinds of items. The fields that an item uses are named beside its kind. */
@@ -135,10 +138,10 @@ export function sealBatch(bytes: Uint8Array, place: SegmentPlace, frame: BatchFr
   writeU32(bytes, 20, frame.itemCount);
   writeU32(bytes, 24, frame.checkpointCount);
   writeU32(bytes, 28, frame.payloadLength);
-  writeU32(bytes, 32, placedChecksum(payload, place.number, payloadPlace));
-  writeU32(bytes, 36, frame.syncedOffset);
-  writeU32(bytes, 40, frame.previousEnd);
-  writeU32(bytes, 44, frame.carriesCheckpoint ? 1 : 0);
+  writePayloadSums(bytes, 32, payload, place.number, payloadPlace);
+  writeU32(bytes, 40, frame.syncedOffset);
+  writeU32(bytes, 44, frame.previousEnd);
+  writeU32(bytes, 48, frame.carriesCheckpoint ? 1 : 0);
   const header = bytes.subarray(4, headerLength);
   writeU32(bytes, 0, placedChecksum(header, place.number, frame.offset));
   const copyAt = length - TRAILER_SIZE_BYTES - headerLength;
@@ -161,8 +164,15 @@ export interface FoundBatch {
   readonly payloadOffset: number;
   readonly payloadLength: number;
   readonly payloadIntact: boolean;
+  /** Where that is all that is wrong with the payload: which bit of the segment has flipped. */
+  readonly flippedBit: number | undefined;
   readonly syncedOffset: number;
   readonly previousEnd: number;
+}
+
+/** Whether everything that the batch held is there, if need be by flipping one bit back. */
+export function isWhole(batch: FoundBatch): boolean {
+  return batch.payloadIntact || batch.flippedBit !== undefined;
 }
 
 /** The batch at `offset` by its first header, or undefined where that is not intact. */
@@ -211,7 +221,7 @@ function readHeader(
   const payloadOffset = offset + headerLength;
   const payloadLength = readU32(bytes, headerAt + 28);
   const payload = bytes.subarray(payloadOffset, payloadOffset + payloadLength);
-  const payloadChecksum = placedChecksum(payload, place.number, payloadOffset);
+  const state = checkPayload(payload, place.number, payloadOffset, bytes, headerAt + 32);
   return {
     offset,
     length,
@@ -220,9 +230,10 @@ function readHeader(
     checkpointCount: readU32(bytes, headerAt + 24),
     payloadOffset,
     payloadLength,
-    payloadIntact: payloadChecksum === readU32(bytes, headerAt + 32),
-    syncedOffset: readU32(bytes, headerAt + 36),
-    previousEnd: readU32(bytes, headerAt + 40),
-    carriesCheckpoint: readU32(bytes, headerAt + 44) !== 0,
+    payloadIntact: state === "intact",
+    flippedBit: typeof state === "string" ? undefined : payloadOffset * 8 + state.flippedBit,
+    syncedOffset: readU32(bytes, headerAt + 40),
+    previousEnd: readU32(bytes, headerAt + 44),
+    carriesCheckpoint: readU32(bytes, headerAt + 48) !== 0,
   };
 }

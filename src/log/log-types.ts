@@ -91,4 +91,6 @@ export interface OpenedLog<Log> {
    * changed: a shard that is missing from `recovered` may have been in them.
    */
   readonly shardsMayBeMissing: boolean;
+  /** How many batches had a flipped bit that was flipped back. */
+  readonly mendedBatches: number;
 }

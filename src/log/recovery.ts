@@ -2,7 +2,8 @@
  * Reads the log at a start, without changing anything.
  *
  *   1. List the segments; the ones after the last that holds a batch were only prepared.
- *   2. Walk them in order and put every item into the shard table.
+ *   2. Walk them in order and put every item into the shard table. A flipped bit that a batch can
+ *      name is flipped back in what was read; the file stays as it is.
  *   3. The very last batch is held back: nothing proves that it was durable, so it is handed out
  *      to be written again, before anything is built upon it.
  *   4. Later (`readRuns`), read the bytes of the entries that nobody has trimmed.
@@ -21,6 +22,7 @@ import {
 } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
 import { CorruptionError } from "./corruption-error.js";
+import { flipBit } from "./payload-check.js";
 import { Gathering } from "./gathering.js";
 import type { LogHealth, RecoveredShard } from "./log-types.js";
 import type { SealedSegment } from "./segment-files.js";
@@ -38,6 +40,12 @@ import type { RunSource, ShardRecord, Span } from "./shard-record.js";
 import { ShardTable } from "./shard-table.js";
 
 const JOINED_SIZE_BYTES_MAX = 1024 * 1024;
+
+/** A bit that was flipped back, counted from the start of the segment. */
+export interface MendedBit {
+  readonly segment: SealedSegment;
+  readonly bit: number;
+}
 
 export class LogRecovery {
   readonly #disk: Disk;
@@ -59,6 +67,8 @@ export class LogRecovery {
   /** The same, the last batch left out. */
   provenEnd = 0;
   shardsMayBeMissing = false;
+  /** The bits that had flipped in payloads. */
+  readonly mended: MendedBit[] = [];
   #lastRuns: { readonly shardId: number; readonly run: EntryRun }[] = [];
   #held: FoundBatch | undefined;
   readonly #kept = new Map<number, Uint8Array>();
@@ -127,6 +137,7 @@ export class LogRecovery {
       const bytes = new Uint8Array(segment.sizeBytes);
       const count = file.readSync(bytes, 0, segment.sizeBytes, 0);
       const whole = bytes.subarray(0, count - (count % BLOCK_SIZE_BYTES));
+      for (const mended of this.mended) if (mended.segment === segment) flipBit(whole, mended.bit);
       for (const number of this.#kept.keys()) if (this.#kept.size > 1) this.#kept.delete(number);
       this.#kept.set(segment.number, whole);
       return whole;
@@ -172,7 +183,8 @@ export class LogRecovery {
     const place = this.#place(segment.number);
     let proven = SEGMENT_START;
     const end = walkSegment(bytes, place, this.#statedEnd(next), {
-      batch: (batch) => {
+      batch: (found) => {
+        const batch = this.#mend(bytes, segment, found);
         // A start that went on in this segment wrote the batch before again, in this one.
         if (this.#held !== undefined && batch.syncedOffset <= this.#held.offset) {
           this.#held = undefined;
@@ -192,6 +204,14 @@ export class LogRecovery {
     this.ends.set(segment.number, end);
     this.end = end;
     this.provenEnd = next === undefined ? proven : end;
+  }
+
+  #mend(bytes: Uint8Array, segment: SealedSegment, batch: FoundBatch): FoundBatch {
+    const { flippedBit: bit } = batch;
+    if (bit === undefined) return batch;
+    flipBit(bytes, bit);
+    this.mended.push({ segment, bit });
+    return { ...batch, payloadIntact: true, flippedBit: undefined };
   }
 
   /** Where a segment ended, according to the first batch of the next one. */

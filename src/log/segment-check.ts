@@ -17,7 +17,7 @@ export interface SegmentCheck {
   readonly endOffset: number;
 }
 
-/** Throws CorruptionError at the first batch that is not what was written. */
+/** Throws CorruptionError at the first batch that is not what was written, were it one bit. */
 export function checkSegment(disk: Disk, segment: SegmentCheck): void {
   const { path, endOffset } = segment;
   const fail = (offset: number): never => {

@@ -14,7 +14,7 @@ import { crc32, placedChecksum } from "../base/checksum.js";
 import { readU32, writeU32 } from "../base/coding.js";
 import { BLOCK_SIZE_BYTES } from "./batch-format.js";
 
-export const SEGMENT_FORMAT_VERSION = 1;
+export const SEGMENT_FORMAT_VERSION = 2;
 /** Where a segment's first batch starts. */
 export const SEGMENT_START: number = BLOCK_SIZE_BYTES;
 

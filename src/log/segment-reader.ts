@@ -2,15 +2,16 @@
  * Walks the batches of one segment and tells a torn end from corruption. Writes never overlap: a
  * batch says below which offset all bytes were durable before it was begun. So whatever is bad
  * below such a promise, or below the end that the next segment states, was durable and has rotted;
- * bad bytes that nothing later speaks for are a write that was cut short. It never changes
+ * bad bytes that nothing later speaks for are a write that was cut short. A batch of whose payload
+ * one bit has flipped is neither: it is passed as whole, and says which bit. The walk never changes
  * anything.
  */
-import { BLOCK_SIZE_BYTES, readBatch, readBatchByCopy } from "./batch-format.js";
+import { BLOCK_SIZE_BYTES, isWhole, readBatch, readBatchByCopy } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
 import { SEGMENT_START } from "./segment-format.js";
 
 export interface SegmentVisitor {
-  /** A batch whose header is intact; `payloadIntact` says whether its entries are. */
+  /** A batch whose header is intact; `payloadIntact` and `flippedBit` say what its entries are. */
   batch(batch: FoundBatch): void;
   /** Bytes in [from, end) held batches of which nothing is left. */
   lost(from: number, end: number): void;
@@ -30,7 +31,7 @@ export function walkSegment(
   let offset = SEGMENT_START;
   while (offset < limit) {
     const batch = readBatch(bytes, place, offset) ?? readBatchByCopy(bytes, place, offset);
-    if (batch !== undefined && batch.payloadIntact) {
+    if (batch !== undefined && isWhole(batch)) {
       visitor.batch(batch);
       offset += batch.length;
       continue;
@@ -65,7 +66,7 @@ function passBad(
 export function holdsBatches(bytes: Uint8Array, place: SegmentPlace): boolean {
   const first =
     readBatch(bytes, place, SEGMENT_START) ?? readBatchByCopy(bytes, place, SEGMENT_START);
-  if (first !== undefined && first.payloadIntact) return true;
+  if (first !== undefined && isWhole(first)) return true;
   return nextBatch(bytes, place, SEGMENT_START + BLOCK_SIZE_BYTES, bytes.length) !== undefined;
 }
 

@@ -67,12 +67,12 @@ export function surveySegment(
     batch: (batch) => {
       const surveyed = surveyBatch(bytes, batch);
       batches.push(surveyed);
-      if (!batch.payloadIntact) {
-        damage(
-          batch.payloadOffset,
-          "the entries of a batch fail their checksum",
-          entriesOf(surveyed),
-        );
+      if (batch.flippedBit !== undefined) {
+        const what = "one bit of a batch's entries has flipped";
+        damage(Math.floor(batch.flippedBit / 8), what, "nothing: the next start mends it");
+      } else if (!batch.payloadIntact) {
+        const what = "the entries of a batch fail their checksums";
+        damage(batch.payloadOffset, what, entriesOf(surveyed));
       }
       for (const [offset, what] of copyFaults(bytes, batch, place)) damage(offset, what, "nothing");
     },

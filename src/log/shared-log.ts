@@ -105,13 +105,14 @@ export class SharedLog {
     recovery.scan();
     const log = new SharedLog(env, { directory, storeId }, recovery, options);
     const recovered = log.#start(recovery);
+    log.#reportMended(recovery);
     const { shardsMayBeMissing } = recovery;
     env.tracer.trace("info", "log opened", {
       shards: recovered.size,
       segments: recovery.used.length,
       shardsMayBeMissing,
     });
-    return { log, recovered, shardsMayBeMissing };
+    return { log, recovered, shardsMayBeMissing, mendedBatches: recovery.mended.length };
   }
 
   private constructor(
@@ -314,6 +315,16 @@ export class SharedLog {
     this.#files.prepare();
     this.#collect();
     return recovered;
+  }
+
+  /** The bits are right in memory and wrong on the disk: what lies there has to go, as with rot. */
+  #reportMended({ mended }: LogRecovery): void {
+    for (const { segment, bit } of mended) {
+      const { path, number } = segment;
+      const offset = Math.floor(bit / 8);
+      this.#env.tracer.trace("warn", "a flipped bit in the log was mended", { path, offset });
+      if (number < this.#files.active.number) this.condemn(number);
+    }
   }
 
   /**

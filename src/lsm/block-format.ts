@@ -25,6 +25,8 @@ export const APART_FLAG = 0x4000_0000;
 export const VERSION_HIGH_MASK = 0x001f_ffff;
 export const REFERENCE_SIZE_BYTES = 12;
 export const CHECKSUM_SIZE_BYTES = 4;
+/** Blocks begin and end at multiples of this, for their columns are read as words. */
+export const BLOCK_ALIGNMENT_BYTES = 4;
 export const TWO_32 = 0x1_0000_0000;
 
 assert(new Uint8Array(Uint32Array.of(1).buffer)[0] === 1, "the host is big-endian");

@@ -1,11 +1,16 @@
 /**
  * Walks one section of an sstable. It starts before the first entry. Blocks that hold only
- * versions above `maxVersion` are passed over unread.
+ * versions above `maxVersion` are passed over unread. Who goes on from block to block has more and
+ * more of them read at once, past the cache.
  */
 import type { Block } from "./block-reader.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { Section } from "./sstable-reader.js";
+
+/** Blocks that are read at once, at first and at most. */
+const AHEAD_MIN = 2;
+const AHEAD_MAX = 16;
 
 export class SstableCursor implements RunCursor {
   readonly slot: EntrySlot = new EntrySlot();
@@ -15,6 +20,11 @@ export class SstableCursor implements RunCursor {
   #block: Block | undefined = undefined;
   #ordinal = -1;
   #row = 0;
+  /** Blocks that were read ahead; the first has the ordinal `#aheadFrom`. */
+  #ahead: readonly Block[] = [];
+  #aheadFrom = 0;
+  /** How many to read at once at the next need; 1 as long as nobody has walked on. */
+  #aheadCount = 1;
 
   constructor(section: Section, maxVersion: number) {
     this.#section = section;
@@ -23,6 +33,7 @@ export class SstableCursor implements RunCursor {
 
   seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
     this.#ordinal = this.#section.ordinalFor(key, keyOffset, keyLength, version);
+    this.#aheadCount = 1;
     this.#block = this.#section.block(this.#ordinal);
     this.#row = this.#block.lowerBound(key, keyOffset, keyLength, version);
     if (this.#row === this.#block.rowCount && !this.#nextBlock()) return false;
@@ -79,8 +90,21 @@ export class SstableCursor implements RunCursor {
       }
       if (section.blockMinVersion(this.#ordinal) <= this.#maxVersion) break;
     }
-    this.#block = section.block(this.#ordinal);
+    this.#block = this.#blockAhead();
     this.#row = 0;
     return true;
+  }
+
+  #blockAhead(): Block {
+    const section = this.#section;
+    const ordinal = this.#ordinal;
+    const held = this.#ahead[ordinal - this.#aheadFrom];
+    if (held !== undefined) return held;
+    const count = this.#aheadCount;
+    this.#aheadCount = count === 1 ? AHEAD_MIN : Math.min(AHEAD_MAX, count * 2);
+    if (count === 1 || section.isCached(ordinal)) return section.block(ordinal);
+    this.#ahead = section.blocksAhead(ordinal, count);
+    this.#aheadFrom = ordinal;
+    return this.#ahead[0] ?? section.block(ordinal);
   }
 }

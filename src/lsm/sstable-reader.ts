@@ -4,13 +4,13 @@
  * Everything is checked before it is used: a byte that is bad, or that the disk does not give, is a
  * CorruptionError with file and offset, once it is so twice.
  */
-import { assert } from "../base/assert.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteReader, DecodeError, readU32, readU53 } from "../base/coding.js";
+import { DiskError } from "../env/disk.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { BlockCache, CachedBlock } from "./block-cache.js";
-import { CHECKSUM_SIZE_BYTES } from "./block-format.js";
+import { BLOCK_ALIGNMENT_BYTES, CHECKSUM_SIZE_BYTES } from "./block-format.js";
 import { Block } from "./block-reader.js";
 import type { EntrySlot, ValueSource } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
@@ -56,6 +56,28 @@ export class Sstable {
   /** The bytes of a block, checked. The buffer is the block's own and starts at its offset 0. */
   readBlock(handle: BlockHandle): Uint8Array {
     return readTwice(this.path, handle.offset, () => this.#readBlock(handle));
+  }
+
+  /**
+   * The bytes that hold `first` to `last` and all between, in one read and unchecked; undefined
+   * where they cannot be read.
+   */
+  readSpan(first: BlockHandle, last: BlockHandle): Uint8Array | undefined {
+    const length = last.offset + last.sizeBytes + CHECKSUM_SIZE_BYTES - first.offset;
+    if (first.offset + length > this.file.sizeBytes) return undefined;
+    const bytes = new Uint8Array(length);
+    try {
+      return this.#open().readSync(bytes, 0, length, first.offset) === length ? bytes : undefined;
+    } catch (error) {
+      if (error instanceof DiskError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether bytes that were read from `offset` on have their checksum behind them. */
+  isSound(span: Uint8Array, at: number, { offset, sizeBytes }: BlockHandle): boolean {
+    const sum = placedChecksum(span.subarray(at, at + sizeBytes), this.file.salt, offset);
+    return sum === readU32(span, at + sizeBytes);
   }
 
   /** Reads the whole file and compares size and checksum with what the manifest says. */
@@ -132,11 +154,10 @@ export class Sstable {
     if (this.#open().readSync(bytes, 0, length, offset) !== length) {
       throw new CorruptionError(this.path, offset, "the file is shorter than it was");
     }
-    const block = bytes.subarray(0, sizeBytes);
-    if (placedChecksum(block, this.file.salt, offset) !== readU32(bytes, sizeBytes)) {
+    if (!this.isSound(bytes, 0, { offset, sizeBytes })) {
       throw new CorruptionError(this.path, offset, "a block fails its checksum");
     }
-    return block;
+    return bytes.subarray(0, sizeBytes);
   }
 }
 
@@ -201,6 +222,36 @@ export class Section implements ValueSource {
     return block;
   }
 
+  /**
+   * Blocks from `ordinal` on, up to `countMax` of them, in one read and past the cache, for who
+   * walks on: what is read once leaves there what is read again. Fewer, or none, where they do not
+   * lie together or are not sound; `block` says then what is wrong. Measured: bench storage, scan.
+   */
+  blocksAhead(ordinal: number, countMax: number): readonly Block[] {
+    const handles = [this.#handleOf(ordinal)];
+    const end = Math.min(this.blockCount, ordinal + countMax);
+    for (let next = ordinal + 1; next < end; next++) {
+      const handle = this.#handleOf(next);
+      if (handle.offset - endOf(handles.at(-1)!) >= BLOCK_ALIGNMENT_BYTES) break;
+      handles.push(handle);
+    }
+    const first = handles[0]!;
+    const span = this.#table.readSpan(first, handles.at(-1)!);
+    if (span === undefined) return [];
+    const blocks: Block[] = [];
+    for (const handle of handles) {
+      const at = handle.offset - first.offset;
+      const isUsable = at % BLOCK_ALIGNMENT_BYTES === 0 && this.#table.isSound(span, at, handle);
+      if (!isUsable) break;
+      blocks.push(this.#blockOf(span.subarray(at, at + handle.sizeBytes), handle));
+    }
+    return blocks;
+  }
+
+  isCached(ordinal: number): boolean {
+    return this.#blocks[ordinal] !== undefined;
+  }
+
   /** The first key of a block, known without reading it. */
   blockStart(ordinal: number): Uint8Array {
     return this.#index().key(ordinal);
@@ -226,8 +277,8 @@ export class Section implements ValueSource {
 
   #index(): Block {
     if (this.#keyIndex === undefined) {
-      this.#keyIndex = this.#decodeBlock(this.info.keyIndex);
-      assert(this.#keyIndex.rowCount > 0, "a section has blocks");
+      const { keyIndex } = this.info;
+      this.#keyIndex = this.#blockOf(this.#table.readBlock(keyIndex), keyIndex);
     }
     return this.#keyIndex;
   }
@@ -240,20 +291,24 @@ export class Section implements ValueSource {
     return words;
   }
 
-  #loadBlock(ordinal: number): Block {
+  #handleOf(ordinal: number): BlockHandle {
     const index = this.#index();
     const at = index.valueStart(ordinal);
-    const handle = { offset: readU53(index.bytes, at), sizeBytes: readU32(index.bytes, at + 8) };
-    const block = this.#decodeBlock(handle);
-    if (block.rowCount === 0) this.#fail(handle, "a block has no rows");
+    return { offset: readU53(index.bytes, at), sizeBytes: readU32(index.bytes, at + 8) };
+  }
+
+  #loadBlock(ordinal: number): Block {
+    const handle = this.#handleOf(ordinal);
+    const block = this.#blockOf(this.#table.readBlock(handle), handle);
     this.#table.cache.add(this.#blocks, ordinal, block);
     return block;
   }
 
-  #decodeBlock(handle: BlockHandle): Block {
-    const bytes = this.#table.readBlock(handle);
+  #blockOf(bytes: Uint8Array, handle: BlockHandle): Block {
     try {
-      return new Block(bytes);
+      const block = new Block(bytes);
+      if (block.rowCount === 0) this.#fail(handle, "a block has no rows");
+      return block;
     } catch (error) {
       if (error instanceof DecodeError) this.#fail(handle, error.message);
       throw error;
@@ -275,4 +330,8 @@ export class Section implements ValueSource {
   #fail(handle: BlockHandle, detail: string): never {
     throw new CorruptionError(this.#table.path, handle.offset, detail);
   }
+}
+
+function endOf({ offset, sizeBytes }: BlockHandle): number {
+  return offset + sizeBytes + CHECKSUM_SIZE_BYTES;
 }

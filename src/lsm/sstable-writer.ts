@@ -7,11 +7,11 @@
 import { assert } from "../base/assert.js";
 import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
-import { ByteWriter, writeU32 } from "../base/coding.js";
+import { ByteWriter } from "../base/coding.js";
 import { hash32 } from "../base/hash.js";
 import type { DiskFile } from "../env/disk.js";
 import { BlockBuilder } from "./block-builder.js";
-import { CHECKSUM_SIZE_BYTES } from "./block-format.js";
+import { BLOCK_ALIGNMENT_BYTES } from "./block-format.js";
 import type { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { buildFilter } from "./filter.js";
@@ -223,12 +223,20 @@ export class SstableWriter {
   }
 
   #writeBlock(block: Uint8Array): BlockHandle {
+    const output = this.#output;
     const offset = this.sizeBytes;
-    this.#output.raw(block);
-    const at = this.#output.reserve(CHECKSUM_SIZE_BYTES);
-    writeU32(this.#output.bytes, at, placedChecksum(block, this.#salt, offset));
-    if (this.#output.length >= OUTPUT_SIZE_BYTES) this.#writeOutput();
-    return { offset, sizeBytes: block.length };
+    const start = output.length;
+    output.raw(block);
+    while (output.length % BLOCK_ALIGNMENT_BYTES !== 0) output.u8(0);
+    const sizeBytes = output.length - start;
+    const checksum = placedChecksum(
+      output.bytes.subarray(start, output.length),
+      this.#salt,
+      offset,
+    );
+    output.u32(checksum);
+    if (output.length >= OUTPUT_SIZE_BYTES) this.#writeOutput();
+    return { offset, sizeBytes };
   }
 
   #writeOutput(): void {

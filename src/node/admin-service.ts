@@ -1,10 +1,12 @@
 /** Answers clients' requests that are not about data: map, status, health, keyspaces, leaders. */
+import { must } from "../base/assert.js";
 import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
   FollowerStatus,
   HealthResponse,
   KeyspaceCreateRequest,
+  MapRequest,
   MapResponse,
   MoveLeaderRequest,
   ReplicaStatus,
@@ -27,7 +29,8 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
   const { reader } = request;
   switch (request.type) {
     case MESSAGE_TYPES.map:
-      return plain(request, mapOf(node));
+      if (reader.remaining === 0) return plain(request, mapOf(node));
+      return reply(request, mapAsked(node, decodePlain<MapRequest>(reader)));
     case MESSAGE_TYPES.status:
       return plain(request, statusOf(node));
     case MESSAGE_TYPES.health:
@@ -57,6 +60,13 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
 
 function mapOf(node: NodeParts): MapResponse {
   return { clusterMap: node.view.map, leaders: node.view.leaders };
+}
+
+/** Confirmed: the placement leader's own map, after a majority has said that it leads. */
+async function mapAsked(node: NodeParts, { confirmed }: MapRequest): Promise<MapResponse> {
+  if (confirmed !== true) return mapOf(node);
+  const { clusterMap } = await command(node, { kind: "confirmMap" });
+  return { clusterMap: must(clusterMap, "the map that was confirmed"), leaders: node.view.leaders };
 }
 
 function statusOf(node: NodeParts): StatusResponse {

@@ -10,10 +10,14 @@ import type { NodeHeartbeat } from "./placement-messages.js";
 
 /** A node silent for longer is not counted on. */
 export const ALIVE_MS = 1500;
+/** A disk that has stalled may soon do so again: it is given nothing to lead for so long. */
+export const PROBATION_MS = 5000;
 
 interface Seen {
   readonly atMs: number;
   readonly full: boolean;
+  /** When its disk was last said to stall. */
+  readonly stalledMs: number;
 }
 
 export class HealthBook {
@@ -32,7 +36,9 @@ export class HealthBook {
 
   heard(beat: NodeHeartbeat): void {
     const { nodeId } = beat.node;
-    this.#seen.set(nodeId, { atMs: this.#clock.monotonicMs(), full: beat.full });
+    const atMs = this.#clock.monotonicMs();
+    const lastMs = this.#seen.get(nodeId)?.stalledMs ?? Number.NEGATIVE_INFINITY;
+    this.#seen.set(nodeId, { atMs, full: beat.full, stalledMs: beat.stalled ? atMs : lastMs });
     for (const hint of beat.leads) this.#noteLeader(hint);
     for (const report of beat.reports) this.#noteReport(report);
   }
@@ -59,7 +65,7 @@ export class HealthBook {
     for (const [nodeId, seen] of this.#seen) {
       if (nowMs - seen.atMs >= ALIVE_MS) continue;
       alive.add(nodeId);
-      if (!seen.full) fit.add(nodeId);
+      if (!seen.full && nowMs - seen.stalledMs >= PROBATION_MS) fit.add(nodeId);
     }
     return { alive, fit, reports: this.#reports };
   }

@@ -33,7 +33,7 @@ export class ClusterView {
     return this.#map;
   }
 
-  /** Nodes that the placement leader has heard of lately and that have room on their disks. */
+  /** Nodes that the placement leader has heard of lately, and whose disks have room and go on. */
   get fit(): ReadonlySet<number> {
     return this.#fit;
   }

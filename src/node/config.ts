@@ -9,6 +9,7 @@ import {
 } from "../base/limits.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import { notApplied } from "../protocol/errors.js";
+import { UNNOTICED_SLEEP_MS } from "../shard/sleep-watch.js";
 import type { FlowLimits } from "../raft/types.js";
 
 export interface InitialNode {
@@ -132,8 +133,9 @@ function timingFault(config: NodeConfig): string | undefined {
   if (!(electionTimeoutMaxMs > electionTimeoutMinMs)) {
     return "electionTimeoutMaxMs must be above electionTimeoutMinMs";
   }
-  if (leaderLeaseMs !== 0 && !(leaderLeaseMs > heartbeatMs)) {
-    return "leaderLeaseMs must be above heartbeatMs, or 0 for no lease reads";
+  // What is taken off a lease must leave enough of it to be renewed in time.
+  if (leaderLeaseMs !== 0 && !(leaderLeaseMs > heartbeatMs + UNNOTICED_SLEEP_MS)) {
+    return `leaderLeaseMs must be above heartbeatMs + ${UNNOTICED_SLEEP_MS}, or 0 for no lease reads`;
   }
   if (leaderLeaseMs > electionTimeoutMinMs) {
     return "leaderLeaseMs must not be above electionTimeoutMinMs";

@@ -77,6 +77,7 @@ export class Heartbeats {
       run: node.store.run,
       mapVersion: node.view.map.version,
       full: node.writeRefusal()?.code === "noSpace",
+      stalled: node.host.diskStalls,
       leads: this.#leads(),
       reports: this.#reports(),
     };

@@ -302,6 +302,11 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.env.tracer.trace("debug", "raft event", { shardId: replica.shardId, ...event });
   }
 
+  /** The placement leader is told at once, lest it moves leaderships here. */
+  diskStallChanged(): void {
+    this.heartbeats.soon();
+  }
+
   turnEnded(): void {
     const dirty = this.#dirty;
     this.#dirty = [];

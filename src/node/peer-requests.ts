@@ -63,6 +63,8 @@ export async function runPlacementCommand(
   switch (command.kind) {
     case "createKeyspace":
       return { keyspace: await placement.createKeyspace(command.request) };
+    case "confirmMap":
+      return { clusterMap: await placement.confirmedMap() };
     case "moveLeader":
       await placement.moveLeader(command.shardId, command.nodeId);
       return {};

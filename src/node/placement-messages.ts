@@ -21,6 +21,8 @@ export interface NodeHeartbeat {
   readonly mapVersion: number;
   /** Its disk has no room: it should lead nothing. */
   readonly full: boolean;
+  /** Its disk finishes no write: it can lead nothing. */
+  readonly stalled: boolean;
   /** The shards this node leads. */
   readonly leads: readonly LeaderHint[];
   /** Of those whose replicas are being changed, or that have learners. */
@@ -31,7 +33,7 @@ export interface NodeHeartbeatAnswer {
   /** Where the sender's is not the newest. */
   readonly map?: ClusterMap | undefined;
   readonly leaders: readonly LeaderHint[];
-  /** Nodes heard of lately that have room on their disks. */
+  /** Nodes heard of lately whose disks have room and did not stall of late. */
   readonly fit: readonly number[];
   /** It does not come from the placement leader: only what it says of the map counts. */
   readonly hearsay?: boolean | undefined;
@@ -56,13 +58,15 @@ export type PlacementCommand =
   | { readonly kind: "changeReplica"; readonly request: ReplicaChangeRequest }
   | { readonly kind: "join"; readonly request: JoinRequest }
   | { readonly kind: "createKeyspace"; readonly request: KeyspaceCreateRequest }
+  /** Changes nothing: what the map is now. */
+  | { readonly kind: "confirmMap" }
   | { readonly kind: "moveLeader"; readonly shardId: number; readonly nodeId: number }
   /** From the placement leader to the node that leads a shard. */
   | { readonly kind: "transfer"; readonly shardId: number; readonly nodeId: number };
 
 export interface PlacementCommandAnswer {
   readonly keyspace?: KeyspaceDescriptor | undefined;
-  /** The map after a change of members or replicas. */
+  /** The map after a change of members or replicas, or as it was confirmed. */
   readonly clusterMap?: ClusterMap | undefined;
   /** The id of the node that joins. */
   readonly nodeId?: number | undefined;

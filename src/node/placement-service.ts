@@ -36,6 +36,7 @@ import type { ClusterMap, KeyspaceDescriptor, ShardDescriptor } from "../protoco
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { Replica } from "../shard/replica.js";
 import { ALIVE_MS, HealthBook } from "./cluster-health.js";
+import { confirmedRevision } from "./internal-requests.js";
 import { PlacementData } from "./placement-data.js";
 import type {
   JoinAnswer,
@@ -65,7 +66,7 @@ export interface PlacementHost {
 /** Commands that change members or replicas, and are answered by the map. */
 export type MembershipCommand = Exclude<
   PlacementCommand,
-  { readonly kind: "createKeyspace" | "moveLeader" | "transfer" | "join" }
+  { readonly kind: "createKeyspace" | "confirmMap" | "moveLeader" | "transfer" | "join" }
 >;
 
 export class PlacementService {
@@ -137,6 +138,13 @@ export class PlacementService {
     const made = map?.keyspaces.find((each) => each.name === request.name);
     if (made === undefined) throw notApplied("internal", "the keyspace was not made");
     return made;
+  }
+
+  /** The map with everything in it that was written before this was asked. */
+  async confirmedMap(): Promise<ClusterMap> {
+    await confirmedRevision(this.#host.replica);
+    this.applied();
+    return this.#map();
   }
 
   /** Remembers where a shard's leader should be, and moves it there. */

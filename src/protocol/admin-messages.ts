@@ -4,7 +4,12 @@
  */
 import type { ClusterMap, KeyspaceDescriptor, KeyspaceKind, LeaderHint } from "./cluster.js";
 
-/** `map`: a request without a body. */
+/** `map`: without a body, the map as the node has it. */
+export interface MapRequest {
+  /** The map as the placement group has it now: what is not in it is not there. */
+  readonly confirmed?: boolean | undefined;
+}
+
 export interface MapResponse {
   readonly clusterMap: ClusterMap;
   readonly leaders: readonly LeaderHint[];

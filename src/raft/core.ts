@@ -12,6 +12,7 @@ import {
   sliceRun,
 } from "../base/entry-run.js";
 import { decodeConfiguration } from "./configuration-codec.js";
+import { isLoneVoter } from "./configuration.js";
 import { ConfigurationHistory } from "./configuration-history.js";
 import { ForwardedReads } from "./forwarded-reads.js";
 import type { LeaderState } from "./leader-state.js";
@@ -50,6 +51,8 @@ export class RaftCore {
   leaderId: ReplicaId = 0;
   /** When the leader of this term was last heard; votes are refused for a while after that. */
   leaderHeardMs: number = Number.NEGATIVE_INFINITY;
+  /** Election timeouts that ran out since a leader was heard, or this replica led. */
+  leaderlessTimeouts = 0;
   electionDeadlineMs = 0;
   /** The highest heartbeat round seen from the leader of this term. */
   roundSeen = 0;
@@ -61,6 +64,8 @@ export class RaftCore {
   ballot: Map<ReplicaId, boolean> | undefined = undefined;
   preVoteRound = 0;
   leaseInUse = false;
+  /** Set while the disk stalls: from when on a leader that nobody relieved steps down. */
+  leaveByMs: number | undefined = undefined;
   /** The group rests; see quiescence.ts. */
   isQuiet = false;
   /** Woken, and no tick has told the time since. */
@@ -113,6 +118,11 @@ export class RaftCore {
     return this.leader !== undefined && this.log.commitIndex >= this.leader.noopIndex;
   }
 
+  /** Whether its disk keeps it from leading; who votes alone has nobody to leave that to. */
+  get isHeldUp(): boolean {
+    return this.leaveByMs !== undefined && !isLoneVoter(this.configuration, this.selfId);
+  }
+
   get hasReadsUnderWay(): boolean {
     return (
       this.readsWaiting.length > 0 || this.forwardedReads.deadlineMs < Number.POSITIVE_INFINITY
@@ -140,6 +150,7 @@ export class RaftCore {
     if (this.role !== "follower" || this.leaderId === 0) this.becomeFollower(this.term, leaderId);
     assert(this.leaderId === leaderId, "two leaders in one term");
     this.leaderHeardMs = this.nowMs;
+    this.leaderlessTimeouts = 0;
     this.postponeElection();
   }
 
@@ -161,6 +172,7 @@ export class RaftCore {
   becomeLeader(state: LeaderState): void {
     assert(this.role === "candidate", "only a candidate becomes leader");
     this.#enterRole("leader", this.selfId);
+    this.leaderlessTimeouts = 0;
     this.leader = state;
   }
 

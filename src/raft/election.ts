@@ -13,23 +13,41 @@ import { type BallotResult, countBallot } from "./quorum.js";
 import { askAround, isLacking } from "./refill-request.js";
 import type { ReplicaId } from "./types.js";
 
+/** So many election timeouts without a leader: those who could serve cannot be elected. */
+const LEADERLESS_MAX = 3;
+
 /**
  * Whether this replica may stand for election at all. One that has lost entries could not lead
- * with what it once acknowledged; one that has lost its state could not serve.
+ * with what it once acknowledged; one that has lost its state, or whose disk stalls, could not
+ * serve.
  */
 export function isPromotable(core: RaftCore): boolean {
-  if (isLacking(core)) return false;
+  return !core.log.isStateLost && mayLead(core);
+}
+
+/**
+ * Whether a replica that has lost its state campaigns all the same: its log may be what keeps the
+ * others from being elected. It leads until they have that, and serves nothing.
+ */
+function isSteward(core: RaftCore): boolean {
+  return core.log.isStateLost && core.leaderlessTimeouts >= LEADERLESS_MAX && mayLead(core);
+}
+
+function mayLead(core: RaftCore): boolean {
+  if (core.log.isShort || core.isHeldUp) return false;
   return core.configurations.votesSince(core.log.commitIndex, core.selfId);
 }
 
 /** Campaigns if the election timer has run out and no promise forbids it. */
 export function tickElection(core: RaftCore): void {
-  if (core.nowMs >= core.electionDeadlineMs) campaign(core);
+  if (core.nowMs < core.electionDeadlineMs) return;
+  core.leaderlessTimeouts++;
+  campaign(core);
 }
 
 /** Campaigns now, or as soon as promises given to a leader have lapsed. */
 export function campaign(core: RaftCore): void {
-  if (!isPromotable(core)) {
+  if (!isPromotable(core) && !isSteward(core)) {
     core.postponeElection();
     if (isLacking(core)) askAround(core);
     return;

@@ -91,6 +91,13 @@ export function voidLease(core: RaftCore, leader: LeaderState): void {
   checkLease(core, leader);
 }
 
+/** The lease ends until a round that begins now is answered; a lone voter has it at once. */
+export function doubtPromises(core: RaftCore, leader: LeaderState): void {
+  voidLease(core, leader);
+  refreshLease(core, leader);
+  if (core.leaseInUse) leader.roundDue = true;
+}
+
 /** Recomputes the lease, which a change of members may shorten as well as a promise lengthen. */
 export function refreshLease(core: RaftCore, leader: LeaderState): void {
   if (core.config.leaseMs === 0 || leader.transfer !== undefined) return;

@@ -52,6 +52,8 @@ export class LeaderState {
   remoteReads: RemoteRead[] = [];
   readRounds: ReadRound[] = [];
   transfer: Transfer | undefined = undefined;
+  /** Where the leader has lost its state: until when it tries to hand over. */
+  stewardUntilMs: number = Number.NEGATIVE_INFINITY;
   leaseUntilMs: number = Number.NEGATIVE_INFINITY;
   leaseHeld = false;
   /** Whether any voter may have promised this leader anything. */

@@ -2,6 +2,7 @@
  * The leader: how one comes to be, what it does as time passes, what it accepts and how it answers
  * the messages of its term. Replication, rounds and transfer have files of their own.
  */
+import { must } from "../base/assert.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { isPermittedChange, newVotersOf } from "./configuration.js";
 import type { RaftCore } from "./core.js";
@@ -27,6 +28,8 @@ import {
 import { checkTransfer, continueTransfer, isRefilling, startTransfer } from "./transfer.js";
 import type { Configuration, ProposeRefusal, ProposeResult } from "./types.js";
 
+const STEWARD_ELECTIONS = 10;
+
 /** Leads the term whose election it won; its own vote in it is durable. */
 export function becomeLeader(core: RaftCore): void {
   const { log } = core;
@@ -35,6 +38,7 @@ export function becomeLeader(core: RaftCore): void {
   core.becomeLeader(leader);
   leader.follow(core.configuration, noopIndex, core.nowMs);
   leader.self.acknowledged(log.durableIndex);
+  if (log.isStateLost) leader.stewardUntilMs = core.nowMs + stewardshipMs(core);
   leader.uncommittedBytes = log.bytesBetween(log.commitIndex, log.lastIndex);
   // The first heartbeat goes out with the no-op: everybody else shall stop campaigning.
   leader.roundDue = true;
@@ -48,10 +52,9 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   if (core.leader === undefined) return;
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
-  if (core.log.isStateLost && leader.transfer === undefined) {
-    core.becomeFollower(core.term, 0);
-    return;
-  }
+  if (core.isHeldUp) leaveInTime(core, leader, must(core.leaveByMs, "when to leave"));
+  else if (core.log.isStateLost) leaveInTime(core, leader, leader.stewardUntilMs);
+  if (core.leader === undefined) return;
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
   if (core.nowMs < leader.heartbeatDueMs) return;
   if (mayQuiesce(core, leader)) quiesce(core, leader);
@@ -139,15 +142,37 @@ export function handleRefill(core: RaftCore, leader: LeaderState, message: Refil
  * Returns whether there is one: without, nobody could lead, nor refill anybody.
  */
 export function resign(core: RaftCore, leader: LeaderState): boolean {
+  const isLeaving = handOver(core, leader);
+  if (isLeaving) core.log.loseState();
+  return isLeaving;
+}
+
+/**
+ * The disk stalls, or the state is lost. Nothing of a transfer needs either: the others commit what
+ * is in flight without this disk, and TimeoutNow is not persisted. Who rested has to hear somebody
+ * first, and so have they.
+ */
+function leaveInTime(core: RaftCore, leader: LeaderState, byMs: number): void {
+  if (leader.transfer !== undefined) return;
+  if (core.nowMs >= byMs) core.becomeFollower(core.term, 0);
+  else handOver(core, leader);
+}
+
+/** Hands over to the voter that has most of the log; returns whether there is one. */
+function handOver(core: RaftCore, leader: LeaderState): boolean {
   let best: Progress | undefined;
   for (const progress of leader.peers) {
     if (!mayTakeOver(core, progress)) continue;
     if (best === undefined || progress.matchIndex > best.matchIndex) best = progress;
   }
   if (best === undefined) return false;
-  core.log.loseState();
   startTransfer(core, leader, best.id);
   return true;
+}
+
+/** What it takes to send the others what they lack of the log, at most. */
+function stewardshipMs(core: RaftCore): number {
+  return STEWARD_ELECTIONS * core.config.electionTimeoutMs.max;
 }
 
 function mayTakeOver(core: RaftCore, progress: Progress): boolean {

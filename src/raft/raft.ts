@@ -8,7 +8,7 @@ import { collectReady, hasReady } from "./collect-ready.js";
 import { isLoneVoter } from "./configuration.js";
 import { campaign, hastenLoneVoter, tickElection } from "./election.js";
 import { stepMessage } from "./handlers.js";
-import { isLeaseValid } from "./heartbeats.js";
+import { doubtPromises, isLeaseValid } from "./heartbeats.js";
 import {
   leaderDeadlineMs,
   proposeCommands,
@@ -129,6 +129,16 @@ export class Raft {
     this.#core.leader.roundDue = true;
   }
 
+  /**
+   * The clock may have stood still: promises may have lapsed that seem to be in force. Only those
+   * of rounds that begin later carry a lease.
+   */
+  doubtPromises(nowMs: number): void {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if (core.leader !== undefined) doubtPromises(core, core.leader);
+  }
+
   transferLeader(to: ReplicaId, nowMs: number): TransferRefusal | undefined {
     const core = this.#core;
     core.setNow(nowMs);
@@ -195,6 +205,20 @@ export class Raft {
 
   get isStateLost(): boolean {
     return this.#core.log.isStateLost;
+  }
+
+  /**
+   * No write of the disk has finished for long. Until one has, a leadership is handed over, or
+   * given up where nobody takes it within a shortest election timeout, and nothing is campaigned.
+   */
+  setDiskStalled(on: boolean, nowMs: number): void {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if ((core.leaveByMs !== undefined) === on) return;
+    core.leaveByMs = on ? core.nowMs + core.config.electionTimeoutMs.min : undefined;
+    if (!core.isHeldUp) return;
+    if (core.leader !== undefined) wake(core);
+    else if (core.role !== "follower") core.becomeFollower(core.term, 0);
   }
 
   /** What was in flight to a replica is probably lost. */

@@ -110,11 +110,11 @@ export function refill(
 
 /**
  * Hands the caller the task to stream a snapshot that stands at `fromIndex` or later. A silent
- * replica has to be heard first.
+ * replica has to be heard first, and without a state there is nothing to send.
  */
 function requestSnapshot(core: RaftCore, progress: Progress, fromIndex: number): void {
   const silentMs = core.nowMs - progress.lastHeardMs;
-  if (!progress.heard || silentMs > core.config.electionTimeoutMs.max) {
+  if (core.log.isStateLost || !progress.heard || silentMs > core.config.electionTimeoutMs.max) {
     progress.becomeProbe();
     progress.pauseProbe();
     return;

@@ -4,7 +4,8 @@
  * promised its votes gives the leader a lease, counted from the *start* of the round, because a
  * promise begins later than that, at its receipt.
  *
- * Only durations are compared across machines, never times; the drift ratio bounds the error.
+ * Only durations are compared across machines, never times; the drift ratio and the longest sleep
+ * that may go unnoticed bound the error.
  */
 import type { RaftConfig } from "./types.js";
 
@@ -20,7 +21,7 @@ export class Rounds {
 
   constructor(config: RaftConfig) {
     this.#leaseMs = config.leaseMs;
-    this.#trustedLeaseMs = config.leaseMs * (1 - config.clockDriftRatio);
+    this.#trustedLeaseMs = config.leaseMs * (1 - config.clockDriftRatio) - config.unnoticedSleepMs;
   }
 
   get latest(): number {

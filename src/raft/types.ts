@@ -59,6 +59,8 @@ export interface RaftConfig extends FlowLimits {
   readonly leaseMs: number;
   /** Bound on how much faster one monotonic clock runs than another, as a fraction. */
   readonly clockDriftRatio: number;
+  /** For so long a leader's clock may stand still in a lease without the caller noticing. */
+  readonly unnoticedSleepMs: number;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   /** Committed entries in one Ready; a single larger entry still comes alone. */

@@ -79,16 +79,21 @@ export class RouteMap {
     return found;
   }
 
-  /** Takes a fetched map, unless it is older than what is known; newer single routes stay. */
-  replace(map: ClusterMap, leaders: readonly LeaderHint[]): void {
-    if (map.clusterId === this.#map.clusterId && map.version < this.#map.version) {
+  /**
+   * Takes a fetched map, unless it is older than what is known; newer single routes stay. False
+   * where it is no news.
+   */
+  replace(map: ClusterMap, leaders: readonly LeaderHint[]): boolean {
+    const { clusterId, version } = this.#map;
+    if (map.clusterId === clusterId && map.version < version) {
       for (const hint of leaders) this.#hint(hint);
-      return;
+      return false;
     }
     const before = this.#routes;
     this.#map = map;
     this.#take(map, leaders);
     for (const old of before) this.#keepFrom(old);
+    return map.clusterId !== clusterId || map.version > version;
   }
 
   /** Takes a descriptor from a refusal; false where it is no news. */

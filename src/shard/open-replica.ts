@@ -31,6 +31,7 @@ import type { Configuration, HardState, LogPoint } from "../raft/types.js";
 import { Raft } from "../raft/raft.js";
 import type { FlowLimits, RaftConfig } from "../raft/types.js";
 import type { Store } from "../store/store.js";
+import { UNNOTICED_SLEEP_MS } from "./sleep-watch.js";
 
 /** What is the same for all replicas of a node. */
 export interface ReplicaSettings {
@@ -282,6 +283,7 @@ function raftConfig(
     heartbeatMs: settings.heartbeatMs,
     leaseMs: settings.leaseMs,
     clockDriftRatio: settings.clockDriftRatio,
+    unnoticedSleepMs: UNNOTICED_SLEEP_MS,
     preVote: true,
     checkQuorum: true,
     ...settings.flow,

@@ -9,6 +9,9 @@
  *   follower      any replica, at an index its leader confirmed
  *   stale         any replica, at its closed revision
  *
+ * Reads that are answered by the clock, under the lease or as stale ones, wait for the end of their
+ * turn too: one look whether the clock has stood still serves them all.
+ *
  * A stale state's age is the time since the replica last asked for a confirmed index that it has by
  * now applied: its own clock alone, so a message that waited in a queue cannot look fresh.
  */
@@ -34,6 +37,8 @@ export interface ReadHost {
   readonly raft: Raft;
   readonly machine: MvccMachine;
   readonly clockMs: () => number;
+  /** Calls `doubtAges` first if the clock may have stood still since it was called last. */
+  readonly checkClock: () => void;
   notLeading(): KvError;
   /** Answers at the applied state; `ageMs` is for stale reads. */
   serve(request: ReadRequest, level: ReadLevel, revision: number, ageMs: number): void;
@@ -64,6 +69,8 @@ interface Round {
 
 export class ReadPath {
   readonly #host: ReadHost;
+  /** Reads under the lease and stale ones, of this turn. */
+  #clocked: ReadRequest[] = [];
   #gathered: ReadRequest[] = [];
   #answers: ConfirmedAnswer[] = [];
   /** Reads at a floor revision that wait until the allocations before them are resolved. */
@@ -79,6 +86,8 @@ export class ReadPath {
   #probedMs = Number.NEGATIVE_INFINITY;
   /** Our own time at which the applied state was certainly no older than the cluster's. */
   #freshAtMs = Number.NEGATIVE_INFINITY;
+  /** Of rounds before this one nobody can say how long ago they began. */
+  #firstDatedContext = 0;
 
   constructor(host: ReadHost) {
     this.#host = host;
@@ -88,12 +97,12 @@ export class ReadPath {
     switch (request.level) {
       case "linearizable":
         return this.#submitAtLeader(request);
-      case "lease":
-        return this.#submitLease(request);
       case "follower":
         return this.#gather(request);
+      case "lease":
       case "stale":
-        return this.#submitStale(request);
+        this.#clocked.push(request);
+        this.#host.wake();
     }
   }
 
@@ -117,8 +126,7 @@ export class ReadPath {
         continue;
       }
       each.request.minIndex = this.#host.raft.lastIndex;
-      if (each.request.level === "lease") this.#submitLease(each.request);
-      else this.#submitAtLeader(each.request);
+      this.submit(each.request);
     }
   }
 
@@ -151,11 +159,19 @@ export class ReadPath {
     failAnswers(this.#answers.splice(mark), error);
   }
 
+  /** The clock may have stood still until now: what is from before may be older than it looks. */
+  doubtAges(): void {
+    this.#freshAtMs = Number.NEGATIVE_INFINITY;
+    this.#firstDatedContext = this.#nextContext;
+  }
+
   /**
-   * End of turn: begins a round for what gathered. Answers without effects take part once all that
-   * was evaluated before them is in the log, whose end they then wait for.
+   * End of turn: answers what needs no round, and begins one for what gathered. Answers without
+   * effects take part once all that was evaluated before them is in the log, whose end they then
+   * wait for.
    */
   flush(allProposed: boolean): void {
+    if (this.#clocked.length > 0) this.#answerByClock();
     const answers = allProposed ? this.#answers : NO_ANSWERS;
     const waiting = this.#gathered.length + answers.length > 0 || this.#probeWanted;
     if (!waiting || this.#rounds.length >= ROUNDS_MAX) return;
@@ -241,7 +257,10 @@ export class ReadPath {
     for (const round of [...this.#rounds, ...this.#confirmed]) this.#failRound(round, error);
     this.#rounds = [];
     this.#confirmed = [];
-    for (const read of this.#gathered) read.responder.failed(read.requestId, error);
+    for (const read of [...this.#clocked, ...this.#gathered]) {
+      read.responder.failed(read.requestId, error);
+    }
+    this.#clocked = [];
     this.#gathered = [];
     this.leadershipEnded();
   }
@@ -265,35 +284,41 @@ export class ReadPath {
     this.#gather(request);
   }
 
-  #submitLease(request: ReadRequest): void {
+  #answerByClock(): void {
+    this.#host.checkClock();
+    const reads = this.#clocked;
+    this.#clocked = [];
+    for (const read of reads) {
+      const isLease = read.level === "lease";
+      if (isLease ? this.#answerUnderLease(read) : this.#answerStale(read)) continue;
+      if (!isLease || this.#host.raft.role === "leader") this.#gathered.push(read);
+      else read.responder.failed(read.requestId, this.#host.notLeading());
+    }
+  }
+
+  #answerUnderLease(read: ReadRequest): boolean {
     const { raft } = this.#host;
     const nowMs = this.#host.clockMs();
     raft.useLease(true);
-    // That may have ended a rest, also where the answer needs nothing more.
-    if (nowMs - this.#leaseUsedMs > LEASE_IN_USE_MS) this.#host.wake();
     this.#leaseUsedMs = nowMs;
     const caughtUp = raft.noopApplied && raft.appliedIndex === raft.commitIndex;
-    if (request.minIndex <= raft.appliedIndex && caughtUp && raft.hasLease(nowMs)) {
-      this.#answer(request, "lease");
-      return;
-    }
-    this.#submitAtLeader(request);
+    if (read.minIndex > raft.appliedIndex || !caughtUp || !raft.hasLease(nowMs)) return false;
+    this.#answer(read, "lease");
+    return true;
   }
 
-  #submitStale(request: ReadRequest): void {
+  #answerStale(read: ReadRequest): boolean {
     const nowMs = this.#host.clockMs();
     const ageMs = nowMs - this.#freshAtMs;
     this.#staleUsedMs = nowMs;
     if (!this.#probing && nowMs - this.#probedMs >= PROBE_INTERVAL_MS) this.#probe();
-    const fresh = request.maxStalenessMs === 0 || ageMs <= request.maxStalenessMs;
-    const reached = this.#host.machine.closedRevision >= request.minRevision;
-    if (fresh && reached) {
-      const revision = this.#host.machine.closedRevision;
-      this.#host.serve(request, "stale", revision, Number.isFinite(ageMs) ? ageMs : AGE_UNKNOWN_MS);
-      return;
-    }
+    const fresh = read.maxStalenessMs === 0 || ageMs <= read.maxStalenessMs;
+    const revision = this.#host.machine.closedRevision;
+    const reached = revision >= read.minRevision;
     if (!reached) this.#host.wantClose();
-    this.#gather(request);
+    if (!fresh || !reached) return false;
+    this.#serveStale(read, ageMs);
+    return true;
   }
 
   #gather(request: ReadRequest): void {
@@ -320,7 +345,7 @@ export class ReadPath {
     }
     if (round.probe) {
       this.#probing = false;
-      if (round.startedMs > this.#freshAtMs) this.#freshAtMs = round.startedMs;
+      this.#freshAtMs = Math.max(this.#freshAtMs, this.#startMs(round));
     }
     let later = false;
     for (const read of round.reads) {
@@ -349,8 +374,18 @@ export class ReadPath {
       read.responder.failed(read.requestId, notApplied("futureRevision", text));
       return;
     }
-    const ageMs = this.#host.clockMs() - round.startedMs;
-    this.#host.serve(read, "stale", machine.closedRevision, ageMs);
+    this.#host.checkClock();
+    this.#serveStale(read, this.#host.clockMs() - this.#startMs(round));
+  }
+
+  /** When the round certainly had not begun yet. */
+  #startMs({ context, startedMs }: Round): number {
+    return context < this.#firstDatedContext ? Number.NEGATIVE_INFINITY : startedMs;
+  }
+
+  #serveStale(read: ReadRequest, ageMs: number): void {
+    const revision = this.#host.machine.closedRevision;
+    this.#host.serve(read, "stale", revision, Number.isFinite(ageMs) ? ageMs : AGE_UNKNOWN_MS);
   }
 
   #answer(read: ReadRequest, level: ReadLevel): void {

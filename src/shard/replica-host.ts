@@ -19,6 +19,7 @@ import type { ReplicaSettings } from "./open-replica.js";
 import { Replica } from "./replica.js";
 import type { ReplicaContext } from "./replica.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
+import { SleepWatch } from "./sleep-watch.js";
 import { sendSnapshot } from "./snapshot-sender.js";
 import type { BulkTransport, SnapshotTarget } from "./snapshot-sender.js";
 import { UnfinishedSnapshots } from "./unfinished-snapshots.js";
@@ -46,6 +47,8 @@ export interface ReplicaObserver {
   roleChanged(replica: Replica): void;
   applied(replica: Replica): void;
   raftEvent(replica: Replica, event: RaftEvent): void;
+  /** No write of the log has finished for long, or one has again: `diskStalls` says which. */
+  diskStallChanged(): void;
   /** End of a turn: answers that gathered are to be handed to their sockets. */
   turnEnded(): void;
 }
@@ -67,6 +70,8 @@ const SNAPSHOT_RETRY_MS = 500;
 const SNAPSHOT_INSTALL_MS = 10_000;
 /** How long a snapshot whose sending broke off waits for the next try. */
 const SNAPSHOT_KEEP_MS = 30_000;
+/** The disk stalls when no write of the log has finished for so many longest election timeouts. */
+const STALL_ELECTIONS = 1;
 /** How often logs are trimmed: followers catch up, and are given up, without any flush. */
 const HOUSEKEEPING_MS = 1000;
 
@@ -74,6 +79,7 @@ export class ReplicaHost implements ReplicaContext {
   readonly store: Store;
   readonly nodeId: number;
   readonly snapshots: SnapshotReceiver;
+  readonly sleepWatch: SleepWatch;
   readonly #env: Env;
   readonly #settings: ReplicaSettings;
   readonly #transport: ReplicaTransport;
@@ -93,7 +99,12 @@ export class ReplicaHost implements ReplicaContext {
   /** Batches handed to the log and not yet durable, oldest first. */
   readonly #inLog: Persisting[][] = [];
   #logged = false;
+  /** When the log last went on: a write finished, or was asked for while none was under way. */
+  #logWentOnMs = 0;
+  #diskStalls = false;
   #turnPending = false;
+  /** In this turn it was made sure that the clock can be relied on. */
+  #clockChecked = false;
   #deadlineTimer: Timer | undefined;
   #transfers = 0;
   #timer: Timer | undefined;
@@ -108,6 +119,7 @@ export class ReplicaHost implements ReplicaContext {
     parts: { readonly transport: ReplicaTransport; readonly observer: ReplicaObserver },
   ) {
     this.#env = env;
+    this.sleepWatch = new SleepWatch(env.clock);
     this.store = store;
     this.nodeId = settings.nodeId;
     this.#settings = settings;
@@ -137,6 +149,11 @@ export class ReplicaHost implements ReplicaContext {
     return this.#damaged;
   }
 
+  /** Whether writes to the log are under way and none has finished for long. */
+  get diskStalls(): boolean {
+    return this.#diskStalls;
+  }
+
   /** This node's replica may have lost what nobody can give back: it is not opened in this run. */
   keepClosed(shardId: number, reason: string): void {
     if (this.#damaged.has(shardId)) return;
@@ -154,6 +171,16 @@ export class ReplicaHost implements ReplicaContext {
 
   nowMs(): number {
     return this.#env.clock.monotonicMs();
+  }
+
+  /** One look serves a turn: whatever is answered in it was asked before it began. */
+  checkClock(): void {
+    if (this.#clockChecked) return;
+    this.#clockChecked = true;
+    if (!this.sleepWatch.look()) return;
+    this.#env.tracer.trace("warn", "the machine may have slept: leases are void", {});
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) replica.clockStoodStill(nowMs);
   }
 
   /** Opens this node's replica of a shard, from what the disk holds or as a new one. */
@@ -177,6 +204,7 @@ export class ReplicaHost implements ReplicaContext {
       keyPrefixLength,
     });
     this.#replicas.set(descriptor.shardId, replica);
+    replica.raft.setDiskStalled(this.#diskStalls, this.nowMs());
     if (replica.raft.isRefilling) {
       this.#noteDamage(replica, missingFile ?? "entries of its log cannot be read");
     }
@@ -361,9 +389,9 @@ export class ReplicaHost implements ReplicaContext {
     const rank = candidates.indexOf(replica.replicaId);
     if (rank < 0) return;
     const term = replica.raft.term;
-    this.#env.timers.after(rank * this.#settings.campaignRankMs, () => {
+    this.#afterPoll(rank * this.#settings.campaignRankMs, () => {
       // Somebody else leads or is being elected: leave it to them.
-      if (this.#closed || replica.raft.term !== term) return;
+      if (replica.raft.term !== term) return;
       if (replica.raft.leaderId !== 0 && replica.raft.leaderId !== lost) return;
       replica.raft.campaign(this.nowMs());
       this.schedule(replica);
@@ -387,6 +415,7 @@ export class ReplicaHost implements ReplicaContext {
   #turn(): void {
     this.#turnPending = false;
     if (this.#closed) return;
+    this.#clockChecked = false;
     const work = this.#work;
     this.#work = [];
     let deadlineMs = Number.POSITIVE_INFINITY;
@@ -426,9 +455,12 @@ export class ReplicaHost implements ReplicaContext {
       return;
     }
     this.#logged = false;
+    if (this.#inLog.length === 0) this.#logWentOnMs = this.nowMs();
     this.#inLog.push(batch);
     this.store.log.commit(() => {
       if (this.#closed) return;
+      this.#logWentOnMs = this.nowMs();
+      if (this.#diskStalls) this.#noteStall(false);
       this.#deliver(this.#inLog.shift()!);
     });
   }
@@ -451,9 +483,9 @@ export class ReplicaHost implements ReplicaContext {
     if (this.#deadlineTimer !== undefined) return;
     const delayMs = deadlineMs - this.nowMs();
     if (delayMs >= this.#settings.tickMs) return;
-    this.#deadlineTimer = this.#env.timers.after(Math.max(1, Math.ceil(delayMs)), () => {
+    this.#deadlineTimer = this.#afterPoll(Math.max(1, Math.ceil(delayMs)), () => {
       this.#deadlineTimer = undefined;
-      if (!this.#closed) this.#tickDue();
+      this.#tickDue();
     });
   }
 
@@ -464,20 +496,48 @@ export class ReplicaHost implements ReplicaContext {
     }
   }
 
-  /**
-   * A tick waits for one poll of the network, so that messages which came while the loop was held
-   * up are seen before their absence is.
-   */
   #scheduleTick(): void {
-    this.#timer = this.#env.timers.after(this.#settings.tickMs, () => {
+    this.#timer = this.#afterPoll(this.#settings.tickMs, () => {
+      this.#clockChecked = false;
+      this.checkClock();
+      this.#nowMs = this.nowMs();
+      this.#watchDisk(this.#nowMs);
+      this.#tickAll(this.#nowMs);
+      this.#keepHouse();
+      this.#scheduleTick();
+    });
+  }
+
+  /**
+   * Whatever tells a replica the time waits for one poll of the network, so that messages which
+   * came while the loop was held up are seen before their absence is.
+   */
+  #afterPoll(delayMs: number, run: () => void): Timer {
+    return this.#env.timers.after(delayMs, () => {
       this.#env.timers.endOfTurn(() => {
-        if (this.#closed) return;
-        this.#nowMs = this.nowMs();
-        this.#tickAll(this.#nowMs);
-        this.#keepHouse();
-        this.#scheduleTick();
+        if (!this.#closed) run();
       });
     });
+  }
+
+  #watchDisk(nowMs: number): void {
+    if (this.#inLog.length === 0 || this.#diskStalls) return;
+    const boundMs = STALL_ELECTIONS * this.#settings.electionTimeoutMs.max;
+    if (nowMs - this.#logWentOnMs >= boundMs) this.#noteStall(true);
+  }
+
+  /** While its disk stalls this node leads nothing that others could, and campaigns for nothing. */
+  #noteStall(stalls: boolean): void {
+    this.#diskStalls = stalls;
+    const level = stalls ? "error" : "info";
+    const message = stalls ? "the disk stalls: others have to lead" : "the disk writes again";
+    this.#env.tracer.trace(level, message, { unfinished: this.#inLog.length });
+    const nowMs = this.nowMs();
+    for (const replica of this.#replicas.values()) {
+      replica.raft.setDiskStalled(stalls, nowMs);
+      this.schedule(replica);
+    }
+    this.#observer.diskStallChanged();
   }
 
   /** Shards that rest cost nothing here. */

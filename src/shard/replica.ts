@@ -48,6 +48,8 @@ export interface ReplicaContext {
   readonly store: Store;
   readonly heartbeatMs: number;
   nowMs(): number;
+  /** To be called in a turn before anything is answered that rests on how much time has passed. */
+  checkClock(): void;
   schedule(replica: Replica): void;
   send(replica: Replica, message: Message): void;
   sendSnapshot(replica: Replica, request: SnapshotRequest): void;
@@ -128,6 +130,7 @@ export class Replica {
   }
 
   readonly clockMs = (): number => this.#host.nowMs();
+  readonly checkClock = (): void => this.#host.checkClock();
 
   /** Nothing happens to it any more. */
   get closed(): boolean {
@@ -224,6 +227,13 @@ export class Replica {
     if (this.#closed) return;
     this.raft.step(message, this.clockMs());
     this.wake();
+  }
+
+  /** More time may have passed than our clock says: nothing that counts from before holds. */
+  clockStoodStill(nowMs: number): void {
+    this.raft.doubtPromises(nowMs);
+    this.reads.doubtAges();
+    if (this.raft.hasReady()) this.wake();
   }
 
   tick(nowMs: number): void {

@@ -87,7 +87,7 @@ describe("flotilla check", () => {
     [
       "entries",
       (disk) => [LOG(disk), 8192 + 96 + 4],
-      /the entries of a batch fail.*\n {2}lost: entries \d+ to \d+ of shard 1/,
+      /log at 8292: one bit of a batch's entries has flipped\n {2}lost: nothing: the next start/,
     ],
     ["node's file", () => ["/node.json", 0], /node.json at 0: the file fails.*\n {2}lost: nothing/],
   ];
@@ -103,6 +103,14 @@ describe("flotilla check", () => {
     expect(out).toMatch(/, \d+ damaged places?\n$/);
     expect([code, err]).toEqual([1, "nothing was changed\n"]);
     expect(disk.operations).toBe(before);
+  });
+
+  test("names what is lost where more than one bit of a batch's entries has flipped", async () => {
+    const disk = await stopped();
+    for (const bit of [3, 4]) disk.flipBit(LOG(disk), (8192 + 96 + 4) * 8 + bit);
+    const { code, out } = await flotilla(disk, "check", "/");
+    expect(out).toMatch(/the entries of a batch fail.*\n {2}lost: entries \d+ to \d+ of shard 1/);
+    expect(code).toBe(1);
   });
 
   test("no byte of a table, and none of the log that was written, may change unseen", async () => {

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "vitest";
 import type { Socket } from "../../src/env/network.js";
 import { formatAddress, nodeNetwork, parseAddress } from "../../src/env/node/node-network.js";
+import { nodeTimers } from "../../src/env/node/node-timers.js";
+import { eventually } from "../support/eventually.js";
 
 interface Side {
   readonly socket: Socket;
@@ -50,6 +52,28 @@ describe("connections", () => {
     client.socket.write(new Uint8Array([1, 2, 3]));
     await client.closed;
     expect(chunks.map((chunk) => [chunk.constructor, ...chunk])).toEqual([[Uint8Array, 1, 2, 3]]);
+    await listener.close();
+  });
+
+  test("have handed out what waited for a loop that was held up before its turn ends", async () => {
+    let received = 0;
+    const listener = await nodeNetwork.listen("127.0.0.1:0", (socket) => {
+      watch(socket, (chunk) => (received += chunk.length));
+    });
+    const client = watch(await nodeNetwork.connect(listener.address, 1000));
+    client.socket.write(new Uint8Array(1));
+    await eventually(() => expect(received).toBe(1));
+    // A timer falls due while the bytes come and nobody can read them.
+    const late = new Promise<void>((resolve) => {
+      nodeTimers.after(5, () => nodeTimers.endOfTurn(resolve));
+    });
+    client.socket.write(new Uint8Array(1000));
+    const untilMs = performance.now() + 50;
+    while (performance.now() < untilMs);
+    expect(received).toBe(1);
+    await late;
+    expect(received).toBe(1001);
+    client.socket.destroy();
     await listener.close();
   });
 

@@ -1,6 +1,6 @@
 /** What a start makes of torn ends, rotten middles and lost headers. */
 import { describe, expect, test } from "vitest";
-import { equalBytes } from "../../src/base/bytes.js";
+import { concatBytes, equalBytes } from "../../src/base/bytes.js";
 import { Prng } from "../../src/base/prng.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { commitNow, DIRECTORY, entries, openLog, outline, settle, SMALL } from "./support.js";
@@ -8,6 +8,8 @@ import type { Opened } from "./support.js";
 
 const FIRST = `${DIRECTORY}/0000000001.log`;
 const BLOCK = 4096;
+/** Two flipped bits of a payload are one too many to be mended. */
+const TWO_BITS = 3;
 
 /** Three shards, one committed batch per step, on a disk that is then copied around. */
 function threeBatches(): { opened: Opened; ends: number[] } {
@@ -51,7 +53,7 @@ describe("the torn end", () => {
       if (!healthy || shardsMayBeMissing) throw new Error(`cut at ${cut} is called corrupt`);
       if (outline(one) !== outline(two)) throw new Error(`cut at ${cut} leaves half a batch`);
       // Only zeros and the trailer follow the payload: without them the batch is still whole.
-      expect(outline(one)).toBe(cut < end - BLOCK + 1152 ? "1-1@1" : outline(one));
+      expect(outline(one)).toBe(cut < end - BLOCK + 1156 ? "1-1@1" : outline(one));
       expect(["1-1@1", "1-2@1"]).toContain(outline(one));
     }
   });
@@ -83,7 +85,7 @@ describe("corruption", () => {
     const { opened, ends } = threeBatches();
     const { recovered, shardsMayBeMissing } = withBytes(opened, (bytes) => {
       // Inside the second batch's payload: its header ends before, the copy comes after.
-      bytes[ends[0]! + 1200]! ^= 1;
+      bytes[ends[0]! + 1200]! ^= TWO_BITS;
     });
     expect(shardsMayBeMissing).toBe(false);
     const shard = recovered.get(1)!;
@@ -121,7 +123,7 @@ describe("corruption", () => {
   test("is not laundered by the next start", () => {
     const { opened, ends } = threeBatches();
     for (const spoil of [
-      (bytes: Uint8Array) => void (bytes[ends[0]! + 1200]! ^= 1),
+      (bytes: Uint8Array) => void (bytes[ends[0]! + 1200]! ^= TWO_BITS),
       (bytes: Uint8Array) => void bytes.fill(0xee, ends[0], ends[1]),
     ]) {
       const once = withBytes(opened, spoil);
@@ -135,7 +137,7 @@ describe("corruption", () => {
 
   test("is known until the log goes as far again, whatever is appended meanwhile", () => {
     const { opened, ends } = threeBatches();
-    const once = withBytes(opened, (bytes) => void (bytes[ends[0]! + 1200]! ^= 1));
+    const once = withBytes(opened, (bytes) => void (bytes[ends[0]! + 1200]! ^= TWO_BITS));
     const found = once.recovered.get(1)!;
     expect(found.health).toMatchObject({ firstLostIndex: 3, lastIndex: 6 });
     expect(outline({ ...found, runs: found.runsAfterLoss })).toBe("5-6@1");
@@ -193,7 +195,7 @@ describe("corruption", () => {
     const { opened, ends } = threeBatches();
     opened.env.fake.advance(200);
     settle(opened);
-    const spoil = (bytes: Uint8Array): void => void (bytes[ends[1]! + 1200]! ^= 1);
+    const spoil = (bytes: Uint8Array): void => void (bytes[ends[1]! + 1200]! ^= TWO_BITS);
     const health = withBytes(opened, spoil).recovered.get(1)!.health;
     expect(health).toMatchObject({ kind: "corrupt", firstLostIndex: 5, lastIndex: 6 });
   });
@@ -235,6 +237,127 @@ describe("corruption", () => {
     expect(shard.health).toMatchObject({ kind: "corrupt", lastIndex: 24 });
     expect(shard.runs.length).toBeGreaterThan(0);
     expect(shard.runs.length).toBeLessThan(12);
+  });
+});
+
+describe("one flipped bit", () => {
+  const TINY = { segmentSizeBytes: 16384, firstSegmentSizeBytes: 16384 };
+  const HARD_STATE = { vote: 2, commitIndex: 1 };
+
+  /** Two acknowledged batches, the process killed before a marker could speak for the second. */
+  function killed(payloadLength: number): { disk: MemoryDisk; end: number } {
+    const opened = openLog(undefined, TINY);
+    for (const index of [1, 2]) {
+      opened.log.saveHardState(1, 1, { ...HARD_STATE, term: index + 1 });
+      opened.log.append(1, 1, entries(1, index, 1, 1, payloadLength));
+      opened.log.append(2, 1, entries(2, index, 1, 1, payloadLength));
+      commitNow(opened);
+    }
+    const end = Number(/at (\d+)/.exec(opened.log.describe())?.[1]);
+    return { disk: opened.disk.crash(new Prng(1), "keepAll"), end };
+  }
+
+  /** Whether everything of `killed` is there, byte for byte, and nothing is called corrupt. */
+  function hasAll({ recovered, shardsMayBeMissing }: Opened, payloadLength: number): boolean {
+    const areWhole = [1, 2].every((shardId) => {
+      const { runs, health } = recovered.get(shardId)!;
+      const found = concatBytes(...runs.map(({ bytes }) => bytes));
+      const written = [1, 2].map((index) => entries(shardId, index, 1, 1, payloadLength).bytes);
+      return health.kind === "intact" && equalBytes(found, concatBytes(...written));
+    });
+    const { term, vote, commitIndex } = recovered.get(1)!.hardState!;
+    const isVote = term === 3 && vote === HARD_STATE.vote && commitIndex === HARD_STATE.commitIndex;
+    return areWhole && isVote && !shardsMayBeMissing;
+  }
+
+  test("in a log whose last batch no marker promised costs nothing, whichever bit it is", () => {
+    const { disk, end } = killed(60);
+    const bytes = disk.content(FIRST);
+    const wrong: number[] = [];
+    let mended = 0;
+    for (let at = 0; at < end; at++) {
+      // Of the zeros that fill up a block a few will do.
+      const isFiller = bytes.subarray(at, at + 16).every((byte) => byte === 0);
+      if (isFiller && at % 64 !== 0) continue;
+      for (let bit = at * 8; bit < at * 8 + 8; bit++) {
+        disk.flipBit(FIRST, bit);
+        const opened = openLog(disk.crash(new Prng(1), "keepAll"), TINY);
+        disk.flipBit(FIRST, bit);
+        if (!hasAll(opened, 60)) wrong.push(bit);
+        mended += opened.mendedBatches;
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(mended).toBe(2 * 2 * 64 * 8);
+  });
+
+  test("anywhere in the log costs nothing", () => {
+    const { disk, end } = killed(1500);
+    const prng = new Prng(3);
+    const wrong: number[] = [];
+    for (let round = 0; round < 3000; round++) {
+      const bit = prng.between(0, end * 8 - 1);
+      disk.flipBit(FIRST, bit);
+      const opened = openLog(disk.crash(prng, "loseAll"), TINY);
+      disk.flipBit(FIRST, bit);
+      if (!hasAll(opened, 1500)) wrong.push(bit);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test("in the batch of a start, which nothing else holds any more, costs nothing", () => {
+    const first = openLog(undefined, TINY);
+    const run = entries(1, 1, 3, 1, 200);
+    first.log.append(1, 1, run);
+    commitNow(first);
+    const second = openLog(first.disk.crash(new Prng(1), "loseAll"), TINY);
+    settle(second);
+    const { disk } = second;
+    // Nobody needs the first segment any more: it may be recycled at any time.
+    disk.remove(FIRST);
+    disk.flipBit(`${DIRECTORY}/0000000002.log`, (BLOCK + 300) * 8 + 5);
+    const third = openLog(disk.crash(new Prng(1), "loseAll"), TINY);
+    expect(third.mendedBatches).toBe(1);
+    expect(outline(third.recovered.get(1))).toBe("1-3@1");
+    const { runs } = third.recovered.get(1)!;
+    expect(runs.map(({ bytes }) => bytes)).toEqual([run.bytes]);
+  });
+
+  test("is written anew by the start, also where that is cut off", () => {
+    const { disk, end } = killed(60);
+    disk.flipBit(FIRST, (end - BLOCK + 52 + 3 * 48 + 20) * 8);
+    for (let seed = 0; seed < 50; seed++) {
+      const prng = new Prng(seed);
+      const half = disk.crash(prng, "keepAll");
+      half.haltAt(prng.between(0, 12));
+      try {
+        openLog(half, TINY);
+      } catch {
+        // The machine stopped in the middle of the start.
+      }
+      expect(hasAll(openLog(half.crash(prng), TINY), 60)).toBe(true);
+    }
+    const once = openLog(disk, TINY);
+    expect(once.mendedBatches).toBe(1);
+    expect(once.log.isCondemned).toBe(true);
+    const twice = openLog(once.disk.crash(new Prng(1), "loseAll"), TINY);
+    expect(twice.mendedBatches).toBe(0);
+    expect(hasAll(twice, 60)).toBe(true);
+  });
+
+  test("in what a torn batch has left does not make it whole", () => {
+    const { disk, end } = killed(1500);
+    const prng = new Prng(4);
+    for (let round = 0; round < 300; round++) {
+      const half = disk.crash(prng, "keepAll");
+      const bytes = half.content(FIRST);
+      const payload = end - BLOCK + 200;
+      bytes.fill(0, payload, payload + prng.between(64, 2500));
+      half.setContent(FIRST, bytes);
+      half.flipBit(FIRST, prng.between((end - BLOCK) * 8, end * 8 - 1));
+      const { recovered, mendedBatches } = openLog(half, TINY);
+      expect([outline(recovered.get(1)), mendedBatches]).toEqual(["1-1@1", 0]);
+    }
   });
 });
 

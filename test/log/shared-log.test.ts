@@ -99,10 +99,10 @@ describe("round trips", () => {
     expect(() => SharedLog.open(opened.env, DIRECTORY, "other", SMALL)).toThrow(CorruptionError);
     const path = `${DIRECTORY}/0000000001.log`;
     const bytes = opened.disk.content(path);
-    bytes[8] = 2;
+    bytes[8] = 1;
     writeU32(bytes, 508, placedChecksum(bytes.subarray(0, 508), 1, 0));
     opened.disk.setContent(path, bytes);
-    expect(() => openLog(opened.disk)).toThrow("unknown format version 2");
+    expect(() => openLog(opened.disk)).toThrow("unknown format version 1");
   });
 });
 

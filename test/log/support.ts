@@ -22,6 +22,7 @@ export interface Opened {
   readonly log: SharedLog;
   readonly recovered: ReadonlyMap<number, RecoveredShard>;
   readonly shardsMayBeMissing: boolean;
+  readonly mendedBatches: number;
 }
 
 /** Opens a log; asynchronous writes wait until the disk is pumped. */

@@ -1,8 +1,15 @@
 /** Links between nodes over a network that closes nothing: silence, partitions, new runs. */
 import { afterEach, describe, expect, test } from "vitest";
+import { must } from "../../src/base/assert.js";
+import { ByteReader } from "../../src/base/coding.js";
+import { singleRun } from "../../src/base/entry-run.js";
 import type { Env } from "../../src/env/env.js";
 import { Peers } from "../../src/node/peers.js";
 import type { PeerRequest, PeerService } from "../../src/node/peers.js";
+import { encodePlain } from "../../src/protocol/admin-codec.js";
+import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
+import { decodeMessage } from "../../src/raft/message-codec.js";
+import type { Message } from "../../src/raft/message.js";
 import { listenFrames } from "../../src/rpc/handshake.js";
 import { eventually } from "../support/eventually.js";
 import { MemoryNetwork } from "../support/memory-socket.js";
@@ -18,6 +25,8 @@ class Node implements PeerService {
   lost = 0;
   silent = 0;
   up = 0;
+  /** What came, in this order. */
+  readonly heard: string[] = [];
 
   constructor(network: MemoryNetwork, nodeId: number, run: number, silentMs: number) {
     this.#env = testEnv({ time: "real", network });
@@ -35,10 +44,16 @@ class Node implements PeerService {
     });
   }
 
-  raft(): void {}
+  raft(_nodeId: number, bytes: Uint8Array, offset: number, end: number): void {
+    const reader = new ByteReader();
+    reader.open(bytes, offset, end);
+    reader.u32();
+    this.heard.push(decodeMessage(reader).kind);
+  }
 
   request(request: PeerRequest): void {
-    request.answer(() => undefined);
+    this.heard.push(request.type === MESSAGE_TYPES.snapshotChunk ? "snapshotChunk" : "request");
+    request.answer((out) => encodePlain(out, {}));
   }
 
   nodeLost(): void {
@@ -122,5 +137,30 @@ test("the hello of a newer run breaks off what is connected to the older one", a
   newer.peers.know(1, address);
   await eventually(() => near.up === before + 1, 3000);
   expect(near.peers.isConnected(2)).toBe(true);
-  expect(await near.peers.ask(2, 200, {}, 1000).catch(() => "no object")).toBe("no object");
+  expect(await near.peers.ask(2, 200, {}, 1000)).toEqual({});
 });
+
+test("a heartbeat waits behind no append, and neither behind a snapshot", async () => {
+  const network = new MemoryNetwork({ turnBytes: 1024 });
+  const near = nodeOf(network, 1, 1, LONG_MS);
+  const far = nodeOf(network, 2, 1, LONG_MS);
+  await far.listen();
+  near.peers.know(2, far.address);
+  await eventually(() => near.peers.snapshotChunk(2, () => undefined));
+  await eventually(() => must(near.peers.link(2)).send(7, append(0)));
+  await eventually(() => far.heard.includes("append"));
+  far.heard.length = 0;
+  const snapshot = near.peers.snapshotChunk(2, (out) => out.raw(new Uint8Array(200_000)));
+  near.peers.send(2, 7, append(100_000));
+  const numbers = { round: 1, commitIndex: 0, promiseMs: 0 };
+  near.peers.send(2, 7, { kind: "heartbeat", ...HEADER, ...numbers, release: false });
+  await snapshot;
+  expect(far.heard).toEqual(["heartbeat", "append", "snapshotChunk"]);
+});
+
+const HEADER = { from: 1, to: 2, term: 1 };
+
+function append(payloadBytes: number): Message {
+  const runs = [singleRun("command", 1, 1, new Uint8Array(payloadBytes))];
+  return { kind: "append", ...HEADER, prevIndex: 0, prevTerm: 0, commitIndex: 0, runs };
+}

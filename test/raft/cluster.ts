@@ -6,7 +6,7 @@
  */
 import { assert, must } from "../../src/base/assert.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";
-import { singleRun } from "../../src/base/entry-run.js";
+import { type EntryRun, singleRun } from "../../src/base/entry-run.js";
 import { Prng } from "../../src/base/prng.js";
 import { decodeMessage, encodeMessage } from "../../src/raft/message-codec.js";
 import type { Message } from "../../src/raft/message.js";
@@ -43,6 +43,7 @@ export interface Envelope {
 }
 
 interface PendingPersist {
+  readonly askedMs: number;
   readonly persist: Persist | undefined;
   readonly after: readonly Message[];
 }
@@ -56,6 +57,7 @@ export const RAFT_DEFAULTS: Omit<RaftConfig, "selfId" | "random"> = {
   heartbeatMs: 50,
   leaseMs: 150,
   clockDriftRatio: 0.01,
+  unnoticedSleepMs: 0,
   preVote: true,
   checkQuorum: true,
   inflightMessagesMax: 256,
@@ -88,6 +90,8 @@ export class Replica {
   electionPriority = 0;
   /** Undefined: as the cluster's. */
   preVote: boolean | undefined = undefined;
+  /** Its disk finishes nothing by itself. */
+  isStalled = false;
   /** How often it was started. */
   run = 0;
   #promisedUntilMs = 0;
@@ -114,6 +118,14 @@ export class Replica {
 
   get lastDurableIndex(): number {
     return this.disk.base.index + this.disk.entries.length;
+  }
+
+  /** What its disk holds after one index and up to another. */
+  runs(after: number, upTo: number): EntryRun[] {
+    const { base, entries } = this.disk;
+    return entries
+      .slice(after - base.index, upTo - base.index)
+      .map(({ kind, term, payload }, i) => singleRun(kind, term, after + 1 + i, payload));
   }
 
   durableTermAt(index: number): number | undefined {
@@ -192,7 +204,8 @@ export class Cluster {
     return this.nowMs * this.get(id).clockRate;
   }
 
-  start(id: ReplicaId): void {
+  /** `lacking` entries at the beginning of its log are gone, by a fault that nobody has noticed. */
+  start(id: ReplicaId, lacking = 0): void {
     const replica = this.get(id);
     assert(replica.raft === undefined, "a replica that runs already");
     const prng = this.#prng.split();
@@ -206,9 +219,7 @@ export class Cluster {
       random: () => prng.fraction(),
       voteHoldUntilMs: replica.promisedUntilMs,
     };
-    const runs = disk.entries.map((entry, i) =>
-      singleRun(entry.kind, entry.term, disk.base.index + 1 + i, entry.payload),
-    );
+    const runs = replica.runs(disk.base.index + lacking, replica.lastDurableIndex);
     const { hardState, base: snapshot } = disk;
     const { floor, stateLost } = disk;
     const appliedIndex = snapshot.index;
@@ -244,7 +255,8 @@ export class Cluster {
     this.ledger.noteReady(id, ready);
     for (const message of ready.send) this.#post(message);
     if (ready.persist !== undefined || ready.sendAfterPersist.length > 0) {
-      replica.pending.push({ persist: ready.persist, after: ready.sendAfterPersist });
+      const { persist, sendAfterPersist: after } = ready;
+      replica.pending.push({ askedMs: this.clockOf(id), persist, after });
     }
     for (const run of ready.apply) raft.applied(run.firstIndex + run.count - 1);
     for (const { to, term, index } of ready.snapshotsToSend) {
@@ -259,6 +271,7 @@ export class Cluster {
     const replica = this.get(id);
     const oldest = replica.pending.shift();
     if (oldest === undefined) return false;
+    replica.running.setDiskStalled(false, this.clockOf(id));
     if (oldest.persist !== undefined) {
       replica.write(oldest.persist);
       const { snapshot } = oldest.persist;
@@ -326,7 +339,11 @@ export class Cluster {
   }
 
   tick(id: ReplicaId): void {
-    const { raft } = this.get(id);
+    const { raft, pending } = this.get(id);
+    const askedMs = pending[0]?.askedMs ?? Number.POSITIVE_INFINITY;
+    if (this.clockOf(id) - askedMs >= RAFT_DEFAULTS.electionTimeoutMs.max) {
+      raft?.setDiskStalled(true, this.clockOf(id));
+    }
     // Hosts do not tick who rests.
     if (raft?.quiesced !== true) raft?.tick(this.clockOf(id));
     this.ledger.check();
@@ -364,7 +381,7 @@ export class Cluster {
       let moved = false;
       for (const id of this.runningIds) {
         while (this.takeReady(id)) moved = true;
-        while (this.finishPersist(id)) moved = true;
+        while (!this.get(id).isStalled && this.finishPersist(id)) moved = true;
       }
       if (this.sendSnapshots()) moved = true;
       const batch = this.network;
@@ -377,11 +394,20 @@ export class Cluster {
     }
   }
 
+  /** A message that nobody has sent, or not now, arrives. */
+  inject(message: Message): void {
+    this.deliver(this.#envelopeOf(message));
+  }
+
   #post(message: Message): void {
     this.ledger.noteSent(message);
+    this.network.push(this.#envelopeOf(message));
+  }
+
+  #envelopeOf(message: Message): Envelope {
     const writer = new ByteWriter();
     encodeMessage(message, writer);
     const { run } = this.get(message.from);
-    this.network.push({ message, bytes: writer.copy(), run });
+    return { message, bytes: writer.copy(), run };
   }
 }

@@ -33,6 +33,7 @@ function follower(start: Start = {}): Raft {
       heartbeatMs: 50,
       leaseMs,
       clockDriftRatio: 0.01,
+      unnoticedSleepMs: 0,
       preVote: true,
       checkQuorum: true,
       inflightMessagesMax: 4,

@@ -7,20 +7,24 @@
  *       and NAME=N: inflight inflightBytes appendBytes uncommittedBytes applyBytes commitNotice
  *       quiesce lease
  *   > campaign 1 | leaderLost 1 | transfer 1 to 2 | lease 1 on | compact 1 to 5 | read 1 as 7
- *   > forget 1 | wake 1 | unreachable 1 2
+ *   > forget 1 | wake 1 | unreachable 1 2 | doubt 1
  *   > propose 1 a b c            one run of three commands
  *   > proposeIn 1 4 a            evaluated in term 4
  *   > change 1 [single] voters 1 2 4 learners 3   jointly if the voters change and it is not single
  *   > settle                     everything that needs no time, until nothing is left
  *   > turn 1                     what replica 1 wants now, but for its disk
  *   > disk 1                     replica 1's oldest write finishes
+ *   > diskStalled 1              it is told that no write finishes, those of other shards perhaps
+ *   > stall 1 | unstall 1        no other write of replica 1 does, whatever else settles
  *   > deliver [what]             messages in flight that match, once:  1>2  append  round=3
  *   > drop [what] | repeat [what] | keep NAME [what] | replay NAME
+ *   > inject 3>4 vote term=2 last=1@1   a message made by hand arrives (script-message.ts)
  *   > cut 1 2 | cut 1>2 | heal   messages between these and others, or one way, are lost
  *   > wait 100                   time passes in steps of 10 ms, everybody ticks, all settles
  *   > sleep 100                  time passes, nobody ticks
  *   > tick 1 | start 1
- *   > crash 1 [2]                two of its unfinished writes reached the disk
+ *   > crash 1 [2]                its tail is lost but for two of its unfinished writes
+ *   > startWithout 1 2           as if the first two entries of its log were gone
  *   > log 1 terms 1 1 4 4 [term 6] [vote 2] [commit 2]   before start: what the disk holds
  *   > priority 1 2 | clock 1 1.05 | noPreVote 1      before start
  *   > damage 1 from 4 [length unknown]   before start: its log cannot be read from there on
@@ -38,6 +42,7 @@ import type { Ready } from "../../src/raft/ready.js";
 import type { ReplicaId } from "../../src/raft/types.js";
 import { Cluster, type Envelope, emptyDisk } from "./cluster.js";
 import { type Entry, entriesOf, entryText } from "./entries.js";
+import { messageOf } from "./script-message.js";
 import { messageText, eventText } from "./script-text.js";
 
 export function runScript(text: string): string {
@@ -92,6 +97,8 @@ class Script {
     forget: ([id]) =>
       this.#cluster.get(idOf(id)).running.forgetLeader(this.#cluster.clockOf(idOf(id))),
     wake: ([id]) => this.#cluster.get(idOf(id)).running.wake(this.#cluster.clockOf(idOf(id))),
+    doubt: ([id]) =>
+      this.#cluster.get(idOf(id)).running.doubtPromises(this.#cluster.clockOf(idOf(id))),
     priority: ([id, rank]) => void (this.#cluster.get(idOf(id)).electionPriority = Number(rank)),
     noPreVote: ([id]) => void (this.#cluster.get(idOf(id)).preVote = false),
     proposeIn: ([id, term, ...texts]) =>
@@ -107,12 +114,20 @@ class Script {
     settle: () => this.#settle(),
     turn: ([id]) => this.#turn(idOf(id)),
     disk: ([id]) => this.#disk(idOf(id)),
+    stall: ([id]) => void (this.#cluster.get(idOf(id)).isStalled = true),
+    diskStalled: ([id]) =>
+      this.#cluster.get(idOf(id)).running.setDiskStalled(true, this.#cluster.clockOf(idOf(id))),
+    unstall: ([id]) => void (this.#cluster.get(idOf(id)).isStalled = false),
     deliver: (words) => this.#take(words, (envelope) => this.#deliver(envelope)),
     drop: (words) => this.#take(words, () => {}),
     repeat: (words) => this.#network(words).forEach((envelope) => this.#deliver(envelope)),
     keep: ([name, ...words]) => void this.#kept.set(must(name), this.#network(words)),
     replay: ([name]) =>
       must(this.#kept.get(must(name))).forEach((envelope) => this.#deliver(envelope)),
+    inject: (words) =>
+      this.#cluster.inject(
+        messageOf(words, (id, after, upTo) => this.#cluster.get(id).runs(after, upTo)),
+      ),
     cut: (words) =>
       words.forEach((word) =>
         word.includes(">") ? this.#cutWays.add(word) : this.#cut.add(idOf(word)),
@@ -126,6 +141,7 @@ class Script {
     tick: ([id]) => this.#cluster.tick(idOf(id)),
     crash: ([id, durable]) => this.#cluster.crash(idOf(id), Number(durable ?? 0)),
     start: (words) => words.forEach((word) => this.#cluster.start(idOf(word))),
+    startWithout: ([id, count]) => this.#cluster.start(idOf(id), Number(count)),
     show: (words) => this.#show(words.length > 0 ? words.map(idOf) : this.#allIds()),
     status: () => this.#status(),
     snapshots: () => void this.#cluster.sendSnapshots(),

@@ -19,6 +19,7 @@ import type { StoreOptions } from "../../src/store/store-options.js";
 import { Store } from "../../src/store/store.js";
 import { ALL, DIRECTORY } from "../store/store-bench.js";
 import { FakeTimers } from "../support/fake-timers.js";
+import { SleepyTime } from "../support/sleepy-time.js";
 import { testEnv, turnsUntil } from "../support/test-env.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
@@ -28,7 +29,6 @@ const STEP_MS = 5;
 const SETTINGS = {
   electionTimeoutMs: { min: 400, max: 800 },
   heartbeatMs: 50,
-  leaseMs: 0,
   clockDriftRatio: 0,
   tickMs: 10,
   campaignRankMs: 20,
@@ -40,6 +40,8 @@ export interface BenchNode {
   readonly store: Store;
   readonly host: ReplicaHost;
   readonly replica: Replica;
+  /** By which it can be put to sleep. */
+  readonly time: SleepyTime;
   /** What the host told of its replica's data. */
   readonly news: readonly ("damaged" | "refilled")[];
 }
@@ -47,12 +49,16 @@ export interface BenchNode {
 export interface BenchOptions extends StoreOptions {
   /** Never, unless it is given. */
   readonly quiesceAfterMs?: number;
+  /** None, unless it is given. */
+  readonly leaseMs?: number;
 }
 
 export class HostBench {
   readonly #time = new FakeTimers();
   readonly #nodes: Map<number, BenchNode> = new Map();
   readonly #options: BenchOptions;
+  /** By nodes whose disk stalls: what it would have finished. */
+  readonly #unfinished: Map<number, (() => void)[]> = new Map();
 
   private constructor(options: BenchOptions) {
     this.#options = options;
@@ -76,6 +82,16 @@ export class HostBench {
     this.#time.advance(ms);
   }
 
+  /** The loop is held up for so long; `poll` is what waits in the sockets then. */
+  holdUp(ms: number, poll: () => void): void {
+    this.#time.stall(ms, poll);
+  }
+
+  /** Its replica says no more, and hears nothing. */
+  stop(nodeId: number): void {
+    this.node(nodeId).host.close();
+  }
+
   node(nodeId: number): BenchNode {
     return must(this.#nodes.get(nodeId), "node");
   }
@@ -88,6 +104,18 @@ export class HostBench {
     });
   }
 
+  /** From now on no write of the node's disk finishes. */
+  stallDisk(nodeId: number): void {
+    this.#unfinished.set(nodeId, []);
+  }
+
+  /** All of them do. */
+  endDiskStall(nodeId: number): void {
+    const finished = must(this.#unfinished.get(nodeId), "a disk that stalls");
+    this.#unfinished.delete(nodeId);
+    for (const complete of finished) complete();
+  }
+
   /** As if a read had met damage in this turn, which is over when this returns. */
   meetDamage(nodeId: number, error: CorruptionError): void {
     this.node(nodeId).replica.damaged(error);
@@ -95,26 +123,34 @@ export class HostBench {
   }
 
   async #open(nodeId: number, count: number): Promise<BenchNode> {
-    const time = this.#time;
-    const disk = new MemoryDisk({ completion: (complete) => time.after(1, complete) });
+    const time = new SleepyTime(this.#time);
+    const disk = new MemoryDisk({
+      completion: (complete) => {
+        const unfinished = this.#unfinished.get(nodeId);
+        if (unfinished === undefined) time.after(1, complete);
+        else unfinished.push(complete);
+      },
+    });
     const job = (each: unknown): unknown => runStoreJob(disk, each as StoreJob);
     const env = { ...testEnv({ disk, job, seed: nodeId }), clock: time, timers: time };
     const logOptions = { segmentSizeBytes: 64 * 1024, firstSegmentSizeBytes: 64 * 1024 };
     const { store } = await Store.open(env, DIRECTORY, { logOptions, ...this.#options });
     const news: BenchNode["news"][number][] = [];
     const parts = { transport: this.#transport(), observer: observer(news) };
-    const { quiesceAfterMs = 0 } = this.#options;
-    const host = new ReplicaHost(env, store, { ...SETTINGS, quiesceAfterMs, nodeId }, parts);
+    const { quiesceAfterMs = 0, leaseMs = 0 } = this.#options;
+    const settings = { ...SETTINGS, quiesceAfterMs, leaseMs, nodeId };
+    const host = new ReplicaHost(env, store, settings, parts);
     const found = { recovered: undefined, missingFile: undefined };
     const replica = host.open(descriptor(count), found, undefined, 0);
-    return { disk, store, host, replica, news };
+    return { disk, store, host, replica, time, news };
   }
 
   #transport(): ReplicaTransport {
     const receiver = (nodeId: number) => this.node(nodeId).host.snapshots;
     return {
       send: (nodeId: number, _shardId: number, message: Message) => {
-        this.#time.after(1, () => this.#nodes.get(nodeId)?.replica.step(message));
+        const receiver = this.#nodes.get(nodeId);
+        receiver?.time.after(1, () => receiver.replica.step(message));
       },
       nudge: () => undefined,
       flush: () => undefined,
@@ -139,6 +175,7 @@ function observer(news: BenchNode["news"][number][]): ReplicaObserver {
     roleChanged: () => undefined,
     applied: () => undefined,
     raftEvent: () => undefined,
+    diskStallChanged: () => undefined,
     turnEnded: () => undefined,
   };
 }

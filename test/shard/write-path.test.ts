@@ -228,6 +228,7 @@ describe("a write that is not proposed yet", () => {
 });
 
 describe("a refused proposal", () => {
+  // A write must not build on one that never happened.
   test("takes back its own evaluations and no others", () => {
     const bench = new Bench();
     bench.proposeAt(10, 1, 2);
@@ -242,6 +243,7 @@ describe("a refused proposal", () => {
     expect(bench.told(1, 2, 5)).toEqual(["ok 2", "ok 3", "ok 4"]);
   });
 
+  // An answer must not show a write which is then lost.
   test("refuses the answers that saw what it held, not those from before", () => {
     const bench = new Bench();
     bench.state.next = "noEffects";

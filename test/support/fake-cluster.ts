@@ -13,8 +13,8 @@ import { ByteReader } from "../../src/base/coding.js";
 import { rangeContains } from "../../src/base/key-range.js";
 import type { Listener } from "../../src/env/network.js";
 import { nodeTimers } from "../../src/env/node/node-timers.js";
-import { encodePlain } from "../../src/protocol/admin-codec.js";
-import type { MapResponse } from "../../src/protocol/admin-messages.js";
+import { decodePlain, encodePlain } from "../../src/protocol/admin-codec.js";
+import type { MapRequest, MapResponse } from "../../src/protocol/admin-messages.js";
 import { AnswerHeader, encodeAnswerHeader } from "../../src/protocol/answer-header.js";
 import type {
   ClusterMap,
@@ -63,6 +63,8 @@ export class FakeCluster {
   readonly seen: SeenRequest[] = [];
   map: ClusterMap;
   interfere: (request: SeenRequest) => Interference = () => undefined;
+  /** Nodes that are cut off from the others, and what each holds for the map. */
+  readonly stale: Map<number, ClusterMap> = new Map();
   /** Rows that one answer to a range carries at most. */
   pageRows = 1000;
   readonly #leaders: Map<number, number> = new Map();
@@ -155,9 +157,26 @@ export class FakeCluster {
     }
   }
 
-  mapResponse(): MapResponse {
-    const leaders = [...this.#leaders].map(([shardId, nodeId]) => ({ shardId, nodeId, term: 1 }));
+  mapResponse(nodeId = 0): MapResponse {
+    const leaders = [...this.#leaders].map(([shardId, leader]) => ({
+      shardId,
+      nodeId: leader,
+      term: 1,
+    }));
+    const stale = this.stale.get(nodeId);
+    if (stale !== undefined) return { clusterMap: stale, leaders: [] };
     return { clusterMap: this.map, leaders };
+  }
+
+  /** What a node can do only with the others. */
+  askOthers(nodeId: number): void {
+    if (!this.stale.has(nodeId)) return;
+    throw notApplied("unavailable", "the placement group has no leader now");
+  }
+
+  knowsKeyspace(nodeId: number, keyspaceId: number): boolean {
+    const { keyspaces } = this.stale.get(nodeId) ?? this.map;
+    return keyspaces.some((each) => each.keyspaceId === keyspaceId);
   }
 
   /** Whether this node may serve the request, as a KvError if not. */
@@ -339,11 +358,27 @@ class FakeNodeConnection implements FrameHandler {
   }
 
   #serveOther(type: number, reader: ByteReader, out: ByteWriter): void {
-    if (type === MESSAGE_TYPES.map) encodePlain(out, this.#cluster.mapResponse());
-    else if (type === MESSAGE_TYPES.sequence) {
-      out.u53(this.#cluster.historyOf(reader.u32()).revision);
+    const cluster = this.#cluster;
+    if (type === MESSAGE_TYPES.map) {
+      const isConfirmed =
+        reader.remaining > 0 && decodePlain<MapRequest>(reader).confirmed === true;
+      if (isConfirmed) cluster.askOthers(this.#nodeId);
+      encodePlain(out, cluster.mapResponse(this.#nodeId));
+    } else if (type === MESSAGE_TYPES.sequence) {
+      this.#sequence(reader.u32(), out);
+    } else if (type === MESSAGE_TYPES.replicaChange) {
+      cluster.askOthers(this.#nodeId);
+      encodePlain(out, { clusterMap: cluster.map });
     } else if (type === MESSAGE_TYPES.health) encodePlain(out, { healthy: true, reasons: [] });
     else throw notApplied("unsupported", `type ${type}`);
+  }
+
+  #sequence(keyspaceId: number, out: ByteWriter): void {
+    if (!this.#cluster.knowsKeyspace(this.#nodeId, keyspaceId)) {
+      throw notApplied("keyspaceNotFound", `there is no keyspace ${keyspaceId}`);
+    }
+    this.#cluster.askOthers(this.#nodeId);
+    out.u53(this.#cluster.historyOf(keyspaceId).revision);
   }
 
   #serveData(

@@ -22,6 +22,10 @@ export class FakeTimers implements Clock, Timers {
     return this.#nowMs;
   }
 
+  uptimeMs(): number {
+    return this.#nowMs;
+  }
+
   wallMs(): number {
     return WALL_START_MS + this.#nowMs;
   }
@@ -54,6 +58,20 @@ export class FakeTimers implements Clock, Timers {
       this.#turnEnd = [];
       for (const run of runs) run();
     }
+  }
+
+  /**
+   * Moves time on by `ms` at one blow, as where the loop is held up: timers that fell due run late,
+   * then `poll`, which hands out the input that waited, and then the turn ends.
+   */
+  stall(ms: number, poll: () => void): void {
+    this.endTurn();
+    this.#nowMs += ms;
+    const due = this.#waiting.filter((each) => each.atMs <= this.#nowMs);
+    this.#waiting = this.#waiting.filter((each) => each.atMs > this.#nowMs);
+    for (const each of due) each.run();
+    poll();
+    this.endTurn();
   }
 
   /** Moves time on by `ms`, running whatever falls due on the way. */

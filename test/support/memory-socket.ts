@@ -8,6 +8,8 @@ import type { Listener, Network, Socket, SocketHandlers } from "../../src/env/ne
 export interface MemoryNetworkOptions {
   /** Cuts every delivered chunk into pieces of at most this many bytes. */
   readonly chunkBytes?: number;
+  /** What a socket brings in one turn at most, as over a slow road. */
+  readonly turnBytes?: number;
 }
 
 export class MemoryNetwork implements Network {
@@ -48,9 +50,8 @@ export class MemoryNetwork implements Network {
 
   /** Two ends of a new connection; the first one's remote address is `address`. */
   pair(address: string, from: string): readonly [MemorySocket, MemorySocket] {
-    const chunkBytes = this.#options.chunkBytes ?? Number.POSITIVE_INFINITY;
-    const near = new MemorySocket(this, address, address, chunkBytes);
-    const far = new MemorySocket(this, from, address, chunkBytes);
+    const near = new MemorySocket(this, address, address, this.#options);
+    const far = new MemorySocket(this, from, address, this.#options);
     near.peer = far;
     far.peer = near;
     this.sockets.push(near, far);
@@ -72,14 +73,23 @@ export class MemorySocket implements Socket {
   writes = 0;
   readonly #network: MemoryNetwork;
   readonly #chunkBytes: number;
+  readonly #turnBytes: number;
+  /** What is under way. */
+  #road: Uint8Array[] = [];
   #handlers: SocketHandlers | undefined;
   #closed = false;
 
-  constructor(network: MemoryNetwork, remoteAddress: string, listener: string, chunkBytes: number) {
+  constructor(
+    network: MemoryNetwork,
+    remoteAddress: string,
+    listener: string,
+    { chunkBytes, turnBytes }: MemoryNetworkOptions,
+  ) {
     this.#network = network;
     this.remoteAddress = remoteAddress;
     this.listener = listener;
-    this.#chunkBytes = chunkBytes;
+    this.#chunkBytes = chunkBytes ?? Number.POSITIVE_INFINITY;
+    this.#turnBytes = turnBytes ?? Number.POSITIVE_INFINITY;
   }
 
   handle(handlers: SocketHandlers): void {
@@ -89,7 +99,9 @@ export class MemorySocket implements Socket {
   write(bytes: Uint8Array): boolean {
     this.writes++;
     const peer = this.peer;
-    if (!this.#closed && peer !== undefined) setImmediate(() => peer.#deliver(bytes));
+    if (this.#closed || peer === undefined) return true;
+    this.#road.push(bytes);
+    if (this.#road.length === 1) setImmediate(() => this.#carry(peer));
     return true;
   }
 
@@ -105,6 +117,22 @@ export class MemorySocket implements Socket {
     this.#close();
     const peer = this.peer;
     if (peer !== undefined) setImmediate(() => peer.#close());
+  }
+
+  /** Brings what is under way, or as much of it as a turn takes. */
+  #carry(peer: MemorySocket): void {
+    const rest: Uint8Array[] = [];
+    let left = this.#turnBytes;
+    for (const bytes of this.#road.splice(0)) {
+      const size = Math.min(left, bytes.length);
+      if (size > 0) peer.#deliver(bytes.subarray(0, size));
+      if (size < bytes.length) rest.push(bytes.subarray(size));
+      left -= size;
+    }
+    // Whoever wrote meanwhile has seen to the next turn.
+    const isSeenTo = this.#road.length > 0;
+    this.#road.unshift(...rest);
+    if (rest.length > 0 && !isSeenTo) setImmediate(() => this.#carry(peer));
   }
 
   #deliver(bytes: Uint8Array): void {

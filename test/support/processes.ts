@@ -52,6 +52,11 @@ export class ProcessCluster {
     this.#peers.set(name, await freeAddress());
   }
 
+  /** From its next start on it listens for other nodes somewhere else. */
+  async movePeer(name: string): Promise<void> {
+    this.#peers.set(name, await freeAddress());
+  }
+
   peerAddress(name: string): string {
     return must(this.#peers.get(name));
   }
@@ -112,10 +117,23 @@ export class ProcessCluster {
     return runNode([FLOTCTL, ...args, "--endpoints", this.endpoints], input);
   }
 
+  /** Runs a command that has to succeed, with time for it; gives what it has printed. */
+  async flotctl(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run([...args, "--command-timeout", "20s"]);
+    if (code !== 0 || stderr !== "") throw new Error(`${args.join(" ")}: ${code} ${stderr}`);
+    return stdout;
+  }
+
   async close(): Promise<void> {
     for (const name of Array.from(this.#children.keys())) await this.signal(name, "SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** The variables that `member add` has printed, for the node that is to be started. */
+export function settingsIn(printed: string): Record<string, string> {
+  const lines = printed.matchAll(/^(FLOTILLA_\w+)="(.*)"$/gm);
+  return Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
 }
 
 export function runNode(args: readonly string[], input = ""): Promise<CommandResult> {

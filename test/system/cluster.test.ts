@@ -3,8 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { connect } from "../../src/client/index.js";
 import type { Client, Transaction } from "../../src/client/index.js";
+import { decodePlain, encodePlain } from "../../src/protocol/admin-codec.js";
+import type { MapResponse } from "../../src/protocol/admin-messages.js";
+import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import { eventually } from "../support/eventually.js";
+import { RawClient } from "../support/raw-client.js";
 import { TestCluster } from "../support/test-cluster.js";
+
+const SMALL_KEYSPACE = { kind: "range", splitPoints: [], shardCount: 1, replicationFactor: 0 };
 
 let cluster: TestCluster;
 let client: Client;
@@ -226,6 +232,28 @@ describe.each([
       code: "compacted",
     });
   });
+});
+
+test("every node knows at once of a new keyspace, where it is asked to make sure", async () => {
+  const nodes = await Promise.all(cluster.endpoints.map((each) => RawClient.dial(each)));
+  for (let i = 0; i < 5; i++) {
+    const wanted = { ...SMALL_KEYSPACE, name: `new-${i}` };
+    await nodes[0]!.request(MESSAGE_TYPES.keyspaceCreate, (out) => encodePlain(out, wanted));
+    const asked = nodes.map(async (node) => {
+      let names: readonly string[] = [];
+      await node.request(
+        MESSAGE_TYPES.map,
+        (out) => encodePlain(out, { confirmed: true }),
+        (reader) => {
+          const { clusterMap } = decodePlain<MapResponse>(reader);
+          names = clusterMap.keyspaces.map(({ name }) => name);
+        },
+      );
+      return names.includes(wanted.name);
+    });
+    expect(await Promise.all(asked)).toEqual([true, true, true]);
+  }
+  for (const node of nodes) node.close();
 });
 
 test("a hash keyspace refuses ordered scans that did not ask to fan out", async () => {

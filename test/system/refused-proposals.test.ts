@@ -128,6 +128,7 @@ function outcomeOf(request: Promise<void>): Promise<string> {
   );
 }
 
+// A write must not build on one that never happened.
 test("what was accepted before a refusal, and after it, is applied and found again", async () => {
   const bench = await Bench.start();
   const fills = await bench.fill();
@@ -150,6 +151,7 @@ test("what was accepted before a refusal, and after it, is applied and found aga
   expect(errors).toEqual([]);
 });
 
+// An answer must not show a write which is then lost.
 test("a transaction without effects never shows a write that is refused", async () => {
   const bench = await Bench.start();
   const fills = await bench.fill();

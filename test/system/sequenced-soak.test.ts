@@ -2,7 +2,7 @@
  * A keyspace of four shards that share one sequence of revisions, written and watched while nodes
  * crash, stop and come back, all of them at once among it. Afterwards every acknowledged write is
  * there, was shown to the watcher in order, and got a revision above all that were acknowledged
- * before it began.
+ * before it began: no later write has a smaller one.
  */
 import { afterEach, expect, test } from "vitest";
 import { utf8Text } from "../../src/base/bytes.js";

@@ -4,7 +4,11 @@ import { drawFaults } from "../../../jepsen-style/sim/faults.js";
 import { drawSettings, streamsOf } from "../../../jepsen-style/sim/settings.js";
 import type { Settings } from "../../../jepsen-style/sim/settings.js";
 import { simulate } from "../../../jepsen-style/sim/simulate.js";
+import type { Machine } from "../../../jepsen-style/sim/cluster.js";
+import type { SimNetwork } from "../../../jepsen-style/sim/network.js";
 import type { RunResult } from "../../../jepsen-style/sim/simulate.js";
+
+const FIRST_LEFT_OUTSIDE = 8;
 
 function run(settings: Settings): Promise<RunResult> {
   return simulate(settings, drawFaults(settings, streamsOf(settings.seed).faults));
@@ -51,4 +55,32 @@ test("a majority that stays cut off is told as a cluster that does not converge"
     keepBlocked: true,
   });
   expect(result.failure).toMatch(/is not served/);
+}, 60_000);
+
+test("a node that never heard of the founding, left outside, keeps no client from the others", async () => {
+  // The node that clients know first is left outside at the end.
+  const settings = { ...short(FIRST_LEFT_OUTSIDE), durationMs: 2000 };
+  let machines: readonly Machine[] = [];
+  let roads: SimNetwork | undefined;
+  const knows = ({ node }: Machine): number => node?.core.view.map.nodes.length ?? 0;
+  let healed = "";
+  const result = await simulate(settings, [], {
+    cluster: (all) => (machines = all),
+    network: (network) => (roads = network),
+    line: (_atMs, who, what) => {
+      if (who === "end") healed = what;
+      const [first, ...others] = machines;
+      // It is registered, and the last of the founders: what follows happens without it.
+      if (roads === undefined || !others.some((each) => knows(each) === machines.length)) return;
+      for (const { name } of others) {
+        roads.block("n1", name);
+        roads.block(name, "n1");
+      }
+      expect(first?.node?.core.view.map.keyspaces).toEqual([]);
+      roads = undefined;
+    },
+  });
+  expect(result.failure).toBeUndefined();
+  expect(healed).toBe("healed: n2 n3");
+  expect(machines[0]?.node?.core.view.map.keyspaces).toEqual([]);
 }, 60_000);
