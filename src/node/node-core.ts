@@ -320,7 +320,10 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   placementLeader(): number {
     const own = this.host.replica(PLACEMENT_SHARD_ID);
     const leader = own?.leaderNodeId ?? 0;
-    return leader !== 0 ? leader : this.view.leaderOf(PLACEMENT_SHARD_ID);
+    if (leader !== 0) return leader;
+    const known = this.view.leaderOf(PLACEMENT_SHARD_ID);
+    // A replica that is closed here may have led: others know who does now.
+    return own === undefined && known === this.nodeId ? 0 : known;
   }
 
   /** A newer map has come, from the placement leader. */
