@@ -121,8 +121,9 @@ describe("precedence", () => {
   );
 
   test("every field of the configuration has a setting, and no key is used twice", () => {
-    const fields = NODE_SETTINGS.map(({ field }) => field).sort();
-    expect(fields).toEqual(Object.keys(DEFAULT_SETTINGS).sort());
+    const fields: string[] = NODE_SETTINGS.map(({ field }) => field);
+    // The limits of replication are for whoever embeds a node, such as the simulator.
+    expect([...fields, "flow"].sort()).toEqual(Object.keys(DEFAULT_SETTINGS).sort());
     expect(new Set(NODE_SETTINGS.map(({ flag }) => fileKey(flag))).size).toBe(fields.length);
   });
 });
