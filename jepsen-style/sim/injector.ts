@@ -91,6 +91,8 @@ export class Injector {
     this.#lateVotes.end();
     this.#directed.end();
     this.#usurper.end();
+    // What some of them take would never come: the healed majority's roads are whole.
+    this.#parts.tap.filters.clear();
   }
 
   #strike(fault: Fault): void {

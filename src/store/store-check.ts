@@ -29,6 +29,9 @@ export interface StoreCheck {
   readonly findings: readonly Finding[];
 }
 
+/** A store that is opened alone, or whose replicas have no peers, has nobody. */
+const BY_OTHERS = "replicas on other nodes refill it, where there are any";
+
 export function checkStore(disk: Disk, directory: string): StoreCheck {
   const check = new Check(disk, directory);
   check.run();
@@ -96,14 +99,14 @@ class Check implements StoreCheck {
     const shards = owners.map(([shardId]) => shardId).join(", ");
     this.tables++;
     if (!this.#disk.exists(path)) {
-      const lost = `all of it, for shard ${shards}: its replica has to be refilled by the others`;
+      const lost = `all of it, for shard ${shards}: ${BY_OTHERS}`;
       this.#damage(path, 0, "the file is not there", lost);
       return;
     }
     const survey = surveyTable(this.#disk, path, catalog.files.get(fileNumber));
     this.checkedBytes += survey.sizeBytes;
     for (const finding of survey.findings) {
-      const lost = `${finding.lost}, for shard ${shards}: its replica has to be refilled`;
+      const lost = `${finding.lost}, for shard ${shards}: ${BY_OTHERS}`;
       this.findings.push({ ...finding, lost });
     }
   }
@@ -157,11 +160,16 @@ class Check implements StoreCheck {
     const lost: string[] = [];
     if (health.hardStateLost) lost.push("its vote: the node has to join anew");
     if (health.firstLostIndex !== undefined) {
-      lost.push(`entries from ${health.firstLostIndex} on: the others refill them`);
+      lost.push(`entries from ${health.firstLostIndex} on: ${BY_OTHERS}`);
     }
     if (health.tailUnknown) lost.push("how far its log went");
     const what = `the log of shard ${shardId} is not whole`;
-    this.#damage(directory, 0, what, lost.join("; ") || "nothing that the tree has not");
+    // What a damaged segment brings about is no other damage.
+    const isDamage = !this.findings.some(
+      (each) => each.isDamage && each.path.startsWith(directory),
+    );
+    const told = lost.join("; ") || "nothing that the tree has not";
+    this.findings.push({ path: directory, offset: 0, what, lost: told, isDamage });
   }
 
   /** From the tree to the log nothing may be missing. */
@@ -172,7 +180,7 @@ class Check implements StoreCheck {
   ): void {
     if (recovered === undefined || recovered.baseIndex <= flushed.index) return;
     const what = `the log of shard ${shardId} begins behind its tree`;
-    const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}: the others refill them`;
+    const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}: ${BY_OTHERS}`;
     this.#damage(`${this.directory}/log`, 0, what, lost);
   }
 }

@@ -42,13 +42,19 @@ export const check: CommandDefinition<NodeContext> = {
         terminal.out.write(findings.flatMap(findingLines).join(""));
         terminal.out.write(`${summary(found, damages)}\n`);
       }
-      if (damages > 0) note(terminal, "nothing was changed", "yellow");
+      if (damages > 0) note(terminal, `nothing was changed; next: ${nextStep(node)}`, "yellow");
       return damages > 0 ? EXIT.failed : EXIT.ok;
     } finally {
       release();
     }
   },
 };
+
+function nextStep(node: string | undefined): string {
+  return node === undefined
+    ? "open it to read what can be read, or take a checkpoint in its place"
+    : "start the node, and its peers refill it; flotctl shard replicas shows how far they are";
+}
 
 /** A running node changes its files all the time: what is read of them then means nothing. */
 async function claim(disk: Disk, store: string): Promise<() => void> {

@@ -20,10 +20,11 @@ export const inspectSstable: CommandDefinition<NodeContext> = {
   epilogue: "Every block is read and checked. Nothing is changed, a node may run.",
   run: async ({ terminal, openDisk }, argv) => {
     const disk = await openDisk();
-    const surveys = pathsOf(disk, requiredOf(argv, "path")).map((path) => surveyTable(disk, path));
+    const paths = pathsOf(disk, requiredOf(argv, "path"));
+    const surveys = paths.map((path) => surveyTable(disk, path));
     return printSurvey(terminal, argv, {
       value: surveys.map(plain),
-      text: surveys.map(tableText).join(""),
+      text: surveys.map(tableText).join("") || "there are no tables\n",
       findings: surveys.flatMap(({ findings }) => findings),
     });
   },
