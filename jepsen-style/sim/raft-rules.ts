@@ -128,7 +128,12 @@ export function matchFault(
   if (seen.matchTerm !== raft.term) matches.clear();
   seen.matchTerm = raft.term;
   const { voters, outgoing, learners } = raft.configuration;
-  for (const ids of [voters, outgoing, learners]) {
+  const groups = [voters, outgoing, learners];
+  // Who left is known anew when it comes back: a removal that took too long is taken back.
+  for (const id of matches.keys()) {
+    if (!groups.some((ids) => ids.includes(id))) matches.delete(id);
+  }
+  for (const ids of groups) {
     for (const id of ids) {
       const said = saidBy(id);
       const match = raft.progress(id)?.matchIndex ?? 0;

@@ -135,7 +135,8 @@ export function drawSettings(seed: number): Settings {
   const nodes = pick(prng, isSurveyed ? [3, 3, 3, 5, 5, 7] : [1, 3, 3, 3, 3, 5, 5, 5, 7]);
   return {
     seed,
-    durationMs: prng.between(40, 120) * heartbeatMs,
+    // A larger cluster has more events a second: all runs cost about the same.
+    durationMs: Math.round((prng.between(40, 120) * heartbeatMs * 3) / Math.max(3, nodes)),
     cluster: {
       nodes,
       keyspaces: drawKeyspaces(prng, nodes, isSurveyed),
