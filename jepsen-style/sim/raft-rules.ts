@@ -117,6 +117,13 @@ export interface Acknowledged {
   readonly leftIndex: number;
 }
 
+/** Who left is known anew when it comes back: a removal that took too long is taken back. */
+function forgetOthers(matches: Map<number, number>, groups: readonly (readonly number[])[]): void {
+  for (const id of matches.keys()) {
+    if (!groups.some((ids) => ids.includes(id))) matches.delete(id);
+  }
+}
+
 /** What is wrong with what a leader takes others to have. */
 export function matchFault(
   seen: SeenState,
@@ -129,10 +136,7 @@ export function matchFault(
   seen.matchTerm = raft.term;
   const { voters, outgoing, learners } = raft.configuration;
   const groups = [voters, outgoing, learners];
-  // Who left is known anew when it comes back: a removal that took too long is taken back.
-  for (const id of matches.keys()) {
-    if (!groups.some((ids) => ids.includes(id))) matches.delete(id);
-  }
+  forgetOthers(matches, groups);
   for (const ids of groups) {
     for (const id of ids) {
       const said = saidBy(id);

@@ -9,6 +9,7 @@
  *   4. Later (`readRuns`), read the bytes of the entries that nobody has trimmed.
  */
 import { concatBytes } from "../base/bytes.js";
+import { crc32 } from "../base/checksum.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
 import type { Disk } from "../env/disk.js";
@@ -47,6 +48,12 @@ export interface MendedBit {
   readonly bit: number;
 }
 
+/** The batches of a segment, up to where they end. */
+interface Judged {
+  readonly end: number;
+  readonly checksum: number;
+}
+
 export class LogRecovery {
   readonly #disk: Disk;
   readonly #directory: string;
@@ -72,6 +79,8 @@ export class LogRecovery {
   #lastRuns: { readonly shardId: number; readonly run: EntryRun }[] = [];
   #held: FoundBatch | undefined;
   readonly #kept = new Map<number, Uint8Array>();
+  /** What the scan has judged, mended bits included, of segments that are read again. */
+  readonly #judged = new Map<number, Judged>();
 
   constructor(disk: Disk, directory: string, storeId: string) {
     this.#disk = disk;
@@ -121,6 +130,7 @@ export class LogRecovery {
     }
     this.table.recovering = false;
     this.#kept.clear();
+    this.#judged.clear();
     return recovered;
   }
 
@@ -132,18 +142,33 @@ export class LogRecovery {
   #read(segment: SealedSegment): Uint8Array {
     const kept = this.#kept.get(segment.number);
     if (kept !== undefined) return kept;
+    const judged = this.#judged.get(segment.number);
+    const bytes = judged === undefined ? this.#load(segment) : this.#loadAgain(segment, judged);
+    for (const number of this.#kept.keys()) if (this.#kept.size > 1) this.#kept.delete(number);
+    this.#kept.set(segment.number, bytes);
+    return bytes;
+  }
+
+  #load(segment: SealedSegment): Uint8Array {
     const file = this.#disk.open(segment.path, { readOnly: true });
     try {
       const bytes = new Uint8Array(segment.sizeBytes);
       const count = file.readSync(bytes, 0, segment.sizeBytes, 0);
-      const whole = bytes.subarray(0, count - (count % BLOCK_SIZE_BYTES));
-      for (const mended of this.mended) if (mended.segment === segment) flipBit(whole, mended.bit);
-      for (const number of this.#kept.keys()) if (this.#kept.size > 1) this.#kept.delete(number);
-      this.#kept.set(segment.number, whole);
-      return whole;
+      return bytes.subarray(0, count - (count % BLOCK_SIZE_BYTES));
     } finally {
       file.close();
     }
+  }
+
+  /** What the scan saw: a read may differ from the next, and a bit may have flipped in one only. */
+  #loadAgain(segment: SealedSegment, { end, checksum }: Judged): Uint8Array {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const bytes = this.#load(segment);
+      if (crc32(bytes.subarray(0, end)) === checksum) return bytes;
+      for (const mended of this.mended) if (mended.segment === segment) flipBit(bytes, mended.bit);
+      if (crc32(bytes.subarray(0, end)) === checksum) return bytes;
+    }
+    throw new CorruptionError(segment.path, 0, "it does not read as it did a moment ago");
   }
 
   #listSegments(): void {
@@ -201,6 +226,10 @@ export class LogRecovery {
     });
     if (next !== undefined) this.#applyHeld(bytes, segment.number);
     else this.#handOut(bytes);
+    // Two are kept: with more, this one is read again.
+    if (this.used.length > 2) {
+      this.#judged.set(segment.number, { end, checksum: crc32(bytes.subarray(0, end)) });
+    }
     this.ends.set(segment.number, end);
     this.end = end;
     this.provenEnd = next === undefined ? proven : end;
@@ -255,6 +284,8 @@ export class LogRecovery {
     this.#held = undefined;
     if (batch === undefined) return;
     visitItems(bytes, batch, this.#item, (item, source) => {
+      // The checkpoint in front of the batch's new place has to say so.
+      this.table.foresee(item);
       if (source === undefined) {
         this.unproven.add(item, undefined);
         return;

@@ -15,6 +15,8 @@ export class ShardTable {
   readonly records: Map<number, ShardRecord> = new Map();
   /** Only while recovering may entries be missing in the middle; they become lost ones. */
   recovering = false;
+  /** A batch was lost since the last checkpoint: it may have held the hard state of any shard. */
+  #isDoubtful = false;
 
   /** Applies one item that lies in `segment`. `lost`: its payload is gone. */
   apply(item: Item, segment: number, source?: RunSource, lost = false): void {
@@ -44,6 +46,7 @@ export class ShardTable {
     for (const shardId of this.records.keys()) {
       if (!shardIds.has(shardId)) this.records.delete(shardId);
     }
+    this.#isDoubtful = false;
   }
 
   /**
@@ -51,12 +54,18 @@ export class ShardTable {
    * known to be committed, appended more, and changed any hard state.
    */
   loseBatch(): void {
+    this.#isDoubtful = true;
     for (const record of this.records.values()) {
       record.hardStateLost = true;
       record.tailUnknown = true;
       const commitIndex = record.hardState?.commitIndex ?? 0;
       record.lose(Math.max(commitIndex, record.baseIndex) + 1, record.lastIndex);
     }
+  }
+
+  /** This item will be applied later: a shard it is the first of may have lost something before. */
+  foresee(item: Item): void {
+    if (this.#isDoubtful) this.#ensure(item);
   }
 
   /** Everything was read. */
@@ -153,6 +162,7 @@ export class ShardTable {
     const known = this.records.get(item.shardId);
     if (known !== undefined && known.replicaId === item.replicaId) return known;
     const record = new ShardRecord(item.shardId, item.replicaId);
+    record.hardStateLost = this.#isDoubtful;
     this.records.set(item.shardId, record);
     return record;
   }

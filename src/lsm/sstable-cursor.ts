@@ -32,9 +32,12 @@ export class SstableCursor implements RunCursor {
   }
 
   seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
-    this.#ordinal = this.#section.ordinalFor(key, keyOffset, keyLength, version);
-    this.#aheadCount = 1;
-    this.#block = this.#section.block(this.#ordinal);
+    const ordinal = this.#section.ordinalFor(key, keyOffset, keyLength, version);
+    const held = this.#ahead[ordinal - this.#aheadFrom];
+    // A leap over versions of a key stays near: who walks on goes on being read ahead.
+    if (held === undefined && ordinal !== this.#ordinal) this.#aheadCount = 1;
+    this.#ordinal = ordinal;
+    this.#block = held ?? this.#section.block(ordinal);
     this.#row = this.#block.lowerBound(key, keyOffset, keyLength, version);
     if (this.#row === this.#block.rowCount && !this.#nextBlock()) return false;
     this.#block.show(this.#row, this.slot, this.#section);
@@ -105,6 +108,10 @@ export class SstableCursor implements RunCursor {
     if (count === 1 || section.isCached(ordinal)) return section.block(ordinal);
     this.#ahead = section.blocksAhead(ordinal, count);
     this.#aheadFrom = ordinal;
-    return this.#ahead[0] ?? section.block(ordinal);
+    const [first] = this.#ahead;
+    if (first !== undefined) return first;
+    // What cannot be read together is not tried together at each of its blocks.
+    this.#aheadCount = 1;
+    return section.block(ordinal);
   }
 }

@@ -89,7 +89,9 @@ export class ClusterView {
   #load(): void {
     try {
       const map = fromText(readTextFile(this.#disk, this.#directory, FILE));
-      if (map.shards.every(hasBytes)) this.#take(map);
+      // The nodes at least are known, so that one of them can be asked for the rest.
+      const isWhole = map.shards.every(hasBytes);
+      this.#take(isWhole ? map : { ...map, version: 0, keyspaces: [], shards: [] });
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
     }

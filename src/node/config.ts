@@ -3,6 +3,7 @@
  * nowhere else.
  */
 import {
+  FRAME_SIZE_BYTES_MAX,
   ENTRY_SIZE_BYTES_MAX,
   REQUEST_SIZE_BYTES_BOUND,
   REQUEST_SIZE_BYTES_MAX,
@@ -148,10 +149,14 @@ function timingFault(config: NodeConfig): string | undefined {
 
 function flowFault({ flow }: NodeConfig): string | undefined {
   for (const [name, value] of Object.entries(flow)) {
-    if (!(value >= 1)) return `flow.${name} must be at least 1`;
+    if (Number.isSafeInteger(value) && value >= 1) continue;
+    return `flow.${name} must be a whole number, 1 or more`;
   }
-  if (flow.inflightBytesMax >= flow.appendBytesMax) return undefined;
-  return "flow.inflightBytesMax must not be below flow.appendBytesMax";
+  if (flow.inflightBytesMax < flow.appendBytesMax) {
+    return "flow.inflightBytesMax must not be below flow.appendBytesMax";
+  }
+  if (flow.appendBytesMax <= FRAME_SIZE_BYTES_MAX / 2) return undefined;
+  return `flow.appendBytesMax must not be above ${FRAME_SIZE_BYTES_MAX / 2}`;
 }
 
 function clusterFault(config: NodeConfig): string | undefined {

@@ -23,14 +23,16 @@ const PAUSE_MS = 200;
 /** Without an answer for this long the start has failed. */
 const GIVE_UP_MS = 20_000;
 
-/** Rejects with KvError where no node answers, or one of them refuses. */
+/** Rejects with KvError where no node answers, one of them refuses, or nobody waits any more. */
 export async function joinCluster(
   env: Env,
   config: NodeConfig,
   incarnation: string,
+  isOver: () => boolean,
 ): Promise<Identity> {
   const request: JoinRequest = { name: config.name, incarnation };
-  const { nodeId, clusterMap } = await askAround(env, config, request);
+  const { nodeId, clusterMap } = await askAround(env, config, request, isOver);
+  if (isOver()) throw notApplied("closed", "the start has failed meanwhile");
   const { clusterId } = clusterMap;
   const view = new ClusterView(env.disk, config.dataDirectory, clusterId);
   view.update(clusterMap);
@@ -42,12 +44,17 @@ export async function joinCluster(
 }
 
 /** Asks one node after the other until one answers, one refuses, or the time is up. */
-async function askAround(env: Env, config: NodeConfig, request: JoinRequest): Promise<JoinAnswer> {
+async function askAround(
+  env: Env,
+  config: NodeConfig,
+  request: JoinRequest,
+  isOver: () => boolean,
+): Promise<JoinAnswer> {
   const { clock, timers } = env;
   const others = config.initialCluster.filter((node) => node.name !== config.name);
   const untilMs = clock.monotonicMs() + GIVE_UP_MS;
   let last = notApplied("unavailable", "there is nobody to ask");
-  for (let at = 0; clock.monotonicMs() < untilMs; at++) {
+  for (let at = 0; clock.monotonicMs() < untilMs && !isOver(); at++) {
     const address = others[at % others.length]?.peerAddress ?? "";
     const answer = await ask(env, address, request).catch((error: unknown) => KvError.from(error));
     if (!(answer instanceof KvError)) return answer;

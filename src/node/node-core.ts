@@ -322,8 +322,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const leader = own?.leaderNodeId ?? 0;
     if (leader !== 0) return leader;
     const known = this.view.leaderOf(PLACEMENT_SHARD_ID);
-    // A replica that is closed here may have led: others know who does now.
-    return own === undefined && known === this.nodeId ? 0 : known;
+    // Its own replica has led, and does not know who does now: others may.
+    return known === this.nodeId ? 0 : known;
   }
 
   /** A newer map has come, from the placement leader. */

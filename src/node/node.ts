@@ -62,7 +62,7 @@ export async function startNode(
     onFailure: (error) => fail(error),
   });
   const { store } = opened;
-  const identity = known ?? (await join(env, config, store));
+  const identity = known ?? (await join(env, config, store, failed));
   const core = new NodeCore(env, config, { identity, store, refused: (error) => fail(error) });
   let listeners: Listener[] = [];
   const stopListening = async (): Promise<void> => {
@@ -82,7 +82,8 @@ export async function startNode(
   }
   const [client, peer] = listeners as [Listener, Listener];
   core.start(descriptorOf(config, identity, store, { client, peer }), opened);
-  if (identity.joined !== true) knowFounders(config, core);
+  // A joined node knows them from its map, unless that is lost.
+  if (identity.joined !== true || core.view.map.nodes.length === 0) knowFounders(config, core);
   const stop = async (): Promise<void> => {
     await stopListening();
     core.close();
@@ -122,10 +123,21 @@ async function openStore(
   });
 }
 
-async function join(env: Env, config: NodeConfig, store: Store): Promise<Identity> {
+/** Who waits to be let in ends at once where its store fails, and is not let in afterwards. */
+async function join(
+  env: Env,
+  config: NodeConfig,
+  store: Store,
+  failed: Promise<Error>,
+): Promise<Identity> {
+  let isOver = false;
+  const given = failed.then((error) => {
+    throw error;
+  });
   try {
-    return await joinCluster(env, config, store.storeId);
+    return await Promise.race([joinCluster(env, config, store.storeId, () => isOver), given]);
   } catch (error) {
+    isOver = true;
     await store.close();
     await env.jobs.close();
     throw error;

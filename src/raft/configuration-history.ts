@@ -51,6 +51,14 @@ export class ConfigurationHistory {
     this.#stages = [{ index, configuration }];
   }
 
+  /** What a snapshot at `index` has takes the place of what was known up to there. */
+  restore(index: number, configuration: Configuration): void {
+    this.#stages = [
+      { index, configuration },
+      ...this.#stages.filter((stage) => stage.index > index),
+    ];
+  }
+
   /** The configuration at an index that is not below the log's base. */
   at(index: number): Configuration {
     let found = must(this.#stages[0]);

@@ -64,8 +64,8 @@ export class RaftCore {
   ballot: Map<ReplicaId, boolean> | undefined = undefined;
   preVoteRound = 0;
   leaseInUse = false;
-  /** Set while the disk stalls: from when on a leader that nobody relieved steps down. */
-  leaveByMs: number | undefined = undefined;
+  /** No write of the disk has finished for long. */
+  diskStalls = false;
   /** The group rests; see quiescence.ts. */
   isQuiet = false;
   /** Woken, and no tick has told the time since. */
@@ -120,7 +120,7 @@ export class RaftCore {
 
   /** Whether its disk keeps it from leading; who votes alone has nobody to leave that to. */
   get isHeldUp(): boolean {
-    return this.leaveByMs !== undefined && !isLoneVoter(this.configuration, this.selfId);
+    return this.diskStalls && !isLoneVoter(this.configuration, this.selfId);
   }
 
   get hasReadsUnderWay(): boolean {
@@ -214,6 +214,7 @@ export class RaftCore {
   /** A received snapshot takes the place of the lost state; the log goes on as it is. */
   restoreState(mark: SnapshotMark): void {
     this.log.restoreState(mark.index);
+    this.configurations.restore(mark.index, mark.configuration);
     this.outbox.snapshot = mark;
     this.outbox.keepsLog = true;
     this.outbox.events.push({ kind: "snapshotInstalled", index: mark.index, term: mark.term });

@@ -30,7 +30,8 @@ export function isPromotable(core: RaftCore): boolean {
  * others from being elected. It leads until they have that, and serves nothing.
  */
 function isSteward(core: RaftCore): boolean {
-  return core.log.isStateLost && core.leaderlessTimeouts >= LEADERLESS_MAX && mayLead(core);
+  if (!core.log.isStateLost || isLoneVoter(core.configuration, core.selfId)) return false;
+  return core.leaderlessTimeouts >= LEADERLESS_MAX && mayLead(core);
 }
 
 function mayLead(core: RaftCore): boolean {

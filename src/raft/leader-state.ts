@@ -54,6 +54,8 @@ export class LeaderState {
   transfer: Transfer | undefined = undefined;
   /** Where the leader has lost its state: until when it tries to hand over. */
   stewardUntilMs: number = Number.NEGATIVE_INFINITY;
+  /** Where its disk stalls and the others go on without it: the same. */
+  outrunUntilMs: number | undefined = undefined;
   leaseUntilMs: number = Number.NEGATIVE_INFINITY;
   leaseHeld = false;
   /** Whether any voter may have promised this leader anything. */

@@ -2,7 +2,6 @@
  * The leader: how one comes to be, what it does as time passes, what it accepts and how it answers
  * the messages of its term. Replication, rounds and transfer have files of their own.
  */
-import { must } from "../base/assert.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { isPermittedChange, newVotersOf } from "./configuration.js";
 import type { RaftCore } from "./core.js";
@@ -52,7 +51,7 @@ export function tickLeader(core: RaftCore, leader: LeaderState): void {
   if (core.leader === undefined) return;
   checkTransfer(core, leader);
   if (core.leader === undefined) return;
-  if (core.isHeldUp) leaveInTime(core, leader, must(core.leaveByMs, "when to leave"));
+  if (core.isHeldUp) leaveIfOutrun(core, leader);
   else if (core.log.isStateLost) leaveInTime(core, leader, leader.stewardUntilMs);
   if (core.leader === undefined) return;
   if (core.nowMs >= leader.commitNoticeDueMs) leader.appendsDue = true;
@@ -148,6 +147,16 @@ export function resign(core: RaftCore, leader: LeaderState): boolean {
 }
 
 /**
+ * The disk stalls. Only where the others have committed what it has not written is it known that
+ * they can go on without it; elsewhere, as where all disks are slow, nobody would be better off.
+ */
+function leaveIfOutrun(core: RaftCore, leader: LeaderState): void {
+  if (core.log.commitIndex <= core.log.durableIndex) return;
+  leader.outrunUntilMs ??= core.nowMs + core.config.electionTimeoutMs.min;
+  leaveInTime(core, leader, leader.outrunUntilMs);
+}
+
+/**
  * The disk stalls, or the state is lost. Nothing of a transfer needs either: the others commit what
  * is in flight without this disk, and TimeoutNow is not persisted. Who rested has to hear somebody
  * first, and so have they.
@@ -179,6 +188,7 @@ function mayTakeOver(core: RaftCore, progress: Progress): boolean {
   return (
     core.configuration.voters.includes(progress.id) &&
     progress.state === "replicate" &&
+    progress.heard &&
     core.nowMs - progress.lastHeardMs < core.config.electionTimeoutMs.min &&
     !isRefilling(core, progress)
   );

@@ -208,17 +208,17 @@ export class Raft {
   }
 
   /**
-   * No write of the disk has finished for long. Until one has, a leadership is handed over, or
-   * given up where nobody takes it within a shortest election timeout, and nothing is campaigned.
+   * No write of the disk has finished for long. Until one has, nothing is campaigned; and where the
+   * others commit what this disk has not written, a leadership is handed over, or given up where
+   * nobody takes it within a shortest election timeout.
    */
   setDiskStalled(on: boolean, nowMs: number): void {
     const core = this.#core;
     core.setNow(nowMs);
-    if ((core.leaveByMs !== undefined) === on) return;
-    core.leaveByMs = on ? core.nowMs + core.config.electionTimeoutMs.min : undefined;
-    if (!core.isHeldUp) return;
-    if (core.leader !== undefined) wake(core);
-    else if (core.role !== "follower") core.becomeFollower(core.term, 0);
+    if (core.diskStalls === on) return;
+    core.diskStalls = on;
+    if (core.leader !== undefined) core.leader.outrunUntilMs = undefined;
+    else if (core.isHeldUp && core.role !== "follower") core.becomeFollower(core.term, 0);
   }
 
   /** What was in flight to a replica is probably lost. */

@@ -27,7 +27,7 @@ import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { decodeConfiguration, encodeConfiguration } from "../raft/configuration-codec.js";
-import type { Configuration, HardState, LogPoint } from "../raft/types.js";
+import type { Configuration, HardState, LogPoint, ReplicaId } from "../raft/types.js";
 import { Raft } from "../raft/raft.js";
 import type { FlowLimits, RaftConfig } from "../raft/types.js";
 import type { Store } from "../store/store.js";
@@ -88,8 +88,10 @@ export function openReplica(
   if (recovered?.hardState === undefined || log.reset) {
     store.log.saveHardState(descriptor.shardId, own.replicaId, log.hardState);
   }
-  const configuration = decodeConfiguration(tree.flushed.configuration);
-  const promised = mayHavePromised(recovered, store.run) && configuration.voters.length > 1;
+  const flushed = decodeConfiguration(tree.flushed.configuration);
+  const promised = mayHavePromised(recovered, store.run) && flushed.voters.length > 1;
+  const treeEndsBefore = log.baseIndex > tree.flushed.index;
+  const configuration = treeEndsBefore ? withoutVote(flushed, own.replicaId) : flushed;
   const raft = new Raft(
     raftConfig(settings, own.replicaId, request, promised),
     {
@@ -98,7 +100,7 @@ export function openReplica(
       runs: log.runs,
       appliedIndex: Math.max(tree.flushed.index, log.baseIndex),
       floor: log.floor,
-      stateLost: request.filesMissing || log.baseIndex > tree.flushed.index,
+      stateLost: request.filesMissing || treeEndsBefore,
     },
     request.nowMs,
   );
@@ -268,6 +270,22 @@ function firstConfiguration(descriptor: ShardDescriptor, own: ReplicaDescriptor)
     outgoing: [],
     learners: isFounding ? [] : [own.replicaId],
     learnersNext: [],
+  };
+}
+
+/**
+ * For a replica whose log begins behind its tree: who votes there it does not know, so it must not
+ * count votes before a snapshot has told.
+ */
+function withoutVote(known: Configuration, id: ReplicaId): Configuration {
+  const others = (ids: readonly ReplicaId[]): readonly ReplicaId[] =>
+    ids.filter((each) => each !== id);
+  if (known.voters.length === 1) return known;
+  return {
+    ...known,
+    voters: others(known.voters),
+    outgoing: others(known.outgoing),
+    learners: [...others(known.learners), id],
   };
 }
 

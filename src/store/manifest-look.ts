@@ -2,6 +2,7 @@
  * Reads the manifest in force without starting a new one, and says of each of its copies where it
  * is damaged. It changes nothing.
  */
+import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { Finding } from "../log/finding.js";
@@ -25,10 +26,15 @@ const EVERYTHING = "which tables make up which trees: everything";
 
 export function lookAtManifest(disk: Disk, directory: string): ManifestLook {
   const look = new Look(`${directory}/current-*`);
-  const found = Manifest.copiesIn(disk, directory);
-  if (found === undefined)
-    look.damage(look.path, 0, "there is no marker of a manifest", EVERYTHING);
-  else look.at(found);
+  try {
+    const found = Manifest.copiesIn(disk, directory);
+    if (found === undefined)
+      look.damage(look.path, 0, "there is no marker of a manifest", EVERYTHING);
+    else look.at(found);
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    look.damage(error.path, 0, error.message, EVERYTHING);
+  }
   return look;
 }
 

@@ -4,6 +4,7 @@
  * in which file and where it is, and what is lost by it.
  */
 import { DecodeError } from "../base/coding.js";
+import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { Finding } from "../log/finding.js";
@@ -29,6 +30,7 @@ export interface StoreCheck {
   readonly findings: readonly Finding[];
 }
 
+const NOTHING_LOST = "nothing";
 /** A store that is opened alone, or whose replicas have no peers, has nobody. */
 const BY_OTHERS = "replicas on other nodes refill it, where there are any";
 
@@ -141,6 +143,8 @@ class Check implements StoreCheck {
         this.#damage(error.path, error.offset, error.detail, "the log: votes and entries");
       } else if (error instanceof DecodeError) {
         this.#damage(directory, 0, error.message, "the log: votes and entries");
+      } else if (error instanceof DiskError) {
+        this.#damage(error.path, 0, error.message, "the log: votes and entries");
       } else {
         throw error;
       }
@@ -164,10 +168,14 @@ class Check implements StoreCheck {
     }
     if (health.tailUnknown) lost.push("how far its log went");
     const what = `the log of shard ${shardId} is not whole`;
-    // What a damaged segment brings about is no other damage.
-    const isDamage = !this.findings.some(
-      (each) => each.isDamage && each.path.startsWith(directory),
+    // What a segment's damage has brought about is no other damage.
+    const isTold = this.findings.some(
+      (each) =>
+        each.isDamage &&
+        each.path.startsWith(`${directory}/`) &&
+        !each.lost.startsWith(NOTHING_LOST),
     );
+    const isDamage = health.hardStateLost || !isTold;
     const told = lost.join("; ") || "nothing that the tree has not";
     this.findings.push({ path: directory, offset: 0, what, lost: told, isDamage });
   }

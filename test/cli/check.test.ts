@@ -103,7 +103,7 @@ describe("flotilla check", () => {
     expect(out).toMatch(/, \d+ damaged places?\n$/);
     expect([code, err]).toMatchObject([
       1,
-      expect.stringMatching(/^nothing was changed; next: start the node/),
+      expect.stringMatching(/^nothing was changed; next: start it/),
     ]);
     expect(disk.operations).toBe(before);
   });

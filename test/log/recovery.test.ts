@@ -120,6 +120,26 @@ describe("corruption", () => {
     expect(health).toMatchObject({ kind: "corrupt", firstLostIndex: 1, lastIndex: 6 });
   });
 
+  test.each([1, 3])("makes a shard suspect that %i batches behind it are the first of", (later) => {
+    const opened = openLog();
+    settle(opened);
+    const placeNow = (): number => Number(/at (\d+)/.exec(opened.log.describe())?.[1]);
+    const places = [placeNow()];
+    opened.log.saveHardState(9, 1, { term: 3, vote: 1, commitIndex: 0 });
+    for (let index = 1; index <= 1 + later; index++) {
+      opened.log.append(9, 1, entries(9, index, 1, 3));
+      commitNow(opened);
+      places.push(placeNow());
+    }
+    const once = withBytes(opened, (bytes) => {
+      bytes.fill(0xee, places[0], places[1]);
+    });
+    const twice = openLog(once.disk.crash(new Prng(1), "loseAll"));
+    for (const { recovered } of [once, twice]) {
+      expect(recovered.get(9)!.health).toMatchObject({ kind: "corrupt", hardStateLost: true });
+    }
+  });
+
   test("is not laundered by the next start", () => {
     const { opened, ends } = threeBatches();
     for (const spoil of [
@@ -321,6 +341,25 @@ describe("one flipped bit", () => {
     expect(outline(third.recovered.get(1))).toBe("1-3@1");
     const { runs } = third.recovered.get(1)!;
     expect(runs.map(({ bytes }) => bytes)).toEqual([run.bytes]);
+  });
+
+  test("in one of many segments is mended in what is read later, too", () => {
+    const opened = openLog(undefined, TINY);
+    const runs = Array.from({ length: 12 }, (_, i) => entries(1, i + 1, 1, 1, 6000));
+    for (const run of runs) {
+      opened.log.append(1, 1, run);
+      commitNow(opened);
+      settle(opened);
+    }
+    const { disk } = opened;
+    expect(disk.list(DIRECTORY).length).toBeGreaterThan(4);
+    disk.flipBit(`${DIRECTORY}/0000000002.log`, (BLOCK + 3000) * 8 + 5);
+    const again = openLog(disk.crash(new Prng(1), "keepAll"), TINY);
+    expect(again.mendedBatches).toBe(1);
+    const found = again.recovered.get(1)!.runs.map(({ bytes }) => bytes);
+    expect(equalBytes(concatBytes(...found), concatBytes(...runs.map(({ bytes }) => bytes)))).toBe(
+      true,
+    );
   });
 
   test("is written anew by the start, also where that is cut off", () => {

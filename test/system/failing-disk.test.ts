@@ -40,6 +40,38 @@ class ManifestFile extends ForwardingFile {
   }
 }
 
+/** The log can be opened; what is written to it later fails. */
+class LogFailsDisk extends ForwardingDisk {
+  override open(path: string, options: OpenOptions): DiskFile {
+    const file = super.open(path, options);
+    return path.includes("/log/") ? new LogFile(file) : file;
+  }
+}
+
+class LogFile extends ForwardingFile {
+  override write(
+    _source: Uint8Array,
+    _length: number,
+    _position: number,
+    done: (error?: DiskError) => void,
+  ): void {
+    setImmediate(() => done(new DiskError("io", this.path)));
+  }
+}
+
+test("who waits to be let into a cluster ends when its disk fails", async () => {
+  const cluster = await TestCluster.start({
+    nodeCount: 1,
+    disk: (name, inner) => (name === "n2" ? new LogFailsDisk(inner) : inner),
+  });
+  cleanups.push(() => cluster.close());
+  await cluster.stopNode("n1");
+  await cluster.prepare("n2");
+  // Nobody answers: by itself it would ask for twenty seconds.
+  await expect(cluster.startNode("n2")).rejects.toMatchObject({ name: "DiskError", code: "io" });
+  expect(uncaught).toEqual([]);
+}, 10_000);
+
 test("many shards are to be opened, and the manifest cannot be written", async () => {
   let disk: ManifestFailsDisk | undefined;
   const cluster = await TestCluster.start({

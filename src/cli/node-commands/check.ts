@@ -42,7 +42,8 @@ export const check: CommandDefinition<NodeContext> = {
         terminal.out.write(findings.flatMap(findingLines).join(""));
         terminal.out.write(`${summary(found, damages)}\n`);
       }
-      if (damages > 0) note(terminal, `nothing was changed; next: ${nextStep(node)}`, "yellow");
+      if (damages > 0)
+        note(terminal, `nothing was changed; next: ${nextStep(node, findings)}`, "yellow");
       return damages > 0 ? EXIT.failed : EXIT.ok;
     } finally {
       release();
@@ -50,10 +51,13 @@ export const check: CommandDefinition<NodeContext> = {
   },
 };
 
-function nextStep(node: string | undefined): string {
-  return node === undefined
-    ? "open it to read what can be read, or take a checkpoint in its place"
-    : "start the node, and its peers refill it; flotctl shard replicas shows how far they are";
+function nextStep(node: string | undefined, findings: readonly Finding[]): string {
+  if (node === undefined)
+    return "open it to read what can be read, or put a checkpoint in its place";
+  const isUnfit = findings.some(({ lost }) => /join anew|everything$/.test(lost));
+  return isUnfit
+    ? "replace it by a new node where its peers hold the same shards: flotctl member remove, add"
+    : "start it, and its peers, where it has any, refill it: flotctl shard replicas";
 }
 
 /** A running node changes its files all the time: what is read of them then means nothing. */
