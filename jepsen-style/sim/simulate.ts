@@ -316,12 +316,15 @@ class Run {
 
   /**
    * Whether the first keyspaces are made, the default one and the settings' own, or will be. That
-   * takes all founders, once; of more nodes than replicas nobody knows yet which will hold them.
+   * takes all founders at a time; of more nodes than replicas nobody knows yet which will hold them.
    */
   #isFounded({ keyspaces, nodes }: ClusterMap): boolean {
     const { cluster } = this.#settings;
     if (keyspaces.length > cluster.keyspaces.length) return true;
-    return nodes.length >= cluster.nodes && cluster.nodes <= REPLICAS;
+    const members = nodes.filter(
+      ({ state, incarnation }) => state === undefined && incarnation !== "",
+    );
+    return members.length >= cluster.nodes && cluster.nodes <= REPLICAS;
   }
 
   /** The voters among replicas, as machines. */
