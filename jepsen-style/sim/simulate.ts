@@ -316,7 +316,7 @@ class Run {
 
   /**
    * Whether the first keyspaces are made, the default one and the settings' own, or will be. That
-   * takes all founders at a time; of more nodes than replicas nobody knows yet which will hold them.
+   * takes all founders at a time; of more nodes than replicas nobody knows yet who will hold them.
    */
   #isFounded({ keyspaces, nodes }: ClusterMap): boolean {
     const { cluster } = this.#settings;
