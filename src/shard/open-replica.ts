@@ -277,7 +277,7 @@ function firstConfiguration(descriptor: ShardDescriptor, own: ReplicaDescriptor)
  * For a replica whose log begins behind its tree: who votes there it does not know, so it must not
  * count votes before a snapshot has told.
  */
-function withoutVote(known: Configuration, id: ReplicaId): Configuration {
+export function withoutVote(known: Configuration, id: ReplicaId): Configuration {
   const others = (ids: readonly ReplicaId[]): readonly ReplicaId[] =>
     ids.filter((each) => each !== id);
   if (known.voters.length === 1) return known;

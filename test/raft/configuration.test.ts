@@ -184,3 +184,18 @@ function play(each: Action, history: ConfigurationHistory, twin: Twin): void {
     twin.stages = [{ index: twin.base, configuration: each.configuration }];
   }
 }
+
+test("a snapshot that restores a state brings its members; later entries still count", () => {
+  const members = (...voters: readonly number[]): Configuration => ({
+    voters,
+    outgoing: [],
+    learners: [],
+    learnersNext: [],
+  });
+  const history = new ConfigurationHistory(0, members(1, 2, 3));
+  history.append(30, members(1, 2, 4, 5, 6));
+  history.restore(20, members(1, 2, 4));
+  expect([history.at(20), history.active]).toEqual([members(1, 2, 4), members(1, 2, 4, 5, 6)]);
+  history.restore(40, members(2, 4, 5));
+  expect([history.at(40), history.active]).toEqual([members(2, 4, 5), members(2, 4, 5)]);
+});

@@ -3,7 +3,12 @@ import { describe, expect, test } from "vitest";
 import type { EntryRun } from "../../src/base/entry-run.js";
 import { singleRun } from "../../src/base/entry-run.js";
 import type { LogHealth, RecoveredShard } from "../../src/log/log-types.js";
-import { closedReasonOf, mayHavePromised, reconcile } from "../../src/shard/open-replica.js";
+import {
+  closedReasonOf,
+  mayHavePromised,
+  reconcile,
+  withoutVote,
+} from "../../src/shard/open-replica.js";
 import { stateAt } from "../lsm/tree-model.js";
 
 const TERM = 3;
@@ -85,4 +90,17 @@ test("a promise may have been given by any run but the first of the node", () =>
   expect(mayHavePromised(undefined, 1)).toBe(false);
   expect(mayHavePromised(undefined, 2)).toBe(true);
   expect(mayHavePromised(damaged(12, 15), 1)).toBe(true);
+});
+
+test("a replica whose log begins behind its tree does not take itself for a voter", () => {
+  const known = { voters: [1, 2, 3], outgoing: [1, 4], learners: [5], learnersNext: [] };
+  expect(withoutVote(known, 1)).toEqual({
+    voters: [2, 3],
+    outgoing: [4],
+    learners: [5, 1],
+    learnersNext: [],
+  });
+  // Nobody else could tell a lone voter better.
+  const lone = { voters: [1], outgoing: [], learners: [], learnersNext: [] };
+  expect(withoutVote(lone, 1)).toBe(lone);
 });
