@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { must } from "../../src/base/assert.js";
+import { eventually } from "./eventually.js";
 import { freeAddress } from "./ports.js";
 
 const FLOTILLA = "dist/src/cli/flotilla.js";
@@ -29,6 +30,7 @@ export class ProcessCluster {
   readonly #peers: Map<string, string> = new Map();
   readonly #children: Map<string, ChildProcess> = new Map();
 
+  /** Resolves when the cluster takes writes. */
   static async start(flags: readonly string[] = []): Promise<ProcessCluster> {
     if (!existsSync(FLOTILLA)) throw new Error("the command line is not built: npm run build");
     const cluster = new ProcessCluster();
@@ -37,6 +39,7 @@ export class ProcessCluster {
       cluster.#peers.set(name, await freeAddress());
     }
     for (const name of cluster.names) cluster.startNode(name, flags);
+    await eventually(async () => (await cluster.run(["put", "ready", "yes"])).code === 0, 30_000);
     return cluster;
   }
 

@@ -9,7 +9,6 @@ let cluster: ProcessCluster;
 
 beforeAll(async () => {
   cluster = await ProcessCluster.start();
-  await eventually(async () => (await cluster.run(["put", "ready", "yes"])).code === 0, 30_000);
 }, 60_000);
 
 afterAll(async () => {

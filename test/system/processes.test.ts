@@ -13,7 +13,6 @@ let cluster: ProcessCluster;
 
 beforeAll(async () => {
   cluster = await ProcessCluster.start(["--initial-keyspace", "files:hash:shards=4"]);
-  await eventually(async () => (await cluster.run(["put", "ready", "yes"])).code === 0, 30_000);
 }, 60_000);
 
 afterAll(async () => {
