@@ -25,7 +25,7 @@ export class RoomGuard {
   readonly #env: Env;
   readonly #store: Store;
   readonly #config: NodeConfig;
-  readonly #unfit: () => void;
+  readonly #checked: () => void;
   /** When a flush was last seen to have ended, or there was room in memory, and how many had. */
   #wentOnMs: number;
   #flushCount = 0;
@@ -33,14 +33,15 @@ export class RoomGuard {
   #timer: Timer | undefined;
   #refusal: KvError | undefined;
 
-  /** `unfit` is told again and again while the disk is full, or stuck. */
-  constructor(env: Env, store: Store, config: NodeConfig, unfit: () => void) {
+  /** `checked` is told after each look but the first. */
+  constructor(env: Env, store: Store, config: NodeConfig, checked: () => void) {
     this.#env = env;
-    this.#unfit = unfit;
+    this.#checked = checked;
     this.#wentOnMs = env.clock.monotonicMs();
     this.#store = store;
     this.#config = config;
-    this.#check();
+    this.#measure();
+    this.#checkLater();
   }
 
   /** Why a write is refused now. */
@@ -69,11 +70,13 @@ export class RoomGuard {
     this.#timer?.cancel();
   }
 
-  #check(): void {
-    this.#measure();
-    this.#watchFlushes();
-    if (this.full || this.#isStuck) this.#unfit();
-    this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => this.#check());
+  #checkLater(): void {
+    this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => {
+      this.#measure();
+      this.#watchFlushes();
+      this.#checked();
+      this.#checkLater();
+    });
   }
 
   #watchFlushes(): void {
