@@ -18,6 +18,7 @@ export class SegmentLoader {
   #chunk: Uint8Array = new Uint8Array(0);
   /** The segment that lies in #bytes, and how much of it. */
   #loaded: { readonly path: string; readonly end: number; readonly count: number } | undefined;
+  #traced: { readonly path: string; readonly end: number } | undefined;
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -46,7 +47,13 @@ export class SegmentLoader {
   }
 
   /** Where in a segment the last trace of a batch of its own ends; SEGMENT_START without any. */
-  traceEnd({ path, sizeBytes }: SealedSegment, place: SegmentPlace): number {
+  traceEnd(segment: SealedSegment, place: SegmentPlace): number {
+    const { path } = segment;
+    if (this.#traced?.path !== path) this.#traced = { path, end: this.#trace(segment, place) };
+    return this.#traced.end;
+  }
+
+  #trace({ path, sizeBytes }: SealedSegment, place: SegmentPlace): number {
     if (this.#chunk.length === 0) this.#chunk = new Uint8Array(CHUNK_SIZE_BYTES);
     const file = this.#disk.open(path, { readOnly: true });
     let end = SEGMENT_START;
