@@ -201,8 +201,8 @@ export function readBatchByCopy(
 }
 
 /**
- * How far a trace of a batch in the block at `at` reaches, unchecked: the length that a header says,
- * a block for a trailer, 0 where there is neither. No batch is found but by one of them.
+ * How far a trace of a batch in the block at `at` reaches, unchecked: the length that a header
+ * says, a block for a trailer, 0 where there is neither. No batch is found but by one of them.
  */
 export function traceLength(bytes: Uint8Array, place: SegmentPlace, at: number): number {
   if (isHeaderOf(bytes, place, at)) {

@@ -218,10 +218,7 @@ export class LogRecovery {
 
   #scanSegment(segment: SealedSegment, isLast: boolean, statedEnd: number | undefined): void {
     const place = this.#place(segment.number);
-    const loadEnd = Math.min(
-      statedEnd ?? this.#loader.traceEnd(segment, place),
-      segment.sizeBytes,
-    );
+    const loadEnd = Math.min(statedEnd ?? this.#loader.traceEnd(segment, place), segment.sizeBytes);
     const bytes = this.#loader.load(segment, Math.max(loadEnd, SEGMENT_START));
     this.#refuseForeign(segment, bytes);
     let proven = SEGMENT_START;
