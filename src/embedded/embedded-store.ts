@@ -7,7 +7,8 @@
  *   sync     settles when the log has it on disk; other writes settle at once, unless more waits
  *            for the disk than may be lost or kept in memory
  *   version  of an entry: its number among all operations; a reader is a version
- *   open     the batches above the tree's flushed index are applied again
+ *   open     the batches above the tree's flushed index are applied again; where they were many,
+ *            they are flushed a little later, so that the next start has less to do
  *
  * A batch is whole or absent after a crash, and so is everything before it. A write is seen by
  * reads before it is durable. It never retries a failed write: the store then refuses all others.
@@ -19,6 +20,7 @@ import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
+import type { Timer, Timers } from "../env/timers.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { KvError, notApplied } from "../protocol/errors.js";
@@ -50,6 +52,11 @@ const TERM = 1;
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 /** With so many frozen memtables the active one grows until a flush is through. */
 const FROZEN_MAX = 2;
+
+/** Many is this share of a memtable. */
+const REPLAYED_SHARE_MIN = 1 / 4;
+/** Who opens a store for a short look does not have to wait for a flush when closing it. */
+const REPLAYED_FLUSH_MS = 500;
 
 const SETTLED: Promise<void> = Promise.resolve();
 
@@ -84,6 +91,7 @@ export class EmbeddedStore implements Reader {
   #failure: KvError | undefined = undefined;
   #damage: string | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
+  #replayedFlush: Timer | undefined = undefined;
 
   private constructor(env: Env, store: Store, tree: Tree, options: EmbeddedOptions) {
     this.#jobs = env.jobs;
@@ -124,6 +132,7 @@ export class EmbeddedStore implements Reader {
       const embedded = new EmbeddedStore(env, store, treeOf(opened), options);
       failed = (error) => embedded.#fail(error);
       embedded.#recover(opened);
+      embedded.#flushReplayed(env.timers);
       return embedded;
     } catch (error) {
       await store?.close();
@@ -242,6 +251,7 @@ export class EmbeddedStore implements Reader {
   }
 
   async #close(): Promise<void> {
+    this.#replayedFlush?.cancel();
     this.#handOver();
     this.#reader.close();
     await this.#store.close();
@@ -369,6 +379,16 @@ export class EmbeddedStore implements Reader {
     if (shard === undefined && this.#index > 0) log.reset(SHARD, REPLICA, this.#index, TERM);
     this.#observe();
     this.#store.maybeFlush(this.#tree, this.#stateNow);
+  }
+
+  #flushReplayed(timers: Timers): void {
+    const tree = this.#tree;
+    const replayedTo = this.#index;
+    if (tree.activeBytes() < this.#memtableBytesMax * REPLAYED_SHARE_MIN) return;
+    this.#replayedFlush = timers.after(REPLAYED_FLUSH_MS, () => {
+      if (tree.frozen.length > 0 || tree.flushed.index >= replayedTo) return;
+      void this.#store.flushNow(tree, this.#state());
+    });
   }
 
   #observe(): void {

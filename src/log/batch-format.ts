@@ -200,6 +200,30 @@ export function readBatchByCopy(
   return undefined;
 }
 
+/**
+ * How far a trace of a batch in the block at `at` reaches, unchecked: the length that a header
+ * says, a block for a trailer, 0 where there is neither. No batch is found but by one of them.
+ */
+export function traceLength(bytes: Uint8Array, place: SegmentPlace, at: number): number {
+  if (isHeaderOf(bytes, place, at)) {
+    return Math.max(BLOCK_SIZE_BYTES, readU32(bytes, at + 16));
+  }
+  const end = at + BLOCK_SIZE_BYTES;
+  if (readU32(bytes, end - 4) !== TRAILER_MAGIC) return 0;
+  const headerAt = end - TRAILER_SIZE_BYTES - readU32(bytes, end - 8);
+  // The copy of a long header begins in an earlier block, which need not be in these bytes.
+  const isOther = headerAt >= at && !isHeaderOf(bytes, place, headerAt);
+  return isOther ? 0 : BLOCK_SIZE_BYTES;
+}
+
+function isHeaderOf(bytes: Uint8Array, place: SegmentPlace, at: number): boolean {
+  return (
+    readU32(bytes, at + 4) === HEADER_MAGIC &&
+    readU32(bytes, at + 8) === place.storeTag &&
+    readU32(bytes, at + 12) === place.number
+  );
+}
+
 function readHeader(
   bytes: Uint8Array,
   place: SegmentPlace,
@@ -207,9 +231,7 @@ function readHeader(
   offset: number,
 ): FoundBatch | undefined {
   if (headerAt + HEADER_SIZE_BYTES > bytes.length) return undefined;
-  if (readU32(bytes, headerAt + 4) !== HEADER_MAGIC) return undefined;
-  if (readU32(bytes, headerAt + 8) !== place.storeTag) return undefined;
-  if (readU32(bytes, headerAt + 12) !== place.number) return undefined;
+  if (!isHeaderOf(bytes, place, headerAt)) return undefined;
   const length = readU32(bytes, headerAt + 16);
   const itemCount = readU32(bytes, headerAt + 20);
   const headerLength = HEADER_SIZE_BYTES + itemCount * ITEM_SIZE_BYTES;

@@ -2,30 +2,34 @@
  * Reads the log at a start, without changing anything.
  *
  *   1. List the segments; the ones after the last that holds a batch were only prepared.
- *   2. Walk them in order and put every item into the shard table. A flipped bit that a batch can
- *      name is flipped back in what was read; the file stays as it is.
- *   3. The very last batch is held back: nothing proves that it was durable, so it is handed out
+ *   2. Read how each begins: where the one before ended, and, of the newest, the checkpoint. What
+ *      that says to be trimmed is not kept when it is met in an older segment.
+ *   3. Walk them in order, put every item into the shard table and keep the bytes of the entries. A
+ *      flipped bit that a batch can name is flipped back in what was read; the file stays as it is.
+ *   4. The very last batch is held back: nothing proves that it was durable, so it is handed out
  *      to be written again, before anything is built upon it.
- *   4. Later (`readRuns`), read the bytes of the entries that nobody has trimmed.
+ *
+ * Each byte that counts is read once: a disk may give something else the next time.
  */
-import { concatBytes } from "../base/bytes.js";
-import { crc32 } from "../base/checksum.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
 import type { Disk } from "../env/disk.js";
 import {
   BLOCK_SIZE_BYTES,
+  isWhole,
   ITEM,
   Item,
   ITEM_SIZE_BYTES,
   readBatch,
   readBatchByCopy,
+  traceLength,
 } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
 import { CorruptionError } from "./corruption-error.js";
 import { flipBit } from "./payload-check.js";
 import { Gathering } from "./gathering.js";
 import type { LogHealth, RecoveredShard } from "./log-types.js";
+import { joinRuns, RunSlabs } from "./run-slabs.js";
 import type { SealedSegment } from "./segment-files.js";
 import {
   decodeSegmentHeader,
@@ -35,12 +39,11 @@ import {
   SEGMENT_START,
   storeTagOf,
 } from "./segment-format.js";
+import { SegmentLoader } from "./segment-loader.js";
 import { holdsBatches, walkSegment } from "./segment-reader.js";
 import { UNKNOWN_INDEX } from "./shard-record.js";
-import type { RunSource, ShardRecord, Span } from "./shard-record.js";
+import type { RunSource, ShardRecord } from "./shard-record.js";
 import { ShardTable } from "./shard-table.js";
-
-const JOINED_SIZE_BYTES_MAX = 1024 * 1024;
 
 /** A bit that was flipped back, counted from the start of the segment. */
 export interface MendedBit {
@@ -48,10 +51,10 @@ export interface MendedBit {
   readonly bit: number;
 }
 
-/** The batches of a segment, up to where they end. */
-interface Judged {
-  readonly end: number;
-  readonly checksum: number;
+/** What a checkpoint says of a shard: only its replica's entries after the base are needed. */
+interface Needed {
+  readonly replicaId: number;
+  readonly baseIndex: number;
 }
 
 export class LogRecovery {
@@ -78,42 +81,40 @@ export class LogRecovery {
   readonly mended: MendedBit[] = [];
   #lastRuns: { readonly shardId: number; readonly run: EntryRun }[] = [];
   #held: FoundBatch | undefined;
-  readonly #kept = new Map<number, Uint8Array>();
-  /** What the scan has judged, mended bits included, of segments that are read again. */
-  readonly #judged = new Map<number, Judged>();
+  readonly #loader: SegmentLoader;
+  readonly #slabs: RunSlabs = new RunSlabs();
+  /** Of segments before this one only some entries are needed. */
+  #checkpointSegment = 0;
+  readonly #needed: Map<number, Needed> = new Map();
 
   constructor(disk: Disk, directory: string, storeId: string) {
     this.#disk = disk;
+    this.#loader = new SegmentLoader(disk);
     this.#directory = directory;
     this.#storeId = storeId;
     this.#storeTag = storeTagOf(storeId);
     this.table.recovering = true;
   }
 
-  /** Steps 1 to 3. */
   scan(): void {
     this.#listSegments();
+    const statedEnds = this.#readBeginnings();
     let expected = this.used[0]?.number ?? 0;
-    for (let i = 0; i < this.used.length; i++) {
-      const segment = this.used[i]!;
+    for (const [i, segment] of this.used.entries()) {
       if (segment.number !== expected) this.#loseBatch();
       expected = segment.number + 1;
-      this.#scanSegment(segment, this.used[i + 1]);
+      this.#scanSegment(segment, i === this.used.length - 1, statedEnds[i]);
     }
     this.table.settle();
   }
 
-  /**
-   * Step 4: what each shard recovered. `rewritten` is the segment that now holds the entries of
-   * the last batch.
-   */
+  /** What each shard recovered. `rewritten` is the segment that now holds the last batch. */
   recoverShards(rewritten: number): ReadonlyMap<number, RecoveredShard> {
-    const runs = this.#readRuns();
     const recovered = new Map<number, RecoveredShard>();
     for (const record of this.table.records.values()) {
       const last = this.#lastRuns.filter((one) => one.shardId === record.shardId);
       const folded = foldRuns(last.map((one) => one.run));
-      const found = runsOf(record, runs.get(record) ?? [], rewritten, folded);
+      const found = runsOf(record, joinRuns(this.#keptRuns(record)), rewritten, folded);
       const { replicaId, hardState, baseIndex, baseTerm } = record;
       const firstLost = record.firstLostIndex ?? Infinity;
       const lastLost = record.lastLostIndex ?? Infinity;
@@ -129,46 +130,11 @@ export class LogRecovery {
       record.compact();
     }
     this.table.recovering = false;
-    this.#kept.clear();
-    this.#judged.clear();
     return recovered;
   }
 
   #place(number: number): SegmentPlace {
     return { storeTag: this.#storeTag, number };
-  }
-
-  /** The bytes of a segment. Two are kept: a segment and the next, whose start is needed early. */
-  #read(segment: SealedSegment): Uint8Array {
-    const kept = this.#kept.get(segment.number);
-    if (kept !== undefined) return kept;
-    const judged = this.#judged.get(segment.number);
-    const bytes = judged === undefined ? this.#load(segment) : this.#loadAgain(segment, judged);
-    for (const number of this.#kept.keys()) if (this.#kept.size > 1) this.#kept.delete(number);
-    this.#kept.set(segment.number, bytes);
-    return bytes;
-  }
-
-  #load(segment: SealedSegment): Uint8Array {
-    const file = this.#disk.open(segment.path, { readOnly: true });
-    try {
-      const bytes = new Uint8Array(segment.sizeBytes);
-      const count = file.readSync(bytes, 0, segment.sizeBytes, 0);
-      return bytes.subarray(0, count - (count % BLOCK_SIZE_BYTES));
-    } finally {
-      file.close();
-    }
-  }
-
-  /** What the scan saw: a read may differ from the next, and a bit may have flipped in one only. */
-  #loadAgain(segment: SealedSegment, { end, checksum }: Judged): Uint8Array {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const bytes = this.#load(segment);
-      if (crc32(bytes.subarray(0, end)) === checksum) return bytes;
-      for (const mended of this.mended) if (mended.segment === segment) flipBit(bytes, mended.bit);
-      if (crc32(bytes.subarray(0, end)) === checksum) return bytes;
-    }
-    throw new CorruptionError(segment.path, 0, "it does not read as it did a moment ago");
   }
 
   #listSegments(): void {
@@ -183,12 +149,60 @@ export class LogRecovery {
     }
     while (found.length > 0) {
       const last = found.at(-1)!;
-      const bytes = this.#read(last);
-      this.#refuseForeign(last, bytes);
-      if (holdsBatches(bytes, this.#place(last.number))) break;
+      const place = this.#place(last.number);
+      this.#refuseForeign(last, this.#loader.load(last, SEGMENT_START));
+      const end = this.#loader.traceEnd(last, place);
+      if (end > SEGMENT_START && holdsBatches(this.#loader.load(last, end), place)) break;
       this.prepared.unshift(found.pop()!);
     }
     this.used.push(...found);
+  }
+
+  /** Step 2; returns where each segment ended, as the next one says it. */
+  #readBeginnings(): readonly (number | undefined)[] {
+    const statedEnds: (number | undefined)[] = [];
+    for (let i = this.used.length - 1; i > 0; i--) {
+      const segment = this.used[i]!;
+      const { bytes, batch } = this.#firstBatch(segment);
+      statedEnds[i - 1] = batch?.previousEnd;
+      const isNews = this.#checkpointSegment === 0;
+      if (batch !== undefined && isNews && batch.carriesCheckpoint && isWhole(batch)) {
+        this.#noteNeeded(bytes, batch);
+        this.#checkpointSegment = segment.number;
+      }
+    }
+    return statedEnds;
+  }
+
+  /** The batch that a segment begins with, and the bytes that it was found in. */
+  #firstBatch(segment: SealedSegment): {
+    readonly bytes: Uint8Array;
+    readonly batch: FoundBatch | undefined;
+  } {
+    const place = this.#place(segment.number);
+    const head = this.#loader.load(segment, SEGMENT_START + BLOCK_SIZE_BYTES);
+    const length = head.length > SEGMENT_START ? traceLength(head, place, SEGMENT_START) : 0;
+    const end = Math.min(SEGMENT_START + length, segment.sizeBytes);
+    const first = this.#loader.load(segment, Math.max(end, SEGMENT_START));
+    const batch = readBatch(first, place, SEGMENT_START);
+    if (batch !== undefined) return { bytes: first, batch };
+    const bytes = this.#loader.load(segment, segment.sizeBytes);
+    return { bytes, batch: readBatchByCopy(bytes, place, SEGMENT_START) };
+  }
+
+  #noteNeeded(bytes: Uint8Array, batch: FoundBatch): void {
+    for (let i = 0; i < batch.checkpointCount; i++) {
+      this.#item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
+      const { kind, shardId, replicaId, index: baseIndex } = this.#item;
+      if (kind === ITEM.base) this.#needed.set(shardId, { replicaId, baseIndex });
+    }
+  }
+
+  /** Whether anything of an append in this segment may be left behind the checkpoint. */
+  #isNeeded({ shardId, replicaId, index, extra }: Item, segment: number): boolean {
+    if (segment >= this.#checkpointSegment) return true;
+    const needed = this.#needed.get(shardId);
+    return needed?.replicaId === replicaId && index + extra - 1 > needed.baseIndex;
   }
 
   #refuseForeign(segment: SealedSegment, bytes: Uint8Array): void {
@@ -202,12 +216,13 @@ export class LogRecovery {
     }
   }
 
-  #scanSegment(segment: SealedSegment, next: SealedSegment | undefined): void {
-    const bytes = this.#read(segment);
-    this.#refuseForeign(segment, bytes);
+  #scanSegment(segment: SealedSegment, isLast: boolean, statedEnd: number | undefined): void {
     const place = this.#place(segment.number);
+    const loadEnd = Math.min(statedEnd ?? this.#loader.traceEnd(segment, place), segment.sizeBytes);
+    const bytes = this.#loader.load(segment, Math.max(loadEnd, SEGMENT_START));
+    this.#refuseForeign(segment, bytes);
     let proven = SEGMENT_START;
-    const end = walkSegment(bytes, place, this.#statedEnd(next), {
+    const end = walkSegment(bytes, place, statedEnd, {
       batch: (found) => {
         const batch = this.#mend(bytes, segment, found);
         // A start that went on in this segment wrote the batch before again, in this one.
@@ -224,15 +239,11 @@ export class LogRecovery {
         this.#loseBatch();
       },
     });
-    if (next !== undefined) this.#applyHeld(bytes, segment.number);
-    else this.#handOut(bytes);
-    // Two are kept: with more, this one is read again.
-    if (this.used.length > 2) {
-      this.#judged.set(segment.number, { end, checksum: crc32(bytes.subarray(0, end)) });
-    }
+    if (isLast) this.#handOut(bytes);
+    else this.#applyHeld(bytes, segment.number);
     this.ends.set(segment.number, end);
     this.end = end;
-    this.provenEnd = next === undefined ? proven : end;
+    this.provenEnd = isLast ? proven : end;
   }
 
   #mend(bytes: Uint8Array, segment: SealedSegment, batch: FoundBatch): FoundBatch {
@@ -241,16 +252,6 @@ export class LogRecovery {
     flipBit(bytes, bit);
     this.mended.push({ segment, bit });
     return { ...batch, payloadIntact: true, flippedBit: undefined };
-  }
-
-  /** Where a segment ended, according to the first batch of the next one. */
-  #statedEnd(next: SealedSegment | undefined): number | undefined {
-    if (next === undefined) return undefined;
-    const bytes = this.#read(next);
-    const place = this.#place(next.number);
-    const first =
-      readBatch(bytes, place, SEGMENT_START) ?? readBatchByCopy(bytes, place, SEGMENT_START);
-    return first?.previousEnd;
   }
 
   #loseBatch(): void {
@@ -273,9 +274,18 @@ export class LogRecovery {
     const batch = this.#held;
     this.#held = undefined;
     if (batch === undefined) return;
-    visitItems(bytes, batch, this.#item, (item, source) => {
-      this.table.apply(item, segment, source, !batch.payloadIntact);
+    const isLost = !batch.payloadIntact;
+    visitItems(bytes, batch, this.#item, (item, from, to) => {
+      const isKept = item.kind === ITEM.append && !isLost && this.#isNeeded(item, segment);
+      const source = isKept ? this.#keep(item, bytes, from, to) : undefined;
+      this.table.apply(item, segment, source, isLost);
     });
+  }
+
+  #keep(item: Item, bytes: Uint8Array, from: number, to: number): RunSource {
+    const { entryKind: kind, index: firstIndex, extra: count, length } = item;
+    const { slab, position } = this.#slabs.add(bytes, from, to);
+    return { slab, position, length, kind, firstIndex, count };
   }
 
   /** Hands the last batch out as items that are to be written again. */
@@ -283,91 +293,59 @@ export class LogRecovery {
     const batch = this.#held;
     this.#held = undefined;
     if (batch === undefined) return;
-    visitItems(bytes, batch, this.#item, (item, source) => {
+    visitItems(bytes, batch, this.#item, (item, from, to) => {
       // The checkpoint in front of the batch's new place has to say so.
       this.table.foresee(item);
-      if (source === undefined) {
+      if (item.kind !== ITEM.append) {
         this.unproven.add(item, undefined);
         return;
       }
-      const run = runFrom(bytes, source, item.term);
+      const { shardId, entryKind: kind, term, index: firstIndex, extra: count } = item;
+      const run: EntryRun = { kind, term, firstIndex, count, bytes: bytes.slice(from, to) };
       this.unproven.add(item, run);
-      this.#lastRuns.push({ shardId: item.shardId, run });
+      this.#lastRuns.push({ shardId, run });
     });
   }
 
-  /** The runs in the used segments. */
-  #readRuns(): ReadonlyMap<ShardRecord, EntryRun[]> {
-    const runs = new Map<ShardRecord, EntryRun[]>();
-    for (const segment of this.used) {
-      for (const record of this.table.records.values()) {
-        const spans = record.spans.filter((span) => span.segment === segment.number && !span.lost);
-        const found = runs.get(record) ?? [];
-        runs.set(record, found);
-        if (spans.length > 0) joinRuns(viewsOf(this.#read(segment), spans), found);
+  /** The runs of a shard in the used segments. */
+  #keptRuns(record: ShardRecord): readonly EntryRun[] {
+    const runs: EntryRun[] = [];
+    const last = this.used.at(-1)?.number ?? 0;
+    for (const { source, segment, lost, term, firstIndex, lastIndex } of record.spans) {
+      if (lost) continue;
+      if (source === undefined) {
+        // The beginning of a segment said that nobody needs it; what the walk found says otherwise.
+        if (segment < last) this.#refuseChanged(segment);
+        continue;
       }
+      const { slab, position, length, kind, count } = source;
+      const bytes = slab.subarray(position, position + length);
+      const whole = { kind, term, firstIndex: source.firstIndex, count, bytes };
+      runs.push(sliceRun(whole, firstIndex, lastIndex));
     }
     return runs;
   }
-}
 
-/** The runs of spans as views of a segment's bytes. */
-function viewsOf(bytes: Uint8Array, spans: readonly Span[]): readonly EntryRun[] {
-  const views: EntryRun[] = [];
-  for (const { source, term, firstIndex, lastIndex } of spans) {
-    if (source === undefined) continue;
-    const { position, length } = source;
-    const whole = { ...source, term, bytes: bytes.subarray(position, position + length) };
-    views.push(sliceRun(whole, firstIndex, lastIndex));
-  }
-  return views;
-}
-
-/** Copies neighbours of one term into runs of moderate size: far fewer objects than were logged. */
-function joinRuns(views: readonly EntryRun[], target: EntryRun[]): void {
-  let start = 0;
-  while (start < views.length) {
-    const { kind, term, firstIndex, bytes } = views[start]!;
-    let length = bytes.length;
-    let end = start + 1;
-    for (; end < views.length && kind === "command"; end++) {
-      const next = views[end]!;
-      if (next.kind !== kind || next.term !== term) break;
-      if (next.firstIndex !== lastIndexOf(views[end - 1]!) + 1) break;
-      if (length + next.bytes.length > JOINED_SIZE_BYTES_MAX) break;
-      length += next.bytes.length;
-    }
-    const joined = views.slice(start, end);
-    const count = lastIndexOf(joined.at(-1)!) - firstIndex + 1;
-    const copy = concatBytes(...joined.map((view) => view.bytes));
-    target.push({ kind, term, firstIndex, count, bytes: copy });
-    start = end;
+  #refuseChanged(segment: number): never {
+    const path = `${this.#directory}/${segmentName(segment)}`;
+    throw new CorruptionError(path, 0, "it does not read as it did a moment ago");
   }
 }
 
-/** Visits the items of a batch that are not its checkpoint. */
+/** Visits the items of a batch that are not its checkpoint; an append's run is bytes[from, to). */
 function visitItems(
   bytes: Uint8Array,
   batch: FoundBatch,
   item: Item,
-  visit: (item: Item, source: RunSource | undefined) => void,
+  visit: (item: Item, from: number, to: number) => void,
 ): void {
   let position = batch.payloadOffset;
   for (let i = batch.checkpointCount; i < batch.itemCount; i++) {
     item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
-    if (item.kind !== ITEM.append) {
-      visit(item, undefined);
-      continue;
-    }
-    const { entryKind: kind, length, index: firstIndex, extra: count } = item;
-    visit(item, { position, length, kind, firstIndex, count });
-    position += length;
+    const from = position;
+    if (item.kind === ITEM.append) position += item.length;
+    visit(item, from, position);
   }
-}
-
-function runFrom(bytes: Uint8Array, source: RunSource, term: number): EntryRun {
-  const { kind, firstIndex, count, position, length } = source;
-  return { kind, term, firstIndex, count, bytes: bytes.slice(position, position + length) };
 }
 
 /** Runs appended one after the other, each replacing the tail from its first index on. */

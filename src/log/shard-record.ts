@@ -6,13 +6,14 @@ import { assert } from "../base/assert.js";
 import type { EntryKind } from "../base/entry-run.js";
 import type { LogHardState } from "./log-types.js";
 
-/** Where the bytes of a run lie; kept at recovery only, for reading them afterwards. */
+/** The bytes of runs, one behind the other in a slab; kept at recovery only. */
 export interface RunSource {
+  readonly slab: Uint8Array;
   readonly position: number;
-  readonly length: number;
+  length: number;
   readonly kind: EntryKind;
   readonly firstIndex: number;
-  readonly count: number;
+  count: number;
 }
 
 /** Entries [firstIndex, lastIndex] of one term in one segment. */
@@ -70,10 +71,12 @@ export class ShardRecord {
   }
 
   get firstLostIndex(): number | undefined {
+    if (!this.#hasLost) return undefined;
     return this.spans.find((span) => span.lost)?.firstIndex;
   }
 
   get lastLostIndex(): number | undefined {
+    if (!this.#hasLost) return undefined;
     return this.spans.findLast((span) => span.lost)?.lastIndex;
   }
 
@@ -105,7 +108,8 @@ export class ShardRecord {
     this.truncateFrom(span.firstIndex);
     this.tailUnknown = false;
     const last = this.spans.at(-1);
-    if (last !== undefined && canJoin(last, span)) last.lastIndex = span.lastIndex;
+    const isJoined = last !== undefined && (canJoin(last, span) || joinSources(last, span));
+    if (isJoined) last.lastIndex = span.lastIndex;
     else this.spans.push(span);
     this.#dropReachedFloor();
   }
@@ -165,7 +169,7 @@ export class ShardRecord {
     }
   }
 
-  /** Forgets where the runs lie and joins what can be joined: what live appending keeps. */
+  /** Forgets the bytes of the runs and joins what can be joined: what live appending keeps. */
   compact(): void {
     const spans = this.spans.splice(0);
     for (const span of spans) {
@@ -203,4 +207,25 @@ function canJoin(last: Span, next: Span): boolean {
     last.source === undefined &&
     next.source === undefined
   );
+}
+
+/** Takes the bytes of `next` into the source of `last`, where they lie right behind those. */
+function joinSources(last: Span, next: Span): boolean {
+  const { source } = last;
+  const added = next.source;
+  if (source === undefined || added === undefined || source.slab !== added.slab) return false;
+  const follows =
+    !last.lost &&
+    !next.lost &&
+    last.segment === next.segment &&
+    last.term === next.term &&
+    source.kind === "command" &&
+    added.kind === "command" &&
+    source.position + source.length === added.position &&
+    source.firstIndex + source.count === added.firstIndex &&
+    last.lastIndex + 1 === next.firstIndex;
+  if (!follows) return false;
+  source.length += added.length;
+  source.count += added.count;
+  return true;
 }

@@ -312,16 +312,31 @@ function startFile(
   const writer = new ByteWriter(4096);
   writer.raw(encodeManifestHeader(number, storeId));
   writeRecord(writer, catalog.snapshot(), number, MANIFEST_HEADER_SIZE_BYTES);
-  const files = COPY_SUFFIXES.map((suffix) => {
-    const path = `${manifestPath(directory, number)}${suffix}`;
-    const file = disk.open(path, { create: true, dataSync: true });
-    file.truncateSync(0);
-    file.writeSync(writer.bytes, 0, writer.length, 0);
-    file.syncSync();
-    return file;
-  });
+  const files = startCopies(disk, manifestPath(directory, number), writer);
   disk.syncDirectory(directory);
   return { files, number, endOffset: writer.length };
+}
+
+/** Where that fails nothing is left: starts on a full disk would pile up files. */
+function startCopies(disk: Disk, path: string, content: ByteWriter): readonly DiskFile[] {
+  const files: DiskFile[] = [];
+  try {
+    for (const suffix of COPY_SUFFIXES) {
+      const file = disk.open(`${path}${suffix}`, { create: true, dataSync: true });
+      files.push(file);
+      // Without a leftover the file needs no sync of its own: its writes are durable.
+      if (file.sizeBytes() > 0) {
+        file.truncateSync(0);
+        file.syncSync();
+      }
+      file.writeSync(content.bytes, 0, content.length, 0);
+    }
+    return files;
+  } catch (error) {
+    closeAll(files);
+    if (isNoSpace(error)) for (const file of files) disk.remove(file.path);
+    throw error;
+  }
 }
 
 function closeAll(files: readonly DiskFile[]): void {

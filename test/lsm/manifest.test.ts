@@ -294,6 +294,19 @@ describe("manifest", () => {
     expect(reopened(disk)).toEqual(content(manifest));
   });
 
+  test("a start that finds no room leaves nothing behind, however often it is tried", () => {
+    const disk = created();
+    const before = disk.list(DIRECTORY);
+    // Room for one of the two new files, and a half.
+    disk.quotaBytes = disk.usedBytes() * 1.75;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      expect(() => Manifest.open(disk, DIRECTORY)).toThrow(DiskError);
+      expect(disk.list(DIRECTORY)).toEqual(before);
+    }
+    disk.quotaBytes = Infinity;
+    Manifest.open(disk, DIRECTORY).close();
+  });
+
   test("rotates when it has grown", () => {
     const disk = created();
     const manifest = Manifest.open(disk, DIRECTORY);
