@@ -249,14 +249,12 @@ export class SegmentFiles {
 
   #giveUp(error: unknown): void {
     this.#preparing = false;
-    if (error === undefined) this.#events.prepared();
-    else this.#report(error);
-  }
-
-  #report(error: unknown): void {
+    if (error === undefined) return this.#events.prepared();
     if (!(error instanceof DiskError)) throw error;
-    if (error.code === "noSpace") this.#events.full();
-    else this.#events.failed(error);
+    if (error.code !== "noSpace") return this.#events.failed(error);
+    // One that was let go of meanwhile can be had without space.
+    if (this.#freeCount() > 0 && !this.#stopped) this.prepare();
+    else this.#events.full();
   }
 
   #fillNow(path: string, sizeBytes: number): void {
