@@ -332,7 +332,7 @@ export class EmbeddedStore implements Reader {
   }
 
   #mayGoOn(): boolean {
-    if (this.#backlogBytes > BACKLOG_BYTES_MAX || this.#store.log.isBehind) return false;
+    if (this.#backlogBytes > BACKLOG_BYTES_MAX) return false;
     const tree = this.#tree;
     if (this.#store.isBehind(tree)) return false;
     return tree.frozen.length < FROZEN_MAX || tree.activeBytes() <= this.#memtableBytesMax;
@@ -394,7 +394,7 @@ export class EmbeddedStore implements Reader {
         this.#damage = error.message;
         this.#release();
       },
-      merged: () => this.#release(),
+      debtChanged: () => this.#release(),
       treeSound: () => undefined,
     });
   }

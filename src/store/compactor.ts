@@ -48,11 +48,14 @@ export class Compactor {
     this.#startNext();
   }
 
-  /** Whether writes to this tree should wait for its merges. */
+  /** Whether writes to this tree should wait for its merges. On a full disk they are refused. */
   isBehind(tree: Tree): boolean {
-    const { tiersMax } = tree.version;
-    if (tiersMax < this.#options.runsMax * BEHIND_FACTOR) return false;
-    return this.#core.settings.compactionEnabled && !this.#stuck.has(tree);
+    const isDone = this.#core.settings.compactionEnabled && !this.#stuck.has(tree);
+    return isDone && this.#core.waitingForRoom === 0 && this.#hasDebt(tree);
+  }
+
+  #hasDebt({ version }: Tree): boolean {
+    return version.tiersMax >= this.#options.runsMax * BEHIND_FACTOR;
   }
 
   async idle(): Promise<void> {
@@ -147,10 +150,12 @@ export class Compactor {
     this.#installed(tree, merge, added);
   }
 
-  /** Where writes wait for this tree, there may be no flush that looks at it again. */
+  /** Where writes have to wait for this tree, there may be no flush that looks at it again. */
   async #waitForRoom(tree: Tree): Promise<void> {
-    if (!this.isBehind(tree)) return;
-    await this.#core.waitForRoom(BEHIND_ATTEMPT);
+    if (!this.#hasDebt(tree) || !this.#core.isLive(tree)) return;
+    const room = this.#core.waitForRoom(BEHIND_ATTEMPT);
+    this.#core.observer?.debtChanged?.(tree.shardId);
+    await room;
     this.#waiting.add(tree);
   }
 
@@ -172,7 +177,7 @@ export class Compactor {
     this.compactionCount++;
     this.#stuck.delete(tree);
     this.#waiting.add(tree);
-    this.#core.observer?.merged?.(tree.shardId);
+    this.#core.observer?.debtChanged?.(tree.shardId);
   }
 
   /** Whether the tree is as it was when the merge was picked, apart from what came to it. */
@@ -197,7 +202,7 @@ export class Compactor {
       const { shardId } = tree;
       if (this.#core.tryAppend(expired.map((slice) => ({ kind: "removeSlice", shardId, slice })))) {
         tree.installCompaction(expired, []);
-        this.#core.observer?.merged?.(shardId);
+        this.#core.observer?.debtChanged?.(shardId);
       }
     }
   }

@@ -121,6 +121,7 @@ test("merges without room on the disk are tried again while writes wait for them
   merges.outcome = { kind: "noSpace" };
   await bench.putUntilHeld(BEHIND);
   await eventually(() => store.stats().full);
+  await bench.held;
   expect((await errorOf(bench.put())).code).toBe("noSpace");
   merges.letGo();
   await eventually(() => store.stats().compactions > 0);
