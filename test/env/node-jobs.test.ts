@@ -1,5 +1,4 @@
 /** Worker threads run jobs side by side, share memory, and their deaths fail only their jobs. */
-import os from "node:os";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { inlineJobs } from "../../src/env/jobs.js";
 import { NodeJobs } from "../../src/env/node/node-jobs.js";
@@ -23,21 +22,6 @@ beforeEach(() => {
 });
 
 afterEach(() => jobs.close());
-
-test.runIf(os.platform() === "linux")("a worker is nicer than the event loop", async () => {
-  const served = new URL("../../dist/src/env/node/node-jobs.js", import.meta.url).href;
-  const code = `
-    import os from "node:os";
-    import { serveJobs } from "${served}";
-    serveJobs(() => os.getPriority());
-  `;
-  const worker = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
-  const nice = new NodeJobs({ worker, workersMax: 1 });
-  const before = os.getPriority();
-  expect(await nice.run({})).toBe(Math.min(19, before + 5));
-  expect(os.getPriority()).toBe(before);
-  await nice.close();
-});
 
 describe("worker jobs", () => {
   test("more jobs than workers all get their own result", async () => {

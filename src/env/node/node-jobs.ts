@@ -2,11 +2,8 @@
  * Jobs in worker threads. A worker is started when a job finds none idle, up to the limit; it runs
  * one job at a time and stays. A worker that dies fails its job and is replaced by the next one.
  *
- * The worker's file calls `serveJobs` with the function that runs a job. Where there are fewer
- * processors than threads, workers come after the event loop, its garbage collection and its
- * writes: what they do can wait, as long as it is not put off for ever.
+ * The worker's file calls `serveJobs` with the function that runs a job.
  */
-import os from "node:os";
 import { parentPort, Worker } from "node:worker_threads";
 import { must } from "../../base/assert.js";
 import type { JobRunner } from "../jobs.js";
@@ -108,27 +105,12 @@ export class NodeJobs implements JobRunner {
   }
 }
 
-/** How much nicer than the rest of the process a worker is: it gets a third of their share. */
-const NICENESS = 5;
-const NICENESS_MAX = 19;
-
 /** The worker's side: answers every job with what `handler` makes of it. */
 export function serveJobs(handler: (job: unknown) => unknown): void {
-  stepBack();
   const port = must(parentPort ?? undefined, "the parent's port");
   port.on("message", (job: unknown) => {
     void answerTo(handler, job).then((answer) => port.postMessage(answer));
   });
-}
-
-/** On Linux alone each thread has a priority of its own; elsewhere this would be the process's. */
-function stepBack(): void {
-  if (process.platform !== "linux") return;
-  try {
-    os.setPriority(Math.min(NICENESS_MAX, os.getPriority() + NICENESS));
-  } catch {
-    // A sandbox may forbid it: the worker then shares the processors as equally as before.
-  }
 }
 
 async function answerTo(handler: (job: unknown) => unknown, job: unknown): Promise<Answer> {
