@@ -249,7 +249,11 @@ export class SegmentFiles {
 
   #giveUp(error: unknown): void {
     this.#preparing = false;
-    if (error === undefined) return this.#events.prepared();
+    if (error === undefined) this.#events.prepared();
+    else this.#report(error);
+  }
+
+  #report(error: unknown): void {
     if (!(error instanceof DiskError)) throw error;
     if (error.code !== "noSpace") return this.#events.failed(error);
     // One that was let go of meanwhile can be had without space.
