@@ -126,6 +126,16 @@ export interface Streams {
 }
 
 export function drawSettings(seed: number): Settings {
+  const settings = drawAll(seed);
+  const { load, delayMsMean, cluster } = settings;
+  // Where every write waits for those of all other clients, one way after the other, it has to get
+  // through: one that comes too late is done all the same, and its client sends the next.
+  const writeMs = load.clients * (4 * delayMsMean + cluster.writeMsMax);
+  const requestTimeoutMs = Math.max(load.requestTimeoutMs, writeMs);
+  return { ...settings, load: { ...load, requestTimeoutMs } };
+}
+
+function drawAll(seed: number): Settings {
   const prng = new Prng(seed);
   const heartbeatMs = pick(prng, [50, 100, 100, 200]);
   const electionTimeoutMinMs = heartbeatMs * pick(prng, [4, 6, 8]);

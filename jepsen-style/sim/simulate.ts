@@ -254,7 +254,7 @@ class Run {
     return `client ${number} is not served: ${JSON.stringify(last)}`;
   }
 
-  /** undefined where a disk was lost while its shards had too few other replicas. */
+  /** undefined where what was lost, or has rotted, was all that was left of some shard. */
   #heal(): readonly Machine[] | undefined {
     const prng = this.#ending;
     const cluster = this.#cluster;
@@ -274,7 +274,8 @@ class Run {
     if (this.#operator.busy) size = machines.length;
     while (size < machines.length && !this.#holdsMajorities(machines.slice(0, size))) size++;
     const core = machines.slice(0, size);
-    if (machines.length < cluster.machines.length && !this.#holdsMajorities(core)) {
+    const isShort = machines.length < cluster.machines.length && !this.#holdsMajorities(core);
+    if (isShort || this.#hasOnlyRotten()) {
       this.#marks.excused();
       return undefined;
     }
@@ -294,6 +295,15 @@ class Run {
     const healed = [...[...core, ...inTouch].map(({ name }) => name), ...clients];
     if (this.#observer.keepBlocked !== true) this.#network.heal(healed);
     return core;
+  }
+
+  /** Whether somebody has taken all voters of a shard away but one whose disk has rotted. */
+  #hasOnlyRotten(): boolean {
+    const rotten = this.#cluster.machines.filter(({ isRotten }) => isRotten);
+    const names = new Set(rotten.map(({ name }) => name));
+    return this.#ledger.quorums().some((machines) => {
+      return machines.length > 0 && machines.every((name) => names.has(name));
+    });
   }
 
   /** Whether these machines have a majority of every shard, as far as replicas and maps say. */

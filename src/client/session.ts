@@ -114,22 +114,28 @@ export class Session {
     if (level < READ_LEVELS.follower && leader !== 0) return leader;
     const { preferredNodeId } = route.shard;
     // A learner may have little of the data yet.
-    const replicas = route.shard.replicas.filter((one) => one.role === "voter");
-    const count = replicas.length;
-    let from = Math.max(
-      0,
-      replicas.findIndex((one) => one.nodeId === preferredNodeId),
-    );
-    if (level >= READ_LEVELS.follower) {
-      this.#spread = (this.#spread + 1) >>> 0;
-      from = this.#spread;
+    const voters = route.shard.replicas.filter((one) => one.role === "voter");
+    const nodeIds = voters.map(({ nodeId }) => nodeId);
+    if (level < READ_LEVELS.follower) {
+      const from = Math.max(0, nodeIds.indexOf(preferredNodeId));
+      return this.#pick([...nodeIds.slice(from), ...nodeIds.slice(0, from)], attempt);
     }
-    const spared = level === READ_LEVELS.follower ? leader : 0;
-    for (let i = 0; i < count; i++) {
-      const nodeId = replicas[(from + attempt + i) % count]!.nodeId;
-      if (nodeId !== spared && !this.suspects.has(nodeId)) return nodeId;
-    }
-    return replicas[(from + attempt) % count]?.nodeId ?? 0;
+    this.#spread = (this.#spread + 1) >>> 0;
+    const others = level === READ_LEVELS.follower ? nodeIds.filter((id) => id !== leader) : nodeIds;
+    return this.#pick(others, this.#spread + attempt);
+  }
+
+  /**
+   * One of those that are not suspected, by turns, and of all where there is none. A write that
+   * meets silence takes all its time, more than a suspicion may last: so among them who has been
+   * silent comes behind who has not, and who was silent last comes last.
+   */
+  #pick(nodeIds: readonly number[], turn: number): number {
+    if (this.suspects.isEmpty) return nodeIds[turn % nodeIds.length] ?? 0;
+    const inTouch = nodeIds.filter((nodeId) => !this.suspects.has(nodeId));
+    const some = inTouch.length > 0 ? inTouch : [...nodeIds];
+    some.sort((a, b) => compare(this.suspects.silentMs(a), this.suspects.silentMs(b)));
+    return some[turn % some.length] ?? 0;
   }
 
   /** Repairs the map by what a node said when it refused, or by its silence. */
@@ -239,6 +245,11 @@ export class Session {
     const type = MESSAGE_TYPES.map;
     return client.request(type, () => undefined, decodePlain<MapResponse>, timeoutMs);
   }
+}
+
+/** Also where both are infinite. */
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a - b;
 }
 
 export function closedError(): KvError {

@@ -9,22 +9,31 @@ const SUSPECT_MS = 2000;
 
 export class Suspects<Name> {
   readonly #clock: Clock;
-  readonly #untilMs: Map<Name, number> = new Map();
+  readonly #silentMs: Map<Name, number> = new Map();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   add(name: Name): void {
-    this.#untilMs.set(name, this.#clock.monotonicMs() + SUSPECT_MS);
+    this.#silentMs.set(name, this.#clock.monotonicMs());
   }
 
   answered(name: Name): void {
-    if (this.#untilMs.size > 0) this.#untilMs.delete(name);
+    if (!this.isEmpty) this.#silentMs.delete(name);
+  }
+
+  /** Whether nobody was silent since he last answered. */
+  get isEmpty(): boolean {
+    return this.#silentMs.size === 0;
   }
 
   has(name: Name): boolean {
-    const untilMs = this.#untilMs.get(name);
-    return untilMs !== undefined && untilMs > this.#clock.monotonicMs();
+    return this.#clock.monotonicMs() - this.silentMs(name) < SUSPECT_MS;
+  }
+
+  /** When it last gave no answer, however long ago; before everything where it did. */
+  silentMs(name: Name): number {
+    return this.#silentMs.get(name) ?? Number.NEGATIVE_INFINITY;
   }
 }

@@ -77,7 +77,7 @@ export class Heartbeats {
       run: node.store.run,
       mapVersion: node.view.map.version,
       full: node.writeRefusal()?.code === "noSpace",
-      stalled: node.host.diskStalls,
+      stalled: node.isStalled,
       leads: this.#leads(),
       reports: this.#reports(),
     };

@@ -118,7 +118,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.heartbeats = new Heartbeats(this);
     this.transfers = new LeaderTransfers(env, this.host);
     // Who cannot take writes does not lead, where somebody else can.
-    this.#room = new RoomGuard(env, parts.store, config, () => this.#leaveFullDisk());
+    this.#room = new RoomGuard(env, parts.store, config, () => this.#leaveUnfitDisk());
   }
 
   get nodeId(): number {
@@ -194,6 +194,10 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
 
   writeRefusal(): KvError | undefined {
     return this.#room.refusal;
+  }
+
+  get isStalled(): boolean {
+    return this.host.diskStalls || this.#room.isStuck;
   }
 
   admin(request: AdminRequest): void {
@@ -340,7 +344,13 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     };
   }
 
-  #leaveFullDisk(): void {
+  /**
+   * While its disk is full, or finishes nothing any more, fit nodes lead. Raft itself gives up only
+   * what others have committed without this disk; a shard at rest would keep a leader that can
+   * neither write nor refill anybody.
+   */
+  #leaveUnfitDisk(): void {
+    if (!this.#room.full && !this.isStalled) return;
     this.heartbeats.soon();
     const isFit = (nodeId: number): boolean =>
       this.view.fit.has(nodeId) && this.peers.isConnected(nodeId);

@@ -37,4 +37,6 @@ export interface NodeParts {
   /** The cluster does not know this node, or not any more: it must stop. */
   refusedBy(nodeId: number, error: KvError): void;
   writeRefusal(): KvError | undefined;
+  /** Its disk finishes nothing any more: it should lead nothing. */
+  readonly isStalled: boolean;
 }

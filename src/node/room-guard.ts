@@ -3,6 +3,10 @@
  * disk, new writes are refused with a clear error while reads go on; when room comes back, so do
  * writes, by themselves. What was accepted before has its place already: log segments are
  * zero-filled ahead.
+ *
+ * Memory that is full says no for a moment, until a flush has ended. Where none ends any more, the
+ * disk hangs: this node refuses every write and so has nothing that others could commit without
+ * it, which is how Raft notices such a disk; here it is noticed, for others to lead.
  */
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
@@ -14,22 +18,30 @@ import type { NodeConfig } from "./config.js";
 const CHECK_INTERVAL_MS = 500;
 /** Room for what a turn may bring, in requests of the largest size. */
 const ENTRY_ROOM_FACTOR = 8;
+/** A flush takes less, also on a slow disk. */
+const STUCK_AFTER_MS = 5000;
 
 export class RoomGuard {
   readonly #env: Env;
   readonly #store: Store;
   readonly #config: NodeConfig;
-  readonly #filled: () => void;
+  readonly #checked: () => void;
+  /** When a flush was last seen to have ended, or there was room in memory, and how many had. */
+  #wentOnMs: number;
+  #flushCount = 0;
+  #isStuck = false;
   #timer: Timer | undefined;
   #refusal: KvError | undefined;
 
-  /** `filled` is told again and again while the disk is full. */
-  constructor(env: Env, store: Store, config: NodeConfig, filled: () => void) {
+  /** `checked` is told after each look but the first. */
+  constructor(env: Env, store: Store, config: NodeConfig, checked: () => void) {
     this.#env = env;
-    this.#filled = filled;
+    this.#checked = checked;
+    this.#wentOnMs = env.clock.monotonicMs();
     this.#store = store;
     this.#config = config;
-    this.#check();
+    this.#measure();
+    this.#checkLater();
   }
 
   /** Why a write is refused now. */
@@ -44,6 +56,11 @@ export class RoomGuard {
     return this.#refusal !== undefined;
   }
 
+  /** Memory has been full for long, and no flush has ended. */
+  get isStuck(): boolean {
+    return this.#isStuck;
+  }
+
   /** Whether entries of other leaders still fit. */
   get takesEntries(): boolean {
     return this.#store.log.hasRoom(ENTRY_ROOM_FACTOR * this.#config.requestSizeBytesMax);
@@ -53,10 +70,26 @@ export class RoomGuard {
     this.#timer?.cancel();
   }
 
-  #check(): void {
-    this.#measure();
-    if (this.full) this.#filled();
-    this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => this.#check());
+  #checkLater(): void {
+    this.#timer = this.#env.timers.after(CHECK_INTERVAL_MS, () => {
+      this.#measure();
+      this.#watchFlushes();
+      this.#checked();
+      this.#checkLater();
+    });
+  }
+
+  #watchFlushes(): void {
+    const nowMs = this.#env.clock.monotonicMs();
+    const { flushCount } = this.#store;
+    const goesOn = this.full || flushCount !== this.#flushCount || this.#store.hasRoom(0);
+    this.#flushCount = flushCount;
+    if (goesOn) this.#wentOnMs = nowMs;
+    const was = this.#isStuck;
+    this.#isStuck = nowMs - this.#wentOnMs >= STUCK_AFTER_MS;
+    if (was === this.#isStuck) return;
+    const message = was ? "flushes end again" : "no flush ends any more: others have to lead";
+    this.#env.tracer.trace(was ? "info" : "error", message, { flushes: flushCount });
   }
 
   #measure(): void {

@@ -237,6 +237,11 @@ export class Store {
     return this.#core.waitingForRoom > 0;
   }
 
+  /** Flushes that have ended since the store was opened. */
+  get flushCount(): number {
+    return this.#flusher.flushCount;
+  }
+
   /**
    * Whether a leader may propose more: there is room on the disk and in memory, and the disk keeps
    * up with the log.
@@ -272,7 +277,7 @@ export class Store {
       tableCount: files.length,
       blockCacheBytes: this.#core.cache.bytes,
       manifestBytes: this.#core.manifest.sizeBytes,
-      flushes: this.#flusher.flushCount,
+      flushes: this.flushCount,
       compactions: this.#compactor.compactionCount,
       tableBytesWritten: this.#flusher.writtenBytes + this.#compactor.writtenBytes,
       runsMax,

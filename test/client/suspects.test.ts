@@ -7,6 +7,7 @@ import { KvError, notApplied } from "../../src/protocol/errors.js";
 import { FakeCluster } from "../support/fake-cluster.js";
 import { FakeTimers } from "../support/fake-timers.js";
 import { testEnv, turnsUntil } from "../support/test-env.js";
+import type { TestEnv } from "../support/test-env.js";
 
 const SHARD = 100;
 
@@ -23,6 +24,17 @@ async function cutOff(connected: boolean): Promise<Client> {
   const successor = cluster.mapResponse().clusterMap.nodes.find((n) => n.nodeId !== preferred)!;
   cluster.moveLeader(SHARD, successor.nodeId);
   return client;
+}
+
+/** The result of a call, on a clock that goes on as long as it takes. */
+async function passed<T>(env: TestEnv, call: Promise<T>): Promise<T> {
+  let settled = false;
+  void call.catch(() => undefined).finally(() => (settled = true));
+  await turnsUntil(() => {
+    env.fake.advance(1);
+    return settled;
+  });
+  return call;
 }
 
 test.each([
@@ -50,31 +62,51 @@ test("a leader that was not reached in what was left of a call's time is not ask
   const answerer = cluster.leaderOf(SHARD);
   const silent = cluster.map.nodes.find((node) => node.nodeId !== answerer)!;
   network.silent.add(silent.clientAddress);
-  const passed = async <T>(call: Promise<T>): Promise<T> => {
-    let settled = false;
-    void call.catch(() => undefined).finally(() => (settled = true));
-    await turnsUntil(() => {
-      env.fake.advance(1);
-      return settled;
-    });
-    return call;
-  };
   const endpoints = [cluster.addressOf(answerer)];
-  const client = await passed(connectBy(env, { endpoints, requestTimeoutMs: 400 }));
+  const client = await passed(env, connectBy(env, { endpoints, requestTimeoutMs: 400 }));
   // Refusals take most of the time, and then there is another leader.
   cluster.interfere = () => {
     if (env.fake.monotonicMs() < 250) return notApplied("overloaded", "not now");
     cluster.moveLeader(SHARD, silent.nodeId);
     return undefined;
   };
-  const refusal = await passed(client.put("k", "0").catch((error: unknown) => error));
+  const refusal = await passed(
+    env,
+    client.put("k", "0").catch((error: unknown) => error),
+  );
   expect(refusal).toMatchObject({ code: "timeout", outcome: "notApplied" });
   cluster.interfere = () => undefined;
   cluster.moveLeader(SHARD, answerer);
   const startMs = env.fake.monotonicMs();
-  await passed(client.put("k", "1"));
+  await passed(env, client.put("k", "1"));
   // An attempt to connect takes 200 ms.
   expect(env.fake.monotonicMs() - startMs).toBeLessThan(50);
+  await client.close();
+});
+
+test("of three nodes two that answer nobody hold up one write each", async () => {
+  const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
+  const { network } = cluster;
+  const env = testEnv({ network });
+  const preferred = cluster.leaderOf(SHARD);
+  const at = cluster.map.nodes.findIndex(({ nodeId }) => nodeId === preferred);
+  const [first, second, third] = [0, 1, 2].map((i) => cluster.map.nodes[(at + i) % 3]!);
+  const endpoints = [third!.clientAddress];
+  // Longer than a suspicion lasts.
+  const client = await passed(env, connectBy(env, { endpoints, requestTimeoutMs: 5000 }));
+  // There are connections to all: one that cannot be made is noticed sooner.
+  for (let i = 0; i < 6; i++) await passed(env, client.get("k", { level: "stale" }));
+  for (const { clientAddress } of [first!, second!]) network.silent.add(clientAddress);
+  cluster.moveLeader(SHARD, third!.nodeId);
+  const outcomes: string[] = [];
+  for (let i = 0; i < 4; i++) {
+    const put = client.put("k", "1").then(
+      () => "ok",
+      (error: unknown) => KvError.from(error).code,
+    );
+    outcomes.push(await passed(env, put));
+  }
+  expect(outcomes.slice(2)).toEqual(["ok", "ok"]);
   await client.close();
 });
 

@@ -10,12 +10,14 @@ import type { TestEnv } from "../support/test-env.js";
 const QUOTA_BYTES = 10_000;
 const RESERVED_BYTES = 1000;
 const CHECK_INTERVAL_MS = 500;
+const STUCK_AFTER_MS = 5000;
 
 /** The little of a store that the guard asks. */
 class FakeStore {
   full = false;
   memoryRoom = true;
   logRoom = true;
+  flushCount = 0;
   readonly log: { hasRoom(): boolean } = { hasRoom: () => this.logRoom };
 
   hasRoom(): boolean {
@@ -32,14 +34,11 @@ class Bench {
     tracer: { trace: (_level: string, message: string) => this.traced.push(message) },
   });
   readonly guard: RoomGuard;
-  filled = 0;
 
   constructor() {
     this.disk.makeDirectory("/data");
     const config = { ...DEFAULT_CONFIG, dataDirectory: "/data", reservedBytes: RESERVED_BYTES };
-    this.guard = new RoomGuard(this.env, this.store as unknown as Store, config, () => {
-      this.filled++;
-    });
+    this.guard = new RoomGuard(this.env, this.store as unknown as Store, config, () => undefined);
   }
 
   /** Lets other files take so much that `bytes` are left. */
@@ -95,5 +94,26 @@ describe("a store", () => {
     expect(bench.guard.takesEntries).toBe(bench.store.logRoom);
     Object.assign(bench.store, before);
     expect(bench.code()).toBeUndefined();
+  });
+
+  test("whose memory stays full while no flush ends is to lead nothing, until one does", () => {
+    const bench = new Bench();
+    const intervals = STUCK_AFTER_MS / CHECK_INTERVAL_MS;
+    bench.store.memoryRoom = false;
+    for (let i = 0; i < 2 * intervals; i++) {
+      // They do not keep up, but they end.
+      if (i % (intervals / 2) === 0) bench.store.flushCount++;
+      bench.env.fake.advance(CHECK_INTERVAL_MS);
+    }
+    expect(bench.guard.isStuck).toBe(false);
+    bench.env.fake.advance(STUCK_AFTER_MS);
+    expect(bench.guard.isStuck).toBe(true);
+    bench.store.flushCount++;
+    bench.env.fake.advance(CHECK_INTERVAL_MS);
+    expect(bench.guard.isStuck).toBe(false);
+    expect(bench.traced).toEqual([
+      "no flush ends any more: others have to lead",
+      "flushes end again",
+    ]);
   });
 });

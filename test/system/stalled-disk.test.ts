@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { utf8Text } from "../../src/base/bytes.js";
 import { connect } from "../../src/client/index.js";
+import type { Client } from "../../src/client/index.js";
 import { eventually } from "../support/eventually.js";
 import { GatedDisk } from "../support/gated-disk.js";
 import { TestCluster } from "../support/test-cluster.js";
@@ -18,7 +19,14 @@ afterEach(async () => {
   cleanups.length = 0;
 });
 
-test("all that a node leads is served by others while its disk stalls", async () => {
+/** Three nodes on disks with gates, and seven shards that all have been written to. */
+async function start(): Promise<{
+  readonly cluster: TestCluster;
+  readonly gates: ReadonlyMap<string, GatedDisk>;
+  readonly keyspace: Client;
+  readonly keys: readonly string[];
+  readonly putAll: (value: string) => Promise<unknown>;
+}> {
   const gates = new Map<string, GatedDisk>();
   const cluster = await TestCluster.start({
     disk: (name, disk) => {
@@ -37,7 +45,11 @@ test("all that a node leads is served by others while its disk stalls", async ()
   const putAll = (value: string): Promise<unknown> =>
     Promise.all(keys.map((key) => eventually(() => keyspace.put(key, value), SERVED_WITHIN_MS)));
   await putAll("1");
+  return { cluster, gates, keyspace, keys, putAll };
+}
 
+test("all that a node leads is served by others while its disk stalls", async () => {
+  const { cluster, gates, keyspace, keys, putAll } = await start();
   const name = cluster.nameOf((await keyspace.put(keys[0]!, "1")).header.nodeId);
   const stalled = cluster.node(name);
   const led = (): unknown[] =>
@@ -70,5 +82,23 @@ test("all that a node leads is served by others while its disk stalls", async ()
     }
     return true;
   });
+  expect(errors).toEqual([]);
+}, 60_000);
+
+test("a shard that nobody writes to does not keep a leader whose disk stalls", async () => {
+  const { cluster, gates, keyspace, keys } = await start();
+  const name = cluster.nameOf((await keyspace.put(keys[0]!, "1")).header.nodeId);
+  const stalled = cluster.node(name);
+  const leads = (): boolean =>
+    [...stalled.core.host.replicas].some((replica) => replica.raft.role === "leader");
+  expect(leads()).toBe(true);
+  gates.get(name)!.shut();
+  // It hears of writes of shards that others lead, and so notices.
+  for (const key of keys) {
+    const { header } = await keyspace.get(key);
+    if (cluster.nameOf(header.nodeId) !== name) await keyspace.put(key, "2");
+  }
+  await eventually(() => !leads(), SERVED_WITHIN_MS);
+  gates.get(name)!.reopen();
   expect(errors).toEqual([]);
 }, 60_000);
