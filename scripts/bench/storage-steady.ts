@@ -88,10 +88,12 @@ export async function runSteady(
   });
   const startMs = performance.now();
   const nowMs = (): number => performance.now() - startMs;
-  while (nowMs() < load.seconds * 1000) {
-    batches.beginUntil(nowMs(), nowMs);
-    puts.beginUntil(nowMs(), nowMs);
+  const endMs = load.seconds * 1000;
+  for (let atMs = 0; atMs < endMs;) {
     await new Promise((resolve) => setTimeout(resolve, 1));
+    atMs = Math.min(nowMs(), endMs);
+    batches.beginUntil(atMs, nowMs);
+    puts.beginUntil(atMs, nowMs);
   }
   await batches.settled();
   await puts.settled();
