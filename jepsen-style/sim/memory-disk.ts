@@ -14,6 +14,7 @@ import { equalBytes } from "../../src/base/bytes.js";
 import type { Prng } from "../../src/base/prng.js";
 import { DiskError } from "../../src/env/disk.js";
 import type {
+  DirectoryChange,
   DirectoryLock,
   Disk,
   DiskErrorCode,
@@ -63,7 +64,7 @@ export interface MemoryDiskOptions {
   /** Total size of all files; a write beyond it fails with "noSpace". */
   readonly quotaBytes?: number | undefined;
   /**
-   * When asynchronous writes complete. "immediate": each in a later turn (the default).
+   * When asynchronous operations complete. "immediate": each in a later turn (the default).
    * "manual": when `pump` is called. A function: it is handed each completion to run later.
    */
   readonly completion?: "immediate" | "manual" | ((complete: () => void) => void) | undefined;
@@ -71,12 +72,17 @@ export interface MemoryDiskOptions {
   readonly failed?: ((operation: DiskOperation, path: string) => void) | undefined;
 }
 
+/** An asynchronous operation that has not been completed. */
+interface Pending {
+  readonly complete: () => void;
+  /** What may have reached the disk already; a change of a directory begins when it completes. */
+  readonly write: PendingWrite | undefined;
+}
+
 interface PendingWrite {
   readonly inode: MemoryInode;
-  readonly source: Uint8Array;
   readonly data: Uint8Array;
   readonly position: number;
-  readonly complete: () => void;
 }
 
 /** A change of a directory: `name` now means `inode`, or nothing; a rename clears `from` too. */
@@ -105,7 +111,7 @@ export class MemoryDisk implements Disk {
   readonly #failed: (operation: DiskOperation, path: string) => void;
   readonly #directories = new Map<string, Directory>();
   readonly #locks = new Set<string>();
-  #pending: PendingWrite[] = [];
+  #pending: Pending[] = [];
   #faults: ActiveFault[] = [];
   #operations = 0;
   #haltAt = Infinity;
@@ -126,17 +132,17 @@ export class MemoryDisk implements Disk {
     return this.#operations;
   }
 
-  /** Asynchronous writes not yet completed. */
+  /** Asynchronous operations not yet completed: writes, and changes of directories. */
   get pendingWrites(): number {
     return this.#pending.length;
   }
 
-  /** Completes up to `count` asynchronous writes, oldest first. */
+  /** Completes up to `count` asynchronous operations, oldest first. */
   pump(count: number = Infinity): void {
     for (let i = 0; i < count && this.#pending.length > 0; i++) this.#pending[0]!.complete();
   }
 
-  /** Completes the asynchronous write that is the `index`-th of those pending. */
+  /** Completes the asynchronous operation that is the `index`-th of those pending. */
   pumpOne(index: number): void {
     this.#pending[index]!.complete();
   }
@@ -178,7 +184,8 @@ export class MemoryDisk implements Disk {
       ...options,
     });
     const torn = new Map<MemoryInode, MemoryInode>();
-    for (const write of this.#pending) {
+    for (const { write } of this.#pending) {
+      if (write === undefined) continue;
       const copy = torn.get(write.inode) ?? write.inode.clone();
       copy.write(write.data, write.position);
       torn.set(write.inode, copy);
@@ -203,7 +210,9 @@ export class MemoryDisk implements Disk {
    * not synced, and are never answered; locks are free. The disk is then used by the next process.
    */
   kill(prng: Prng): void {
-    for (const { inode, data, position } of this.#pending) {
+    for (const { write } of this.#pending) {
+      if (write === undefined) continue;
+      const { inode, data, position } = write;
       const blocks = Math.ceil(data.length / SECTOR_SIZE_BYTES);
       const length = prng.between(0, blocks) * SECTOR_SIZE_BYTES;
       inode.write(data.subarray(0, length), position);
@@ -337,6 +346,27 @@ export class MemoryDisk implements Disk {
     directory.unsynced = [];
   }
 
+  change(changes: readonly DirectoryChange[], done: (error: DiskError | undefined) => void): void {
+    const [first, ...rest] = changes;
+    assert(first !== undefined, "there is a change to make");
+    this.#later(undefined, () => {
+      const failure = failureOf(() => this.#change(first));
+      if (failure === undefined && rest.length > 0) this.change(rest, done);
+      else done(failure);
+    });
+  }
+
+  #change(change: DirectoryChange): void {
+    switch (change.kind) {
+      case "rename":
+        return this.rename(change.from, change.to);
+      case "remove":
+        return this.remove(change.path);
+      case "sync":
+        return this.syncDirectory(change.path);
+    }
+  }
+
   freeBytes(path: string): number {
     this.#directory(path);
     const ample = Number.MAX_SAFE_INTEGER;
@@ -432,21 +462,21 @@ export class MemoryDisk implements Disk {
     done: (error: DiskError | undefined) => void,
   ): void {
     const data = source.slice();
+    this.#later({ inode, data, position }, () => {
+      assert(equalBytes(source, data), () => `${path}: a buffer changed while it was written`);
+      done(failureOf(() => this.#write(path, inode, data, position, dataSync)));
+    });
+  }
+
+  /** Runs an operation when it is to complete, unless the machine has stopped by then. */
+  #later(write: PendingWrite | undefined, run: () => void): void {
     const complete = (): void => {
       const at = this.#pending.indexOf(pending);
       if (this.halted || at < 0) return;
-      assert(equalBytes(source, data), () => `${path}: a buffer changed while it was written`);
       this.#pending.splice(at, 1);
-      let failure: DiskError | undefined;
-      try {
-        this.#write(path, inode, data, position, dataSync);
-      } catch (error) {
-        if (!(error instanceof DiskError)) throw error;
-        failure = error;
-      }
-      done(failure);
+      run();
     };
-    const pending: PendingWrite = { inode, source, data, position, complete };
+    const pending: Pending = { complete, write };
     this.#pending.push(pending);
     if (this.#completion === "manual") return;
     if (this.#completion === "immediate") setImmediate(complete);
@@ -502,6 +532,16 @@ export class MemoryDisk implements Disk {
     const inode = directory.live.get(name);
     if (inode === undefined) throw new DiskError("notFound", path);
     return inode;
+  }
+}
+
+function failureOf(run: () => void): DiskError | undefined {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    if (error instanceof DiskError) return error;
+    throw error;
   }
 }
 

@@ -11,12 +11,14 @@ import { fileURLToPath } from "node:url";
 import { median } from "./report.js";
 import { isInstalled } from "./storage-engines.js";
 import type { WorkRequest, WorkResult } from "./storage-process.js";
-import { parseStorageSettings, STORAGE_HELP, WORKS } from "./storage-settings.js";
-import type { EngineName, StorageSettings } from "./storage-settings.js";
+import { isSteady, parseStorageSettings, STORAGE_HELP, WORKS } from "./storage-settings.js";
+import type { EngineName, SteadyWork, StorageSettings } from "./storage-settings.js";
+import type { Latencies, SteadyLoad } from "./storage-steady.js";
 
 const PROCESS = fileURLToPath(new URL("./storage-process.js", import.meta.url));
-/** Works whose data the later ones need. */
+/** Works whose data all later ones need, and those whose speed the steady ones go by. */
 const FILLS: readonly string[] = ["fill-random"];
+const YARDSTICKS: readonly string[] = ["overwrite", "put-sync", "put-sync-64"];
 
 export interface StorageSide {
   readonly microsPerOp: number;
@@ -24,13 +26,15 @@ export interface StorageSide {
   readonly worstPauseMs: number;
   readonly diskMegabytes: number;
   readonly memoryMegabytes: number;
+  /** Of a steady work. */
+  readonly latencies?: Latencies;
 }
 
 export type StorageRow = {
   readonly work: WorkRequest["work"];
   readonly valueBytes: number;
   readonly entries: number;
-  /** classic-level's wall time over ours. */
+  /** classic-level's wall time over ours; of a steady work, its 99.9 % of latencies over ours. */
   readonly ratio: number | undefined;
 } & { readonly [engine in EngineName]?: StorageSide };
 
@@ -83,7 +87,7 @@ async function measureSize(
     for (const engine of engines) children.set(engine, start(engine, settings, place, round));
     try {
       for (const work of works) {
-        await takeTurns(work, children, results);
+        await takeTurns(requestOf(work, results, engines, settings), children, results);
         printWhen(round === settings.rounds - 1, row(work));
       }
     } finally {
@@ -93,20 +97,50 @@ async function measureSize(
   return works.map(row);
 }
 
+/** A steady load is the same for all engines: half of what the slowest has just done. */
+function requestOf(
+  work: WorkRequest["work"],
+  results: Results,
+  engines: readonly EngineName[],
+  { seconds }: StorageSettings,
+): WorkRequest {
+  if (!isSteady(work)) return { work };
+  const slowest = (yardstick: string): number =>
+    Math.min(
+      ...engines.map((engine) => {
+        const { operations, wallMicros } = results.get(`${yardstick} ${engine}`)!.at(-1)!;
+        return (operations * 1e6) / wallMicros;
+      }),
+    );
+  const batchesPerSecond = slowest("overwrite") / 100 / 2;
+  return { work, load: steadyLoad(work, batchesPerSecond, slowest("put-sync-64") / 2, seconds) };
+}
+
+function steadyLoad(
+  work: SteadyWork,
+  batchesPerSecond: number,
+  putsPerSecond: number,
+  seconds: number,
+): SteadyLoad {
+  if (work === "steady") return { batchesPerSecond, putsPerSecond: 0, seconds };
+  return { batchesPerSecond: batchesPerSecond / 2, putsPerSecond, seconds };
+}
+
 /** Every engine does the work once, one after the other. */
 async function takeTurns(
-  work: WorkRequest["work"],
+  request: WorkRequest,
   children: ReadonlyMap<EngineName, ChildProcess>,
   results: Results,
 ): Promise<void> {
   for (const [engine, child] of children) {
-    const key = `${work} ${engine}`;
-    results.set(key, [...(results.get(key) ?? []), await ask(child, work)]);
+    const key = `${request.work} ${engine}`;
+    results.set(key, [...(results.get(key) ?? []), await ask(child, request)]);
   }
 }
 
 function isNeeded(settings: StorageSettings, work: (typeof WORKS)[number]): boolean {
-  return settings.works.includes(work) || FILLS.includes(work);
+  if (settings.works.includes(work) || FILLS.includes(work)) return true;
+  return settings.works.some(isSteady) && YARDSTICKS.includes(work);
 }
 
 function start(
@@ -120,15 +154,15 @@ function start(
   return fork(PROCESS, [engine, folder, String(entries), String(valueBytes)]);
 }
 
-function ask(child: ChildProcess, work: WorkRequest["work"]): Promise<WorkResult> {
+function ask(child: ChildProcess, request: WorkRequest): Promise<WorkResult> {
   return new Promise((resolve, reject) => {
-    const ended = (): void => reject(new Error(`a process ended during ${work}`));
+    const ended = (): void => reject(new Error(`a process ended during ${request.work}`));
     child.once("exit", ended);
     child.once("message", (result: WorkResult) => {
       child.off("exit", ended);
       resolve(result);
     });
-    child.send({ work } satisfies WorkRequest);
+    child.send(request);
   });
 }
 
@@ -159,8 +193,13 @@ function rowOf(
     ...(ours === undefined ? {} : { ours }),
     ...(level === undefined ? {} : { "classic-level": level }),
     ...(lmdb === undefined ? {} : { lmdb }),
-    ratio: isRatio ? rounded(level.microsPerOp / ours.microsPerOp, 2) : undefined,
+    ratio: isRatio ? rounded(costOf(level) / costOf(ours), 2) : undefined,
   };
+}
+
+/** What is compared. */
+function costOf({ latencies, microsPerOp }: StorageSide): number {
+  return latencies?.p999Ms ?? microsPerOp;
 }
 
 function sideOf(results: readonly WorkResult[]): StorageSide | undefined {
@@ -173,6 +212,22 @@ function sideOf(results: readonly WorkResult[]): StorageSide | undefined {
     worstPauseMs: of(({ worstPauseMs }) => worstPauseMs, 1),
     diskMegabytes: of(({ diskBytes }) => diskBytes / 1e6, 1),
     memoryMegabytes: of(({ memoryBytes }) => memoryBytes / 1e6, 0),
+    ...latenciesOf(results),
+  };
+}
+
+function latenciesOf(results: readonly WorkResult[]): Pick<StorageSide, "latencies"> {
+  const each = results.flatMap(({ latencies }) => latencies ?? []);
+  if (each.length === 0) return {};
+  const of = (value: (latencies: Latencies) => number): number =>
+    rounded(median(each.map(value)), 3);
+  return {
+    latencies: {
+      medianMs: of(({ medianMs }) => medianMs),
+      p99Ms: of(({ p99Ms }) => p99Ms),
+      p999Ms: of(({ p999Ms }) => p999Ms),
+      maxMs: of(({ maxMs }) => maxMs),
+    },
   };
 }
 
@@ -198,5 +253,11 @@ function printWhen(isLastRound: boolean, row: StorageRow): void {
     const numbers = [microsPerOp, cpuMicrosPerOp, worstPauseMs, diskMegabytes, memoryMegabytes];
     const last = engine === "classic-level" && ratio !== undefined ? `${ratio}x` : "";
     console.log(line([work, String(valueBytes), engine, ...numbers.map(String), last]));
+    if (side.latencies !== undefined) console.log(latencyLine(side.latencies));
   }
+}
+
+function latencyLine({ medianMs, p99Ms, p999Ms, maxMs }: Latencies): string {
+  const text = `median ${medianMs}  99 % ${p99Ms}  99.9 % ${p999Ms}  max ${maxMs} ms`;
+  return `${" ".repeat(WIDTHS[0]! + WIDTHS[1]! + 2)}${text}`;
 }

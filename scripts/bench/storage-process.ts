@@ -9,12 +9,15 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { StorageData } from "./storage-data.js";
 import type { StorageEngine } from "./storage-engines.js";
 import { OPEN } from "./storage-engines.js";
-import type { EngineName, StorageWork } from "./storage-settings.js";
+import { isSteady } from "./storage-settings.js";
+import type { EngineName, SteadyWork, TimedWork } from "./storage-settings.js";
+import { runSteady } from "./storage-steady.js";
+import type { Latencies, SteadyLoad, SteadyResult } from "./storage-steady.js";
 import { runWork } from "./storage-works.js";
 
-export interface WorkRequest {
-  readonly work: StorageWork | "reopen" | "end";
-}
+export type WorkRequest =
+  | { readonly work: TimedWork | "reopen" | "end" }
+  | { readonly work: SteadyWork; readonly load: SteadyLoad };
 
 export interface WorkResult {
   readonly operations: number;
@@ -24,6 +27,8 @@ export interface WorkResult {
   readonly worstPauseMs: number;
   readonly diskBytes: number;
   readonly memoryBytes: number;
+  /** Of a steady work. */
+  readonly latencies: Latencies | undefined;
 }
 
 const QUIET_MS = 100;
@@ -47,19 +52,20 @@ async function use(folder: string, durable: boolean): Promise<StorageEngine> {
 async function prepare(work: WorkRequest["work"]): Promise<StorageEngine> {
   if (work === "fill-sequential") return use("sequential", false);
   if (work === "fill-random") return use("random", false);
-  if (work === "put-sync") return use("random", true);
+  if (work === "put-sync" || work === "steady-sync") return use("random", true);
+  if (work === "steady") return use("random", false);
   if (engine === undefined) throw new Error("the fill comes first");
   return engine;
 }
 
-async function measure(work: WorkRequest["work"]): Promise<WorkResult> {
-  const present = await prepare(work);
+async function measure(request: WorkRequest): Promise<WorkResult> {
+  const present = await prepare(request.work);
   await settle();
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   const cpuBefore = process.cpuUsage();
   const startedMs = performance.now();
-  const operations = work === "reopen" ? await reopen() : await run(work, present);
+  const { operations, latencies } = await run(request, present);
   const wallMicros = (performance.now() - startedMs) * 1000;
   delay.disable();
   await settle();
@@ -71,12 +77,19 @@ async function measure(work: WorkRequest["work"]): Promise<WorkResult> {
     worstPauseMs: delay.max / 1e6,
     diskBytes: sizeOf(place),
     memoryBytes: process.memoryUsage().rss,
+    latencies,
   };
 }
 
-function run(work: WorkRequest["work"], present: StorageEngine): Promise<number> {
-  if (work === "reopen" || work === "end") throw new Error("that is no work");
-  return runWork(work, present, data);
+async function run(
+  request: WorkRequest,
+  present: StorageEngine,
+): Promise<SteadyResult | { readonly operations: number; readonly latencies: undefined }> {
+  if ("load" in request) return runSteady(present, data, request.load);
+  const { work } = request;
+  if (work === "end" || isSteady(work)) throw new Error("that is no work");
+  const operations = work === "reopen" ? await reopen() : await runWork(work, present, data);
+  return { operations, latencies: undefined };
 }
 
 /** Closes the store, opens it and reads one value. */
@@ -106,12 +119,13 @@ function sizeOf(folder: string): number {
   return bytes;
 }
 
-process.on("message", ({ work }: WorkRequest) => {
+process.on("message", (request: WorkRequest) => {
+  const { work } = request;
   if (work === "end") {
     void (engine?.close() ?? Promise.resolve()).then(() => process.disconnect());
     return;
   }
-  measure(work).then(
+  measure(request).then(
     (result) => process.send?.(result),
     (error: unknown) => {
       console.error(`${name}: ${work}:`, error);

@@ -5,7 +5,7 @@ export const ENGINES = ["ours", "classic-level", "lmdb"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** In the order in which they run: each finds the data that the ones before it left. */
-export const WORKS = [
+export const TIMED_WORKS = [
   "fill-sequential",
   "fill-random",
   "overwrite",
@@ -15,7 +15,16 @@ export const WORKS = [
   "put-sync",
   "put-sync-64",
 ] as const;
-export type StorageWork = (typeof WORKS)[number];
+/** At a constant rate, which follows from what the ones before could do. */
+export const STEADY_WORKS = ["steady", "steady-sync"] as const;
+export type TimedWork = (typeof TIMED_WORKS)[number];
+export type SteadyWork = (typeof STEADY_WORKS)[number];
+export type StorageWork = TimedWork | SteadyWork;
+export const WORKS: readonly StorageWork[] = [...TIMED_WORKS, ...STEADY_WORKS];
+
+export function isSteady(work: string): work is SteadyWork {
+  return STEADY_WORKS.some((steady) => steady === work);
+}
 
 export interface StorageSettings {
   readonly entries: number;
@@ -23,6 +32,8 @@ export interface StorageSettings {
   readonly works: readonly StorageWork[];
   readonly engines: readonly EngineName[];
   readonly rounds: number;
+  /** How long a steady work goes on. */
+  readonly seconds: number;
   readonly directory: string;
   readonly keep: boolean;
   readonly json: boolean;
@@ -38,15 +49,24 @@ the same memory, each in a process of its own, in turns within each row.
   --work get,scan        which rows are shown (default: all); fills that they need run anyway
   --engines ours,lmdb    who takes part (default: all that are installed)
   --rounds 1             how often all of it is done; the medians are shown
+  --seconds 10           how long each of the steady rows goes on
   --data dist/bench-data where the data go
   --keep                 leave the data there
   --json                 print the results as one JSON object in the last line
 
 Rows: fills and overwrites in batches of 100 without sync; get of one value; seek-10: seek and ten
 steps; scan of everything; put-sync: one put at a time, durable when it settles; put-sync-64: 64
-of them at once. µs/op is wall time for each entry, get, seek or put; cpu µs is processor time of
-all threads, with the merging that a row leaves behind. The ratio is classic-level's wall time over
-ours. Pause is the longest that the event loop was held up.
+of them at once; reopen, always measured last: closing the store, opening it and a get. µs/op is
+wall time for each entry, get, seek or put; cpu µs is processor time of all threads, with the
+merging that a row leaves behind. The ratio is classic-level's wall time over ours. Pause is the
+longest that the event loop was held up.
+
+The steady rows come at a constant rate, the same for all engines: half of what the slowest one
+could do. steady: batches of 100 without sync, by the rate of overwrite. steady-sync: single synced
+puts, by the rate of put-sync-64, while half as many batches as in steady keep the merging going.
+Below each stand median, 99 %, 99.9 % and maximum of the latencies in ms ("latencies" in the JSON),
+counted from the moment at which a write was due, of the batches or of the synced puts. The ratio
+is classic-level's 99.9 % over ours. They run overwrite and put-sync-64 first.
 `;
 
 /** The settings that these arguments ask for, or "help"; throws on what makes no sense. */
@@ -59,6 +79,7 @@ export function parseStorageSettings(args: readonly string[]): StorageSettings |
       work: { type: "string", default: WORKS.join() },
       engines: { type: "string", default: ENGINES.join() },
       rounds: { type: "string", default: "1" },
+      seconds: { type: "string", default: "10" },
       data: { type: "string", default: "dist/bench-data" },
       keep: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
@@ -72,6 +93,7 @@ export function parseStorageSettings(args: readonly string[]): StorageSettings |
     works: choices("work", values.work, WORKS),
     engines: choices("engines", values.engines, ENGINES),
     rounds: number("rounds", values.rounds, 1, 100),
+    seconds: number("seconds", values.seconds, 1, 3600),
     directory: values.data,
     keep: values.keep,
     json: values.json,

@@ -2,14 +2,14 @@
 import type { StorageData } from "./storage-data.js";
 import type { StorageEngine, Tally } from "./storage-engines.js";
 import { turn } from "./storage-engines.js";
-import type { StorageWork } from "./storage-settings.js";
+import type { TimedWork } from "./storage-settings.js";
 
 const BATCH = 100;
 const SEEK_STEPS = 10;
 const IN_FLIGHT = 64;
 
 /** Entries that one synced put stands for, and so on: these works would take too long for all. */
-const SHARE: Readonly<Record<StorageWork, number>> = {
+const SHARE: Readonly<Record<TimedWork, number>> = {
   "fill-sequential": 1,
   "fill-random": 1,
   overwrite: 1,
@@ -22,7 +22,7 @@ const SHARE: Readonly<Record<StorageWork, number>> = {
 
 /** Does the work once; returns the number of operations. */
 export async function runWork(
-  work: StorageWork,
+  work: TimedWork,
   engine: StorageEngine,
   data: StorageData,
 ): Promise<number> {

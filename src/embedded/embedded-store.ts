@@ -4,8 +4,9 @@
  *
  *   write    batch → entry buffer → tree, at once; the buffer goes to the log when the present turn
  *            of promises is over, so that what is written together is one run, one write, one sync
- *   sync     settles when the log has it on disk; other writes settle at once, unless more waits
- *            for the disk than may be lost or kept in memory
+ *   sync     settles when the log has it on disk; other writes settle at once
+ *   held     either settles late while more waits for the disk than may be lost or kept in memory,
+ *            or more for merges than reads can bear
  *   version  of an entry: its number among all operations; a reader is a version
  *   open     the batches above the tree's flushed index are applied again; where they were many,
  *            they are flushed a little later, so that the next start has less to do
@@ -280,7 +281,8 @@ export class EmbeddedStore implements Reader {
       const bound = this.#batchBytesMax;
       throw notApplied("requestTooLarge", `a batch has at most ${bound} bytes`, { bound });
     }
-    if (this.#store.full || !this.#store.log.hasRoom(payloadLength)) {
+    const { log, full } = this.#store;
+    if (full || !log.hasRoom(this.#buffer.runLength + payloadLength)) {
       throw notApplied("noSpace", "the disk has no room for the log or the tables");
     }
     const buffer = this.#buffer;
@@ -306,7 +308,9 @@ export class EmbeddedStore implements Reader {
       this.#isHandOverDue = true;
       void SETTLED.then(this.#handOver);
     }
-    return durable ?? (this.#mayGoOn() ? SETTLED : this.#waitIn(this.#delayed));
+    if (this.#mayGoOn()) return durable ?? SETTLED;
+    const held = this.#waitIn(this.#delayed);
+    return durable === undefined ? held : Promise.all([durable, held]).then(nothing);
   }
 
   /** Gives what was gathered to the log, and asks for it to be made durable. */
@@ -340,6 +344,7 @@ export class EmbeddedStore implements Reader {
   #mayGoOn(): boolean {
     if (this.#backlogBytes > BACKLOG_BYTES_MAX) return false;
     const tree = this.#tree;
+    if (this.#store.isBehind(tree)) return false;
     return tree.frozen.length < FROZEN_MAX || tree.activeBytes() <= this.#memtableBytesMax;
   }
 
@@ -407,7 +412,9 @@ export class EmbeddedStore implements Reader {
       },
       treeDamaged: (_shardId, error) => {
         this.#damage = error.message;
+        this.#release();
       },
+      debtChanged: () => this.#release(),
       treeSound: () => undefined,
     });
   }
@@ -430,6 +437,8 @@ export class EmbeddedStore implements Reader {
     for (const waiter of waiters) waiter.reject(error);
   }
 }
+
+function nothing(): void {}
 
 /** Before there is a store that could refuse its writes, a failed disk fails the opening. */
 function rethrow(error: Error): never {

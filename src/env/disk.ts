@@ -1,7 +1,7 @@
 /**
  * The disk port. Metadata operations and reads are synchronous: they are used at open, in worker
  * jobs and for blocks that the page cache holds. `write` is the one asynchronous data path: one
- * hop through the thread pool, for the shared log.
+ * hop through the thread pool, for the shared log. `change` is for metadata while others wait.
  *
  * Errors are thrown (or handed to `done`) as DiskError. After a failed write or sync the content
  * of the file is unknown, and the owner must stop: nothing here retries.
@@ -51,6 +51,12 @@ export interface DiskFile {
   close(): void;
 }
 
+/** A change of a directory's entries; "sync" makes those before it durable. */
+export type DirectoryChange =
+  | { readonly kind: "rename"; readonly from: string; readonly to: string }
+  | { readonly kind: "remove"; readonly path: string }
+  | { readonly kind: "sync"; readonly path: string };
+
 export interface Disk {
   open(path: string, options: OpenOptions): DiskFile;
   /** Creates a directory and its parents; makes each created one durable in its parent. */
@@ -63,6 +69,12 @@ export interface Disk {
   link(from: string, to: string): void;
   /** Makes creations, renames and removals in a directory durable. */
   syncDirectory(path: string): void;
+  /**
+   * Makes one change after another, off the event loop, up to the first that fails: each may have
+   * to wait for the journal of the file system, which syncs of other files fill. `done` is called
+   * exactly once, in a later turn.
+   */
+  change(changes: readonly DirectoryChange[], done: (error: DiskError | undefined) => void): void;
   /** Bytes that can still be written to the file system that holds `path`. */
   freeBytes(path: string): number;
   /**

@@ -21,6 +21,8 @@ import type { ShardTable } from "./shard-table.js";
 export interface BatchTarget extends SegmentPlace {
   readonly offset: number;
   readonly room: number;
+  /** A batch of this size takes no further item. */
+  readonly aimBytes: number;
   /** A segment's first batch carries a checkpoint, and where the previous segment ended. */
   readonly carriesCheckpoint: boolean;
   readonly previousEnd: number;
@@ -56,7 +58,9 @@ export class BatchBuilder {
   fits(gathering: Gathering, target: BatchTarget): boolean {
     const extra = target.carriesCheckpoint ? this.#table.checkpointCount() : 0;
     if (batchLength(extra, 0) > target.room) return false;
-    return gathering.itemCount === 0 || gathering.countThatFits(extra, target.room) > 0;
+    return (
+      gathering.itemCount === 0 || gathering.countThatFits(extra, target.room, target.aimBytes) > 0
+    );
   }
 
   /** Builds the next batch of `gathering`, as much as has room. Returns its length. */
@@ -64,7 +68,7 @@ export class BatchBuilder {
     this.#checkpoint.reset();
     const { carriesCheckpoint } = target;
     const checkpointCount = carriesCheckpoint ? this.#table.writeCheckpoint(this.#checkpoint) : 0;
-    const count = gathering.countThatFits(checkpointCount, target.room);
+    const count = gathering.countThatFits(checkpointCount, target.room, target.aimBytes);
     const itemCount = checkpointCount + count;
     let payloadLength = 0;
     for (let i = 0; i < count; i++) payloadLength += gathering.runAt(i)?.bytes.length ?? 0;

@@ -53,13 +53,17 @@ export class Gathering {
     this.#doneAfter.push(this.#runs.length);
   }
 
-  /** How many of the waiting items fit into a batch of `room` bytes beside `extraItems` others. */
-  countThatFits(extraItems: number, room: number): number {
+  /**
+   * How many of the waiting items fit into a batch of `room` bytes beside `extraItems` others;
+   * after the first one, only as many as keep it within `aimBytes`.
+   */
+  countThatFits(extraItems: number, room: number, aimBytes: number): number {
     let payload = 0;
     let count = 0;
     for (let i = this.#takenItems; i < this.#runs.length; i++) {
       payload += this.#runs[i]?.bytes.length ?? 0;
-      if (batchLength(extraItems + count + 1, payload) > room) break;
+      const length = batchLength(extraItems + count + 1, payload);
+      if (length > room || (count > 0 && length > aimBytes)) break;
       count++;
     }
     return count;

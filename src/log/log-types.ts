@@ -53,6 +53,8 @@ export interface SharedLogOptions {
   readonly reservedBytes?: number | undefined;
   /** Largest single write. */
   readonly batchSizeBytesMax?: number | undefined;
+  /** Where more waits, it goes out in writes of about this size. */
+  readonly batchSizeBytesAimed?: number | undefined;
   /** After this long without a write, a marker promises that the last batch was durable. */
   readonly idleMarkerMs?: number | undefined;
   /** How soon to try again to prepare a segment on a full disk. */

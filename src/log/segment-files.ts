@@ -4,13 +4,14 @@
  * needs is renamed, or a new file is filled with zeros in the background, a chunk at a time.
  *
  * Segments are let go of from the oldest on, and each step is durable before the next is taken, so
- * that the numbers on disk are always contiguous. A missing number is therefore corruption.
+ * that the numbers on disk are always contiguous. A missing number is therefore corruption. One
+ * step is under way at a time, and none on the event loop, which the file system may hold up long.
  *
  * It never looks into batches and never decides which segments are needed.
  */
 import { assert } from "../base/assert.js";
 import { DiskError } from "../env/disk.js";
-import type { Disk, DiskFile } from "../env/disk.js";
+import type { DirectoryChange, Disk, DiskFile } from "../env/disk.js";
 import { BLOCK_SIZE_BYTES } from "./batch-format.js";
 import { encodeSegmentHeader, segmentName } from "./segment-format.js";
 
@@ -29,7 +30,7 @@ export interface OpenSegment extends SealedSegment {
 }
 
 export interface SegmentEvents {
-  /** A preparation has ended: the next segment is there, unless it was stopped. */
+  /** What was under way has ended; the next segment is there, unless it was stopped. */
   prepared(): void;
   /** There is no space for the next segment. */
   full(): void;
@@ -73,6 +74,7 @@ export class SegmentFiles {
     return this.#next !== undefined;
   }
 
+  /** Whether files are being prepared or deleted. */
   get preparing(): boolean {
     return this.#preparing;
   }
@@ -130,30 +132,27 @@ export class SegmentFiles {
     assert(number <= this.active.number, "the active segment is always needed");
     this.#neededFrom = number;
     this.prepare();
-    try {
-      // One free segment waits to be recycled; more of them would only take space.
-      while (this.#freeCount() > 1) this.#removeOldest();
-    } catch (error) {
-      this.#report(error);
-    }
   }
 
   /** Begins to prepare the next segment, unless it is there or on its way. */
   prepare(): void {
-    if (this.#preparing || this.#next !== undefined || this.#stopped) return;
+    if (this.#preparing || this.#stopped) return;
     this.#preparing = true;
     try {
-      while (this.#freeCount() > 0) {
-        if (this.#sealed[0]!.sizeBytes === this.#segmentSizeBytes) {
-          this.#recycleOldest();
-          return;
-        }
-        this.#removeOldest();
-      }
-      this.#create();
+      this.#prepareNext();
     } catch (error) {
       this.#giveUp(error);
     }
+  }
+
+  #prepareNext(): void {
+    const freeCount = this.#freeCount();
+    const isUsable = freeCount > 0 && this.#sealed[0]!.sizeBytes === this.#segmentSizeBytes;
+    if (this.#next === undefined && isUsable) this.#recycleOldest();
+    // One free segment waits to be recycled; more of them would only take space.
+    else if (freeCount > (this.#next === undefined ? 0 : 1)) this.#removeOldest();
+    else if (this.#next === undefined) this.#create();
+    else this.#preparing = false;
   }
 
   /** Prepares nothing more; what is being prepared ends with its current write. */
@@ -178,16 +177,29 @@ export class SegmentFiles {
   }
 
   #removeOldest(): void {
-    this.#disk.remove(this.#sealed.shift()!.path);
-    this.#disk.syncDirectory(this.#directory);
+    const { path } = this.#sealed.shift()!;
+    this.#change({ kind: "remove", path }, undefined, () => {
+      this.#preparing = false;
+      this.#events.prepared();
+      this.prepare();
+    });
   }
 
   #recycleOldest(): void {
     const number = this.active.number + 1;
-    const path = this.#path(number);
-    this.#disk.rename(this.#sealed.shift()!.path, path);
-    this.#disk.syncDirectory(this.#directory);
-    this.#finish(this.#disk.open(path, { dataSync: true }), number);
+    const to = this.#path(number);
+    const from = this.#sealed.shift()!.path;
+    this.#change({ kind: "rename", from, to }, undefined, () => {
+      this.#finish(this.#disk.open(to, { dataSync: true }), number);
+    });
+  }
+
+  /** Makes a change durable and goes on; `file` is what is being prepared. */
+  #change(change: DirectoryChange | undefined, file: DiskFile | undefined, next: () => void): void {
+    const sync: DirectoryChange = { kind: "sync", path: this.#directory };
+    this.#disk.change(change === undefined ? [sync] : [change, sync], (error) => {
+      this.#step(file, error, next);
+    });
   }
 
   #create(): void {
@@ -200,8 +212,7 @@ export class SegmentFiles {
   #fill(file: DiskFile, number: number, position: number): void {
     const rest = this.#segmentSizeBytes - position;
     if (rest === 0) {
-      this.#disk.syncDirectory(this.#directory);
-      this.#finish(file, number);
+      this.#change(undefined, file, () => this.#finish(file, number));
       return;
     }
     const length = Math.min(rest, ZEROS.length);
@@ -216,19 +227,20 @@ export class SegmentFiles {
         this.#preparing = false;
         this.#next = { number, path: file.path, file, sizeBytes: this.#segmentSizeBytes };
         this.#events.prepared();
+        this.prepare();
       });
     });
   }
 
-  /** Goes on with a preparation after one of its writes. */
-  #step(file: DiskFile, error: DiskError | undefined, next: () => void): void {
+  /** Goes on after a step; `file` is what is being prepared. */
+  #step(file: DiskFile | undefined, error: DiskError | undefined, next: () => void): void {
     try {
       if (error === undefined && !this.#stopped) {
         next();
         return;
       }
-      file.close();
-      if (error?.code === "noSpace") this.#disk.remove(file.path);
+      file?.close();
+      if (file !== undefined && error?.code === "noSpace") this.#disk.remove(file.path);
       this.#giveUp(error);
     } catch (thrown) {
       this.#giveUp(thrown);
@@ -243,8 +255,10 @@ export class SegmentFiles {
 
   #report(error: unknown): void {
     if (!(error instanceof DiskError)) throw error;
-    if (error.code === "noSpace") this.#events.full();
-    else this.#events.failed(error);
+    if (error.code !== "noSpace") return this.#events.failed(error);
+    // One that was let go of meanwhile can be had without space.
+    if (this.#freeCount() > 0 && !this.#stopped) this.prepare();
+    else this.#events.full();
   }
 
   #fillNow(path: string, sizeBytes: number): void {

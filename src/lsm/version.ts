@@ -35,6 +35,8 @@ export class Version {
   readonly tiers: readonly (readonly Run[])[];
   /** By family what is older than its tiers, the newer level first. */
   readonly levels: readonly (readonly Level[])[];
+  /** Most tiers of any family: with more than a merge is begun for, merges do not keep up. */
+  readonly tiersMax: number;
   readonly #tables: TableSet;
   #references = 1;
 
@@ -50,6 +52,7 @@ export class Version {
     this.runs = runs;
     this.tiers = runs.map((family) => family.filter(({ slice }) => slice.level < LEVEL_BASE));
     this.levels = runs.map(levelsOf);
+    this.tiersMax = Math.max(...this.tiers.map((tiers) => tiers.length));
   }
 
   /** Most runs that any family has: what a read may have to look at. */

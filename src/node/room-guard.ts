@@ -107,7 +107,7 @@ export class RoomGuard {
 }
 
 function overloaded(): KvError {
-  return notApplied("overloaded", "flushes do not keep up with the writes; try again");
+  return notApplied("overloaded", "the disk does not keep up with the writes; try again");
 }
 
 function full(free: number, reserved: number): KvError {

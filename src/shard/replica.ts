@@ -130,6 +130,7 @@ export class Replica {
   }
 
   readonly clockMs = (): number => this.#host.nowMs();
+  readonly isBehind = (): boolean => this.#host.store.isBehind(this.tree);
   readonly checkClock = (): void => this.#host.checkClock();
 
   /** Nothing happens to it any more. */

@@ -51,6 +51,8 @@ export interface WriteHost {
   readonly revisions: RevisionSource | undefined;
   readonly clockMs: () => number;
   epoch(): { readonly configuration: number; readonly range: number };
+  /** Whether the shard's tree has so much to merge that writes should come back later. */
+  isBehind(): boolean;
   /** The error for who asks a replica that cannot serve as leader. */
   notLeading(): KvError;
   /** Hands an answer without effects to the read path, which confirms leadership first. */
@@ -150,8 +152,9 @@ export class WritePath {
     );
   }
 
+  /** Never refused for what there is to merge: it is what makes that less. */
   submitCompact(responder: Responder, requestId: number, revision: number): void {
-    const refusal = this.#refusal();
+    const refusal = this.#stateRefusal();
     if (refusal !== undefined) return responder.failed(requestId, refusal);
     const write: QueuedWrite = { responder, requestId, request: { kind: "compact", revision } };
     if (this.#host.revisions !== undefined) return this.#enqueue(write);
@@ -301,6 +304,15 @@ export class WritePath {
   }
 
   #refusal(): KvError | undefined {
+    const refusal = this.#stateRefusal();
+    if (refusal !== undefined || !this.#host.isBehind()) return refusal;
+    return notApplied(
+      "overloaded",
+      "merges do not keep up with the writes to this shard; try again",
+    );
+  }
+
+  #stateRefusal(): KvError | undefined {
     if (this.#stopped) return damagedHere();
     if (!this.#leads()) return this.#host.notLeading();
     if (this.inFlightCount >= WRITES_IN_FLIGHT_MAX) {

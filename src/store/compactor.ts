@@ -2,6 +2,10 @@
  * Runs compactions: a few jobs at once over all trees, at most one in a tree. A job works on
  * pinned inputs; its outcome replaces them in one manifest edit, provided that the tree still has
  * them. A full disk puts the tree off until its next flush, by which time there may be room.
+ *
+ * Debt is what flushes left and merges have not taken yet. A tree with twice the tiers that force a
+ * merge is behind: whoever writes to it is held back at the door (the apply never is), and so gives
+ * the merges the time that they lack. Nobody is held back for merges that cannot be done.
  */
 import { CorruptionError } from "../log/corruption-error.js";
 import { pickExpired, sizeOf } from "../lsm/compaction-picker.js";
@@ -17,11 +21,18 @@ import type { EditOperation } from "../lsm/version-edit.js";
 import type { StoreCore } from "./store-core.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 
+/** Tiers of a tree that is behind, in terms of those that are merged whatever their sizes. */
+const BEHIND_FACTOR = 2;
+/** How long a tree that is behind waits for room on the disk: the attempt that it counts as. */
+const BEHIND_ATTEMPT = 3;
+
 export class Compactor {
   readonly #core: StoreCore;
   readonly #options: LevelOptions;
   readonly #waiting: Set<Tree> = new Set();
   readonly #running: Map<Tree, Promise<void>> = new Map();
+  /** Those of which a table is damaged: they cannot be merged. */
+  readonly #stuck: WeakSet<Tree> = new WeakSet();
   compactionCount = 0;
   writtenBytes = 0;
 
@@ -35,6 +46,16 @@ export class Compactor {
     if (!this.#core.settings.compactionEnabled) return;
     this.#waiting.add(tree);
     this.#startNext();
+  }
+
+  /** Whether writes to this tree should wait for its merges. On a full disk they are refused. */
+  isBehind(tree: Tree): boolean {
+    const isDone = this.#core.settings.compactionEnabled && !this.#stuck.has(tree);
+    return isDone && this.#core.waitingForRoom === 0 && this.#hasDebt(tree);
+  }
+
+  #hasDebt({ version }: Tree): boolean {
+    return version.tiersMax >= this.#options.runsMax * BEHIND_FACTOR;
   }
 
   async idle(): Promise<void> {
@@ -85,12 +106,13 @@ export class Compactor {
       tableBytesMax: merge.level < LEVEL_BASE ? Infinity : tableBytesMax,
     };
     const result = await core.runJob({ kind: "compact", targets, plan });
-    if (result.kind === "noSpace") return;
+    if (result.kind === "noSpace") return this.#waitForRoom(tree);
     if (result.kind === "failed") {
       core.fail(new Error(`a compaction failed: ${result.message}`));
       return;
     }
     if (result.kind === "corrupt") {
+      this.#stuck.add(tree);
       core.damaged(tree, new CorruptionError(result.path, result.offset, result.message));
       return;
     }
@@ -112,7 +134,10 @@ export class Compactor {
         edit.push({ kind: "addSlice", shardId, slice });
       }
     }
-    if (!(await core.tryAppendSoon(edit))) return this.#remove(tables);
+    if (!(await core.tryAppendSoon(edit))) {
+      this.#remove(tables);
+      return this.#waitForRoom(tree);
+    }
     if (!this.#isWanted(tree, merge)) {
       // Dropped or replaced meanwhile, by an edit that took these files out of the manifest again.
       const { files } = core.manifest.catalog;
@@ -125,6 +150,15 @@ export class Compactor {
     this.#installed(tree, merge, added);
   }
 
+  /** Where writes have to wait for this tree, there may be no flush that looks at it again. */
+  async #waitForRoom(tree: Tree): Promise<void> {
+    if (!this.#hasDebt(tree) || !this.#core.isLive(tree)) return;
+    const room = this.#core.waitForRoom(BEHIND_ATTEMPT);
+    this.#core.observer?.debtChanged?.(tree.shardId);
+    await room;
+    this.#waiting.add(tree);
+  }
+
   /** The table changes its place in the tree and is not written anew. */
   async #move(tree: Tree, merge: Merge): Promise<void> {
     const { shardId } = tree;
@@ -134,14 +168,16 @@ export class Compactor {
       { kind: "removeSlice", shardId, slice: slice! },
       { kind: "addSlice", shardId, slice: moved },
     ];
-    const isDone = await this.#core.tryAppendSoon(edit);
-    if (isDone && this.#isWanted(tree, merge)) this.#installed(tree, merge, [moved]);
+    if (!(await this.#core.tryAppendSoon(edit))) return this.#waitForRoom(tree);
+    if (this.#isWanted(tree, merge)) this.#installed(tree, merge, [moved]);
   }
 
   #installed(tree: Tree, merge: Merge, added: readonly Slice[]): void {
     tree.installCompaction(merge.inputs, added);
     this.compactionCount++;
+    this.#stuck.delete(tree);
     this.#waiting.add(tree);
+    this.#core.observer?.debtChanged?.(tree.shardId);
   }
 
   /** Whether the tree is as it was when the merge was picked, apart from what came to it. */
@@ -166,6 +202,7 @@ export class Compactor {
       const { shardId } = tree;
       if (this.#core.tryAppend(expired.map((slice) => ({ kind: "removeSlice", shardId, slice })))) {
         tree.installCompaction(expired, []);
+        this.#core.observer?.debtChanged?.(shardId);
       }
     }
   }

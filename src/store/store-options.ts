@@ -67,6 +67,11 @@ export interface StoreObserver {
   trimWanted(shardId: number, upToIndex: number, evenHeld: boolean): boolean;
   /** A file of this tree is damaged: the replica must stop serving and be refilled. */
   treeDamaged(shardId: number, error: Error): void;
+  /**
+   * A merge of this tree is through, or cannot be done now: who waits because it was behind may
+   * look again.
+   */
+  debtChanged?(shardId: number): void;
   /** All files of this tree, which was named to `recheck`, are what was written. */
   treeSound(shardId: number): void;
 }

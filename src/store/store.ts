@@ -242,9 +242,18 @@ export class Store {
     return this.#flusher.flushCount;
   }
 
-  /** Whether a leader may propose more: there is room on the disk and in memory. */
+  /**
+   * Whether a leader may propose more: there is room on the disk and in memory, and the disk keeps
+   * up with the log.
+   */
   hasRoom(bytes: number): boolean {
-    return !this.full && !this.#advisor.isMemoryFull && this.log.hasRoom(bytes);
+    if (this.full || this.#advisor.isMemoryFull || this.log.isBehind) return false;
+    return this.log.hasRoom(bytes);
+  }
+
+  /** Whether the merges of this tree are so far behind that writes to it should wait. */
+  isBehind(tree: Tree): boolean {
+    return this.#compactor.isBehind(tree);
   }
 
   /** Resolves when no flush, compaction or deletion runs or waits. */

@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DiskError } from "../../src/env/disk.js";
+import type { DirectoryChange } from "../../src/env/disk.js";
 import { diskError, nodeDisk } from "../../src/env/node/node-disk.js";
 import { lockByFile } from "../../src/env/node/node-lock.js";
 
@@ -39,6 +40,29 @@ describe("files", () => {
     file.truncateSync(11);
     expect(file.sizeBytes()).toBe(11);
     file.close();
+  });
+
+  test("directories are changed in a later turn, one change after another", async () => {
+    nodeDisk.open(`${directory}/a`, { create: true }).close();
+    const changed = (changes: readonly DirectoryChange[]): Promise<DiskError | undefined> =>
+      new Promise((resolve) => nodeDisk.change(changes, resolve));
+    const path = `${directory}/b`;
+    const renamed = changed([
+      { kind: "rename", from: `${directory}/a`, to: path },
+      { kind: "sync", path: directory },
+    ]);
+    expect(nodeDisk.list(directory)).toEqual(["a"]);
+    expect(await renamed).toBeUndefined();
+    expect(nodeDisk.list(directory)).toEqual(["b"]);
+    const none = `${directory}/none`;
+    const failed = await changed([
+      { kind: "remove", path: none },
+      { kind: "remove", path },
+    ]);
+    expect(failed).toMatchObject({ code: "notFound", path: none });
+    expect(nodeDisk.list(directory)).toEqual(["b"]);
+    expect(await changed([{ kind: "remove", path }])).toBeUndefined();
+    expect(nodeDisk.list(directory)).toEqual([]);
   });
 
   test("asynchronous writes complete once each, in a later turn", async () => {

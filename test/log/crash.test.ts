@@ -199,7 +199,7 @@ function checkKill(workload: Workload, disk: MemoryDisk, prng: Prng): MemoryDisk
   return disk;
 }
 
-const STEPS = 60;
+const STEPS = 75;
 
 describe("a crash after every k-th operation", () => {
   for (const style of ["mixed", "loseAll", "keepAll"] as const) {

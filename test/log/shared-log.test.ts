@@ -146,6 +146,25 @@ describe("group commit", () => {
     expect(disk.pendingWrites).toBe(0);
   });
 
+  test("a backlog goes out in writes of the aimed size; what is larger alone goes out alone", () => {
+    const opened = openLog(undefined, { ...SMALL, batchSizeBytesAimed: 16_384 });
+    settle(opened);
+    const { log, disk } = opened;
+    const done: number[] = [];
+    for (const [i, length] of [10, 6000, 6000, 6000, 20_000, 20_000, 10].entries()) {
+      log.append(1, 1, entries(1, i + 1, 1, 1, length));
+      log.commit(() => done.push(i));
+    }
+    const seen: number[] = [];
+    while (disk.pendingWrites > 0) {
+      disk.pump(1);
+      seen.push(done.length);
+    }
+    // One write in between begins the next segment.
+    expect([...new Set(seen)]).toEqual([1, 3, 4, 5, 6, 7]);
+    expect(done).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  });
+
   test("a backlog larger than a batch goes out in several, each callback with its own", () => {
     const opened = openLog(undefined, { ...SMALL, batchSizeBytesMax: 8192 });
     settle(opened);

@@ -93,6 +93,21 @@ describe("segments", () => {
   });
 });
 
+test("a log is behind while more waits than the segment prepared ahead can take", () => {
+  const opened = openLog();
+  const { log } = opened;
+  settle(opened);
+  let taken = 0;
+  while (taken < 20 && !log.isBehind) {
+    log.append(1, 1, entries(1, ++taken, 1, 1, 8000));
+    log.commit(() => undefined);
+  }
+  expect(taken).toBe(7);
+  expect(log.hasRoom(9000)).toBe(true);
+  settle(opened);
+  expect(log.isBehind).toBe(false);
+});
+
 describe("a full disk", () => {
   function full(): Opened {
     const disk = new MemoryDisk({ completion: "manual", quotaBytes: 200 * 1024 });
@@ -115,6 +130,27 @@ describe("a full disk", () => {
     const { recovered } = crashed(opened);
     expect(recovered.get(1)!.hardState!.term).toBe(77);
     expect(lastIndexOf(recovered.get(1)!.runs.at(-1)!)).toBeGreaterThan(10);
+  });
+
+  test("counts what has gathered, headers and all, and what is being written", () => {
+    const disk = new MemoryDisk({ completion: "manual", quotaBytes: 200 * 1024 });
+    const opened = openLog(disk, { ...TIGHT, reservedBytes: 8 * 1024 });
+    const { log } = opened;
+    for (let index = 1; index < 100 && !log.stats().full; index++) {
+      log.append(1, 1, entries(1, index, 1, 1, 8000));
+      commitNow(opened);
+      settle(opened);
+    }
+    let taken = 0;
+    let durable = 0;
+    while (taken < 5000 && log.hasRoom(20)) {
+      log.append(2, 1, entries(2, ++taken, 1, 1));
+      log.commit(() => durable++);
+    }
+    expect(taken).toBeGreaterThan(100);
+    log.saveHardState(2, 1, { term: 7, vote: 1, commitIndex: 1 });
+    commitNow(opened);
+    expect(durable).toBe(taken);
   });
 
   test("is over when entries are trimmed", () => {

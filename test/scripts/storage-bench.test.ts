@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { StorageData } from "../../scripts/bench/storage-data.js";
 import type { StorageEngine, Tally } from "../../scripts/bench/storage-engines.js";
-import { parseStorageSettings, WORKS } from "../../scripts/bench/storage-settings.js";
+import { parseStorageSettings, TIMED_WORKS, WORKS } from "../../scripts/bench/storage-settings.js";
+import { runSteady } from "../../scripts/bench/storage-steady.js";
 import { runWork } from "../../scripts/bench/storage-works.js";
 
 /** Counts what it is asked for; may lose a key. */
@@ -76,7 +77,7 @@ test("every work does as many operations as it says", async () => {
   const data = new StorageData(5000, 10);
   const engine = new MapEngine();
   const counts: number[] = [];
-  for (const work of WORKS) counts.push(await runWork(work, engine, data));
+  for (const work of TIMED_WORKS) counts.push(await runWork(work, engine, data));
   expect(counts).toEqual([5000, 5000, 5000, 1000, 100, 5000, 10, 100]);
   expect(Object.fromEntries(engine.calls)).toEqual({
     write: 150,
@@ -96,6 +97,23 @@ test("an engine that loses an entry is found out", async () => {
   await expect(runWork("scan", engine, data)).rejects.toThrow("a scan found 4999 entries");
 });
 
+test("a steady load comes whether or not the engine keeps up, and each write counts", async () => {
+  const data = new StorageData(5000, 10);
+  const engine = new MapEngine();
+  const load = { batchesPerSecond: 100, putsPerSecond: 200, seconds: 1 };
+  // Held up for a tenth of a second: the writes due meanwhile come late, and say so.
+  setTimeout(() => {
+    const endMs = performance.now() + 100;
+    while (performance.now() < endMs);
+  }, 500);
+  const { operations, latencies } = await runSteady(engine, data, load);
+  expect(Object.fromEntries(engine.calls)).toEqual({ write: 100, putSync: 200 });
+  expect(operations).toBe(10_200);
+  expect(latencies.maxMs).toBeGreaterThan(80);
+  expect(latencies.p99Ms).toBeGreaterThan(60);
+  expect(latencies.medianMs).toBeLessThan(latencies.p99Ms);
+});
+
 test("settings: defaults, choices, refusals", () => {
   expect(parseStorageSettings([])).toMatchObject({ entries: 1_000_000, valueBytes: [100, 1000] });
   const some = parseStorageSettings(["--work", "scan,get", "--engines", "ours", "--json"]);
@@ -108,7 +126,17 @@ test("settings: defaults, choices, refusals", () => {
 test("a small run ends with its rows as JSON, and leaves nothing behind", () => {
   const directory = mkdtempSync(join(tmpdir(), "flotilla-storage-bench-"));
   try {
-    const args = ["storage", "--entries", "1000", "--value-bytes", "20", "--engines", "ours"];
+    const args = [
+      "storage",
+      "--entries",
+      "1000",
+      "--value-bytes",
+      "20",
+      "--engines",
+      "ours",
+      "--seconds",
+      "1",
+    ];
     const command = ["dist/scripts/bench/main.js", ...args, "--data", directory, "--json"];
     const output = execFileSync(process.execPath, command, { encoding: "utf8" });
     const { rows } = JSON.parse(output.trim().split("\n").at(-1)!);
@@ -118,6 +146,8 @@ test("a small run ends with its rows as JSON, and leaves nothing behind", () => 
       expect(ours.microsPerOp).toBeGreaterThan(0);
       expect(ours.cpuMicrosPerOp).toBeGreaterThan(0);
     }
+    const steady = rows.filter(({ ours }: { ours: { latencies?: object } }) => ours.latencies);
+    expect(steady.map(({ work }: { work: string }) => work)).toEqual(["steady", "steady-sync"]);
     expect(readdirSync(directory)).toEqual([]);
   } finally {
     rmSync(directory, { recursive: true, force: true });

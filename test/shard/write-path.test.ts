@@ -47,6 +47,7 @@ class Bench implements WriteHost {
   /** Answers without effects that wait for their round, by request. */
   confirming: number[] = [];
   damages = 0;
+  mergesAreBehind = false;
 
   constructor(revisions?: RevisionSource) {
     this.revisions = revisions;
@@ -59,6 +60,7 @@ class Bench implements WriteHost {
   readonly epoch = (): { configuration: number; range: number } => ({ configuration: 1, range: 1 });
   readonly notLeading = notLeading;
   readonly wake = (): void => undefined;
+  readonly isBehind = (): boolean => this.mergesAreBehind;
 
   confirm(_responder: Responder, requestId: number): void {
     this.confirming.push(requestId);
@@ -214,6 +216,22 @@ describe("a write that is not proposed yet", () => {
     bench.writes.applied(1, 1);
     bench.put(WRITES_IN_FLIGHT_MAX + 1);
     expect(bench.told(WRITES_IN_FLIGHT_MAX + 1)).toEqual([undefined]);
+  });
+
+  test("is refused while merges are behind, and no longer; a compaction never is", () => {
+    const bench = new Bench();
+    bench.mergesAreBehind = true;
+    bench.put(1);
+    bench.transaction(2);
+    bench.writes.submitCompact(bench.asker, 3, 1);
+    expect(bench.told(1, 2, 3)).toEqual([
+      "notApplied overloaded",
+      "notApplied overloaded",
+      undefined,
+    ]);
+    bench.mergesAreBehind = false;
+    bench.put(4);
+    expect(bench.told(4)).toEqual([undefined]);
   });
 
   test("takes no place in the batch where it is refused itself", () => {

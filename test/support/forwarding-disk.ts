@@ -2,7 +2,14 @@
  * A disk and its files that hand every call on to another: a test that wants one thing of a disk to
  * go differently derives from them and overrides that.
  */
-import type { Disk, DiskError, DiskFile, DirectoryLock, OpenOptions } from "../../src/env/disk.js";
+import type {
+  Disk,
+  DiskError,
+  DiskFile,
+  DirectoryChange,
+  DirectoryLock,
+  OpenOptions,
+} from "../../src/env/disk.js";
 
 export class ForwardingDisk implements Disk {
   readonly inner: Disk;
@@ -41,6 +48,10 @@ export class ForwardingDisk implements Disk {
 
   syncDirectory(path: string): void {
     this.inner.syncDirectory(path);
+  }
+
+  change(changes: readonly DirectoryChange[], done: (error: DiskError | undefined) => void): void {
+    this.inner.change(changes, done);
   }
 
   freeBytes(path: string): number {

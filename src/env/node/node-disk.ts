@@ -1,12 +1,20 @@
 /**
  * The file system. Everything is a system call on the event loop but `write`, which takes one hop
- * through the thread pool. A file opened with dataSync has O_DSYNC, so that a completed write is
- * durable without a second call.
+ * through the thread pool, and `change`, which takes some for each change. A file opened with
+ * dataSync has O_DSYNC, so that a completed write is durable without a second call.
  */
 import fs from "node:fs";
 import path from "node:path";
+import { must } from "../../base/assert.js";
 import { DiskError } from "../disk.js";
-import type { DirectoryLock, Disk, DiskErrorCode, DiskFile, OpenOptions } from "../disk.js";
+import type {
+  DirectoryChange,
+  DirectoryLock,
+  Disk,
+  DiskErrorCode,
+  DiskFile,
+  OpenOptions,
+} from "../disk.js";
 import { lockDirectory } from "./node-lock.js";
 
 const CODES: Readonly<Record<string, DiskErrorCode>> = {
@@ -28,6 +36,7 @@ export const nodeDisk: Disk = {
   remove: (file) => guard(file, () => fs.unlinkSync(file)),
   link: (from, to) => guard(to, () => fs.linkSync(from, to)),
   syncDirectory: (directory) => guard(directory, () => syncDirectory(directory)),
+  change: (changes, done) => changeFrom(changes, 0, done),
   freeBytes: (file) =>
     guard(file, () => {
       const { bavail, bsize } = fs.statfsSync(file);
@@ -153,4 +162,40 @@ function syncDirectory(directory: string): void {
   } finally {
     fs.closeSync(descriptor);
   }
+}
+
+type Failure = NodeJS.ErrnoException | null;
+
+function changeFrom(
+  changes: readonly DirectoryChange[],
+  at: number,
+  done: (error: DiskError | undefined) => void,
+): void {
+  const change = must(changes[at], "a change");
+  makeChange(change, (failure) => {
+    if (failure !== null) {
+      done(diskError(change.kind === "rename" ? change.from : change.path, failure));
+    } else if (at + 1 < changes.length) changeFrom(changes, at + 1, done);
+    else done(undefined);
+  });
+}
+
+function makeChange(change: DirectoryChange, done: (failure: Failure) => void): void {
+  switch (change.kind) {
+    case "rename":
+      return fs.rename(change.from, change.to, done);
+    case "remove":
+      return fs.unlink(change.path, done);
+    case "sync":
+      return syncDirectorySoon(change.path, done);
+  }
+}
+
+function syncDirectorySoon(directory: string, done: (failure: Failure) => void): void {
+  fs.open(directory, fs.constants.O_RDONLY, (failure, descriptor) => {
+    if (failure !== null) return done(failure);
+    fs.fsync(descriptor, (unsynced) =>
+      fs.close(descriptor, (unclosed) => done(unsynced ?? unclosed)),
+    );
+  });
 }

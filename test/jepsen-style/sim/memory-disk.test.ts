@@ -107,6 +107,40 @@ describe("asynchronous writes", () => {
   });
 });
 
+describe("changes of directories", () => {
+  test("complete one at a time, in their order; a crash keeps those that were synced", () => {
+    const disk = new MemoryDisk({ completion: "manual" });
+    disk.open("/a", { create: true });
+    disk.syncDirectory("/");
+    let done = 0;
+    const changes = [
+      { kind: "rename", from: "/a", to: "/b" },
+      { kind: "sync", path: "/" },
+    ] as const;
+    disk.change(changes, () => done++);
+    expect(disk.list("/")).toEqual(["a"]);
+    disk.pump(1);
+    expect(disk.list("/")).toEqual(["b"]);
+    expect(disk.crash(new Prng(1), "loseAll").list("/")).toEqual(["a"]);
+    expect(done).toBe(0);
+    disk.pump(1);
+    expect(disk.crash(new Prng(1), "loseAll").list("/")).toEqual(["b"]);
+    expect(done).toBe(1);
+  });
+
+  test("end with the first that fails", () => {
+    const disk = new MemoryDisk({ completion: "manual" });
+    const file = disk.open("/a", { create: true });
+    file.close();
+    const codes: (string | undefined)[] = [];
+    const changes = ["/none", "/a"].map((path) => ({ kind: "remove", path }) as const);
+    disk.change(changes, (error) => codes.push(error?.code));
+    disk.pump();
+    expect(codes).toEqual(["notFound"]);
+    expect(disk.list("/")).toEqual(["a"]);
+  });
+});
+
 describe("a killed process", () => {
   test("leaves writes in flight in the page cache, where a power cut may still take them", () => {
     const sizes = new Set<number>();
