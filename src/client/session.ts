@@ -122,7 +122,7 @@ export class Session {
     }
     this.#spread = (this.#spread + 1) >>> 0;
     const others = level === READ_LEVELS.follower ? nodeIds.filter((id) => id !== leader) : nodeIds;
-    return this.#pick(others, this.#spread + attempt);
+    return this.#pick(others.length > 0 ? others : nodeIds, this.#spread + attempt);
   }
 
   /**

@@ -64,6 +64,24 @@ describe("put and get", () => {
     expect(textOf(again.prevKv!.value)).toBe("1");
   });
 
+  test("read a shard that has one replica at every level", async () => {
+    const cluster = await FakeCluster.start(PLANS);
+    const { map } = cluster;
+    const shards = map.shards.map((shard) => {
+      const leader = cluster.leaderOf(shard.shardId);
+      return { ...shard, replicas: shard.replicas.filter(({ nodeId }) => nodeId === leader) };
+    });
+    cluster.map = { ...map, shards };
+    const env = testEnv({ time: "real", network: cluster.network });
+    const client = await connectBy(env, { endpoints: cluster.endpoints, requestTimeoutMs: 1000 });
+    await client.put("k", "1");
+    for (const level of ["linearizable", "lease", "follower", "stale"] as const) {
+      const { kv } = await client.get("k", { level });
+      expect(textOf(kv!.value)).toBe("1");
+    }
+    await client.close();
+  });
+
   test("read an older revision, a follower, and whatever is nearest", async () => {
     const { cluster, client } = await setting();
     const first = await client.put("k", "old");
