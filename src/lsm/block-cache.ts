@@ -48,6 +48,13 @@ export class BlockCache {
     return count;
   }
 
+  /** Frames that somebody holds, those of closed files included. */
+  get pinnedCount(): number {
+    let count = 0;
+    for (const pool of this.#pools.values()) count += pool.pinnedCount;
+    return count;
+  }
+
   /** A frame that nobody else sees. It is filled and then added, or given back. */
   take(sizeBytes: number): Frame {
     const frameBytes = frameBytesFor(sizeBytes);

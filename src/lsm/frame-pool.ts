@@ -41,6 +41,10 @@ export class FramePool implements FrameHome {
     return this.#slabs.length;
   }
 
+  get pinnedCount(): number {
+    return this.#slabs.flatMap(({ frames }) => frames.filter(({ pins }) => pins > 0)).length;
+  }
+
   addSlab(sizeBytes: number): void {
     this.#slabs.push({ buffer: new ArrayBuffer(sizeBytes), frames: [] });
   }

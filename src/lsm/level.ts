@@ -69,10 +69,15 @@ export class LevelCursor implements RunCursor {
   }
 
   seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
-    this.#leave();
-    this.#place = Math.max(0, this.#level.placeOf(key, keyOffset, keyLength));
-    const first = this.#open();
-    if (first?.seek(key, keyOffset, keyLength, version) === true) return true;
+    const place = Math.max(0, this.#level.placeOf(key, keyOffset, keyLength));
+    const isOpen = this.#current !== undefined && place === this.#place;
+    if (!isOpen) {
+      this.#leave();
+      this.#place = place;
+      this.#open();
+    }
+    if (this.#current?.seek(key, keyOffset, keyLength, version) === true) return true;
+    if (isOpen) this.#leave();
     return this.#nextTable();
   }
 

@@ -37,11 +37,13 @@ export class SstableCursor implements RunCursor {
   seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
     const ordinal = this.#section.ordinalFor(key, keyOffset, keyLength, version);
     const held = this.#ahead[ordinal - this.#aheadFrom];
-    // A leap over versions of a key stays near: who walks on goes on being read ahead.
-    if (held === undefined && ordinal !== this.#ordinal) this.#aheadCount = 1;
+    // Who seeks by the key that is shown leaps over its versions, and walks on from there.
+    const isLeap = key === this.slot.bytes && keyOffset === this.slot.keyOffset;
+    const isElsewhere = ordinal !== this.#ordinal;
+    if (!isLeap && isElsewhere && held === undefined) this.#aheadCount = 1;
     this.#leave();
     this.#ordinal = ordinal;
-    const { block } = this.#enter(held ?? this.#section.frame(ordinal));
+    const { block } = this.#enter(held ?? this.#frameAt(isLeap && isElsewhere));
     this.#row = block.lowerBound(key, keyOffset, keyLength, version);
     if (this.#row === block.rowCount) return this.#showNextBlock();
     block.show(this.#row, this.slot, this.#section);
@@ -134,6 +136,10 @@ export class SstableCursor implements RunCursor {
     this.#row = 0;
     block.show(0, this.slot, section);
     return true;
+  }
+
+  #frameAt(isWalk: boolean): Frame {
+    return isWalk ? this.#frameAhead() : this.#section.frame(this.#ordinal);
   }
 
   #frameAhead(): Frame {

@@ -230,11 +230,19 @@ export class Section implements ValueSource {
     return true;
   }
 
-  /** The block in which the first entry at or after (key, version) is, or the one before it. */
+  /**
+   * The block in which the first entry at or after (key, version) is, or the one before it: where
+   * keys have several versions, newer ones may end the block before the one that begins with a key.
+   * Where they have one, that is the block, and none is read in vain (bench: storage, get).
+   */
   ordinalFor(key: Uint8Array, keyOffset: number, keyLength: number, version: number): number {
     const index = this.#keyIndex ?? this.#index();
     const at = index.lowerBound(key, keyOffset, keyLength, version);
-    return at === 0 ? 0 : at - 1;
+    if (at === 0) return 0;
+    const isOneVersion = this.info.keyCount === this.info.entryCount;
+    const isFirst =
+      isOneVersion && at < index.rowCount && index.keyIs(at, key, keyOffset, keyLength);
+    return isFirst ? at : at - 1;
   }
 
   /** A block of rows. It holds until the next block is read, unless it is pinned. */

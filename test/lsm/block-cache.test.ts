@@ -89,7 +89,7 @@ describe("memory", () => {
     expect(isOf(pinned, 7)).toBe(true);
     expect(reader.read(7)).toBe(pinned);
     pinned.unpin();
-    for (let round = 0; round < 4; round++) reader.readAll(5000, 5000 + 2 * FRAMES);
+    for (let round = 0; round < 6; round++) reader.readAll(5000, 5000 + FRAMES);
     expect(isOf(pinned, 7)).toBe(false);
   });
 

@@ -1,0 +1,243 @@
+/** Walks that read ahead: no fault is passed over, nothing is left out, little is read twice. */
+import { describe, expect, test } from "vitest";
+import { utf8 } from "../../src/base/bytes.js";
+import { Prng } from "../../src/base/prng.js";
+import { DiskError } from "../../src/env/disk.js";
+import type { DiskFile, OpenOptions } from "../../src/env/disk.js";
+import { CorruptionError } from "../../src/log/corruption-error.js";
+import { BlockCache } from "../../src/lsm/block-cache.js";
+import { FAMILY } from "../../src/lsm/families.js";
+import { MergingCursor } from "../../src/lsm/merging-cursor.js";
+import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
+import { Sstable } from "../../src/lsm/sstable-reader.js";
+import { SstableWriter } from "../../src/lsm/sstable-writer.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
+import { ForwardingFile } from "../support/forwarding-disk.js";
+import type { Item } from "./tree-model.js";
+import { collect, itemOf, slotOf } from "./tree-model.js";
+
+const PATH = "/table.sst";
+const SALT = 9;
+const BLOCK_BYTES = 512;
+const ALL = { start: new Uint8Array(0), end: undefined };
+
+interface Read {
+  readonly length: number;
+  readonly position: number;
+}
+
+/** Keeps the reads of its files, and fails those that touch a byte which is called bad. */
+class WatchedDisk extends MemoryDisk {
+  readonly reads: Read[] = [];
+  /** No read gets these. */
+  badBytes: Read | undefined = undefined;
+
+  override open(path: string, options: OpenOptions): DiskFile {
+    return new WatchedFile(super.open(path, options), this);
+  }
+}
+
+class WatchedFile extends ForwardingFile {
+  readonly #disk: WatchedDisk;
+
+  constructor(inner: DiskFile, disk: WatchedDisk) {
+    super(inner);
+    this.#disk = disk;
+  }
+
+  override readSync(target: Uint8Array, offset: number, length: number, position: number): number {
+    const { reads, badBytes } = this.#disk;
+    reads.push({ length, position });
+    if (badBytes !== undefined && isTouched(badBytes, position, length)) {
+      throw new DiskError("io", this.path);
+    }
+    return super.readSync(target, offset, length, position);
+  }
+}
+
+function isTouched(bad: Read, position: number, length: number): boolean {
+  return position < bad.position + bad.length && bad.position < position + length;
+}
+
+/** A table of these items, and where its blocks are. */
+class Table {
+  readonly disk: WatchedDisk = new WatchedDisk();
+  readonly items: readonly Item[];
+  readonly blocks: readonly Read[];
+  /** By ordinal of the block, the first item in it. */
+  readonly starts: readonly number[];
+  readonly #open: () => Sstable;
+
+  constructor(items: readonly Item[]) {
+    this.items = items;
+    const handle = this.disk.open(PATH, { create: true });
+    const writer = new SstableWriter(handle, 1, SALT, BLOCK_BYTES);
+    writer.beginFamily(FAMILY.data);
+    for (const item of items) writer.add(slotOf(item));
+    writer.endFamily();
+    const { file } = writer.finish();
+    handle.close();
+    this.#open = () => new Sstable(this.disk, PATH, file, new BlockCache(0));
+    const section = this.open().section(FAMILY.data);
+    const blocks: Read[] = [];
+    const starts: number[] = [];
+    let start = 0;
+    for (let ordinal = 0; ordinal < section.blockCount; ordinal++) {
+      const { block } = section.frame(ordinal);
+      blocks.push(this.disk.reads.at(-1)!);
+      starts.push(start);
+      start += block.rowCount;
+    }
+    this.blocks = blocks;
+    this.starts = starts;
+  }
+
+  open(): Sstable {
+    return this.#open();
+  }
+
+  cursor(): SstableCursor {
+    return new SstableCursor(this.open().section(FAMILY.data), Infinity);
+  }
+}
+
+function itemsOf(keyCount: number, versionCount: number): Item[] {
+  const items: Item[] = [];
+  for (let n = 0; n < keyCount; n++) {
+    for (let v = versionCount; v > 0; v--) {
+      const key = utf8(`key${String(n).padStart(5, "0")}`);
+      const value = new Uint8Array(50 + (n % 13)).fill(n + v);
+      items.push({ key, version: n * versionCount + v, tombstone: n % 7 === 3, value });
+    }
+  }
+  return items;
+}
+
+/** What a walk over all gives before it fails, and how. */
+function walk(cursor: SstableCursor): { items: Item[]; error: unknown } {
+  const items: Item[] = [];
+  try {
+    while (cursor.next()) items.push(itemOf(cursor.slot));
+    return { items, error: undefined };
+  } catch (error) {
+    return { items, error };
+  }
+}
+
+describe("a fault in one of many blocks", () => {
+  const table = new Table(itemsOf(300, 1));
+
+  function expectStopAt(ordinal: number, detail: string): void {
+    const { items, error } = walk(table.cursor());
+    expect(items).toEqual(table.items.slice(0, table.starts[ordinal]));
+    expect(error).toBeInstanceOf(CorruptionError);
+    const { offset, detail: found } = error as CorruptionError;
+    expect(offset).toBe(table.blocks[ordinal]!.position);
+    expect(found).toContain(detail);
+  }
+
+  test("has blocks enough for several reads of the largest size", () => {
+    expect(table.blocks.length).toBeGreaterThanOrEqual(40);
+    table.disk.reads.length = 0;
+    expect(walk(table.cursor()).items).toEqual(table.items);
+    // Blocks by 1, 1, 2, 4, 8, 16, 16, …, and four of footer, directory and index.
+    expect(table.disk.reads.length).toBeLessThan(16);
+  });
+
+  test("a flipped bit is found at its block, and all before it is given", () => {
+    const prng = new Prng(5);
+    for (const [ordinal, { length, position }] of table.blocks.entries()) {
+      const bit = position * 8 + prng.between(0, length * 8 - 1);
+      table.disk.flipBit(PATH, bit);
+      expectStopAt(ordinal, "fails its checksum");
+      table.disk.flipBit(PATH, bit);
+    }
+    expect(walk(table.cursor()).items).toEqual(table.items);
+  });
+
+  test("one that cannot be read is named, and all before it is given", () => {
+    for (const [ordinal, block] of table.blocks.entries()) {
+      table.disk.badBytes = block;
+      expectStopAt(ordinal, "it cannot be read");
+    }
+    table.disk.badBytes = undefined;
+    expect(walk(table.cursor()).items).toEqual(table.items);
+  });
+
+  test("a read that fails once is made again, and nothing is left out", () => {
+    const count = ((): number => {
+      table.disk.reads.length = 0;
+      walk(table.cursor());
+      return table.disk.reads.length;
+    })();
+    for (let skip = 0; skip < count; skip++) {
+      table.disk.inject({ code: "io", operation: "read", skip });
+      expect(walk(table.cursor())).toEqual({ items: table.items, error: undefined });
+    }
+    table.disk.clearFaults();
+  });
+
+  test("a walk that goes on behind a damaged block gives all that is there", () => {
+    const ordinal = 20;
+    const { position } = table.blocks[ordinal]!;
+    table.disk.flipBit(PATH, position * 8);
+    const cursor = table.cursor();
+    const { key, version } = table.items[table.starts[ordinal + 1]!]!;
+    expect(walk(cursor).error).toBeInstanceOf(CorruptionError);
+    expect(cursor.seek(key, 0, key.length, version)).toBe(true);
+    expect(itemOf(cursor.slot)).toEqual(table.items[table.starts[ordinal + 1]!]);
+    expect(walk(cursor).items).toEqual(table.items.slice(table.starts[ordinal + 1]! + 1));
+    table.disk.flipBit(PATH, position * 8);
+  });
+});
+
+test("seeks, steps forward and steps back agree with the list, however much was read ahead", () => {
+  const table = new Table(itemsOf(400, 2));
+  const { items } = table;
+  for (let seed = 1; seed <= 10; seed++) {
+    const prng = new Prng(seed);
+    const cursor = table.cursor();
+    let at = -1;
+    for (let i = 0; i < 300; i++) {
+      const action = prng.between(0, 5);
+      let isThere: boolean;
+      if (action === 0) {
+        at = prng.between(0, items.length - 1);
+        const { key, version } = items[at]!;
+        isThere = cursor.seek(key, 0, key.length, version);
+        expect(isThere).toBe(true);
+        expect(itemOf(cursor.slot)).toEqual(items[at]);
+      } else if (action === 1) {
+        at = prng.between(0, items.length - 1);
+        const { key } = items[at]!;
+        at = items.findIndex((item) => Buffer.compare(item.key, key) === 0) - 1;
+        expect(cursor.seekBefore(key)).toBe(at >= 0);
+        if (at >= 0) expect(itemOf(cursor.slot)).toEqual(items[at]);
+      }
+      const isForward = action >= 3;
+      for (let steps = prng.between(0, 60); steps > 0; steps--) {
+        at = Math.max(-1, Math.min(items.length, at + (isForward ? 1 : -1)));
+        isThere = isForward ? cursor.next() : cursor.previous();
+        expect(isThere).toBe(at >= 0 && at < items.length);
+        if (isThere) expect(itemOf(cursor.slot)).toEqual(items[at]);
+      }
+    }
+    cursor.close();
+  }
+});
+
+test("a scan of the newest of twenty versions reads every block at most once", () => {
+  const table = new Table(itemsOf(100, 20));
+  const newest = table.items.filter((_, at) => at % 20 === 0);
+  table.disk.reads.length = 0;
+  const cursor = new MergingCursor([table.cursor()], ALL, Infinity, "newest", undefined);
+  expect(collect(cursor)).toEqual(newest);
+  cursor.close();
+  const { blocks } = table;
+  expect(blocks.length).toBeGreaterThan(250);
+  // Footer, directory and index, then what is read ahead: not one read for each key.
+  expect(table.disk.reads.length).toBeLessThan(40);
+  const readBytes = table.disk.reads.slice(3).reduce((sum, { length }) => sum + length, 0);
+  const blockBytes = blocks.reduce((sum, { length }) => sum + length, 0);
+  expect(readBytes).toBeLessThan(1.05 * blockBytes);
+});
