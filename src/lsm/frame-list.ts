@@ -11,7 +11,7 @@ export class FrameList implements FrameHolder {
 
   constructor(count: number) {
     // Filled, because an array with holes far apart is kept as a hash table (bench: storage, get).
-    this.frames = new Array<Frame | undefined>(count).fill(undefined);
+    this.frames = Array.from({ length: count }, () => undefined);
     this.#letGoAt = new Int32Array(count);
   }
 

@@ -113,7 +113,7 @@ function checkShown(entry: EntryView, item: Item): void {
     compareItems(shown, item) === 0 &&
     shown.tombstone === item.tombstone &&
     compareBytes(shown.value, item.value) === 0;
-  if (!isSame) expect(fingerprint(shown)).toBe(fingerprint(item));
+  if (!isSame) throw new Error(`${fingerprint(shown)} instead of ${fingerprint(item)}`);
 }
 
 /** A cursor, and what it must show. */
@@ -122,6 +122,8 @@ class Walker {
   readonly #expected: readonly Item[];
   readonly #isBackward: boolean;
   #at = -1;
+  /** Whether it has moved since it was last positioned: only then does it show anything. */
+  #isStanding = false;
 
   constructor(cursor: Cursor, expected: readonly Item[], isBackward: boolean) {
     this.#cursor = cursor;
@@ -131,6 +133,7 @@ class Walker {
 
   seek(key: Uint8Array): void {
     this.#cursor.seek(key);
+    this.#isStanding = false;
     const isAtOrAfter = (item: Item): boolean =>
       this.#isBackward ? compareBytes(item.key, key) <= 0 : compareBytes(item.key, key) >= 0;
     const at = this.#expected.findIndex(isAtOrAfter);
@@ -141,16 +144,17 @@ class Walker {
     this.#at = Math.min(this.#at + 1, this.#expected.length);
     const isThere = this.#at < this.#expected.length;
     if (this.#cursor.next() !== isThere) throw new Error(`it ${isThere ? "ends" : "goes on"}`);
-    this.isCursorStanding = true;
+    this.#isStanding = true;
     this.check();
   }
 
-  /** Whether it has moved since it was last positioned: only then does it show anything. */
-  isCursorStanding = false;
+  walk(steps: number): void {
+    for (let left = steps; left > 0; left--) this.next();
+  }
 
   check(): void {
     const item = this.#expected[this.#at];
-    if (this.isCursorStanding && item !== undefined) checkShown(this.#cursor.entry, item);
+    if (this.#isStanding && item !== undefined) checkShown(this.#cursor.entry, item);
   }
 
   close(): void {
@@ -174,38 +178,63 @@ function walkerOf(scene: Scene, prng: Prng): Walker {
   return new Walker(cursor, newest.toReversed(), true);
 }
 
+/** Does one thing after another with a few cursors and a tree, and looks at all after each. */
+class Play {
+  readonly #scene: Scene;
+  readonly #prng: Prng;
+  readonly #walkers: Walker[];
+  #got: EntryView | undefined = undefined;
+  #expected: Item | undefined = undefined;
+
+  constructor(scene: Scene, seed: number) {
+    this.#scene = scene;
+    this.#prng = new Prng(seed);
+    this.#walkers = Array.from({ length: 5 }, () => walkerOf(scene, this.#prng));
+  }
+
+  step(): void {
+    const prng = this.#prng;
+    const at = prng.between(0, this.#walkers.length - 1);
+    const walker = this.#walkers[at]!;
+    const action = prng.between(0, 9);
+    if (action === 0) this.#replace(at);
+    else if (action <= 2) walker.seek(keyOf(prng.between(0, KEYS + 1)));
+    else if (action <= 4) this.#get();
+    else walker.walk(prng.between(1, 30));
+    for (const each of this.#walkers) each.check();
+    if (this.#got !== undefined) checkShown(this.#got, this.#expected!);
+  }
+
+  close(): void {
+    for (const walker of this.#walkers) walker.close();
+  }
+
+  #replace(at: number): void {
+    this.#walkers[at]!.close();
+    this.#walkers[at] = walkerOf(this.#scene, this.#prng);
+    // That was a call on the tree.
+    this.#got = undefined;
+  }
+
+  #get(): void {
+    const { tree, model, versionMax } = this.#scene;
+    const key = keyOf(this.#prng.between(0, KEYS + 1));
+    const maxVersion = this.#prng.chance(0.5) ? Infinity : this.#prng.between(0, versionMax);
+    this.#got = tree.get(FAMILY.data, key, 0, key.length, maxVersion);
+    this.#expected = model.get(FAMILY.data, key, maxVersion);
+    if ((this.#got === undefined) !== (this.#expected === undefined)) {
+      throw new Error(`a get of ${utf8Text(key)} is wrong`);
+    }
+  }
+}
+
 describe.each([0, 4 * 1024, 24 * 1024])("with a cache of %i bytes", (cacheBytes) => {
   test("everything that is shown stays until its cursor or tree is called again", () => {
     for (let seed = 1; seed <= 4; seed++) {
       const scene = new Scene(cacheBytes, seed);
-      const prng = new Prng(100 + seed);
-      const walkers = Array.from({ length: 5 }, () => walkerOf(scene, prng));
-      let got: EntryView | undefined = undefined;
-      let expected: Item | undefined = undefined;
-      for (let step = 0; step < 300; step++) {
-        const at = prng.between(0, walkers.length - 1);
-        const walker = walkers[at]!;
-        const action = prng.between(0, 9);
-        if (action === 0) {
-          walker.close();
-          walkers[at] = walkerOf(scene, prng);
-          got = undefined;
-        } else if (action <= 2) {
-          walker.isCursorStanding = false;
-          walker.seek(keyOf(prng.between(0, KEYS + 1)));
-        } else if (action <= 4) {
-          const key = keyOf(prng.between(0, KEYS + 1));
-          const maxVersion = prng.chance(0.5) ? Infinity : prng.between(0, scene.versionMax);
-          got = scene.tree.get(FAMILY.data, key, 0, key.length, maxVersion);
-          expected = scene.model.get(FAMILY.data, key, maxVersion);
-          expect(got === undefined).toBe(expected === undefined);
-        } else {
-          for (let steps = prng.between(1, 30); steps > 0; steps--) walker.next();
-        }
-        for (const each of walkers) each.check();
-        if (got !== undefined) checkShown(got, expected!);
-      }
-      for (const walker of walkers) walker.close();
+      const play = new Play(scene, 100 + seed);
+      for (let step = 0; step < 300; step++) play.step();
+      play.close();
       expect(scene.cache.bytes).toBeLessThanOrEqual(cacheBytes);
     }
   });
@@ -214,7 +243,7 @@ describe.each([0, 4 * 1024, 24 * 1024])("with a cache of %i bytes", (cacheBytes)
     const scene = new Scene(cacheBytes, 1);
     const prng = new Prng(7);
     const walkers = Array.from({ length: 20 }, () => walkerOf(scene, prng));
-    for (const walker of walkers) for (let i = 0; i < 50; i++) walker.next();
+    for (const walker of walkers) walker.walk(50);
     const key = keyOf(3);
     scene.tree.get(FAMILY.data, key, 0, key.length, Infinity);
     for (const walker of walkers) walker.close();

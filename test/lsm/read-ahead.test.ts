@@ -1,11 +1,17 @@
-/** Walks that read ahead: no fault is passed over, nothing is left out, little is read twice. */
+/**
+ * What is read of a table, and how often. Walks that read ahead pass over no fault and leave nothing
+ * out.
+ */
 import { describe, expect, test } from "vitest";
-import { utf8 } from "../../src/base/bytes.js";
+import { assert } from "../../src/base/assert.js";
+import { compareBytes, utf8 } from "../../src/base/bytes.js";
+import { hash32 } from "../../src/base/hash.js";
 import { Prng } from "../../src/base/prng.js";
 import { DiskError } from "../../src/env/disk.js";
 import type { DiskFile, OpenOptions } from "../../src/env/disk.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { BlockCache } from "../../src/lsm/block-cache.js";
+import { EntrySlot } from "../../src/lsm/entry-slot.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import { MergingCursor } from "../../src/lsm/merging-cursor.js";
 import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
@@ -66,7 +72,7 @@ class Table {
   readonly blocks: readonly Read[];
   /** By ordinal of the block, the first item in it. */
   readonly starts: readonly number[];
-  readonly #open: () => Sstable;
+  readonly #open: (cacheBytes: number) => Sstable;
 
   constructor(items: readonly Item[]) {
     this.items = items;
@@ -77,7 +83,7 @@ class Table {
     writer.endFamily();
     const { file } = writer.finish();
     handle.close();
-    this.#open = () => new Sstable(this.disk, PATH, file, new BlockCache(0));
+    this.#open = (cacheBytes) => new Sstable(this.disk, PATH, file, new BlockCache(cacheBytes));
     const section = this.open().section(FAMILY.data);
     const blocks: Read[] = [];
     const starts: number[] = [];
@@ -92,12 +98,12 @@ class Table {
     this.starts = starts;
   }
 
-  open(): Sstable {
-    return this.#open();
+  open(cacheBytes = 0): Sstable {
+    return this.#open(cacheBytes);
   }
 
-  cursor(): SstableCursor {
-    return new SstableCursor(this.open().section(FAMILY.data), Infinity);
+  cursor(cacheBytes = 0): SstableCursor {
+    return new SstableCursor(this.open(cacheBytes).section(FAMILY.data), Infinity);
   }
 }
 
@@ -191,38 +197,86 @@ describe("a fault in one of many blocks", () => {
   });
 });
 
+/** A cursor beside the list that it walks; throws where they differ. */
+class Walk {
+  readonly #cursor: SstableCursor;
+  readonly #items: readonly Item[];
+  #at = -1;
+
+  constructor(cursor: SstableCursor, items: readonly Item[]) {
+    this.#cursor = cursor;
+    this.#items = items;
+  }
+
+  seek(at: number): void {
+    const { key, version } = this.#items[at]!;
+    this.#at = at;
+    this.#check(this.#cursor.seek(key, 0, key.length, version));
+  }
+
+  /** To the last entry before the key of another. */
+  seekBefore(other: number): void {
+    const { key } = this.#items[other]!;
+    this.#at = this.#items.findIndex((item) => compareBytes(item.key, key) === 0) - 1;
+    this.#check(this.#cursor.seekBefore(key));
+  }
+
+  forward(steps: number): void {
+    for (let left = steps; left > 0; left--) {
+      this.#at = Math.min(this.#items.length, this.#at + 1);
+      this.#check(this.#cursor.next());
+    }
+  }
+
+  back(steps: number): void {
+    for (let left = steps; left > 0; left--) {
+      this.#at = Math.max(-1, this.#at - 1);
+      this.#check(this.#cursor.previous());
+    }
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+
+  #check(isThere: boolean): void {
+    const item = this.#items[this.#at];
+    assert(isThere === (item !== undefined), "the cursor ends where the list does");
+    if (item === undefined) return;
+    const { key, version, value } = itemOf(this.#cursor.slot);
+    const isSame = compareBytes(key, item.key) === 0 && version === item.version;
+    assert(isSame && compareBytes(value, item.value) === 0, "the cursor shows what the list has");
+  }
+}
+
 test("seeks, steps forward and steps back agree with the list, however much was read ahead", () => {
   const table = new Table(itemsOf(400, 2));
-  const { items } = table;
+  const last = table.items.length - 1;
   for (let seed = 1; seed <= 10; seed++) {
     const prng = new Prng(seed);
-    const cursor = table.cursor();
-    let at = -1;
+    const walk = new Walk(table.cursor(seed % 2 === 0 ? 0 : 32 * 1024), table.items);
     for (let i = 0; i < 300; i++) {
       const action = prng.between(0, 5);
-      let isThere: boolean;
-      if (action === 0) {
-        at = prng.between(0, items.length - 1);
-        const { key, version } = items[at]!;
-        isThere = cursor.seek(key, 0, key.length, version);
-        expect(isThere).toBe(true);
-        expect(itemOf(cursor.slot)).toEqual(items[at]);
-      } else if (action === 1) {
-        at = prng.between(0, items.length - 1);
-        const { key } = items[at]!;
-        at = items.findIndex((item) => Buffer.compare(item.key, key) === 0) - 1;
-        expect(cursor.seekBefore(key)).toBe(at >= 0);
-        if (at >= 0) expect(itemOf(cursor.slot)).toEqual(items[at]);
-      }
-      const isForward = action >= 3;
-      for (let steps = prng.between(0, 60); steps > 0; steps--) {
-        at = Math.max(-1, Math.min(items.length, at + (isForward ? 1 : -1)));
-        isThere = isForward ? cursor.next() : cursor.previous();
-        expect(isThere).toBe(at >= 0 && at < items.length);
-        if (isThere) expect(itemOf(cursor.slot)).toEqual(items[at]);
-      }
+      if (action === 0) walk.seek(prng.between(0, last));
+      else if (action === 1) walk.seekBefore(prng.between(0, last));
+      else if (action === 2) walk.back(prng.between(1, 60));
+      else walk.forward(prng.between(1, 60));
     }
-    cursor.close();
+    expect(() => walk.close()).not.toThrow();
+  }
+});
+
+test("a get reads one block, also where its key is the first of one", () => {
+  const table = new Table(itemsOf(100, 1));
+  const section = table.open().section(FAMILY.data);
+  const slot = new EntrySlot();
+  section.get(table.items[0]!.key, 0, 8, hash32(table.items[0]!.key), Infinity, slot);
+  for (const item of table.items) {
+    table.disk.reads.length = 0;
+    const { key } = item;
+    expect(section.get(key, 0, key.length, hash32(key), Infinity, slot)).toBe(true);
+    expect(itemOf(slot)).toEqual(item);
+    expect(table.disk.reads.length).toBe(1);
   }
 });
 
