@@ -62,7 +62,7 @@ export class Sstable {
     return bytes.subarray(0, handle.sizeBytes);
   }
 
-  /** A block, checked, in a frame of the cache; whoever reads it adds the frame or gives it back. */
+  /** A block, checked, in a frame of the cache, which the caller adds to it or gives back. */
   readFrame(handle: BlockHandle): Frame {
     const frame = this.cache.take(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
     try {
