@@ -104,7 +104,8 @@ function keyOf(n: number): Uint8Array {
 
 /** Comparable, and without the bytes of a large value. */
 function fingerprint({ key, version, tombstone, value }: Item): string {
-  return `${utf8Text(key)} ${version} ${tombstone} ${value.length} of ${[...new Set(value)].join()}`;
+  const bytes = [...new Set(value)].join();
+  return `${utf8Text(key)} ${version} ${tombstone} ${value.length} of ${bytes}`;
 }
 
 function checkShown(entry: EntryView, item: Item): void {
