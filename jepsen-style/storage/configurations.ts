@@ -42,6 +42,10 @@ const BY_HAND: readonly Configuration[] = [
   made("all in memory", { flush: 0 }),
   made("a table for each entry", { flush: 1, job: 1 }),
   made("no cache", { store: { blockCacheBytes: 0 }, flush: 0.1 }),
+  made("a cache of a few frames", {
+    store: { blockCacheBytes: 4 * KIB, blockSizeBytes: 128 },
+    flush: 0.1,
+  }),
   made("a block for each entry", { store: { blockSizeBytes: 1 }, flush: 0.1 }),
   made("no compaction", { store: { compaction: { enabled: false } }, flush: 0.1 }),
   made("merged at once", { store: { compaction: { fanIn: 2 } }, flush: 0.3, job: 1 }),

@@ -1,8 +1,8 @@
 /**
  * Merges runs from the last key to the first, and shows of each key its newest version that is not
  * too new. Backwards the versions of a key come with the oldest first, so the one to be shown is
- * known only when another key follows: until then it waits in the slot that is shown next. What it
- * points to stays where it is, because memtables and blocks never change in place.
+ * known only when another key follows: until then it waits in the slot that is shown next, which
+ * pins what it points to.
  */
 import { assert } from "../base/assert.js";
 import { compareSlices, keyAfter } from "../base/bytes.js";
@@ -55,6 +55,8 @@ export class BackwardCursor implements Cursor {
     const onClose = this.#onClose;
     this.#onClose = undefined;
     this.#order.length = 0;
+    this.entry.letGo();
+    for (const run of this.#runs) run.close();
     this.#isClosed = true;
     // So that next seeks, and that meets the assertion: what the runs point to may be gone.
     this.#isStarted = false;

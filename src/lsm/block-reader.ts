@@ -14,27 +14,32 @@ import { prefixAt } from "./key-prefix.js";
 
 export class Block {
   readonly bytes: Uint8Array;
-  readonly rowCount: number;
-  /** Set at each use, cleared by the cache as it looks for a block to let go. */
-  referenced = false;
+  /** None as long as it was not opened. */
+  rowCount = 0;
   readonly #words: Int32Array;
-  readonly #skip: number;
-  readonly #keyStarts: number;
-  readonly #versions: number;
-  readonly #valueStarts: number;
+  #sizeBytes = 0;
+  #skip = 0;
+  #keyStarts = 0;
+  #versions = 0;
+  #valueStarts = 0;
 
-  /** `bytes` starts at an offset that is a multiple of 4 and has passed its checksum. */
-  constructor(bytes: Uint8Array) {
-    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
-    const count = words[0]!;
+  /** `words` are the same bytes. */
+  constructor(bytes: Uint8Array, words: Int32Array) {
     this.bytes = bytes;
-    this.rowCount = count;
     this.#words = words;
+  }
+
+  /** From now on these are the rows of the block in the first `sizeBytes`, which was checked. */
+  open(sizeBytes: number): void {
+    const words = this.#words;
+    const count = words[0]!;
+    this.rowCount = count;
+    this.#sizeBytes = sizeBytes;
     this.#skip = words[1]!;
     this.#keyStarts = HEADER_WORDS + count;
     this.#versions = this.#keyStarts + count + 1;
     this.#valueStarts = this.#versions + 2 * count;
-    if ((this.#valueStarts + count + 1) * 4 > bytes.length) {
+    if ((this.#valueStarts + count + 1) * 4 > sizeBytes) {
       throw new DecodeError("a block is shorter than its columns");
     }
   }
@@ -112,7 +117,7 @@ export class Block {
   }
 
   #showReference(at: number, slot: EntrySlot, values: ValueSource): void {
-    if (at + REFERENCE_SIZE_BYTES > this.bytes.length) {
+    if (at + REFERENCE_SIZE_BYTES > this.#sizeBytes) {
       throw new DecodeError("a reference to a value passes the end of its block");
     }
     slot.values = values;

@@ -137,8 +137,8 @@ class FilteredSink {
   readonly #family: FamilyId;
   readonly #filter: GcFilter;
   #count = 0;
-  #lastBytes: Uint8Array = EMPTY_BYTES;
-  #lastOffset = 0;
+  /** A copy of the last key: what the cursor has shown before may be gone. */
+  #lastKey: Uint8Array = new Uint8Array(64);
   #lastLength = -1;
 
   constructor(writer: SstableWriter, family: FamilyId, filter: GcFilter) {
@@ -149,18 +149,23 @@ class FilteredSink {
 
   /** Whether an entry has the key of the one before. */
   isLastKey(slot: EntrySlot): boolean {
-    return isKeyOf(slot, this.#lastBytes, this.#lastOffset, this.#lastLength);
+    return isKeyOf(slot, this.#lastKey, this.#lastLength);
   }
 
   add(slot: EntrySlot): void {
     const isNewKey = !this.isLastKey(slot);
-    this.#lastBytes = slot.bytes;
-    this.#lastOffset = slot.keyOffset;
-    this.#lastLength = slot.keyLength;
+    if (isNewKey) this.#keepKey(slot);
     if (!this.#filter.keeps(isNewKey, slot.version, slot.tombstone)) return;
     if (this.#count === 0) this.#writer.beginFamily(this.#family);
     this.#writer.add(slot);
     this.#count++;
+  }
+
+  #keepKey({ bytes, keyOffset, keyLength }: EntrySlot): void {
+    if (keyLength > this.#lastKey.length) this.#lastKey = new Uint8Array(2 * keyLength);
+    const lastKey = this.#lastKey;
+    for (let i = 0; i < keyLength; i++) lastKey[i] = bytes[keyOffset + i]!;
+    this.#lastLength = keyLength;
   }
 
   /** Ends the section, if there is one; returns how many entries it has. */
@@ -201,10 +206,10 @@ function removeQuietly(disk: Disk, path: string): void {
   }
 }
 
-function isKeyOf(slot: EntrySlot, bytes: Uint8Array, offset: number, length: number): boolean {
+function isKeyOf(slot: EntrySlot, key: Uint8Array, length: number): boolean {
   if (slot.keyLength !== length) return false;
   for (let i = length - 1; i >= 0; i--) {
-    if (slot.bytes[slot.keyOffset + i] !== bytes[offset + i]) return false;
+    if (slot.bytes[slot.keyOffset + i] !== key[i]) return false;
   }
   return true;
 }

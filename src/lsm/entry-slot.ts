@@ -1,13 +1,22 @@
 /**
  * The one shape behind every EntryView: filled again for each entry, so that a scan makes no
- * object per entry. A value that lies apart from its key is loaded when it is first looked at.
+ * object per entry. A value that lies apart from its key is loaded when it is first looked at, and
+ * its block is pinned until another one is; the key is pinned by the slot only where it is told to.
  */
 import { EMPTY_BYTES } from "../base/bytes.js";
 import type { EntryView } from "./entry.js";
 
+/** Bytes that stay what they are as long as somebody pins them. */
+export interface Pinnable {
+  readonly bytes: Uint8Array;
+  pin(): void;
+  unpin(): void;
+}
+
 /** Where values that lie apart are read from. */
 export interface ValueSource {
-  valueBlockBytes(ordinal: number): Uint8Array;
+  /** A block of values; it holds until the next block is read, unless it is pinned. */
+  valueFrame(ordinal: number): Pinnable;
 }
 
 /** The ordinal that says: the value lies in `inlineBytes`. */
@@ -25,8 +34,30 @@ export class EntrySlot implements EntryView {
   /** The value block that holds the value, or INLINE. */
   valueOrdinal: number = INLINE;
   values: ValueSource | undefined = undefined;
+  /** What `bytes` lies in, where that can be let go of. */
+  frame: Pinnable | undefined = undefined;
+  #heldFrame: Pinnable | undefined = undefined;
+  /** The block of values that was looked at last. */
+  #valueFrame: Pinnable | undefined = undefined;
+  #valueFrameOrdinal: number = INLINE;
+  #valueFrameOf: ValueSource | undefined = undefined;
 
-  /** Makes this slot show what `other` shows. */
+  /** Keeps what lies in `frame` and is shown from now on in place, until it is told of another. */
+  hold(frame: Pinnable | undefined): void {
+    frame?.pin();
+    this.#heldFrame?.unpin();
+    this.#heldFrame = frame;
+  }
+
+  /** What is shown may be overwritten from now on. */
+  letGo(): void {
+    this.hold(undefined);
+    this.#valueFrame?.unpin();
+    this.#valueFrame = undefined;
+    this.#valueFrameOf = undefined;
+  }
+
+  /** Makes this slot show and hold what `other` shows, of which nobody has looked at the value. */
   copyFrom(other: EntrySlot): void {
     this.bytes = other.bytes;
     this.keyOffset = other.keyOffset;
@@ -38,6 +69,8 @@ export class EntrySlot implements EntryView {
     this.valueLength = other.valueLength;
     this.valueOrdinal = other.valueOrdinal;
     this.values = other.values;
+    this.frame = other.frame;
+    this.hold(other.frame);
   }
 
   get valueBytes(): Uint8Array {
@@ -45,7 +78,17 @@ export class EntrySlot implements EntryView {
   }
 
   #load(): Uint8Array {
-    this.inlineBytes = this.values!.valueBlockBytes(this.valueOrdinal);
+    const values = this.values!;
+    const ordinal = this.valueOrdinal;
+    if (values !== this.#valueFrameOf || ordinal !== this.#valueFrameOrdinal) {
+      const frame = values.valueFrame(ordinal);
+      frame.pin();
+      this.#valueFrame?.unpin();
+      this.#valueFrame = frame;
+      this.#valueFrameOrdinal = ordinal;
+      this.#valueFrameOf = values;
+    }
+    this.inlineBytes = this.#valueFrame!.bytes;
     this.valueOrdinal = INLINE;
     return this.inlineBytes;
   }
@@ -62,4 +105,6 @@ export interface RunCursor {
   seekBefore(key: Uint8Array | undefined): boolean;
   /** Moves to the entry before; false at the beginning. */
   previous(): boolean;
+  /** Lets go of what it pins. */
+  close(): void;
 }

@@ -54,6 +54,8 @@ export class LevelCursor implements RunCursor {
   readonly #maxVersion: number;
   #place = -1;
   #current: SstableCursor | undefined = undefined;
+  /** The one before, whose last key may still be looked at: see SstableCursor. */
+  #left: SstableCursor | undefined = undefined;
   readonly #none: EntrySlot = new EntrySlot();
 
   constructor(level: Level, maxVersion: number) {
@@ -67,17 +69,26 @@ export class LevelCursor implements RunCursor {
   }
 
   seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
-    this.#place = Math.max(0, this.#level.placeOf(key, keyOffset, keyLength));
-    const first = this.#open();
-    if (first?.seek(key, keyOffset, keyLength, version) === true) return true;
+    const place = Math.max(0, this.#level.placeOf(key, keyOffset, keyLength));
+    const isOpen = this.#current !== undefined && place === this.#place;
+    if (!isOpen) {
+      this.#leave();
+      this.#place = place;
+      this.#open();
+    }
+    if (this.#current?.seek(key, keyOffset, keyLength, version) === true) return true;
+    if (isOpen) this.#leave();
     return this.#nextTable();
   }
 
   next(): boolean {
-    return this.#current?.next() === true || this.#nextTable();
+    if (this.#current?.next() === true) return true;
+    this.#leave();
+    return this.#nextTable();
   }
 
   seekBefore(key: Uint8Array | undefined): boolean {
+    this.#leave();
     this.#place = this.#runs.length - 1;
     if (key !== undefined) this.#place = this.#level.placeOf(key, 0, key.length);
     if (this.#place < 0) return false;
@@ -85,7 +96,20 @@ export class LevelCursor implements RunCursor {
   }
 
   previous(): boolean {
-    return this.#current?.previous() === true || this.#previousTable();
+    if (this.#current?.previous() === true) return true;
+    this.#leave();
+    return this.#previousTable();
+  }
+
+  close(): void {
+    this.#leave();
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#left?.close();
+    this.#left = this.#current;
+    this.#current = undefined;
   }
 
   #nextTable(): boolean {
@@ -104,6 +128,7 @@ export class LevelCursor implements RunCursor {
   #open(): SstableCursor | undefined {
     const { slice, section } = this.#runs[this.#place]!;
     const isTooNew = slice.minVersion > this.#maxVersion;
+    this.#current?.close();
     this.#current = isTooNew ? undefined : new SstableCursor(section, this.#maxVersion);
     return this.#current;
   }

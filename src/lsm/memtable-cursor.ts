@@ -54,6 +54,9 @@ export class MemtableCursor implements RunCursor {
     return this.#showBefore();
   }
 
+  /** Nothing is pinned: a memtable stays where it is until it is released as a whole. */
+  close(): void {}
+
   /** Where the entry that is shown lies now. */
   #findAgain(): void {
     const slot = this.slot;

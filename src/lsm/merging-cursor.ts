@@ -28,7 +28,7 @@ export class MergingCursor implements Cursor {
   #isHeadFresh = false;
   #isStarted = false;
   #isClosed = false;
-  /** Key and version shown last; the length is NO_KEY where there is none. */
+  /** Key at the last head and version shown last; the length is NO_KEY where there is none. */
   #lastBytes: Uint8Array = EMPTY_BYTES;
   #lastOffset = 0;
   #lastLength: number = NO_KEY;
@@ -83,6 +83,7 @@ export class MergingCursor implements Cursor {
     const onClose = this.#onClose;
     this.#onClose = undefined;
     this.#order.length = 0;
+    for (const run of this.#runs) run.close();
     this.#isClosed = true;
     // So that next seeks, and that meets the assertion: what the runs point to may be gone.
     this.#isStarted = false;
@@ -96,7 +97,14 @@ export class MergingCursor implements Cursor {
       this.#isHeadFresh = false;
       if (this.#order.length === 0) return false;
       const slot = this.#order[0]!.slot;
-      if (slot.version > this.#maxVersion || this.#isUnwanted(slot)) {
+      if (slot.version > this.#maxVersion) {
+        // Its key is not the last one, of which only older versions come.
+        this.#lastLength = NO_KEY;
+        skips++;
+        continue;
+      }
+      if (this.#isUnwanted(slot)) {
+        this.#setLastKey(slot);
         skips++;
         continue;
       }
@@ -104,13 +112,18 @@ export class MergingCursor implements Cursor {
         this.#order.length = 0;
         return false;
       }
-      this.#lastBytes = slot.bytes;
-      this.#lastOffset = slot.keyOffset;
-      this.#lastLength = slot.keyLength;
+      this.#setLastKey(slot);
       this.#lastVersion = slot.version;
       this.entry = slot;
       return true;
     }
+  }
+
+  /** Of the head that is about to be left: a run keeps no other bytes that it has shown. */
+  #setLastKey(slot: EntrySlot): void {
+    this.#lastBytes = slot.bytes;
+    this.#lastOffset = slot.keyOffset;
+    this.#lastLength = slot.keyLength;
   }
 
   #isUnwanted(slot: EntrySlot): boolean {

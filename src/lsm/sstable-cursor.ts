@@ -2,10 +2,13 @@
  * Walks one section of an sstable. It starts before the first entry. Blocks that hold only
  * versions above `maxVersion` are passed over unread. Who goes on from block to block has more and
  * more of them read at once, past the cache.
+ *
+ * It pins the block that it stands in, and the one in which it stood before the last move to
+ * another: what was shown before a move can be compared with what is shown after it, no longer.
  */
-import type { Block } from "./block-reader.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
+import type { Frame } from "./frame.js";
 import type { Section } from "./sstable-reader.js";
 
 /** Blocks that are read at once, at first and at most. */
@@ -16,12 +19,12 @@ export class SstableCursor implements RunCursor {
   readonly slot: EntrySlot = new EntrySlot();
   readonly #section: Section;
   readonly #maxVersion: number;
-  /** Kept here, so that the cache may let go of it while the cursor stands in it. */
-  #block: Block | undefined = undefined;
+  #frame: Frame | undefined = undefined;
+  #left: Frame | undefined = undefined;
   #ordinal = -1;
   #row = 0;
   /** Blocks that were read ahead; the first has the ordinal `#aheadFrom`. */
-  #ahead: readonly Block[] = [];
+  #ahead: readonly Frame[] = [];
   #aheadFrom = 0;
   /** How many to read at once at the next need; 1 as long as nobody has walked on. */
   #aheadCount = 1;
@@ -34,57 +37,93 @@ export class SstableCursor implements RunCursor {
   seek(key: Uint8Array, keyOffset: number, keyLength: number, version: number): boolean {
     const ordinal = this.#section.ordinalFor(key, keyOffset, keyLength, version);
     const held = this.#ahead[ordinal - this.#aheadFrom];
-    // A leap over versions of a key stays near: who walks on goes on being read ahead.
-    if (held === undefined && ordinal !== this.#ordinal) this.#aheadCount = 1;
+    // Who seeks by the key that is shown leaps over its versions, and walks on from there.
+    const isLeap = key === this.slot.bytes && keyOffset === this.slot.keyOffset;
+    const isElsewhere = ordinal !== this.#ordinal;
+    if (!isLeap && isElsewhere && held === undefined) this.#aheadCount = 1;
+    this.#leave();
     this.#ordinal = ordinal;
-    this.#block = held ?? this.#section.block(ordinal);
-    this.#row = this.#block.lowerBound(key, keyOffset, keyLength, version);
-    if (this.#row === this.#block.rowCount && !this.#nextBlock()) return false;
-    this.#block.show(this.#row, this.slot, this.#section);
+    const { block } = this.#enter(held ?? this.#frameAt(isLeap && isElsewhere));
+    this.#row = block.lowerBound(key, keyOffset, keyLength, version);
+    if (this.#row === block.rowCount) return this.#showNextBlock();
+    block.show(this.#row, this.slot, this.#section);
     return true;
   }
 
   next(): boolean {
     this.#row++;
-    if (this.#block === undefined || this.#row >= this.#block.rowCount) {
-      if (!this.#nextBlock()) return false;
+    const block = this.#frame?.block;
+    if (block === undefined || this.#row >= block.rowCount) {
+      this.#leave();
+      return this.#showNextBlock();
     }
-    this.#block!.show(this.#row, this.slot, this.#section);
+    block.show(this.#row, this.slot, this.#section);
     return true;
   }
 
   seekBefore(key: Uint8Array | undefined): boolean {
     const section = this.#section;
+    this.#leave();
     if (key === undefined) {
       this.#ordinal = section.blockCount;
-      return this.#previousBlock();
+      return this.#showPreviousBlock();
     }
     this.#ordinal = section.ordinalFor(key, 0, key.length, Infinity);
-    this.#block = section.block(this.#ordinal);
-    this.#row = this.#block.lowerBound(key, 0, key.length, Infinity);
-    return this.previous();
+    const { block } = this.#enter(section.frame(this.#ordinal));
+    this.#row = block.lowerBound(key, 0, key.length, Infinity);
+    if (this.#row === 0) return this.#showPreviousBlock();
+    this.#row--;
+    block.show(this.#row, this.slot, section);
+    return true;
   }
 
   previous(): boolean {
-    if (this.#row === 0) return this.#previousBlock();
+    const block = this.#frame?.block;
+    if (block === undefined || this.#row === 0) {
+      this.#leave();
+      return this.#showPreviousBlock();
+    }
     this.#row--;
-    this.#block!.show(this.#row, this.slot, this.#section);
+    block.show(this.#row, this.slot, this.#section);
     return true;
   }
 
-  #previousBlock(): boolean {
+  close(): void {
+    this.#leave();
+    this.#leave();
+    this.slot.letGo();
+  }
+
+  /** Once for each move, before it reads: what it stood in before the move before may go. */
+  #leave(): void {
+    this.#left?.unpin();
+    this.#left = this.#frame;
+    this.#frame = undefined;
+  }
+
+  #enter(frame: Frame): Frame {
+    frame.pin();
+    this.#frame?.unpin();
+    this.#frame = frame;
+    this.slot.frame = frame;
+    return frame;
+  }
+
+  #showPreviousBlock(): boolean {
     const section = this.#section;
     do {
-      if (this.#ordinal === 0) return false;
-      this.#ordinal--;
+      if (--this.#ordinal < 0) {
+        this.#ordinal = -1;
+        return false;
+      }
     } while (section.blockMinVersion(this.#ordinal) > this.#maxVersion);
-    this.#block = section.block(this.#ordinal);
-    this.#row = this.#block.rowCount - 1;
-    this.#block.show(this.#row, this.slot, section);
+    const { block } = this.#enter(section.frame(this.#ordinal));
+    this.#row = block.rowCount - 1;
+    block.show(this.#row, this.slot, section);
     return true;
   }
 
-  #nextBlock(): boolean {
+  #showNextBlock(): boolean {
     const section = this.#section;
     for (;;) {
       if (++this.#ordinal >= section.blockCount) {
@@ -93,25 +132,32 @@ export class SstableCursor implements RunCursor {
       }
       if (section.blockMinVersion(this.#ordinal) <= this.#maxVersion) break;
     }
-    this.#block = this.#blockAhead();
+    const { block } = this.#enter(this.#frameAhead());
     this.#row = 0;
+    block.show(0, this.slot, section);
     return true;
   }
 
-  #blockAhead(): Block {
+  #frameAt(isWalk: boolean): Frame {
+    return isWalk ? this.#frameAhead() : this.#section.frame(this.#ordinal);
+  }
+
+  #frameAhead(): Frame {
     const section = this.#section;
     const ordinal = this.#ordinal;
     const held = this.#ahead[ordinal - this.#aheadFrom];
     if (held !== undefined) return held;
     const count = this.#aheadCount;
     this.#aheadCount = count === 1 ? AHEAD_MIN : Math.min(AHEAD_MAX, count * 2);
-    if (count === 1 || section.isCached(ordinal)) return section.block(ordinal);
+    if (count === 1) return section.frame(ordinal);
+    const cached = section.cachedFrame(ordinal);
+    if (cached !== undefined) return cached;
     this.#ahead = section.blocksAhead(ordinal, count);
     this.#aheadFrom = ordinal;
     const [first] = this.#ahead;
     if (first !== undefined) return first;
     // What cannot be read together is not tried together at each of its blocks.
     this.#aheadCount = 1;
-    return section.block(ordinal);
+    return section.frame(ordinal);
   }
 }

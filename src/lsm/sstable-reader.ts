@@ -9,12 +9,14 @@ import { ByteReader, DecodeError, readU32, readU53 } from "../base/coding.js";
 import { DiskError } from "../env/disk.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import type { BlockCache, CachedBlock } from "./block-cache.js";
+import type { BlockCache } from "./block-cache.js";
 import { BLOCK_ALIGNMENT_BYTES, CHECKSUM_SIZE_BYTES } from "./block-format.js";
-import { Block } from "./block-reader.js";
+import type { Block } from "./block-reader.js";
 import type { EntrySlot, ValueSource } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { isFilterLength, mayContain } from "./filter.js";
+import { Frame } from "./frame.js";
+import { FrameList } from "./frame-list.js";
 import { readTwice } from "./read-twice.js";
 import type { BlockHandle, SectionInfo } from "./sstable-format.js";
 import {
@@ -55,7 +57,21 @@ export class Sstable {
 
   /** The bytes of a block, checked. The buffer is the block's own and starts at its offset 0. */
   readBlock(handle: BlockHandle): Uint8Array {
-    return readTwice(this.path, handle.offset, () => this.#readBlock(handle));
+    const bytes = new Uint8Array(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
+    readTwice(this.path, handle.offset, () => this.#readBlock(handle, bytes));
+    return bytes.subarray(0, handle.sizeBytes);
+  }
+
+  /** A block, checked, in a frame of the cache, which the caller adds to it or gives back. */
+  readFrame(handle: BlockHandle): Frame {
+    const frame = this.cache.take(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
+    try {
+      readTwice(this.path, handle.offset, () => this.#readBlock(handle, frame.bytes));
+      return frame;
+    } catch (error) {
+      this.cache.giveBack(frame);
+      throw error;
+    }
   }
 
   /**
@@ -137,7 +153,9 @@ export class Sstable {
         "this is another file than the manifest names",
       );
     }
-    const reader = new ByteReader(this.#readBlock(footer.directory));
+    const directory = new Uint8Array(footer.directory.sizeBytes + CHECKSUM_SIZE_BYTES);
+    this.#readBlock(footer.directory, directory);
+    const reader = new ByteReader(directory.subarray(0, footer.directory.sizeBytes));
     const sections: Section[] = [];
     for (let count = reader.u32(); count > 0; count--) {
       sections.push(new Section(this, readSection(reader, this.path)));
@@ -145,28 +163,31 @@ export class Sstable {
     return sections;
   }
 
-  #readBlock({ offset, sizeBytes }: BlockHandle): Uint8Array {
-    const length = sizeBytes + CHECKSUM_SIZE_BYTES;
+  /** Reads a block and its checksum to the beginning of `target`. */
+  #readBlock(handle: BlockHandle, target: Uint8Array): void {
+    const { offset } = handle;
+    const length = handle.sizeBytes + CHECKSUM_SIZE_BYTES;
     if (offset + length > this.file.sizeBytes) {
       throw new CorruptionError(this.path, offset, "a block passes the end of the file");
     }
-    const bytes = new Uint8Array(length);
-    if (this.#open().readSync(bytes, 0, length, offset) !== length) {
+    if (this.#open().readSync(target, 0, length, offset) !== length) {
       throw new CorruptionError(this.path, offset, "the file is shorter than it was");
     }
-    if (!this.isSound(bytes, 0, { offset, sizeBytes })) {
+    if (!this.isSound(target, 0, handle)) {
       throw new CorruptionError(this.path, offset, "a block fails its checksum");
     }
-    return bytes.subarray(0, sizeBytes);
   }
 }
+
+const NO_FRAMES = new FrameList(0);
 
 /** One family's part of an sstable. */
 export class Section implements ValueSource {
   readonly info: SectionInfo;
   readonly #table: Sstable;
-  readonly #blocks: (Block | undefined)[] = [];
-  readonly #valueBlocks: (CachedBlock | undefined)[] = [];
+  /** They have their size as soon as the index of the blocks is there. */
+  #blocks: FrameList = NO_FRAMES;
+  #valueBlocks: FrameList = NO_FRAMES;
   #keyIndex: Block | undefined = undefined;
   #filter: Int32Array | undefined = undefined;
   #valueIndex: Uint8Array | undefined = undefined;
@@ -195,39 +216,54 @@ export class Section implements ValueSource {
     if (!mayContain(this.#filter ?? this.#loadFilter(), hash)) return false;
     const index = this.#keyIndex ?? this.#index();
     let ordinal = this.ordinalFor(key, keyOffset, keyLength, maxVersion);
-    let block = this.block(ordinal);
-    let row = block.lowerBound(key, keyOffset, keyLength, maxVersion);
-    if (row === block.rowCount) {
+    let frame = this.frame(ordinal);
+    let row = frame.block.lowerBound(key, keyOffset, keyLength, maxVersion);
+    if (row === frame.block.rowCount) {
       // The place is between two blocks: the version looked for may be the next one's first.
       if (++ordinal === index.rowCount) return false;
-      block = this.block(ordinal);
+      frame = this.frame(ordinal);
       row = 0;
     }
-    if (!block.keyIs(row, key, keyOffset, keyLength)) return false;
-    block.show(row, slot, this);
+    if (!frame.block.keyIs(row, key, keyOffset, keyLength)) return false;
+    frame.block.show(row, slot, this);
+    slot.hold(frame);
     return true;
   }
 
-  /** The block in which the first entry at or after (key, version) is, or the one before it. */
+  /**
+   * The block in which the first entry at or after (key, version) is, or the one before it: where
+   * keys have several versions, newer ones may end the block before the one that begins with a key.
+   * Where they have one, that is the block, and none is read in vain (bench: storage, get).
+   */
   ordinalFor(key: Uint8Array, keyOffset: number, keyLength: number, version: number): number {
     const index = this.#keyIndex ?? this.#index();
     const at = index.lowerBound(key, keyOffset, keyLength, version);
-    return at === 0 ? 0 : at - 1;
+    if (at === 0) return 0;
+    const isOneVersion = this.info.keyCount === this.info.entryCount;
+    const isFirst =
+      isOneVersion && at < index.rowCount && index.keyIs(at, key, keyOffset, keyLength);
+    return isFirst ? at : at - 1;
   }
 
-  block(ordinal: number): Block {
-    const block = this.#blocks[ordinal];
-    if (block === undefined) return this.#loadBlock(ordinal);
-    block.referenced = true;
-    return block;
+  /** A block of rows. It holds until the next block is read, unless it is pinned. */
+  frame(ordinal: number): Frame {
+    const frame = this.#blocks.frames[ordinal];
+    if (frame === undefined) return this.#loadBlock(ordinal);
+    frame.referenced = true;
+    return frame;
+  }
+
+  /** As `frame`, if it is in the cache, for who walks by: that is no sign that it is wanted. */
+  cachedFrame(ordinal: number): Frame | undefined {
+    return this.#blocks.frames[ordinal];
   }
 
   /**
    * Blocks from `ordinal` on, up to `countMax` of them, in one read and past the cache, for who
    * walks on: what is read once leaves there what is read again. Fewer, or none, where they do not
-   * lie together or are not sound; `block` says then what is wrong. Measured: bench storage, scan.
+   * lie together or are not sound; `frame` says then what is wrong. Measured: bench storage, scan.
    */
-  blocksAhead(ordinal: number, countMax: number): readonly Block[] {
+  blocksAhead(ordinal: number, countMax: number): readonly Frame[] {
     const handles = [this.#handleOf(ordinal)];
     const end = Math.min(this.blockCount, ordinal + countMax);
     for (let next = ordinal + 1; next < end; next++) {
@@ -238,18 +274,16 @@ export class Section implements ValueSource {
     const first = handles[0]!;
     const span = this.#table.readSpan(first, handles.at(-1)!);
     if (span === undefined) return [];
-    const blocks: Block[] = [];
+    const frames: Frame[] = [];
     for (const handle of handles) {
       const at = handle.offset - first.offset;
       const isUsable = at % BLOCK_ALIGNMENT_BYTES === 0 && this.#table.isSound(span, at, handle);
       if (!isUsable) break;
-      blocks.push(this.#blockOf(span.subarray(at, at + handle.sizeBytes), handle));
+      const frame = new Frame(span.subarray(at, at + handle.sizeBytes), undefined);
+      this.#openRows(frame.block, handle);
+      frames.push(frame);
     }
-    return blocks;
-  }
-
-  isCached(ordinal: number): boolean {
-    return this.#blocks[ordinal] !== undefined;
+    return frames;
   }
 
   /** The first key of a block, known without reading it. */
@@ -263,11 +297,11 @@ export class Section implements ValueSource {
     return readU53(index.bytes, index.valueStart(ordinal) + 12);
   }
 
-  valueBlockBytes(ordinal: number): Uint8Array {
-    const block = this.#valueBlocks[ordinal];
-    if (block === undefined) return this.#loadValueBlock(ordinal);
-    block.referenced = true;
-    return block.bytes;
+  valueFrame(ordinal: number): Frame {
+    const frame = this.#valueBlocks.frames[ordinal];
+    if (frame === undefined) return this.#loadValueBlock(ordinal);
+    frame.referenced = true;
+    return frame;
   }
 
   forget(): void {
@@ -278,7 +312,10 @@ export class Section implements ValueSource {
   #index(): Block {
     if (this.#keyIndex === undefined) {
       const { keyIndex } = this.info;
-      this.#keyIndex = this.#blockOf(this.#table.readBlock(keyIndex), keyIndex);
+      const { block } = new Frame(this.#table.readBlock(keyIndex), undefined);
+      this.#openRows(block, keyIndex);
+      this.#blocks = new FrameList(block.rowCount);
+      this.#keyIndex = block;
     }
     return this.#keyIndex;
   }
@@ -297,34 +334,48 @@ export class Section implements ValueSource {
     return { offset: readU53(index.bytes, at), sizeBytes: readU32(index.bytes, at + 8) };
   }
 
-  #loadBlock(ordinal: number): Block {
+  #loadBlock(ordinal: number): Frame {
+    const { cache } = this.#table;
     const handle = this.#handleOf(ordinal);
-    const block = this.#blockOf(this.#table.readBlock(handle), handle);
-    this.#table.cache.add(this.#blocks, ordinal, block);
-    return block;
+    const frame = this.#table.readFrame(handle);
+    try {
+      this.#openRows(frame.block, handle);
+    } catch (error) {
+      cache.giveBack(frame);
+      throw error;
+    }
+    cache.add(frame, this.#blocks, ordinal);
+    return frame;
   }
 
-  #blockOf(bytes: Uint8Array, handle: BlockHandle): Block {
+  #openRows(block: Block, handle: BlockHandle): void {
     try {
-      const block = new Block(bytes);
+      block.open(handle.sizeBytes);
       if (block.rowCount === 0) this.#fail(handle, "a block has no rows");
-      return block;
     } catch (error) {
       if (error instanceof DecodeError) this.#fail(handle, error.message);
       throw error;
     }
   }
 
-  #loadValueBlock(ordinal: number): Uint8Array {
-    const index = (this.#valueIndex ??= this.#table.readBlock(this.info.valueIndex));
+  #loadValueBlock(ordinal: number): Frame {
+    const { cache } = this.#table;
+    const frame = this.#table.readFrame(this.#valueHandleOf(ordinal));
+    cache.add(frame, this.#valueBlocks, ordinal);
+    return frame;
+  }
+
+  #valueHandleOf(ordinal: number): BlockHandle {
+    if (this.#valueIndex === undefined) {
+      this.#valueIndex = this.#table.readBlock(this.info.valueIndex);
+      this.#valueBlocks = new FrameList(this.#valueIndex.length / VALUE_HANDLE_SIZE_BYTES);
+    }
+    const index = this.#valueIndex;
     const at = ordinal * VALUE_HANDLE_SIZE_BYTES;
     if (at + VALUE_HANDLE_SIZE_BYTES > index.length) {
       this.#fail(this.info.valueIndex, `there is no value block ${ordinal}`);
     }
-    const handle = { offset: readU53(index, at), sizeBytes: readU32(index, at + 8) };
-    const block = { bytes: this.#table.readBlock(handle), referenced: false };
-    this.#table.cache.add(this.#valueBlocks, ordinal, block);
-    return block.bytes;
+    return { offset: readU53(index, at), sizeBytes: readU32(index, at + 8) };
   }
 
   #fail(handle: BlockHandle, detail: string): never {

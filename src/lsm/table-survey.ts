@@ -122,8 +122,10 @@ class Survey implements TableSurvey {
     const from = section.blockStart(ordinal);
     const to = ordinal + 1 < blockCount ? section.blockStart(ordinal + 1) : largestKey;
     const keys = `entries of family ${familyName(family)} with keys from ${shown(from)} to ${shown(to)}`;
-    const block = this.#try(keys, () => section.block(ordinal));
-    if (block === undefined) return;
+    const frame = this.#try(keys, () => section.frame(ordinal));
+    if (frame === undefined) return;
+    frame.pin();
+    const { block } = frame;
     const slot = new EntrySlot();
     const values = new Set<number>();
     for (let row = 0; row < block.rowCount; row++) {
@@ -134,6 +136,8 @@ class Survey implements TableSurvey {
       values.add(valueOrdinal);
       this.#try(`values of ${keys}`, () => slot.valueBytes);
     }
+    slot.letGo();
+    frame.unpin();
   }
 
   #try<T>(lost: string, look: () => T): T | undefined {

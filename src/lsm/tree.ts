@@ -270,6 +270,9 @@ export class Tree {
   }
 
   #replaceVersion(slices: readonly Slice[]): void {
+    // An idle tree keeps nothing in memory for what it has shown last.
+    this.#slot.letGo();
+    this.#spare.letGo();
     const replaced = this.#version;
     this.#version = new Version(slices, this.#tables);
     replaced.release();
