@@ -198,8 +198,9 @@ export class Ledger {
 
   /** Whether who leads on this machine is still heard by a majority, as far as anything arrives. */
   checkHearing(machine: Machine, boundMs: number, network: SimNetwork): void {
-    const { node, program, name } = machine;
-    if (node === undefined || program === undefined) return;
+    const { node, program, name, stopping } = machine;
+    // One that is being stopped does nothing any more but wait for its disk.
+    if (node === undefined || program === undefined || stopping) return;
     const { nowMs } = network.world;
     for (const { raft, shardId, replicaId } of node.core.host.replicas) {
       const own = this.#replica(shardId, replicaId, name);

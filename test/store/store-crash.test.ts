@@ -51,7 +51,7 @@ async function attempt(disk: MemoryDisk, progress: Progress): Promise<void> {
     if (opened === undefined) return;
     progress.applied = opened.store.tree(1) === undefined ? 0 : replay(opened, 1);
     await work(disk, opened.store, progress);
-    if (!disk.halted) await opened.store.close();
+    if (!disk.halted) await orHalt(disk, opened.store.close());
   } catch (error) {
     if (!disk.halted) throw error;
   }
