@@ -3,9 +3,9 @@
  * is checked as it is applied; one that makes no sense throws InvalidEditError, which on reading
  * means a damaged manifest and on writing a bug.
  */
-import { compareBytes } from "../base/bytes.js";
+import { compareBytes, equalBytes } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
-import { intersectRanges } from "../base/key-range.js";
+import { intersectRanges, rangeCovers } from "../base/key-range.js";
 import type { FlushedState } from "./entry.js";
 import { LEVEL_BASE } from "./level.js";
 import type { Slice, TableFile } from "./slice.js";
@@ -26,17 +26,27 @@ export class Catalog {
   nextFileNumber = 1;
   readonly trees: Map<number, CatalogTree> = new Map();
   readonly files: Map<number, TableFile> = new Map();
-  /** Slices per file; a file leaves the catalog with its last one. */
-  readonly #sliceCounts: Map<number, number> = new Map();
+  /** Of each file what slices show of it; a file leaves the catalog with its last one. */
+  readonly #uses: Map<number, FileUse> = new Map();
 
   apply(edit: VersionEdit): void {
     const touched = new Set<number>();
     for (const operation of edit) this.#applyOperation(operation, touched);
     for (const fileNumber of touched) {
-      if ((this.#sliceCounts.get(fileNumber) ?? 0) > 0) continue;
+      if ((this.#uses.get(fileNumber)?.slices ?? 0) > 0) continue;
       this.files.delete(fileNumber);
-      this.#sliceCounts.delete(fileNumber);
+      this.#uses.delete(fileNumber);
     }
+  }
+
+  /** How many slices of any tree show a part of a file. */
+  sliceCount(fileNumber: number): number {
+    return this.#uses.get(fileNumber)?.slices ?? 0;
+  }
+
+  /** About how much of a file is seen through the slices of any tree. */
+  shownBytes(fileNumber: number): number {
+    return this.#uses.get(fileNumber)?.sizeBytes ?? 0;
   }
 
   /** The edit that makes an empty catalog equal to this one. */
@@ -113,10 +123,13 @@ export class Catalog {
   #addSlice(tree: CatalogTree, slice: Slice, touched: Set<number>): void {
     const file = this.files.get(slice.fileNumber);
     if (file === undefined) throw new InvalidEditError(`there is no file ${slice.fileNumber}`);
-    if (findSlice(tree, slice) !== undefined) throw new InvalidEditError("a slice exists");
+    if (tree.slices.some((other) => isSameEntry(slice, other))) {
+      throw new InvalidEditError("a slice exists");
+    }
     const { range } = slice;
     const isEmpty = range.end !== undefined && compareBytes(range.start, range.end) >= 0;
-    if (isEmpty || slice.minVersion > slice.maxVersion || slice.sizeBytes > file.sizeBytes) {
+    const isInside = rangeCovers(slice.filterRange, range) && slice.sizeBytes <= file.sizeBytes;
+    if (isEmpty || slice.minVersion > slice.maxVersion || !isInside) {
       throw new InvalidEditError(`the bounds of a slice of file ${slice.fileNumber} are wrong`);
     }
     if (slice.level >= LEVEL_BASE && tree.slices.some((other) => collides(slice, other))) {
@@ -133,11 +146,20 @@ export class Catalog {
     this.#countSlice(slice, -1, touched);
   }
 
-  #countSlice(slice: Slice, change: number, touched: Set<number>): void {
+  #countSlice(slice: Slice, change: 1 | -1, touched: Set<number>): void {
     const { fileNumber } = slice;
-    this.#sliceCounts.set(fileNumber, (this.#sliceCounts.get(fileNumber) ?? 0) + change);
+    const { slices, sizeBytes } = this.#uses.get(fileNumber) ?? { slices: 0, sizeBytes: 0 };
+    this.#uses.set(fileNumber, {
+      slices: slices + change,
+      sizeBytes: sizeBytes + change * slice.sizeBytes,
+    });
     touched.add(fileNumber);
   }
+}
+
+interface FileUse {
+  readonly slices: number;
+  readonly sizeBytes: number;
 }
 
 function collides(a: Slice, b: Slice): boolean {
@@ -145,8 +167,17 @@ function collides(a: Slice, b: Slice): boolean {
   return isSameLevel && intersectRanges(a.range, b.range) !== undefined;
 }
 
-function findSlice(tree: CatalogTree, name: SliceName): Slice | undefined {
+/** Whether two slices show the same entries of the same file. */
+function isSameEntry(a: Slice, b: Slice): boolean {
+  const isSamePart = a.fileNumber === b.fileNumber && a.family === b.family;
+  return isSamePart && intersectRanges(a.range, b.range) !== undefined;
+}
+
+function findSlice(tree: CatalogTree, { fileNumber, family, range }: SliceName): Slice | undefined {
   return tree.slices.find(
-    (slice) => slice.fileNumber === name.fileNumber && slice.family === name.family,
+    (slice) =>
+      slice.fileNumber === fileNumber &&
+      slice.family === family &&
+      (range === undefined || equalBytes(slice.range.start, range.start)),
   );
 }

@@ -4,10 +4,12 @@
  * Both leave a durable file under a durable name, or none.
  */
 import { EMPTY_BYTES } from "../base/bytes.js";
+import type { KeyRange } from "../base/key-range.js";
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import { Arena, SlabPool } from "./arena.js";
 import { BlockCache } from "./block-cache.js";
+import { cursorOf } from "./clipped-cursor.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { gcPolicyOf } from "./families.js";
@@ -16,7 +18,6 @@ import type { MemtableImage } from "./memtable.js";
 import { visitLeaves } from "./memtable-cursor.js";
 import { MergingCursor } from "./merging-cursor.js";
 import type { TableFile } from "./slice.js";
-import { SstableCursor } from "./sstable-cursor.js";
 import { Sstable } from "./sstable-reader.js";
 import type { WrittenTable } from "./sstable-writer.js";
 import { SstableWriter } from "./sstable-writer.js";
@@ -31,11 +32,18 @@ export interface TableTarget {
   readonly blockSizeBytes?: number | undefined;
 }
 
+/** A slice as a job gets it. */
+export interface CompactionInput {
+  readonly file: TableFile;
+  /** What it shows of its section, unless that is all. */
+  readonly clip: KeyRange | undefined;
+}
+
 export interface CompactionPlan {
   readonly family: FamilyId;
   /** The outcome is cut between two keys once a table has so many bytes. */
   readonly tableBytesMax: number;
-  readonly inputs: readonly TableFile[];
+  readonly inputs: readonly CompactionInput[];
   /** The durable compacted revision of the tree. */
   readonly horizon: number;
   readonly isBottom: boolean;
@@ -81,7 +89,7 @@ export function compactTables(
   const cache = new BlockCache(INPUT_CACHE_SIZE_BYTES);
   const directory = targets[0]!.directory;
   const tables = plan.inputs.map(
-    (file) => new Sstable(disk, tablePath(directory, file.fileNumber), file, cache),
+    ({ file }) => new Sstable(disk, tablePath(directory, file.fileNumber), file, cache),
   );
   const written: WrittenTable[] = [];
   try {
@@ -110,7 +118,9 @@ class Merge {
   #isPending: boolean;
 
   constructor(tables: readonly Sstable[], plan: CompactionPlan) {
-    const runs = tables.map((table) => new SstableCursor(table.section(plan.family), Infinity));
+    const runs = plan.inputs.map(({ clip }, at) =>
+      cursorOf(tables[at]!.section(plan.family), clip, Infinity),
+    );
     const range = { start: EMPTY_BYTES, end: undefined };
     this.#cursor = new MergingCursor(runs, range, Infinity, "all", undefined);
     this.#filter = new GcFilter(gcPolicyOf(plan.family), plan.horizon, plan.isBottom);

@@ -1,9 +1,12 @@
 /**
  * What a tree consists of on disk, as the manifest says it: slices of table files. A slice is one
- * family's part of a file, seen through an interval of keys; today it always covers all of that
- * part, so that files which trees share can come without a new format.
+ * family's part of a file, seen through an interval of keys. It covers all of that part, unless the
+ * tree was cut since the file was written. Then its range is a clip, its counts and its size are
+ * estimates, and its smallest and largest version are those of the whole part: bounds that need not
+ * be reached.
  */
 import type { KeyRange } from "../base/key-range.js";
+import { equalRanges } from "../base/key-range.js";
 import type { FamilyId } from "./families.js";
 
 export interface TableFile {
@@ -25,7 +28,7 @@ export interface Slice {
   readonly level: number;
   /** Keys outside are not seen through this slice. */
   readonly range: KeyRange;
-  /** Keys for which the filter of the file was built. */
+  /** Keys for which the filter of the file was built: all that the file has of the family. */
   readonly filterRange: KeyRange;
   readonly minVersion: number;
   readonly maxVersion: number;
@@ -34,4 +37,9 @@ export interface Slice {
   readonly keyCount: number;
   readonly tombstoneCount: number;
   readonly sizeBytes: number;
+}
+
+/** What a slice shows of its part of the file, where that is not all of it. */
+export function clipOf({ range, filterRange }: Slice): KeyRange | undefined {
+  return range === filterRange || equalRanges(range, filterRange) ? undefined : range;
 }

@@ -4,6 +4,7 @@
  *
  * edit = u32 count, then per operation: u8 kind and its fields as written below
  */
+import { must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import type { ByteReader, ByteWriter } from "../base/coding.js";
 import { DecodeError } from "../base/coding.js";
@@ -28,8 +29,11 @@ export type EditOperation =
   | { readonly kind: "nextFileNumber"; readonly fileNumber: number }
   | { readonly kind: "startRun"; readonly run: number };
 
-/** A slice as an operation names it: a tree has at most one slice of a file and family. */
-export type SliceName = Pick<Slice, "fileNumber" | "family">;
+/** A slice as an operation names it: a tree's slices of one file and family do not overlap. */
+export interface SliceName extends Pick<Slice, "fileNumber" | "family"> {
+  /** Undefined where there was only one of a file and family, before trees could be cut. */
+  readonly range: Pick<KeyRange, "start"> | undefined;
+}
 
 export type VersionEdit = readonly EditOperation[];
 
@@ -40,9 +44,10 @@ const KIND = {
   setFlushed: 4,
   addFile: 5,
   addSlice: 6,
-  removeSlice: 7,
+  removeOnlySlice: 7,
   nextFileNumber: 8,
   startRun: 9,
+  removeSlice: 10,
 } as const;
 
 export function writeEdit(writer: ByteWriter, edit: VersionEdit): void {
@@ -78,8 +83,7 @@ function writeOperation(writer: ByteWriter, operation: EditOperation): void {
       return writeSlice(writer, operation.slice);
     case "removeSlice":
       writer.u53(operation.shardId);
-      writer.u53(operation.slice.fileNumber);
-      return writer.u8(operation.slice.family);
+      return writeSliceName(writer, operation.slice);
     case "nextFileNumber":
       return writer.u53(operation.fileNumber);
     case "startRun":
@@ -105,10 +109,10 @@ function readOperation(reader: ByteReader): EditOperation {
       return { kind: "addFile", file: readTableFile(reader) };
     case KIND.addSlice:
       return { kind: "addSlice", shardId: reader.u53(), slice: readSlice(reader) };
+    case KIND.removeOnlySlice:
     case KIND.removeSlice: {
       const shardId = reader.u53();
-      const fileNumber = reader.u53();
-      return { kind: "removeSlice", shardId, slice: { fileNumber, family: readFamily(reader) } };
+      return { kind: "removeSlice", shardId, slice: readSliceName(reader, kind) };
     }
     case KIND.nextFileNumber:
       return { kind: "nextFileNumber", fileNumber: reader.u53() };
@@ -117,6 +121,19 @@ function readOperation(reader: ByteReader): EditOperation {
     default:
       throw new DecodeError(`unknown operation ${kind} in an edit`);
   }
+}
+
+function writeSliceName(writer: ByteWriter, { fileNumber, family, range }: SliceName): void {
+  writer.u53(fileNumber);
+  writer.u8(family);
+  writer.blob(must(range, "range of a slice that is named").start);
+}
+
+function readSliceName(reader: ByteReader, kind: number): SliceName {
+  const fileNumber = reader.u53();
+  const family = readFamily(reader);
+  const range = kind === KIND.removeSlice ? { start: reader.blobCopy() } : undefined;
+  return { fileNumber, family, range };
 }
 
 export function writeTableFile(writer: ByteWriter, file: TableFile): void {

@@ -1,8 +1,10 @@
 /** The slices of a tree at one moment, ready to be read and pinned by whoever reads them. */
 import { assert } from "../base/assert.js";
 import { keyAfter } from "../base/bytes.js";
+import type { KeyRange } from "../base/key-range.js";
 import { FAMILY_COUNT } from "./families.js";
 import { Level, LEVEL_BASE } from "./level.js";
+import { clipOf } from "./slice.js";
 import type { Slice } from "./slice.js";
 import type { SectionInfo } from "./sstable-format.js";
 import type { Section, Sstable } from "./sstable-reader.js";
@@ -12,10 +14,13 @@ import type { TableSet } from "./table-set.js";
 export class Run {
   readonly slice: Slice;
   readonly table: Sstable;
+  /** What it shows of its section, unless that is all. */
+  readonly clip: KeyRange | undefined;
   #section: Section | undefined = undefined;
 
   constructor(slice: Slice, table: Sstable) {
     this.slice = slice;
+    this.clip = clipOf(slice);
     this.table = table;
   }
 

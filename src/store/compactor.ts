@@ -9,6 +9,7 @@ import { gcPolicyOf } from "../lsm/families.js";
 import { LEVEL_BASE } from "../lsm/level.js";
 import type { LevelOptions, Merge } from "../lsm/level-picker.js";
 import { pickMerge } from "../lsm/level-picker.js";
+import { clipOf } from "../lsm/slice.js";
 import type { Slice } from "../lsm/slice.js";
 import type { Tree } from "../lsm/tree.js";
 import type { Run, Version } from "../lsm/version.js";
@@ -16,6 +17,9 @@ import { sliceOf } from "../lsm/version.js";
 import type { EditOperation } from "../lsm/version-edit.js";
 import type { StoreCore } from "./store-core.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
+
+/** Of a file, how much slices must show for it to be kept as it is. */
+const SHOWN_FRACTION = 0.5;
 
 export class Compactor {
   readonly #core: StoreCore;
@@ -37,6 +41,50 @@ export class Compactor {
     this.#startNext();
   }
 
+  /**
+   * A tree has let go of these slices: others that show the rest of their files are looked at, for
+   * whom it may no longer be worth keeping them.
+   */
+  released(slices: readonly Slice[]): void {
+    const { trees, manifest } = this.#core;
+    const files = new Set(slices.map(({ fileNumber }) => fileNumber));
+    for (const fileNumber of files) {
+      if (!manifest.catalog.files.has(fileNumber)) files.delete(fileNumber);
+    }
+    if (files.size === 0) return;
+    for (const tree of trees.values()) {
+      if (tree.version.slices.some(({ fileNumber }) => files.has(fileNumber))) this.consider(tree);
+    }
+  }
+
+  /** Whether a job works on the tree. */
+  isRunning(tree: Tree): boolean {
+    return this.#running.has(tree);
+  }
+
+  /** Resolves when the job that works on the tree now, if any, is done. */
+  async jobDone(tree: Tree): Promise<void> {
+    await this.#running.get(tree);
+  }
+
+  /**
+   * Writes what a tree shows of files that it shares, or of a part of which it was cut, into files
+   * of its own, as far as there is room for them and they can be read.
+   */
+  async rewriteShared(tree: Tree): Promise<void> {
+    const tried = new Set<Slice>();
+    for (;;) {
+      const { slices } = tree.version;
+      const slice = slices.find((each) => !tried.has(each) && this.#isShared(each, slices));
+      if (slice === undefined || !this.#core.isLive(tree)) return;
+      if (!this.isRunning(tree)) {
+        tried.add(slice);
+        this.#start(tree, this.#merge(tree, rewriting(slice)));
+      }
+      await this.jobDone(tree);
+    }
+  }
+
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running.values());
   }
@@ -47,12 +95,16 @@ export class Compactor {
       if (this.#running.has(tree)) continue;
       this.#waiting.delete(tree);
       if (!this.#core.isLive(tree)) continue;
-      const started = this.#compact(tree).finally(() => {
-        this.#running.delete(tree);
-        this.#startNext();
-      });
-      this.#running.set(tree, started);
+      this.#start(tree, this.#compact(tree));
     }
+  }
+
+  #start(tree: Tree, job: Promise<void>): void {
+    const started = job.finally(() => {
+      this.#running.delete(tree);
+      this.#startNext();
+    });
+    this.#running.set(tree, started);
   }
 
   async #compact(tree: Tree): Promise<void> {
@@ -60,9 +112,32 @@ export class Compactor {
     if (!this.#core.isLive(tree)) return;
     this.#dropExpired(tree);
     const horizon = tree.flushed.compactedRevision;
-    const merge = pickIn(tree.version, this.#options, horizon);
+    const merge = pickIn(tree.version, this.#options, horizon) ?? this.#pickForeign(tree);
     if (merge === undefined) return;
-    if (merge.isMove) return this.#move(tree, merge);
+    return merge.isMove ? this.#move(tree, merge) : this.#merge(tree, merge);
+  }
+
+  /** `own`: the slices of the tree that has it. */
+  #isShared(slice: Slice, own: readonly Slice[]): boolean {
+    const { fileNumber } = slice;
+    const ownCount = own.filter((each) => each.fileNumber === fileNumber).length;
+    const isOthersToo = this.#core.manifest.catalog.sliceCount(fileNumber) > ownCount;
+    return isOthersToo || clipOf(slice) !== undefined;
+  }
+
+  /** A slice of a file that is kept for the lesser part of it: rewritten, so that it can go. */
+  #pickForeign(tree: Tree): Merge | undefined {
+    const { tables, manifest } = this.#core;
+    const isForeign = (slice: Slice): boolean => {
+      if (clipOf(slice) === undefined) return false;
+      const { fileNumber, sizeBytes } = tables.file(slice.fileNumber);
+      return manifest.catalog.shownBytes(fileNumber) < sizeBytes * SHOWN_FRACTION;
+    };
+    const slice = tree.version.slices.find(isForeign);
+    return slice === undefined ? undefined : rewriting(slice);
+  }
+
+  async #merge(tree: Tree, merge: Merge): Promise<void> {
     const version = tree.version;
     version.retain();
     try {
@@ -79,7 +154,10 @@ export class Compactor {
     const targets = Array.from({ length: tablesMax }, () => core.newTarget());
     const plan = {
       family: merge.inputs[0]!.family,
-      inputs: merge.inputs.map((slice) => core.tables.file(slice.fileNumber)),
+      inputs: merge.inputs.map((slice) => ({
+        file: core.tables.file(slice.fileNumber),
+        clip: clipOf(slice),
+      })),
       horizon: tree.flushed.compactedRevision,
       isBottom: merge.isBottom,
       tableBytesMax: merge.level < LEVEL_BASE ? Infinity : tableBytesMax,
@@ -141,6 +219,7 @@ export class Compactor {
   #installed(tree: Tree, merge: Merge, added: readonly Slice[]): void {
     tree.installCompaction(merge.inputs, added);
     this.compactionCount++;
+    this.released(merge.inputs);
     this.#waiting.add(tree);
   }
 
@@ -169,6 +248,11 @@ export class Compactor {
       }
     }
   }
+}
+
+/** What a slice shows goes into a file of its own, in its place. */
+function rewriting(slice: Slice): Merge {
+  return { inputs: [slice], level: slice.level, isBottom: false, isMove: false };
 }
 
 function slicesOf(runs: readonly Run[]): Slice[] {

@@ -3,7 +3,9 @@
  * from the files. It never changes anything, goes on behind what it finds, and says of each finding
  * in which file and where it is, and what is lost by it.
  */
+import { keyAfter } from "../base/bytes.js";
 import { DecodeError } from "../base/coding.js";
+import { equalRanges } from "../base/key-range.js";
 import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
@@ -15,8 +17,10 @@ import { statedPreviousEnd, surveySegment } from "../log/segment-survey.js";
 import { storeTagOf } from "../log/segment-format.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { Catalog, CatalogTree } from "../lsm/catalog.js";
+import type { Slice } from "../lsm/slice.js";
 import { tableNumber, tablePath } from "../lsm/table-set.js";
 import { surveyTable } from "../lsm/table-survey.js";
+import type { TableSurvey } from "../lsm/table-survey.js";
 import { readIdentity } from "./identity.js";
 import { lookAtManifest } from "./manifest-look.js";
 
@@ -111,6 +115,12 @@ class Check implements StoreCheck {
       const lost = `${finding.lost}, for shard ${shards}: ${BY_OTHERS}`;
       this.findings.push({ ...finding, lost });
     }
+    if (survey.findings.length > 0) return;
+    const slices = owners.flatMap(([, tree]) => tree.slices);
+    const named = slices.filter((slice) => slice.fileNumber === fileNumber);
+    if (named.every((slice) => isPartOf(slice, survey))) return;
+    const what = "the manifest says of the table what is not in it";
+    this.#damage(path, 0, what, `what it hides of shard ${shards}: ${BY_OTHERS}`);
   }
 
   #findStrays(catalog: Catalog): void {
@@ -191,6 +201,14 @@ class Check implements StoreCheck {
     const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}: ${BY_OTHERS}`;
     this.#damage(`${this.directory}/log`, 0, what, lost);
   }
+}
+
+/** Whether a slice is a part of what a table has. */
+function isPartOf({ family, filterRange }: Slice, { sections }: TableSurvey): boolean {
+  const found = sections.find(({ info }) => info.family === family);
+  if (found === undefined) return false;
+  const { smallestKey, largestKey } = found.info;
+  return equalRanges(filterRange, { start: smallestKey, end: keyAfter(largestKey) });
 }
 
 /** Reads a segment as `surveySegment` wants it; `nextPath`: the segment behind it. */

@@ -2,6 +2,7 @@
  * What the parts of a store share: its ports, manifest, files, and the few rules that hold for
  * everything in the background (numbers of files, a full disk, a failed disk, the end).
  */
+import { must } from "../base/assert.js";
 import { utf8 } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
 import { DiskError } from "../env/disk.js";
@@ -44,6 +45,8 @@ export class StoreCore {
   waitingForRoom = 0;
   readonly #saltSeed: number;
   readonly #removals: Set<Promise<void>> = new Set();
+  /** Edits that are in the catalog and not known to be durable yet. */
+  readonly #edits: Set<Promise<unknown>> = new Set();
   readonly #sleepers: Set<() => void> = new Set();
   #nextFileNumber: number;
   #hasFailed = false;
@@ -149,16 +152,38 @@ export class StoreCore {
    * that were appended after this one.
    */
   async tryAppendSoon(edit: VersionEdit): Promise<boolean> {
-    const error = await new Promise<unknown>((resolve) => {
+    const appended = new Promise<unknown>((resolve) => {
       try {
         this.manifest.appendSoon(edit, resolve);
       } catch (thrown) {
         resolve(thrown);
       }
     });
+    this.#edits.add(appended);
+    const error = await appended;
+    this.#edits.delete(appended);
     if (error === undefined) return true;
     if (!isNoSpace(error)) this.fail(error as Error);
     return false;
+  }
+
+  /** Whether a tree has all that the manifest says of it: no edit of it is on its way. */
+  isSettled(tree: Tree): boolean {
+    const { flushed, slices } = must(this.manifest.catalog.trees.get(tree.shardId), "tree");
+    const shown = new Set(tree.version.slices);
+    return (
+      flushed === tree.flushed &&
+      slices.length === shown.size &&
+      slices.every((slice) => shown.has(slice))
+    );
+  }
+
+  /**
+   * Resolves when the edits that are on their way now are on the disk, and when those who made them
+   * have changed their trees: they hear of it first.
+   */
+  async editsDone(): Promise<void> {
+    await Promise.all(this.#edits);
   }
 
   /** Waits before attempt `attempt` at something for which there was no room. */

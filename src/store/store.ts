@@ -31,11 +31,14 @@ import { Flusher } from "./flusher.js";
 import { readIdentity, writeIdentity } from "./identity.js";
 import type { FoundIdentity } from "./identity.js";
 import { Scrubber } from "./scrubber.js";
+import { Standstill } from "./standstill.js";
 import { StoreCore } from "./store-core.js";
 import type { StorePlace } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
 import { settingsOf } from "./store-options.js";
 import { TreeCheckpoint } from "./tree-checkpoint.js";
+import { TreeCutter } from "./tree-cut.js";
+import type { NewTree, TreeExcision, TreeSplit } from "./tree-cut.js";
 import { TreeInstall } from "./tree-install.js";
 
 export interface OpenedStore {
@@ -45,12 +48,6 @@ export interface OpenedStore {
   readonly shardsMayBeMissing: boolean;
   /** Trees that lack a file: their replicas must be refilled before they serve. */
   readonly damaged: ReadonlyMap<number, CorruptionError>;
-}
-
-export interface NewTree {
-  readonly shardId: number;
-  readonly range: KeyRange;
-  readonly flushed: FlushedState;
 }
 
 export interface StoreStats {
@@ -85,6 +82,7 @@ export class Store {
   readonly #compactor: Compactor;
   readonly #advisor: FlushAdvisor;
   readonly #scrubber: Scrubber;
+  readonly #cutter: TreeCutter;
   #housekeeping: Timer | undefined = undefined;
 
   private constructor(core: StoreCore, lock: DirectoryLock) {
@@ -101,6 +99,8 @@ export class Store {
     });
     this.#advisor = new FlushAdvisor(core);
     this.#scrubber = new Scrubber(core);
+    const standstill = new Standstill(core, this.#flusher, this.#compactor);
+    this.#cutter = new TreeCutter(core, standstill);
     for (const tree of core.trees.values()) this.#compactor.consider(tree);
     this.#scheduleHousekeeping();
   }
@@ -161,10 +161,30 @@ export class Store {
   /** Durable when it returns; the caller then cleans the shard's log. */
   dropTree(shardId: number): void {
     const tree = must(this.tree(shardId), "tree");
+    const { slices } = tree.version;
     this.#core.append([{ kind: "dropTree", shardId }]);
     this.#core.trees.delete(shardId);
     this.#advisor.forget(tree);
     tree.drop();
+    this.#compactor.released(slices);
+  }
+
+  /**
+   * One tree becomes several by one edit, which is durable when this resolves; no table is written.
+   * The caller applies nothing to the tree meanwhile, and then makes the logs of the new ones.
+   */
+  async splitTree(split: TreeSplit): Promise<readonly Tree[]> {
+    const trees = await this.#cutter.split(split);
+    for (const tree of trees) this.#compactor.consider(tree);
+    return trees;
+  }
+
+  /**
+   * Takes all entries with keys of a range out of a tree, old versions too, by one edit, which is
+   * durable when this resolves. The caller applies nothing to the tree meanwhile.
+   */
+  async exciseRange(excision: TreeExcision): Promise<void> {
+    this.#compactor.released(await this.#cutter.excise(excision));
   }
 
   /**
@@ -186,10 +206,17 @@ export class Store {
   }
 
   /**
-   * Pins the tree's files as of its flushed state, once what is frozen now is flushed. Throws where
-   * the tree was dropped or the store ended meanwhile: neither is a mistake of the caller.
+   * Pins the tree's files as of its flushed state, once what is frozen now is flushed. What it
+   * shares with other trees is written anew first, so that what goes out is its own. Throws
+   * where the tree was dropped or the store ended meanwhile: neither is a mistake of the caller.
    */
   async checkpointTree(shardId: number): Promise<TreeCheckpoint> {
+    const tree = this.tree(shardId);
+    if (tree !== undefined) await this.#compactor.rewriteShared(tree);
+    return this.#pinTree(shardId);
+  }
+
+  async #pinTree(shardId: number): Promise<TreeCheckpoint> {
     const tree = this.tree(shardId);
     if (tree !== undefined) await this.#flusher.flush(tree);
     if (tree === undefined || !this.#core.isLive(tree)) {
@@ -204,12 +231,17 @@ export class Store {
    * the directory is empty or not there.
    */
   async checkpointTo(directory: string): Promise<void> {
+    const { env, directory: tables } = this.#core;
+    await this.#withPinned((pinned) => writeCheckpoint(env, tables, directory, pinned));
+  }
+
+  async #withPinned<T>(use: (pinned: readonly PinnedTree[]) => T | Promise<T>): Promise<T> {
     const pinned: PinnedTree[] = [];
     try {
       for (const { shardId, range } of this.trees()) {
-        pinned.push({ shardId, range, checkpoint: await this.checkpointTree(shardId) });
+        pinned.push({ shardId, range, checkpoint: await this.#pinTree(shardId) });
       }
-      writeCheckpoint(this.#core.env, this.#core.directory, directory, pinned);
+      return await use(pinned);
     } finally {
       for (const { checkpoint } of pinned) checkpoint.release();
     }

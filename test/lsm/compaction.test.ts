@@ -46,7 +46,12 @@ function cut(disk: MemoryDisk, tableBytesMax: number, tablesMax: number): readon
     fileNumber: 2 + at,
     salt: 9,
   }));
-  const plan = { family: FAMILY.data, inputs: [file], horizon: 0, isBottom: false };
+  const plan = {
+    family: FAMILY.data,
+    inputs: [{ file, clip: undefined }],
+    horizon: 0,
+    isBottom: false,
+  };
   return compactTables(disk, targets, { ...plan, tableBytesMax });
 }
 
@@ -79,7 +84,7 @@ describe("a level", () => {
     const runs = cut(disk, 20_000, 30).map(({ file, sections }) => {
       const table = new Sstable(disk, tablePath(DIRECTORY, file.fileNumber), file, cache);
       const slice = sliceOf(file.fileNumber, sections[0]!, LEVEL_BASE + 7);
-      return { slice, section: table.section(FAMILY.data) };
+      return { slice, clip: undefined, section: table.section(FAMILY.data) };
     });
     return new Level(runs.toReversed());
   }
