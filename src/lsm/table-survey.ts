@@ -2,7 +2,8 @@
  * Looks at one sstable for people: its sections, and every block that is damaged, where a reader
  * would stop at the first. It changes nothing.
  */
-import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
+import { must } from "../base/assert.js";
+import { EMPTY_BYTES, compareSlices, equalBytes } from "../base/bytes.js";
 import { crc32 } from "../base/checksum.js";
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
@@ -19,6 +20,8 @@ import { Sstable } from "./sstable-reader.js";
 
 export interface TableSurvey {
   readonly path: string;
+  /** What the table is taken for; undefined where it cannot be told. */
+  readonly file: TableFile | undefined;
   readonly sizeBytes: number;
   readonly checksum: number;
   readonly sections: readonly SectionSurvey[];
@@ -41,6 +44,7 @@ export function surveyTable(disk: Disk, path: string, described?: TableFile): Ta
 
 class Survey implements TableSurvey {
   readonly path: string;
+  file: TableFile | undefined = undefined;
   sizeBytes = 0;
   checksum = 0;
   readonly sections: SectionSurvey[] = [];
@@ -58,6 +62,7 @@ class Survey implements TableSurvey {
     const all = "every entry of the table";
     const file = this.#try(all, () => this.#describe());
     if (file === undefined) return;
+    this.file = file;
     const table = new Sstable(this.#disk, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
     try {
       const sections = this.#try(all, () => table.sections());
@@ -154,11 +159,14 @@ class Survey implements TableSurvey {
   }
 }
 
-/** Counts the entries of a section and sees to their order. */
+/** Counts the entries of a section, sees to their order and remembers their bounds. */
 class Counter {
   #entries = 0;
   #keys = 0;
   #tombstones = 0;
+  #minVersion = Infinity;
+  #maxVersion = -1;
+  #smallestKey: Uint8Array | undefined = undefined;
   #disorder: string | undefined;
   #bytes: Uint8Array = EMPTY_BYTES;
   #offset = 0;
@@ -176,19 +184,34 @@ class Counter {
     this.#entries++;
     if (order !== 0) this.#keys++;
     if (tombstone) this.#tombstones++;
+    this.#minVersion = Math.min(this.#minVersion, version);
+    this.#maxVersion = Math.max(this.#maxVersion, version);
+    this.#smallestKey ??= bytes.slice(keyOffset, keyOffset + keyLength);
     this.#bytes = bytes;
     this.#offset = keyOffset;
     this.#length = keyLength;
     this.#version = version;
   }
 
-  differenceFrom({ entryCount, keyCount, tombstoneCount }: SectionInfo): string | undefined {
+  differenceFrom(info: SectionInfo): string | undefined {
     if (this.#disorder !== undefined) return this.#disorder;
+    const { entryCount, keyCount, tombstoneCount } = info;
     const found = [this.#entries, this.#keys, this.#tombstones].join(", ");
     const stated = [entryCount, keyCount, tombstoneCount].join(", ");
-    return found === stated
-      ? undefined
-      : `entries, keys and tombstones are ${found} instead of ${stated}`;
+    if (found !== stated) {
+      return `entries, keys and tombstones are ${found} instead of ${stated}`;
+    }
+    return this.#hasBoundsOf(info) ? undefined : "the smallest or largest is not what is stated";
+  }
+
+  #hasBoundsOf({ minVersion, maxVersion, smallestKey, largestKey }: SectionInfo): boolean {
+    const last = this.#bytes.subarray(this.#offset, this.#offset + this.#length);
+    return (
+      this.#minVersion === minVersion &&
+      this.#maxVersion === maxVersion &&
+      equalBytes(must(this.#smallestKey), smallestKey) &&
+      equalBytes(last, largestKey)
+    );
   }
 }
 

@@ -2,6 +2,7 @@
  * The jobs of a store and the one function that runs them, in a worker or inline. A failure is
  * part of the result, because an error does not cross threads as what it was.
  */
+import { must } from "../base/assert.js";
 import { crc32 } from "../base/checksum.js";
 import { DecodeError } from "../base/coding.js";
 import type { Disk } from "../env/disk.js";
@@ -13,7 +14,10 @@ import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
 import { readTwice } from "../lsm/read-twice.js";
+import type { TableFile } from "../lsm/slice.js";
+import type { SectionInfo } from "../lsm/sstable-format.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
+import { surveyTable } from "../lsm/table-survey.js";
 
 export type StoreJob =
   | {
@@ -40,13 +44,25 @@ export type CheckJob =
       readonly length: number;
       readonly checksum: number;
     }
-  | { readonly kind: "checkSegment"; readonly segment: SegmentCheck };
+  | { readonly kind: "checkSegment"; readonly segment: SegmentCheck }
+  /** Looks at all of a table that was built elsewhere, and makes it durable. */
+  | { readonly kind: "examineTable"; readonly path: string };
 
 export type StoreJobResult =
   /** No tables where nothing was left, and for other jobs; at most one for a flush. */
   { readonly kind: "written"; readonly tables: readonly WrittenTable[] } | JobFailure;
 
-export type CheckResult = { readonly kind: "checked"; readonly checksum: number } | JobFailure;
+/** A table that is sound, with the number 0 as long as it has none. */
+export interface ExaminedTable {
+  readonly kind: "examined";
+  readonly file: TableFile;
+  readonly sections: readonly SectionInfo[];
+}
+
+export type CheckResult =
+  | { readonly kind: "checked"; readonly checksum: number }
+  | ExaminedTable
+  | JobFailure;
 
 export type JobFailure =
   | { readonly kind: "noSpace" }
@@ -93,12 +109,27 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
     case "checkSegment":
       readTwice(job.segment.path, 0, () => checkSegment(disk, job.segment));
       return { kind: "checked", checksum: 0 };
+    case "examineTable":
+      return examined(disk, job.path);
   }
 }
 
 function flushed(disk: Disk, job: Extract<StoreJob, { readonly kind: "flush" }>): WrittenTable[] {
   const table = flushMemtable(disk, job.target, job.image, job.horizon);
   return table === undefined ? [] : [table];
+}
+
+function examined(disk: Disk, path: string): ExaminedTable {
+  const handle = disk.open(path, {});
+  try {
+    handle.syncSync();
+  } finally {
+    handle.close();
+  }
+  const { file, sections, findings } = surveyTable(disk, path);
+  const [finding] = findings;
+  if (finding !== undefined) throw new CorruptionError(path, finding.offset, finding.what);
+  return { kind: "examined", file: must(file), sections: sections.map(({ info }) => info) };
 }
 
 function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTable" }>): number {

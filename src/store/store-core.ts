@@ -136,6 +136,16 @@ export class StoreCore {
     }
   }
 
+  /** Makes names of tables durable. An error ends the store and is thrown, too. */
+  syncTables(): void {
+    try {
+      this.env.disk.syncDirectory(this.directory);
+    } catch (error) {
+      this.fail(error as Error);
+      throw error;
+    }
+  }
+
   /** As append, but a full disk is an answer (false) and so is the end of the store. */
   tryAppend(edit: VersionEdit): boolean {
     try {

@@ -37,6 +37,8 @@ import type { StorePlace } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
 import { settingsOf } from "./store-options.js";
 import { TreeCheckpoint } from "./tree-checkpoint.js";
+import { TableIngester } from "./table-ingest.js";
+import type { IngestOutcome, TableIngest } from "./table-ingest.js";
 import { TreeCutter } from "./tree-cut.js";
 import type { NewTree, TreeExcision, TreeSplit } from "./tree-cut.js";
 import { TreeInstall } from "./tree-install.js";
@@ -83,6 +85,7 @@ export class Store {
   readonly #advisor: FlushAdvisor;
   readonly #scrubber: Scrubber;
   readonly #cutter: TreeCutter;
+  readonly #ingester: TableIngester;
   #housekeeping: Timer | undefined = undefined;
 
   private constructor(core: StoreCore, lock: DirectoryLock) {
@@ -101,6 +104,7 @@ export class Store {
     this.#scrubber = new Scrubber(core);
     const standstill = new Standstill(core, this.#flusher, this.#compactor);
     this.#cutter = new TreeCutter(core, standstill);
+    this.#ingester = new TableIngester(core, standstill);
     for (const tree of core.trees.values()) this.#compactor.consider(tree);
     this.#scheduleHousekeeping();
   }
@@ -185,6 +189,17 @@ export class Store {
    */
   async exciseRange(excision: TreeExcision): Promise<void> {
     this.#compactor.released(await this.#cutter.excise(excision));
+  }
+
+  /**
+   * Takes tables that a TableStage wrote into a tree, all or none, by one edit, which is durable
+   * when this resolves; says which of them does not fit and why. They must lie on the file system
+   * of the store. The caller applies nothing to the tree meanwhile.
+   */
+  async ingestTables(ingest: TableIngest): Promise<IngestOutcome> {
+    const outcome = await this.#ingester.ingest(ingest);
+    if (outcome.kind === "ingested") this.#compactor.consider(must(this.tree(ingest.shardId)));
+    return outcome;
   }
 
   /**
