@@ -16,12 +16,12 @@ import { assert, must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { DecodeError, readU32 } from "../base/coding.js";
 import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
-import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { KvError, notApplied } from "../protocol/errors.js";
+import type { BackupReport } from "../store/backup.js";
 import type { OpenedStore } from "../store/store.js";
 import { Store } from "../store/store.js";
 import { applyBatch, OPERATION_OVERHEAD_BYTES, writeDelete, writePut } from "./batch-format.js";
@@ -36,7 +36,13 @@ import type {
   StoreCursor,
   WriteOptions,
 } from "./embedded-types.js";
-import { BATCH_SIZE_BYTES_MAX, bytesOf, errorOf, requireKey } from "./embedded-types.js";
+import {
+  BATCH_SIZE_BYTES_MAX,
+  bytesOf,
+  directoryErrorOf,
+  errorOf,
+  requireKey,
+} from "./embedded-types.js";
 import { EntryBuffer } from "./entry-buffer.js";
 import { TreeReader } from "./reader.js";
 import { recoveredRuns } from "./recovered-runs.js";
@@ -197,18 +203,32 @@ export class EmbeddedStore implements Reader {
    */
   async checkpoint(directory: string): Promise<void> {
     try {
-      this.#requireOpen();
-      const state = this.#state();
-      await this.#store.flushNow(this.#tree, state);
-      if (this.#failure !== undefined) throw this.#failure;
-      this.#requireOpen();
+      await this.#flushAll();
       await this.#store.checkpointTo(directory);
     } catch (error) {
-      if (error instanceof DiskError && error.code === "exists") {
-        throw notApplied("invalidArgument", `${directory} is not an empty directory`);
-      }
+      throw directoryErrorOf(error, directory);
+    }
+  }
+
+  /**
+   * Adds a backup to a directory of them, with everything written before; what an earlier one there
+   * has is not copied again. It may lie on another file system. One at a time in a directory.
+   */
+  async backup(directory: string): Promise<BackupReport> {
+    try {
+      await this.#flushAll();
+      return await this.#store.backupTo(directory);
+    } catch (error) {
       throw errorOf(error);
     }
+  }
+
+  async #flushAll(): Promise<void> {
+    this.#requireOpen();
+    const state = this.#state();
+    await this.#store.flushNow(this.#tree, state);
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#requireOpen();
   }
 
   stats(): EmbeddedStats {

@@ -18,6 +18,8 @@ import type { TableFile } from "../lsm/slice.js";
 import type { SectionInfo } from "../lsm/sstable-format.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 import { surveyTable } from "../lsm/table-survey.js";
+import { copyTable } from "./table-copy.js";
+import type { TableCopy } from "./table-copy.js";
 
 export type StoreJob =
   | {
@@ -31,8 +33,14 @@ export type StoreJob =
       readonly targets: readonly TableTarget[];
       readonly plan: CompactionPlan;
     }
+  | CopyJob
   /** Deleting a large file holds up whoever does it for milliseconds. */
   | { readonly kind: "remove"; readonly path: string };
+
+/** Copies a table whose bytes must be those described; written as `draft`, then renamed. */
+export interface CopyJob extends TableCopy {
+  readonly kind: "copyTable";
+}
 
 /** Jobs that only look. */
 export type CheckJob =
@@ -98,6 +106,9 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
       return { kind: "written", tables: flushed(disk, job) };
     case "compact":
       return { kind: "written", tables: compactTables(disk, job.targets, job.plan) };
+    case "copyTable":
+      copyTable(disk, job);
+      return { kind: "written", tables: [] };
     case "remove":
       disk.remove(job.path);
       return { kind: "written", tables: [] };
@@ -150,5 +161,6 @@ function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTa
 function pathOf(job: StoreJob | CheckJob): string {
   if (job.kind === "checkSegment") return job.segment.path;
   if (job.kind === "compact") return job.targets[0]!.directory;
+  if (job.kind === "copyTable") return job.from;
   return "path" in job ? job.path : job.target.directory;
 }

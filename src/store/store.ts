@@ -23,8 +23,10 @@ import type { FlushedState } from "../lsm/entry.js";
 import { Manifest } from "../lsm/manifest.js";
 import { tableNumber, tablePath } from "../lsm/table-set.js";
 import { Tree } from "../lsm/tree.js";
+import { makeBackup } from "./backup.js";
+import type { BackupReport } from "./backup.js";
 import { writeCheckpoint } from "./checkpoint-directory.js";
-import type { PinnedTree } from "./checkpoint-directory.js";
+import type { PinnedTree } from "./checkpoint-edit.js";
 import { Compactor } from "./compactor.js";
 import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
@@ -248,6 +250,17 @@ export class Store {
   async checkpointTo(directory: string): Promise<void> {
     const { env, directory: tables } = this.#core;
     await this.#withPinned((pinned) => writeCheckpoint(env, tables, directory, pinned));
+  }
+
+  /**
+   * Adds a backup to a directory of them: as checkpointTo, but the tables are copied, and only
+   * those that are not there yet. It needs the only hand in there. Nothing that goes wrong with it
+   * is the store's failure.
+   */
+  async backupTo(directory: string): Promise<BackupReport> {
+    const { env, directory: tables } = this.#core;
+    const { storeId } = this;
+    return this.#withPinned((trees) => makeBackup(env, directory, { storeId, tables, trees }));
   }
 
   async #withPinned<T>(use: (pinned: readonly PinnedTree[]) => T | Promise<T>): Promise<T> {
