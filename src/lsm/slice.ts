@@ -1,18 +1,34 @@
 /**
- * What a tree consists of on disk, as the manifest says it: slices of table files. A slice is one
- * family's part of a file, seen through an interval of keys; today it always covers all of that
- * part, so that files which trees share can come without a new format.
+ * What a tree consists of on disk, as the manifest says it: slices of tables. A slice is one
+ * family's part of a table, seen through an interval of keys; today it always covers all of that
+ * part. A table is a file of its own, or it lies in a pack: a file of many small tables, one behind
+ * the other, whose trees have nothing to do with each other. A table is the same bytes in either.
  */
 import type { KeyRange } from "../base/key-range.js";
 import type { FamilyId } from "./families.js";
 
+/** A file of several tables. It has no bytes of its own: the manifest says what lies where. */
+export interface Pack {
+  readonly packNumber: number;
+  readonly sizeBytes: number;
+}
+
+/** Where in a pack a table begins. */
+export interface PackPlace {
+  readonly packNumber: number;
+  readonly offset: number;
+}
+
 export interface TableFile {
+  /** Of the table. Tables and packs are numbered together. */
   readonly fileNumber: number;
   readonly sizeBytes: number;
-  /** CRC-32 of the whole file. */
+  /** CRC-32 of the whole table. */
   readonly checksum: number;
   /** What the checksums of its blocks are bound to; it stays when the file goes to another node. */
   readonly salt: number;
+  /** Undefined: a file of its own. */
+  readonly home?: PackPlace | undefined;
 }
 
 export interface Slice {

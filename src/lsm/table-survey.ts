@@ -11,6 +11,7 @@ import type { Finding } from "../log/finding.js";
 import { BlockCache } from "./block-cache.js";
 import { EntrySlot } from "./entry-slot.js";
 import { familyName } from "./families.js";
+import { OpenFiles, TableReader } from "./open-files.js";
 import type { TableFile } from "./slice.js";
 import { decodeFooter, FOOTER_SIZE_BYTES } from "./sstable-format.js";
 import type { SectionInfo } from "./sstable-format.js";
@@ -32,7 +33,10 @@ export interface SectionSurvey {
 
 const CHUNK_SIZE_BYTES = 1024 * 1024;
 
-/** `described`: the file as the manifest has it; without it, it is taken as it says of itself. */
+/**
+ * `described`: the table as the manifest has it; without it, the file is one table and is taken as
+ * it says of itself.
+ */
 export function surveyTable(disk: Disk, path: string, described?: TableFile): TableSurvey {
   const survey = new Survey(disk, path, described);
   survey.run();
@@ -58,24 +62,27 @@ class Survey implements TableSurvey {
     const all = "every entry of the table";
     const file = this.#try(all, () => this.#describe());
     if (file === undefined) return;
-    const table = new Sstable(this.#disk, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
+    const files = new OpenFiles(this.#disk, 1);
+    const table = new Sstable(files, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
     try {
       const sections = this.#try(all, () => table.sections());
       for (const section of sections ?? []) this.#section(table, section);
       this.#compare(file);
     } finally {
-      table.close();
+      files.closeAll();
     }
   }
 
-  /** Reads all of the file once; what it is called by the manifest, or by its own footer. */
+  /** Reads all of the table once; what it is called by the manifest, or by its own footer. */
   #describe(): TableFile {
-    const handle = this.#disk.open(this.path, { readOnly: true });
+    const files = new OpenFiles(this.#disk, 1);
+    const handle = new TableReader(files, this.path, this.#described);
     try {
       this.sizeBytes = handle.sizeBytes();
       const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
       for (let at = 0; at < this.sizeBytes; at += CHUNK_SIZE_BYTES) {
-        const count = handle.readSync(chunk, 0, CHUNK_SIZE_BYTES, at);
+        const length = Math.min(CHUNK_SIZE_BYTES, this.sizeBytes - at);
+        const count = handle.readSync(chunk, 0, length, at);
         this.checksum = crc32(chunk.subarray(0, count), this.checksum);
       }
       if (this.#described !== undefined) return this.#described;
@@ -85,7 +92,7 @@ class Survey implements TableSurvey {
       const { salt } = decodeFooter(bytes, this.path, footerAt);
       return { fileNumber: 0, sizeBytes: this.sizeBytes, checksum: this.checksum, salt };
     } finally {
-      handle.close();
+      files.closeAll();
     }
   }
 
@@ -93,7 +100,8 @@ class Survey implements TableSurvey {
   #compare(file: TableFile): void {
     if (this.findings.length > 0) return;
     if (file.checksum === this.checksum && file.sizeBytes === this.sizeBytes) return;
-    this.#found(0, "the file is not the one that the manifest names", "every entry of the table");
+    const start = file.home?.offset ?? 0;
+    this.#found(start, "the table is not the one that the manifest names", "every entry of the table");
   }
 
   #section(table: Sstable, section: Section): void {
@@ -114,7 +122,8 @@ class Survey implements TableSurvey {
     }
     if (this.findings.length > before) return;
     const wrong = counted.differenceFrom(info);
-    if (wrong !== undefined) this.#found(info.keyIndex.offset, wrong, "nothing that is known");
+    const at = table.corruption(info.keyIndex.offset, "").offset;
+    if (wrong !== undefined) this.#found(at, wrong, "nothing that is known");
   }
 
   #block(section: Section, ordinal: number, blockCount: number, counted: Counter): void {

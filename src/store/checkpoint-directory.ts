@@ -7,7 +7,9 @@ import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import { Manifest } from "../lsm/manifest.js";
-import { tablePath } from "../lsm/table-set.js";
+import type { TableFile } from "../lsm/slice.js";
+import { pathOfTable } from "../lsm/table-set.js";
+import type { TableSet } from "../lsm/table-set.js";
 import type { EditOperation } from "../lsm/version-edit.js";
 import { writeIdentity } from "./identity.js";
 import type { TreeCheckpoint } from "./tree-checkpoint.js";
@@ -19,12 +21,12 @@ export interface PinnedTree {
 }
 
 /**
- * `tables` is where the tables of the trees are now. Throws DiskError "exists", before anything is
+ * `tables` has the tables of the trees. Throws DiskError "exists", before anything is
  * changed, unless `directory` is empty or not there yet: what is in it may be a store.
  */
 export function writeCheckpoint(
   env: Env,
-  tables: string,
+  tables: TableSet,
   directory: string,
   trees: readonly PinnedTree[],
 ): void {
@@ -32,17 +34,12 @@ export function writeCheckpoint(
   requireEmpty(disk, directory);
   const copies = `${directory}/tables`;
   disk.makeDirectory(copies);
-  const linked = new Set<number>();
+  const linker = new Linker(disk, tables, copies);
   const edit: EditOperation[] = [];
   for (const { shardId, range, checkpoint } of trees) {
     edit.push({ kind: "createTree", shardId, range, flushed: checkpoint.state });
     for (const { file, slices } of checkpoint.files) {
-      const { fileNumber } = file;
-      if (!linked.has(fileNumber)) {
-        linked.add(fileNumber);
-        disk.link(tablePath(tables, fileNumber), tablePath(copies, fileNumber));
-        edit.push({ kind: "addFile", file });
-      }
+      edit.push(...linker.take(file));
       for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
     }
   }
@@ -53,6 +50,37 @@ export function writeCheckpoint(
   manifest.append(edit);
   manifest.close();
   writeIdentity(disk, directory, storeId);
+}
+
+/** Links the files of tables, each once. */
+class Linker {
+  readonly #disk: Disk;
+  readonly #tables: TableSet;
+  readonly #copies: string;
+  /** Numbers of tables and packs. */
+  readonly #taken: Set<number> = new Set();
+
+  constructor(disk: Disk, tables: TableSet, copies: string) {
+    this.#disk = disk;
+    this.#tables = tables;
+    this.#copies = copies;
+  }
+
+  /** The table's file is there: what makes it known. */
+  take(file: TableFile): EditOperation[] {
+    const { fileNumber, home } = file;
+    if (this.#taken.has(fileNumber)) return [];
+    this.#taken.add(fileNumber);
+    const edit: EditOperation[] = [{ kind: "addFile", file }];
+    if (home !== undefined) {
+      if (this.#taken.has(home.packNumber)) return edit;
+      this.#taken.add(home.packNumber);
+      edit.unshift({ kind: "addPack", pack: this.#tables.pack(home.packNumber) });
+    }
+    const from = pathOfTable(this.#tables.directory, file);
+    this.#disk.link(from, pathOfTable(this.#copies, file));
+    return edit;
+  }
 }
 
 function requireEmpty(disk: Disk, directory: string): void {

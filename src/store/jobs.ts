@@ -12,10 +12,15 @@ import type { SegmentCheck } from "../log/segment-check.js";
 import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
+import type { PackJob, PackJobResult } from "./pack-job.js";
+import { runPackJob } from "./pack-job.js";
 import { readTwice } from "../lsm/read-twice.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 
-export type StoreJob =
+export type StoreJob = FileJob | PackJob;
+
+/** Jobs on files of a single table each. */
+export type FileJob =
   | {
       readonly kind: "flush";
       readonly target: TableTarget;
@@ -32,7 +37,7 @@ export type StoreJob =
 
 /** Jobs that only look. */
 export type CheckJob =
-  /** Adds bytes [offset, offset + length) of a table to the checksum of those before. */
+  /** Adds bytes [offset, offset + length) of a file to the checksum of those before. */
   | {
       readonly kind: "checkTable";
       readonly path: string;
@@ -42,9 +47,11 @@ export type CheckJob =
     }
   | { readonly kind: "checkSegment"; readonly segment: SegmentCheck };
 
-export type StoreJobResult =
+export type FileJobResult =
   /** No tables where nothing was left, and for other jobs; at most one for a flush. */
   { readonly kind: "written"; readonly tables: readonly WrittenTable[] } | JobFailure;
+
+export type StoreJobResult = FileJobResult | PackJobResult;
 
 export type CheckResult = { readonly kind: "checked"; readonly checksum: number } | JobFailure;
 
@@ -82,6 +89,8 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
       return { kind: "written", tables: flushed(disk, job) };
     case "compact":
       return { kind: "written", tables: compactTables(disk, job.targets, job.plan) };
+    case "pack":
+      return runPackJob(disk, job);
     case "remove":
       disk.remove(job.path);
       return { kind: "written", tables: [] };
@@ -119,5 +128,6 @@ function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTa
 function pathOf(job: StoreJob | CheckJob): string {
   if (job.kind === "checkSegment") return job.segment.path;
   if (job.kind === "compact") return job.targets[0]!.directory;
+  if (job.kind === "pack") return job.target.directory;
   return "path" in job ? job.path : job.target.directory;
 }

@@ -16,13 +16,15 @@ import type { Timer } from "../env/timers.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { SegmentCheck } from "../log/segment-check.js";
 import type { TableFile } from "../lsm/slice.js";
-import { tablePath } from "../lsm/table-set.js";
+import { pathOfTable } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { CheckJob, CheckResult, JobFailure } from "./jobs.js";
 import type { StoreCore } from "./store-core.js";
 
-/** What is read of a table at once; a smaller step takes as long. A segment is read as a whole. */
+/** What is read of a table at once. A segment is read as a whole. */
 const STEP_SIZE_BYTES = 1024 * 1024;
+/** A smaller step takes as long: that is what it costs to ask for it. */
+const CHARGED_SIZE_BYTES_MIN = 64 * 1024;
 
 export class Scrubber {
   readonly #core: StoreCore;
@@ -91,10 +93,12 @@ export class Scrubber {
   /** Reads all of a table; undefined where it goes away meanwhile. */
   async #readTable(file: TableFile): Promise<CheckResult | undefined> {
     const { fileNumber, sizeBytes } = file;
-    const path = tablePath(this.#core.directory, fileNumber);
+    const path = pathOfTable(this.#core.directory, file);
+    const start = file.home?.offset ?? 0;
     let checksum = 0;
-    for (let offset = 0; offset < sizeBytes; offset += STEP_SIZE_BYTES) {
-      const length = Math.min(STEP_SIZE_BYTES, sizeBytes - offset);
+    for (let at = 0; at < sizeBytes; at += STEP_SIZE_BYTES) {
+      const offset = start + at;
+      const length = Math.min(STEP_SIZE_BYTES, sizeBytes - at);
       const result = await this.#check({ kind: "checkTable", path, offset, length, checksum });
       if (this.#isOver || !this.#core.tables.has(fileNumber)) return undefined;
       if (result?.kind !== "checked") return result;
@@ -103,7 +107,7 @@ export class Scrubber {
     }
     if (this.#isOver || !this.#core.tables.has(fileNumber)) return undefined;
     if (checksum === file.checksum) return { kind: "checked", checksum };
-    return { kind: "corrupt", path, offset: 0, message: "the file is not what was written" };
+    return { kind: "corrupt", path, offset: start, message: "a table is not what was written" };
   }
 
   async #checkSegment(segment: SegmentCheck): Promise<void> {
@@ -131,7 +135,7 @@ export class Scrubber {
   }
 
   #pause(bytes: number): Promise<void> {
-    const charged = Math.max(bytes, STEP_SIZE_BYTES);
+    const charged = Math.max(bytes, CHARGED_SIZE_BYTES_MIN);
     const pauseMs = (charged * 1000) / this.#core.settings.scrubBytesPerSecond;
     if (this.#isOver) return Promise.resolve();
     return new Promise((resolve) => {

@@ -15,7 +15,8 @@ import { statedPreviousEnd, surveySegment } from "../log/segment-survey.js";
 import { storeTagOf } from "../log/segment-format.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { Catalog, CatalogTree } from "../lsm/catalog.js";
-import { tableNumber, tablePath } from "../lsm/table-set.js";
+import type { TableFile } from "../lsm/slice.js";
+import { fileNumberOf, pathOfTable } from "../lsm/table-set.js";
 import { surveyTable } from "../lsm/table-survey.js";
 import { readIdentity } from "./identity.js";
 import { lookAtManifest } from "./manifest-look.js";
@@ -61,7 +62,10 @@ class Check implements StoreCheck {
     this.checkedBytes += sizeBytes;
     this.#checkIdentity(content?.storeId);
     this.trees = catalog.trees.size;
-    for (const fileNumber of catalog.files.keys()) this.#checkTable(catalog, fileNumber);
+    const owners = ownersOf(catalog);
+    for (const file of catalog.files.values()) {
+      this.#checkTable(file, owners.get(file.fileNumber) ?? []);
+    }
     this.#findStrays(catalog);
     if (this.storeId === undefined) return;
     const recovered = this.#checkLog(this.storeId);
@@ -93,19 +97,16 @@ class Check implements StoreCheck {
     }
   }
 
-  #checkTable(catalog: Catalog, fileNumber: number): void {
-    const path = tablePath(`${this.directory}/tables`, fileNumber);
-    const owners = [...catalog.trees].filter(([, { slices }]) =>
-      slices.some((slice) => slice.fileNumber === fileNumber),
-    );
-    const shards = owners.map(([shardId]) => shardId).join(", ");
+  #checkTable(file: TableFile, owners: readonly number[]): void {
+    const path = pathOfTable(`${this.directory}/tables`, file);
+    const shards = owners.join(", ");
     this.tables++;
     if (!this.#disk.exists(path)) {
       const lost = `all of it, for shard ${shards}: ${BY_OTHERS}`;
       this.#damage(path, 0, "the file is not there", lost);
       return;
     }
-    const survey = surveyTable(this.#disk, path, catalog.files.get(fileNumber));
+    const survey = surveyTable(this.#disk, path, file);
     this.checkedBytes += survey.sizeBytes;
     for (const finding of survey.findings) {
       const lost = `${finding.lost}, for shard ${shards}: ${BY_OTHERS}`;
@@ -116,11 +117,12 @@ class Check implements StoreCheck {
   #findStrays(catalog: Catalog): void {
     const directory = `${this.directory}/tables`;
     if (!this.#disk.exists(directory)) return;
+    const known = new Set<string>();
+    for (const file of catalog.files.values()) known.add(pathOfTable(directory, file));
     for (const name of this.#disk.list(directory)) {
-      const fileNumber = tableNumber(name);
-      if (fileNumber === undefined || catalog.files.has(fileNumber)) continue;
       const path = `${directory}/${name}`;
-      const what = "nothing refers to the table: the next start deletes it";
+      if (fileNumberOf(name) === undefined || known.has(path)) continue;
+      const what = "nothing refers to the file: the next start deletes it";
       this.findings.push({ path, offset: 0, what, lost: "nothing", isDamage: false });
     }
   }
@@ -191,6 +193,19 @@ class Check implements StoreCheck {
     const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}: ${BY_OTHERS}`;
     this.#damage(`${this.directory}/log`, 0, what, lost);
   }
+}
+
+/** The shards that have a slice of each table. */
+function ownersOf(catalog: Catalog): ReadonlyMap<number, readonly number[]> {
+  const owners = new Map<number, number[]>();
+  for (const [shardId, { slices }] of catalog.trees) {
+    for (const fileNumber of new Set(slices.map((slice) => slice.fileNumber))) {
+      const others = owners.get(fileNumber);
+      if (others === undefined) owners.set(fileNumber, [shardId]);
+      else others.push(shardId);
+    }
+  }
+  return owners;
 }
 
 /** Reads a segment as `surveySegment` wants it; `nextPath`: the segment behind it. */

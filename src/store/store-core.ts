@@ -15,7 +15,8 @@ import type { Manifest } from "../lsm/manifest.js";
 import { TableSet } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { VersionEdit } from "../lsm/version-edit.js";
-import type { CheckJob, CheckResult, JobFailure, StoreJob, StoreJobResult } from "./jobs.js";
+import type { CheckJob, CheckResult, FileJob, FileJobResult, JobFailure } from "./jobs.js";
+import type { PackJob, PackJobResult, PackMember } from "./pack-job.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 
 const RETRY_MS_MIN = 100;
@@ -55,8 +56,12 @@ export class StoreCore {
     this.manifest = manifest;
     this.log = log;
     this.cache = new BlockCache(place.settings.blockCacheBytes);
-    this.tables = new TableSet(env.disk, place.directory, this.cache, (path) =>
-      this.#removeFile(path),
+    this.tables = new TableSet(
+      env.disk,
+      place.directory,
+      this.cache,
+      (path) => this.#removeFile(path),
+      place.settings.openFilesMax,
     );
     this.#saltSeed = hash32(utf8(manifest.storeId));
     this.#nextFileNumber = place.nextFileNumber;
@@ -78,9 +83,20 @@ export class StoreCore {
     return { directory: this.directory, fileNumber, salt, blockSizeBytes };
   }
 
-  async runJob(job: StoreJob): Promise<StoreJobResult> {
+  async runJob(job: FileJob): Promise<FileJobResult> {
     try {
-      return (await this.env.jobs.run(job)) as StoreJobResult;
+      return (await this.env.jobs.run(job)) as FileJobResult;
+    } catch (error) {
+      return failureOf(error);
+    }
+  }
+
+  /** Writes a new pack. */
+  async runPack(members: readonly PackMember[]): Promise<PackJobResult | JobFailure> {
+    const target = { directory: this.directory, packNumber: this.#nextFileNumber++ };
+    const job: PackJob = { kind: "pack", target, members };
+    try {
+      return (await this.env.jobs.run(job)) as PackJobResult | JobFailure;
     } catch (error) {
       return failureOf(error);
     }
