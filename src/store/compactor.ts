@@ -2,26 +2,54 @@
  * Runs compactions: a few jobs at once over all trees, at most one in a tree. A job works on
  * pinned inputs; its outcome replaces them in one manifest edit, provided that the tree still has
  * them. A full disk puts the tree off until its next flush, by which time there may be room.
+ *
+ * Small merges of many trees are one job beside these, with one pack as its outcome; while none is
+ * due, packs that are mostly garbage are written anew in the same way (pack-round.ts).
  */
 import { CorruptionError } from "../log/corruption-error.js";
+import type { CompactionPlan } from "../lsm/compaction.js";
 import { pickExpired, sizeOf } from "../lsm/compaction-picker.js";
 import { gcPolicyOf } from "../lsm/families.js";
 import { LEVEL_BASE } from "../lsm/level.js";
 import type { LevelOptions, Merge } from "../lsm/level-picker.js";
 import { pickMerge } from "../lsm/level-picker.js";
+import { pickPacks } from "../lsm/pack-picker.js";
 import type { Slice } from "../lsm/slice.js";
 import type { Tree } from "../lsm/tree.js";
 import type { Run, Version } from "../lsm/version.js";
 import { sliceOf } from "../lsm/version.js";
 import type { EditOperation } from "../lsm/version-edit.js";
+import { PackRound } from "./pack-round.js";
+import type { Replacement } from "./pack-round.js";
 import type { StoreCore } from "./store-core.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
+
+/** Trees that are looked at in one turn. */
+const LOOKED_COUNT_MAX = 256;
+/** What goes into one pack. */
+const GROUP_COUNT_MAX = 256;
+const GROUP_SIZE_BYTES_MAX = 16 * 1024 * 1024;
+
+interface Picked {
+  readonly tree: Tree;
+  readonly merge: Merge;
+}
 
 export class Compactor {
   readonly #core: StoreCore;
   readonly #options: LevelOptions;
   readonly #waiting: Set<Tree> = new Set();
-  readonly #running: Map<Tree, Promise<void>> = new Map();
+  /** Trees with a small merge that is due while another group is written. */
+  readonly #small: Set<Tree> = new Set();
+  /** Trees whose slices are an input of a job. */
+  readonly #busy: Set<Tree> = new Set();
+  readonly #jobs: Set<Promise<void>> = new Set();
+  #group: Promise<void> | undefined = undefined;
+  #look: Promise<void> | undefined = undefined;
+  /** Packs of which something could not be read: it is as it is until its trees are refilled. */
+  readonly #unreadable: Set<number> = new Set();
+  /** There was no room for a group: nothing is written anew before something is flushed. */
+  #isFull = false;
   compactionCount = 0;
   writtenBytes = 0;
 
@@ -33,35 +61,173 @@ export class Compactor {
   /** The slices of a tree have changed: compacts it where that is due, now or later. */
   consider(tree: Tree): void {
     if (!this.#core.settings.compactionEnabled) return;
+    this.#isFull = false;
     this.#waiting.add(tree);
-    this.#startNext();
+    this.#lookSoon();
+  }
+
+  /** A tree is gone: what it had in packs may be most of them. */
+  considerPacks(): void {
+    if (this.#core.settings.compactionEnabled) this.#lookSoon();
   }
 
   async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running.values());
-  }
-
-  #startNext(): void {
-    for (const tree of this.#waiting) {
-      if (this.#running.size >= this.#core.settings.compactionJobsMax) return;
-      if (this.#running.has(tree)) continue;
-      this.#waiting.delete(tree);
-      if (!this.#core.isLive(tree)) continue;
-      const started = this.#compact(tree).finally(() => {
-        this.#running.delete(tree);
-        this.#startNext();
-      });
-      this.#running.set(tree, started);
+    for (;;) {
+      const running = [...this.#jobs, this.#group, this.#look].filter((each) => each !== undefined);
+      if (running.length === 0) return;
+      await Promise.all(running);
     }
   }
 
-  async #compact(tree: Tree): Promise<void> {
-    await Promise.resolve();
-    if (!this.#core.isLive(tree)) return;
+  /** Looks at the end of the turn: whoever calls may be about to change more trees. */
+  #lookSoon(): void {
+    if (this.#look !== undefined) return;
+    this.#look = new Promise((resolve) => {
+      this.#core.env.timers.endOfTurn(() => {
+        this.#look = undefined;
+        this.#startNext();
+        resolve();
+      });
+    });
+  }
+
+  #startNext(): void {
+    const { compactionJobsMax } = this.#core.settings;
+    const group: Picked[] = [];
+    if (this.#group === undefined) this.#gather(this.#small, group);
+    let left = LOOKED_COUNT_MAX;
+    for (const tree of this.#waiting) {
+      if (this.#jobs.size >= compactionJobsMax || isFull(group)) break;
+      if (this.#busy.has(tree)) continue;
+      if (left-- === 0) return this.#lookAgain(group);
+      this.#waiting.delete(tree);
+      const merge = this.#pick(tree);
+      if (merge === undefined) continue;
+      if (!this.#isSmall(merge)) this.#start(tree, merge);
+      else if (this.#group === undefined) group.push({ tree, merge });
+      else this.#small.add(tree);
+    }
+    this.#startGroup(group);
+  }
+
+  #lookAgain(group: readonly Picked[]): void {
+    this.#startGroup(group);
+    this.#lookSoon();
+  }
+
+  /** Picks once more: what was due may be more by now. */
+  #gather(trees: Set<Tree>, group: Picked[]): void {
+    for (const tree of trees) {
+      if (isFull(group)) return;
+      trees.delete(tree);
+      const merge = this.#busy.has(tree) ? undefined : this.#pick(tree);
+      if (merge !== undefined && this.#isSmall(merge)) group.push({ tree, merge });
+      else this.#waiting.add(tree);
+    }
+  }
+
+  #pick(tree: Tree): Merge | undefined {
+    if (!this.#core.isLive(tree)) return undefined;
     this.#dropExpired(tree);
-    const horizon = tree.flushed.compactedRevision;
-    const merge = pickIn(tree.version, this.#options, horizon);
-    if (merge === undefined) return;
+    return pickIn(tree.version, this.#options, tree.flushed.compactedRevision);
+  }
+
+  #isSmall({ inputs, level, isMove }: Merge): boolean {
+    const isTier = level < LEVEL_BASE && !isMove;
+    return isTier && sizeOf(inputs) <= this.#core.settings.sharedTableBytesMax;
+  }
+
+  #start(tree: Tree, merge: Merge): void {
+    this.#busy.add(tree);
+    const job = this.#compact(tree, merge).finally(() => {
+      this.#busy.delete(tree);
+      this.#jobs.delete(job);
+      this.#startNext();
+    });
+    this.#jobs.add(job);
+  }
+
+  /** A group of one is a job as any other, unless there are too many files already. */
+  #startGroup(group: readonly Picked[]): void {
+    if (this.#group !== undefined) return;
+    const [first] = group;
+    if (first !== undefined && group.length === 1 && !this.#core.isCrowded) {
+      return this.#start(first.tree, first.merge);
+    }
+    const merges = group.map(({ tree, merge }) => this.#replacementOf(tree, merge));
+    const replacements = merges.length > 0 ? merges : this.#garbage();
+    if (replacements.length === 0) return;
+    const trees = new Set(replacements.flatMap(({ owners }) => owners.map(({ tree }) => tree)));
+    for (const tree of trees) this.#busy.add(tree);
+    this.#group = this.#runGroup(replacements).finally(() => {
+      this.#group = undefined;
+      for (const tree of trees) this.#busy.delete(tree);
+      this.#lookSoon();
+    });
+  }
+
+  async #runGroup(replacements: readonly Replacement[]): Promise<void> {
+    const round = new PackRound(this.#core, replacements);
+    const outcome = await round.run();
+    this.writtenBytes += round.writtenBytes;
+    this.#isFull = outcome === "noSpace";
+    for (const file of round.unreadable) {
+      if (file.home !== undefined) this.#unreadable.add(file.home.packNumber);
+    }
+    for (const { isCopy, owners } of round.replaced) {
+      if (isCopy) continue;
+      this.compactionCount++;
+      for (const { tree } of owners) this.#waiting.add(tree);
+    }
+  }
+
+  #replacementOf(tree: Tree, merge: Merge): Replacement {
+    const { inputs, level } = merge;
+    const added = ({ file, sections }: WrittenTable): Slice[] =>
+      sections.map((section) => sliceOf(file.fileNumber, section, level));
+    const plan = this.#planOf(tree, merge);
+    const member = { kind: "merge", target: this.#core.newTarget(), plan } as const;
+    return { member, isCopy: false, owners: [{ tree, removed: inputs, added }] };
+  }
+
+  /** The tables of packs that are worth writing anew, each with all trees that have slices of it. */
+  #garbage(): Replacement[] {
+    const { catalog } = this.#core.manifest;
+    if (this.#isFull || catalog.packs.size === 0) return [];
+    const tables = new Map<number, Map<Tree, Slice[]>>();
+    for (const number of pickPacks(catalog.packs.values(), this.#unreadable)) {
+      for (const fileNumber of catalog.packs.get(number)!.tables) tables.set(fileNumber, new Map());
+    }
+    if (tables.size === 0) return [];
+    for (const tree of this.#core.trees.values()) {
+      for (const slice of tree.version.slices) {
+        const trees = tables.get(slice.fileNumber);
+        const slices = trees?.get(tree);
+        if (slices === undefined) trees?.set(tree, [slice]);
+        else slices.push(slice);
+      }
+    }
+    const replacements: Replacement[] = [];
+    for (const [fileNumber, trees] of tables) {
+      const isBusy = [...trees.keys()].some((tree) => this.#busy.has(tree));
+      if (trees.size > 0 && !isBusy) replacements.push(this.#copyOf(fileNumber, trees));
+    }
+    return replacements;
+  }
+
+  #copyOf(fileNumber: number, trees: ReadonlyMap<Tree, readonly Slice[]>): Replacement {
+    const target = this.#core.newTarget();
+    const file = this.#core.tables.file(fileNumber);
+    const owners = [...trees].map(([tree, removed]) => ({
+      tree,
+      removed,
+      added: (table: WrittenTable) =>
+        removed.map((slice) => ({ ...slice, fileNumber: table.file.fileNumber })),
+    }));
+    return { member: { kind: "copy", target, file }, isCopy: true, owners };
+  }
+
+  async #compact(tree: Tree, merge: Merge): Promise<void> {
     if (merge.isMove) return this.#move(tree, merge);
     const version = tree.version;
     version.retain();
@@ -72,18 +238,23 @@ export class Compactor {
     }
   }
 
+  #planOf(tree: Tree, { inputs, level, isBottom }: Merge): CompactionPlan {
+    const { tables, settings } = this.#core;
+    return {
+      family: inputs[0]!.family,
+      inputs: inputs.map((slice) => tables.file(slice.fileNumber)),
+      horizon: tree.flushed.compactedRevision,
+      isBottom,
+      tableBytesMax: level < LEVEL_BASE ? Infinity : settings.tableBytesMax,
+    };
+  }
+
   async #run(tree: Tree, merge: Merge): Promise<void> {
     const core = this.#core;
     const { tableBytesMax } = core.settings;
     const tablesMax = 1 + Math.ceil(sizeOf(merge.inputs) / tableBytesMax);
     const targets = Array.from({ length: tablesMax }, () => core.newTarget());
-    const plan = {
-      family: merge.inputs[0]!.family,
-      inputs: merge.inputs.map((slice) => core.tables.file(slice.fileNumber)),
-      horizon: tree.flushed.compactedRevision,
-      isBottom: merge.isBottom,
-      tableBytesMax: merge.level < LEVEL_BASE ? Infinity : tableBytesMax,
-    };
+    const plan = this.#planOf(tree, merge);
     const result = await core.runJob({ kind: "compact", targets, plan });
     if (result.kind === "noSpace") return;
     if (result.kind === "failed") {
@@ -169,6 +340,12 @@ export class Compactor {
       }
     }
   }
+}
+
+function isFull(group: readonly Picked[]): boolean {
+  let sizeBytes = 0;
+  for (const { merge } of group) sizeBytes += sizeOf(merge.inputs);
+  return group.length >= GROUP_COUNT_MAX || sizeBytes >= GROUP_SIZE_BYTES_MAX;
 }
 
 function slicesOf(runs: readonly Run[]): Slice[] {

@@ -6,8 +6,8 @@
  *   one manifest edit: for each tree its new slices and the state at which its memtable was frozen
  *   trees: slices in, memtables out; observer: the log may be trimmed
  *
- * What two or more trees have to write goes into one pack. Of nothing but states only the edit is
- * made.
+ * What two or more trees have to write goes into one pack, and in a store with many files also what
+ * one tree has. Of nothing but states only the edit is made.
  */
 import { must } from "../base/assert.js";
 import type { Memtable } from "../lsm/memtable.js";
@@ -33,12 +33,15 @@ interface Written {
 export class FlushRound {
   readonly #core: StoreCore;
   readonly #members: readonly FlushMember[];
+  readonly #isLarge: boolean;
   /** Trees that were flushed; those that are gone meanwhile are not. */
   readonly flushed: Tree[] = [];
   writtenBytes = 0;
 
-  constructor(core: StoreCore, members: readonly FlushMember[]) {
+  /** `isLarge`: of one tree, and too large for a pack. */
+  constructor(core: StoreCore, members: readonly FlushMember[], isLarge: boolean) {
     this.#core = core;
+    this.#isLarge = isLarge;
     this.#members = members;
   }
 
@@ -69,7 +72,8 @@ export class FlushRound {
     if (first === undefined) return { tables: new Map(), pack: undefined };
     for (const { memtable } of full) memtable.retain();
     try {
-      return full.length === 1 ? await this.#writeOne(first) : await this.#writePack(full);
+      const isAlone = full.length === 1 && (this.#isLarge || !this.#core.isCrowded);
+      return isAlone ? await this.#writeOne(first) : await this.#writePack(full);
     } finally {
       for (const { memtable } of full) memtable.release();
     }

@@ -98,7 +98,7 @@ export class Flusher {
   #flushOne(tree: Tree, memtable: Memtable): Promise<boolean> {
     const member = { tree, memtable };
     const isSmall = memtable.sizeBytes <= this.#core.settings.sharedTableBytesMax;
-    if (!isSmall) return this.#run([member]);
+    if (!isSmall) return this.#run([member], true);
     return new Promise((resolve) => {
       this.#gathered.push({ member, resolve });
       this.#startRound();
@@ -111,7 +111,10 @@ export class Flusher {
     this.#isGathering = true;
     this.#core.env.timers.endOfTurn(() => {
       const gathered = this.#gathered.splice(0, ROUND_COUNT_MAX);
-      void this.#run(gathered.map(({ member }) => member)).then((hasRoom) => {
+      void this.#run(
+        gathered.map(({ member }) => member),
+        false,
+      ).then((hasRoom) => {
         for (const { resolve } of gathered) resolve(hasRoom);
         this.#isGathering = false;
         if (this.#gathered.length > 0) this.#startRound();
@@ -119,8 +122,8 @@ export class Flusher {
     });
   }
 
-  async #run(members: readonly FlushMember[]): Promise<boolean> {
-    const round = new FlushRound(this.#core, members);
+  async #run(members: readonly FlushMember[], isLarge: boolean): Promise<boolean> {
+    const round = new FlushRound(this.#core, members, isLarge);
     const hasRoom = await round.run();
     this.flushCount += round.flushed.length;
     this.writtenBytes += round.writtenBytes;

@@ -19,6 +19,7 @@ import type { CheckJob, CheckResult, FileJob, FileJobResult, JobFailure } from "
 import type { PackJob, PackJobResult, PackMember } from "./pack-job.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 
+const CROWDED_COUNT = 256;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 10_000;
 
@@ -73,6 +74,11 @@ export class StoreCore {
 
   get #isEnding(): boolean {
     return this.isClosing || this.#hasFailed;
+  }
+
+  /** Whether there are so many files that a table is better not in a file of its own. */
+  get isCrowded(): boolean {
+    return this.tables.count > CROWDED_COUNT;
   }
 
   /** A place for a new table; its number was never used before. */

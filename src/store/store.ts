@@ -165,6 +165,7 @@ export class Store {
     this.#core.trees.delete(shardId);
     this.#advisor.forget(tree);
     tree.drop();
+    this.#compactor.considerPacks();
   }
 
   /**
