@@ -20,6 +20,8 @@ import { Sstable } from "./sstable-reader.js";
 
 export interface TableSurvey {
   readonly path: string;
+  /** Where in a pack the table begins. */
+  readonly offset: number | undefined;
   readonly sizeBytes: number;
   readonly checksum: number;
   readonly sections: readonly SectionSurvey[];
@@ -45,6 +47,7 @@ export function surveyTable(disk: Disk, path: string, described?: TableFile): Ta
 
 class Survey implements TableSurvey {
   readonly path: string;
+  readonly offset: number | undefined;
   sizeBytes = 0;
   checksum = 0;
   readonly sections: SectionSurvey[] = [];
@@ -56,6 +59,7 @@ class Survey implements TableSurvey {
     this.path = path;
     this.#disk = disk;
     this.#described = described;
+    this.offset = described?.home?.offset;
   }
 
   run(): void {

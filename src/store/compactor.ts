@@ -39,8 +39,9 @@ export class Compactor {
   readonly #core: StoreCore;
   readonly #options: LevelOptions;
   readonly #waiting: Set<Tree> = new Set();
-  /** Trees with a small merge that is due while another group is written. */
+  /** Trees with a merge that is due: small ones for the next group, others for a job. */
   readonly #small: Set<Tree> = new Set();
+  readonly #large: Set<Tree> = new Set();
   /** Trees whose slices are an input of a job. */
   readonly #busy: Set<Tree> = new Set();
   readonly #jobs: Set<Promise<void>> = new Set();
@@ -92,38 +93,49 @@ export class Compactor {
   }
 
   #startNext(): void {
-    const { compactionJobsMax } = this.#core.settings;
-    const group: Picked[] = [];
-    if (this.#group === undefined) this.#gather(this.#small, group);
+    for (const tree of take(this.#large, this.#slotsLeft)) this.#sort(tree);
     let left = LOOKED_COUNT_MAX;
     for (const tree of this.#waiting) {
-      if (this.#jobs.size >= compactionJobsMax || isFull(group)) break;
       if (this.#busy.has(tree)) continue;
-      if (left-- === 0) return this.#lookAgain(group);
+      if (left-- === 0) {
+        this.#lookSoon();
+        break;
+      }
       this.#waiting.delete(tree);
-      const merge = this.#pick(tree);
-      if (merge === undefined) continue;
-      if (!this.#isSmall(merge)) this.#start(tree, merge);
-      else if (this.#group === undefined) group.push({ tree, merge });
-      else this.#small.add(tree);
+      this.#sort(tree);
     }
-    this.#startGroup(group);
+    if (this.#group === undefined) this.#startGroup(this.#gather());
   }
 
-  #lookAgain(group: readonly Picked[]): void {
-    this.#startGroup(group);
-    this.#lookSoon();
+  get #slotsLeft(): number {
+    return Math.max(0, this.#core.settings.compactionJobsMax - this.#jobs.size);
+  }
+
+  /** Picks what is due in a tree: it begins at once, or the tree waits with others of its kind. */
+  #sort(tree: Tree): void {
+    const merge = this.#pick(tree);
+    if (merge === undefined) return;
+    if (this.#isSmall(merge)) this.#small.add(tree);
+    else if (this.#slotsLeft > 0 && !this.#busy.has(tree)) this.#start(tree, merge);
+    else this.#large.add(tree);
   }
 
   /** Picks once more: what was due may be more by now. */
-  #gather(trees: Set<Tree>, group: Picked[]): void {
-    for (const tree of trees) {
-      if (isFull(group)) return;
-      trees.delete(tree);
-      const merge = this.#busy.has(tree) ? undefined : this.#pick(tree);
-      if (merge !== undefined && this.#isSmall(merge)) group.push({ tree, merge });
-      else this.#waiting.add(tree);
+  #gather(): Picked[] {
+    const group: Picked[] = [];
+    for (const tree of this.#small) {
+      if (isFull(group)) break;
+      this.#small.delete(tree);
+      if (this.#busy.has(tree)) {
+        this.#waiting.add(tree);
+        continue;
+      }
+      const merge = this.#pick(tree);
+      if (merge === undefined) continue;
+      if (this.#isSmall(merge)) group.push({ tree, merge });
+      else this.#start(tree, merge);
     }
+    return group;
   }
 
   #pick(tree: Tree): Merge | undefined {
@@ -149,10 +161,11 @@ export class Compactor {
 
   /** A group of one is a job as any other, unless there are too many files already. */
   #startGroup(group: readonly Picked[]): void {
-    if (this.#group !== undefined) return;
     const [first] = group;
     if (first !== undefined && group.length === 1 && !this.#core.isCrowded) {
-      return this.#start(first.tree, first.merge);
+      if (this.#slotsLeft > 0) this.#start(first.tree, first.merge);
+      else this.#small.add(first.tree);
+      return;
     }
     const merges = group.map(({ tree, merge }) => this.#replacementOf(tree, merge));
     const replacements = merges.length > 0 ? merges : this.#garbage();
@@ -193,7 +206,7 @@ export class Compactor {
   /** The tables of packs that are worth writing anew, each with all trees that have slices of it. */
   #garbage(): Replacement[] {
     const { catalog } = this.#core.manifest;
-    if (this.#isFull || catalog.packs.size === 0) return [];
+    if (this.#core.isEnding || this.#isFull || catalog.packs.size === 0) return [];
     const tables = new Map<number, Map<Tree, Slice[]>>();
     for (const number of pickPacks(catalog.packs.values(), this.#unreadable)) {
       for (const fileNumber of catalog.packs.get(number)!.tables) tables.set(fileNumber, new Map());
@@ -340,6 +353,13 @@ export class Compactor {
       }
     }
   }
+}
+
+/** The first ones, which leave the set. */
+function take(trees: Set<Tree>, count: number): readonly Tree[] {
+  const taken = [...trees].slice(0, count);
+  for (const tree of taken) trees.delete(tree);
+  return taken;
 }
 
 function isFull(group: readonly Picked[]): boolean {

@@ -67,7 +67,9 @@ export class FlushRound {
 
   /** Undefined where there was no room, or the store has failed. */
   async #write(): Promise<Written | undefined> {
-    const full = this.#members.filter(({ memtable }) => memtable.entryCount > 0);
+    const full = this.#members.filter(
+      (member) => this.#isWanted(member) && member.memtable.entryCount > 0,
+    );
     const [first] = full;
     if (first === undefined) return { tables: new Map(), pack: undefined };
     for (const { memtable } of full) memtable.retain();

@@ -78,7 +78,9 @@ export class PackRound {
         written.push({ replacement, table });
       }
     }
-    const wanted = written.filter((each) => this.#isWanted(each));
+    const wanted = written.filter(({ replacement }) =>
+      replacement.owners.every((owner) => this.#isIntact(owner)),
+    );
     const isDone = wanted.length === 0 || (await core.tryAppendSoon(editOf(wanted, result.pack)));
     if (isDone) this.#install(wanted, result.pack);
     else this.#remove(result.pack);
@@ -90,30 +92,33 @@ export class PackRound {
     for (const { tree } of owners) this.#core.damaged(tree, error);
   }
 
-  /** Whether all trees are as they were, apart from what came to them. */
-  #isWanted({ replacement }: Written): boolean {
-    return replacement.owners.every(({ tree, removed }) => {
-      const { slices } = tree.version;
-      return this.#core.isLive(tree) && removed.every((slice) => slices.includes(slice));
-    });
+  /** Whether the tree is as it was, apart from what came to it. */
+  #isIntact({ tree, removed }: ReplacementOwner): boolean {
+    const { slices } = tree.version;
+    return this.#core.isLive(tree) && removed.every((slice) => slices.includes(slice));
   }
 
   #install(written: readonly Written[], pack: Pack | undefined): void {
     const { tables } = this.#core;
-    // Dropped or replaced meanwhile, by an edit that took these tables out of the manifest again.
-    const left = written.filter((each) => this.#isWanted(each));
-    const files = left.flatMap(({ table }) => table?.file ?? []);
+    // Others were dropped or replaced meanwhile, by an edit that took their slices out again.
+    const left = written.map((each) => ({
+      ...each,
+      owners: each.replacement.owners.filter((owner) => this.#isIntact(owner)),
+    }));
+    const files = left.flatMap(({ table, owners }) =>
+      table === undefined || owners.length === 0 ? [] : [table.file],
+    );
     if (files.length === 0) this.#remove(pack);
     else if (pack !== undefined) tables.addPack(pack);
     for (const file of files) {
       tables.add(file);
       this.writtenBytes += file.sizeBytes;
     }
-    for (const { replacement, table } of left) {
-      for (const { tree, removed, added } of replacement.owners) {
+    for (const { replacement, table, owners } of left) {
+      for (const { tree, removed, added } of owners) {
         tree.installCompaction(removed, table === undefined ? [] : added(table));
       }
-      this.replaced.push(replacement);
+      if (owners.length > 0) this.replaced.push(replacement);
     }
   }
 

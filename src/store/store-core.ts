@@ -19,7 +19,8 @@ import type { CheckJob, CheckResult, FileJob, FileJobResult, JobFailure } from "
 import type { PackJob, PackJobResult, PackMember } from "./pack-job.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 
-const CROWDED_COUNT = 256;
+/** Tables in a store before small ones go into packs even where they are alone. */
+const OWN_FILES_MAX = 256;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 10_000;
 
@@ -72,13 +73,14 @@ export class StoreCore {
     return this.#hasFailed;
   }
 
-  get #isEnding(): boolean {
+  /** Whether nothing new is begun. */
+  get isEnding(): boolean {
     return this.isClosing || this.#hasFailed;
   }
 
-  /** Whether there are so many files that a table is better not in a file of its own. */
+  /** Whether there are so many tables that a small one is better not in a file of its own. */
   get isCrowded(): boolean {
-    return this.tables.count > CROWDED_COUNT;
+    return this.tables.count > OWN_FILES_MAX;
   }
 
   /** A place for a new table; its number was never used before. */
@@ -123,7 +125,7 @@ export class StoreCore {
 
   /** Whether this tree is still the one of its shard. */
   isLive(tree: Tree): boolean {
-    return !this.#isEnding && this.trees.get(tree.shardId) === tree;
+    return !this.isEnding && this.trees.get(tree.shardId) === tree;
   }
 
   /** The content of the disk is unknown now: nothing is done any more, the owner stops the node. */
@@ -185,7 +187,7 @@ export class StoreCore {
 
   /** Waits before attempt `attempt` at something for which there was no room. */
   waitForRoom(attempt: number): Promise<void> {
-    if (this.#isEnding) return Promise.resolve();
+    if (this.isEnding) return Promise.resolve();
     const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt);
     this.waitingForRoom++;
     return new Promise((resolve) => {
@@ -207,7 +209,7 @@ export class StoreCore {
 
   /** Resolves when everything that was given to the log before is durable, or when all ends. */
   logIsDurable(): Promise<void> {
-    if (this.#isEnding) return Promise.resolve();
+    if (this.isEnding) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
         if (this.#sleepers.delete(wake)) resolve();
@@ -219,7 +221,7 @@ export class StoreCore {
 
   /** A file that cannot be deleted, or not any more, is a stray that the next start deletes. */
   #removeFile(path: string): void {
-    if (this.#isEnding) return;
+    if (this.isEnding) return;
     const removal = this.runJob({ kind: "remove", path }).then((result) => {
       this.#removals.delete(removal);
       if (result.kind === "written") return;
