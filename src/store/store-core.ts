@@ -189,7 +189,7 @@ export class StoreCore {
   waitForRoom(attempt: number): Promise<void> {
     if (this.isEnding) return Promise.resolve();
     const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt);
-    this.waitingForRoom++;
+    if (this.waitingForRoom++ === 0) this.observer?.becameFull?.();
     return new Promise((resolve) => {
       let timer: Timer | undefined = undefined;
       const wake = (): void => {
