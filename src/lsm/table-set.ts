@@ -26,7 +26,9 @@ export function packPath(directory: string, packNumber: number): string {
 
 /** The file in which a table lies. */
 export function pathOfTable(directory: string, { fileNumber, home }: TableFile): string {
-  return home === undefined ? tablePath(directory, fileNumber) : packPath(directory, home.packNumber);
+  return home === undefined
+    ? tablePath(directory, fileNumber)
+    : packPath(directory, home.packNumber);
 }
 
 /** The number in the name of a table file, or undefined where it is another file. */

@@ -105,7 +105,11 @@ class Survey implements TableSurvey {
     if (this.findings.length > 0) return;
     if (file.checksum === this.checksum && file.sizeBytes === this.sizeBytes) return;
     const start = file.home?.offset ?? 0;
-    this.#found(start, "the table is not the one that the manifest names", "every entry of the table");
+    this.#found(
+      start,
+      "the table is not the one that the manifest names",
+      "every entry of the table",
+    );
   }
 
   #section(table: Sstable, section: Section): void {

@@ -155,7 +155,9 @@ export class FlushRound {
   }
 }
 
-function inputOf({ memtable }: FlushMember): Pick<
+function inputOf({
+  memtable,
+}: FlushMember): Pick<
   Extract<Parameters<StoreCore["runJob"]>[0], { readonly kind: "flush" }>,
   "image" | "horizon"
 > {

@@ -13,8 +13,9 @@ import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
 import type { PackJob, PackJobResult } from "./pack-job.js";
-import { runPackJob } from "./pack-job.js";
+import { rottenTables, runPackJob } from "./pack-job.js";
 import { readTwice } from "../lsm/read-twice.js";
+import type { TableFile } from "../lsm/slice.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 
 export type StoreJob = FileJob | PackJob;
@@ -45,6 +46,12 @@ export type CheckJob =
       readonly length: number;
       readonly checksum: number;
     }
+  /** Compares tables of one pack with their checksums. */
+  | {
+      readonly kind: "checkPacked";
+      readonly path: string;
+      readonly tables: readonly TableFile[];
+    }
   | { readonly kind: "checkSegment"; readonly segment: SegmentCheck };
 
 export type FileJobResult =
@@ -53,7 +60,11 @@ export type FileJobResult =
 
 export type StoreJobResult = FileJobResult | PackJobResult;
 
-export type CheckResult = { readonly kind: "checked"; readonly checksum: number } | JobFailure;
+export type CheckResult =
+  | { readonly kind: "checked"; readonly checksum: number }
+  /** Numbers of tables that are not what was written, twice in a row. */
+  | { readonly kind: "checkedPacked"; readonly rotten: readonly number[] }
+  | JobFailure;
 
 export type JobFailure =
   | { readonly kind: "noSpace" }
@@ -99,6 +110,8 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
         kind: "checked",
         checksum: readTwice(job.path, job.offset, () => checksumOf(disk, job)),
       };
+    case "checkPacked":
+      return { kind: "checkedPacked", rotten: rottenTables(disk, job.path, job.tables) };
     case "checkSegment":
       readTwice(job.segment.path, 0, () => checkSegment(disk, job.segment));
       return { kind: "checked", checksum: 0 };

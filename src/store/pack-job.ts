@@ -58,6 +58,7 @@ export interface PackJobResult {
   readonly members: readonly PackedMember[];
 }
 
+export const ROTTEN = "a table is not what was written";
 const INPUTS_OPEN_MAX = 128;
 
 export function runPackJob(disk: Disk, { target, members }: PackJob): PackJobResult {
@@ -106,20 +107,44 @@ function write(
       return packMerge(writer, inputs, target, member.plan);
     case "copy": {
       const { file } = member;
-      const path = pathOfTable(target.directory, file);
-      const start = file.home?.offset ?? 0;
-      const bytes = readTwice(path, start, () => tableBytes(inputs, path, file));
+      const bytes = tableBytes(inputs, pathOfTable(target.directory, file), file);
       const copy = writer.copy({ ...file, fileNumber: target.fileNumber }, bytes);
       return { file: copy, sections: [] };
     }
   }
 }
 
-function tableBytes(inputs: OpenFiles, path: string, file: TableFile): Uint8Array {
-  const bytes = new Uint8Array(file.sizeBytes);
-  const count = new TableReader(inputs, path, file).readSync(bytes, 0, bytes.length, 0);
-  if (count !== bytes.length || crc32(bytes) !== file.checksum) {
-    throw new CorruptionError(path, file.home?.offset ?? 0, "a table is not what was written");
+/** Those of the tables in a file that are not what was written. */
+export function rottenTables(
+  disk: Disk,
+  path: string,
+  tables: readonly TableFile[],
+): readonly number[] {
+  const files = new OpenFiles(disk, 1);
+  const rotten: number[] = [];
+  try {
+    for (const file of tables) {
+      try {
+        tableBytes(files, path, file);
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error;
+        rotten.push(file.fileNumber);
+      }
+    }
+    return rotten;
+  } finally {
+    files.closeAll();
   }
-  return bytes;
+}
+
+function tableBytes(files: OpenFiles, path: string, file: TableFile): Uint8Array {
+  const start = file.home?.offset ?? 0;
+  return readTwice(path, start, () => {
+    const bytes = new Uint8Array(file.sizeBytes);
+    const count = new TableReader(files, path, file).readSync(bytes, 0, bytes.length, 0);
+    if (count !== bytes.length || crc32(bytes) !== file.checksum) {
+      throw new CorruptionError(path, start, ROTTEN);
+    }
+    return bytes;
+  });
 }

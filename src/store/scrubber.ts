@@ -19,12 +19,16 @@ import type { TableFile } from "../lsm/slice.js";
 import { pathOfTable } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { CheckJob, CheckResult, JobFailure } from "./jobs.js";
+import { ROTTEN } from "./pack-job.js";
 import type { StoreCore } from "./store-core.js";
 
-/** What is read of a table at once. A segment is read as a whole. */
+/**
+ * What is read of tables at once; a smaller step takes as long. A segment is read as a whole, and
+ * so is a table in a pack.
+ */
 const STEP_SIZE_BYTES = 1024 * 1024;
-/** A smaller step takes as long: that is what it costs to ask for it. */
-const CHARGED_SIZE_BYTES_MIN = 64 * 1024;
+/** Of a pack. */
+const STEP_TABLES_MAX = 1024;
 
 export class Scrubber {
   readonly #core: StoreCore;
@@ -63,7 +67,9 @@ export class Scrubber {
       const suspects = [...this.#suspects];
       this.#suspects.clear();
       for (const tree of suspects) await this.#checkSuspect(tree);
-      for (const file of this.#core.tables.files()) await this.#checkTable(file);
+      const files = this.#core.tables.files();
+      for (const file of files) if (file.home === undefined) await this.#checkTable(file);
+      for (const tables of packedSteps(files)) await this.#checkPacked(tables);
       for (const segment of this.#core.log.sealedSegments()) await this.#checkSegment(segment);
     }
   }
@@ -107,7 +113,24 @@ export class Scrubber {
     }
     if (this.#isOver || !this.#core.tables.has(fileNumber)) return undefined;
     if (checksum === file.checksum) return { kind: "checked", checksum };
-    return { kind: "corrupt", path, offset: start, message: "a table is not what was written" };
+    return { kind: "corrupt", path, offset: start, message: ROTTEN };
+  }
+
+  /** Tables of one pack, in one job. */
+  async #checkPacked(all: readonly TableFile[]): Promise<void> {
+    const core = this.#core;
+    const tables = all.filter(({ fileNumber }) => core.tables.has(fileNumber));
+    const [first] = tables;
+    if (first === undefined) return;
+    const path = pathOfTable(core.directory, first);
+    const result = await this.#check({ kind: "checkPacked", path, tables });
+    if (this.#isOver) return;
+    for (const fileNumber of result?.kind === "checkedPacked" ? result.rotten : []) {
+      if (!core.tables.has(fileNumber)) continue;
+      const offset = core.tables.file(fileNumber).home?.offset ?? 0;
+      this.#tableIsRotten(fileNumber, new CorruptionError(path, offset, ROTTEN));
+    }
+    await this.#pause(sizeOf(tables));
   }
 
   async #checkSegment(segment: SegmentCheck): Promise<void> {
@@ -135,7 +158,7 @@ export class Scrubber {
   }
 
   #pause(bytes: number): Promise<void> {
-    const charged = Math.max(bytes, CHARGED_SIZE_BYTES_MIN);
+    const charged = Math.max(bytes, STEP_SIZE_BYTES);
     const pauseMs = (charged * 1000) / this.#core.settings.scrubBytesPerSecond;
     if (this.#isOver) return Promise.resolve();
     return new Promise((resolve) => {
@@ -143,6 +166,31 @@ export class Scrubber {
       this.#timer = this.#core.env.timers.after(pauseMs, resolve);
     });
   }
+}
+
+/** The tables in packs, as many of one pack together as make a step. */
+function packedSteps(files: readonly TableFile[]): readonly (readonly TableFile[])[] {
+  const open = new Map<number, { readonly tables: TableFile[]; sizeBytes: number }>();
+  const steps: TableFile[][] = [];
+  for (const file of files) {
+    if (file.home === undefined) continue;
+    const { packNumber } = file.home;
+    let step = open.get(packNumber);
+    if (step === undefined) {
+      step = { tables: [], sizeBytes: 0 };
+      open.set(packNumber, step);
+      steps.push(step.tables);
+    }
+    step.tables.push(file);
+    step.sizeBytes += file.sizeBytes;
+    const isFull = step.tables.length >= STEP_TABLES_MAX || step.sizeBytes >= STEP_SIZE_BYTES;
+    if (isFull) open.delete(packNumber);
+  }
+  return steps;
+}
+
+function sizeOf(files: readonly TableFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 type Corrupt = Extract<JobFailure, { readonly kind: "corrupt" }>;

@@ -78,7 +78,12 @@ describe("a level", () => {
   function levelOf(disk: MemoryDisk): Level {
     const cache = new BlockCache(1024 * 1024);
     const runs = cut(disk, 20_000, 30).map(({ file, sections }) => {
-      const table = new Sstable(new OpenFiles(disk, 1), tablePath(DIRECTORY, file.fileNumber), file, cache);
+      const table = new Sstable(
+        new OpenFiles(disk, 1),
+        tablePath(DIRECTORY, file.fileNumber),
+        file,
+        cache,
+      );
       const slice = sliceOf(file.fileNumber, sections[0]!, LEVEL_BASE + 7);
       return { slice, section: table.section(FAMILY.data) };
     });

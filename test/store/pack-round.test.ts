@@ -6,9 +6,11 @@ import { Prng } from "../../src/base/prng.js";
 import { checkStore } from "../../src/store/store-check.js";
 import type { Store } from "../../src/store/store.js";
 import { stateAt } from "../lsm/tree-model.js";
+import { eventually } from "../support/eventually.js";
 import {
   ALL,
   DIRECTORY,
+  damageOf,
   difference,
   flushedAt,
   openStore,
@@ -141,6 +143,17 @@ describe("a file of many trees", () => {
     const [first, ...others] = store.trees();
     expect(() => difference(must(first), ENTRIES)).toThrow("checksum");
     for (const tree of others) expect(difference(tree, ENTRIES)).toBeUndefined();
+    await store.close();
+  });
+
+  test("that rots is found, and the trees whose bytes have", async () => {
+    const disk = new MemoryDisk();
+    await (await filled(disk)).close();
+    const { store } = await openStore(disk, { scrubBytesPerSecond: 1024 ** 3 });
+    const damaged = damageOf(store);
+    disk.flipBit(`${DIRECTORY}/tables/${must(tables(disk)[0])}`, 8 * 40);
+    await eventually(() => damaged.length > 0);
+    expect(new Set(damaged)).toEqual(new Set([1]));
     await store.close();
   });
 

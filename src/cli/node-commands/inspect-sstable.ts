@@ -64,14 +64,7 @@ function packedTables(disk: Disk, directory: string): readonly InspectedTable[] 
   return tables;
 }
 
-function plain({
-  path,
-  offset,
-  sizeBytes,
-  checksum,
-  sections,
-  findings,
-}: TableSurvey): object {
+function plain({ path, offset, sizeBytes, checksum, sections, findings }: TableSurvey): object {
   const plainSections = sections.map(({ info, blockCount }) => ({
     family: familyName(info.family),
     blockCount,
