@@ -39,7 +39,7 @@ export class Catalog {
   readonly trees: Map<number, CatalogTree> = new Map();
   readonly files: Map<number, TableFile> = new Map();
   readonly #packs: Map<number, PackRecord> = new Map();
-  /** Slices per file; a file leaves the catalog with its last one, and a pack with its last file. */
+  /** Slices per file: it leaves the catalog with the last one, and a pack with its last file. */
   readonly #sliceCounts: Map<number, number> = new Map();
 
   apply(edit: VersionEdit): void {

@@ -20,18 +20,9 @@ import type { PackWriter } from "./pack-writer.js";
 import type { TableFile } from "./slice.js";
 import { SstableCursor } from "./sstable-cursor.js";
 import { Sstable } from "./sstable-reader.js";
-import type { WrittenTable } from "./sstable-writer.js";
+import type { TableTarget, WrittenTable } from "./sstable-writer.js";
 import { SstableWriter } from "./sstable-writer.js";
 import { pathOfTable, tablePath } from "./table-set.js";
-
-/** Where a new sstable goes. */
-export interface TableTarget {
-  readonly directory: string;
-  readonly fileNumber: number;
-  readonly salt: number;
-  /** About the size of its blocks; without it, what the format calls usual. */
-  readonly blockSizeBytes?: number | undefined;
-}
 
 export interface CompactionPlan {
   readonly family: FamilyId;

@@ -9,9 +9,8 @@
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
 import type { DiskFile } from "../env/disk.js";
-import type { TableTarget } from "./compaction.js";
 import type { Pack } from "./slice.js";
-import type { TableSink, WrittenTable } from "./sstable-writer.js";
+import type { TableSink, TableTarget, WrittenTable } from "./sstable-writer.js";
 import { SstableWriter } from "./sstable-writer.js";
 
 const OUTPUT_SIZE_BYTES = 512 * 1024;

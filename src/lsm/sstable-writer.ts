@@ -27,7 +27,16 @@ import type { TableFile } from "./slice.js";
 const OUTPUT_SIZE_BYTES = 512 * 1024;
 const SYNC_SIZE_BYTES = 4 * 1024 * 1024;
 
-/** Where a table is written to; the positions come in order and without a gap. */
+/** Where a new sstable goes. */
+export interface TableTarget {
+  readonly directory: string;
+  readonly fileNumber: number;
+  readonly salt: number;
+  /** About the size of its blocks; without it, what the format calls usual. */
+  readonly blockSizeBytes?: number | undefined;
+}
+
+/** What a table is written to; the positions come in order and without a gap. */
 export type TableSink = Pick<DiskFile, "writeSync" | "syncSync">;
 
 export interface WrittenTable {

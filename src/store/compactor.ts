@@ -203,7 +203,7 @@ export class Compactor {
     return { member, isCopy: false, owners: [{ tree, removed: inputs, added }] };
   }
 
-  /** The tables of packs that are worth writing anew, each with all trees that have slices of it. */
+  /** The tables of packs that are worth writing anew, each with all trees that have slices. */
   #garbage(): Replacement[] {
     const { catalog } = this.#core.manifest;
     if (this.#core.isEnding || this.#isFull || catalog.packs.size === 0) return [];

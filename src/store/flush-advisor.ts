@@ -49,9 +49,8 @@ export class FlushAdvisor {
   #tell(): void {
     const { observer } = this.#core;
     if (observer === undefined || this.#wanted.size === 0) return;
-    let left = TOLD_COUNT_MAX;
-    for (const tree of [...this.#wanted]) {
-      if (left-- === 0) return;
+    const told = [...this.#wanted].slice(0, TOLD_COUNT_MAX);
+    for (const tree of told) {
       observer.flushWanted(tree.shardId);
       if (this.#wanted.delete(tree)) this.#wanted.add(tree);
     }

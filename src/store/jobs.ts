@@ -9,14 +9,14 @@ import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import { checkSegment } from "../log/segment-check.js";
 import type { SegmentCheck } from "../log/segment-check.js";
-import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
+import type { CompactionPlan } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
 import type { PackJob, PackJobResult } from "./pack-job.js";
 import { rottenTables, runPackJob } from "./pack-job.js";
 import { readTwice } from "../lsm/read-twice.js";
 import type { TableFile } from "../lsm/slice.js";
-import type { WrittenTable } from "../lsm/sstable-writer.js";
+import type { TableTarget, WrittenTable } from "../lsm/sstable-writer.js";
 
 export type StoreJob = FileJob | PackJob;
 

@@ -6,14 +6,14 @@ import { DecodeError } from "../base/coding.js";
 import { crc32 } from "../base/checksum.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
+import type { CompactionPlan } from "../lsm/compaction.js";
 import { packMemtable, packMerge, removeQuietly } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
 import { OpenFiles, TableReader } from "../lsm/open-files.js";
 import { PackWriter } from "../lsm/pack-writer.js";
 import { readTwice } from "../lsm/read-twice.js";
 import type { Pack, TableFile } from "../lsm/slice.js";
-import type { WrittenTable } from "../lsm/sstable-writer.js";
+import type { TableTarget, WrittenTable } from "../lsm/sstable-writer.js";
 import { packPath, pathOfTable } from "../lsm/table-set.js";
 
 export interface PackTarget {
@@ -121,19 +121,21 @@ export function rottenTables(
   tables: readonly TableFile[],
 ): readonly number[] {
   const files = new OpenFiles(disk, 1);
-  const rotten: number[] = [];
   try {
-    for (const file of tables) {
-      try {
-        tableBytes(files, path, file);
-      } catch (error) {
-        if (!(error instanceof CorruptionError)) throw error;
-        rotten.push(file.fileNumber);
-      }
-    }
-    return rotten;
+    const rotten = tables.filter((file) => isRotten(files, path, file));
+    return rotten.map(({ fileNumber }) => fileNumber);
   } finally {
     files.closeAll();
+  }
+}
+
+function isRotten(files: OpenFiles, path: string, file: TableFile): boolean {
+  try {
+    tableBytes(files, path, file);
+    return false;
+  } catch (error) {
+    if (error instanceof CorruptionError) return true;
+    throw error;
   }
 }
 

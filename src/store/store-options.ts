@@ -71,7 +71,7 @@ export interface StoreObserver {
   trimWanted(shardId: number, upToIndex: number, evenHeld: boolean): boolean;
   /** A file of this tree is damaged: the replica must stop serving and be refilled. */
   treeDamaged(shardId: number, error: Error): void;
-  /** A flush has begun to wait for room on the disk: nothing it would make room for may wait, too. */
+  /** A flush has begun to wait for room on the disk; whoever waits for the flush should not. */
   becameFull?(): void;
   /** All files of this tree, which was named to `recheck`, are what was written. */
   treeSound(shardId: number): void;
