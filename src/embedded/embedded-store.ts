@@ -349,6 +349,8 @@ export class EmbeddedStore implements Reader {
 
   #mayGoOn(): boolean {
     if (this.#backlogBytes > BACKLOG_BYTES_MAX) return false;
+    // No flush comes through, and the next write is refused: this one is in the log.
+    if (this.#store.full) return true;
     const tree = this.#tree;
     return tree.frozen.length < FROZEN_MAX || tree.activeBytes() <= this.#memtableBytesMax;
   }
@@ -405,6 +407,7 @@ export class EmbeddedStore implements Reader {
         store.log.trim(shardId, upToIndex);
         return true;
       },
+      becameFull: () => this.#release(),
       treeDamaged: (_shardId, error) => {
         this.#damage = error.message;
       },

@@ -12,6 +12,7 @@ import type { Finding } from "../log/finding.js";
 import { BlockCache } from "./block-cache.js";
 import { EntrySlot } from "./entry-slot.js";
 import { familyName } from "./families.js";
+import { OpenFiles, TableReader } from "./open-files.js";
 import type { TableFile } from "./slice.js";
 import { decodeFooter, FOOTER_SIZE_BYTES } from "./sstable-format.js";
 import type { SectionInfo } from "./sstable-format.js";
@@ -22,6 +23,8 @@ export interface TableSurvey {
   readonly path: string;
   /** What the table is taken for; undefined where it cannot be told. */
   readonly file: TableFile | undefined;
+  /** Where in a pack the table begins. */
+  readonly offset: number | undefined;
   readonly sizeBytes: number;
   readonly checksum: number;
   readonly sections: readonly SectionSurvey[];
@@ -35,7 +38,10 @@ export interface SectionSurvey {
 
 const CHUNK_SIZE_BYTES = 1024 * 1024;
 
-/** `described`: the file as the manifest has it; without it, it is taken as it says of itself. */
+/**
+ * `described`: the table as the manifest has it; without it, the file is one table and is taken as
+ * it says of itself.
+ */
 export function surveyTable(disk: Disk, path: string, described?: TableFile): TableSurvey {
   const survey = new Survey(disk, path, described);
   survey.run();
@@ -45,6 +51,7 @@ export function surveyTable(disk: Disk, path: string, described?: TableFile): Ta
 class Survey implements TableSurvey {
   readonly path: string;
   file: TableFile | undefined = undefined;
+  readonly offset: number | undefined;
   sizeBytes = 0;
   checksum = 0;
   readonly sections: SectionSurvey[] = [];
@@ -56,6 +63,7 @@ class Survey implements TableSurvey {
     this.path = path;
     this.#disk = disk;
     this.#described = described;
+    this.offset = described?.home?.offset;
   }
 
   run(): void {
@@ -63,24 +71,27 @@ class Survey implements TableSurvey {
     const file = this.#try(all, () => this.#describe());
     if (file === undefined) return;
     this.file = file;
-    const table = new Sstable(this.#disk, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
+    const files = new OpenFiles(this.#disk, 1);
+    const table = new Sstable(files, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
     try {
       const sections = this.#try(all, () => table.sections());
       for (const section of sections ?? []) this.#section(table, section);
       this.#compare(file);
     } finally {
-      table.close();
+      files.closeAll();
     }
   }
 
-  /** Reads all of the file once; what it is called by the manifest, or by its own footer. */
+  /** Reads all of the table once; what it is called by the manifest, or by its own footer. */
   #describe(): TableFile {
-    const handle = this.#disk.open(this.path, { readOnly: true });
+    const files = new OpenFiles(this.#disk, 1);
+    const handle = new TableReader(files, this.path, this.#described);
     try {
       this.sizeBytes = handle.sizeBytes();
       const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
       for (let at = 0; at < this.sizeBytes; at += CHUNK_SIZE_BYTES) {
-        const count = handle.readSync(chunk, 0, CHUNK_SIZE_BYTES, at);
+        const length = Math.min(CHUNK_SIZE_BYTES, this.sizeBytes - at);
+        const count = handle.readSync(chunk, 0, length, at);
         this.checksum = crc32(chunk.subarray(0, count), this.checksum);
       }
       if (this.#described !== undefined) return this.#described;
@@ -90,7 +101,7 @@ class Survey implements TableSurvey {
       const { salt } = decodeFooter(bytes, this.path, footerAt);
       return { fileNumber: 0, sizeBytes: this.sizeBytes, checksum: this.checksum, salt };
     } finally {
-      handle.close();
+      files.closeAll();
     }
   }
 
@@ -98,7 +109,12 @@ class Survey implements TableSurvey {
   #compare(file: TableFile): void {
     if (this.findings.length > 0) return;
     if (file.checksum === this.checksum && file.sizeBytes === this.sizeBytes) return;
-    this.#found(0, "the file is not the one that the manifest names", "every entry of the table");
+    const start = file.home?.offset ?? 0;
+    this.#found(
+      start,
+      "the table is not the one that the manifest names",
+      "every entry of the table",
+    );
   }
 
   #section(table: Sstable, section: Section): void {
@@ -119,7 +135,8 @@ class Survey implements TableSurvey {
     }
     if (this.findings.length > before) return;
     const wrong = counted.differenceFrom(info);
-    if (wrong !== undefined) this.#found(info.keyIndex.offset, wrong, "nothing that is known");
+    const at = table.corruption(info.keyIndex.offset, "").offset;
+    if (wrong !== undefined) this.#found(at, wrong, "nothing that is known");
   }
 
   #block(section: Section, ordinal: number, blockCount: number, counted: Counter): void {

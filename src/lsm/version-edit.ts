@@ -11,7 +11,7 @@ import { DecodeError } from "../base/coding.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { FlushedState } from "./entry.js";
 import { isFamilyId } from "./families.js";
-import type { Slice, TableFile } from "./slice.js";
+import type { Pack, Slice, TableFile } from "./slice.js";
 
 export type EditOperation =
   | {
@@ -23,6 +23,8 @@ export type EditOperation =
   | { readonly kind: "dropTree"; readonly shardId: number }
   | { readonly kind: "setRange"; readonly shardId: number; readonly range: KeyRange }
   | { readonly kind: "setFlushed"; readonly shardId: number; readonly flushed: FlushedState }
+  /** The tables in it are added in the same edit: a pack without tables is none. */
+  | { readonly kind: "addPack"; readonly pack: Pack }
   | { readonly kind: "addFile"; readonly file: TableFile }
   | { readonly kind: "addSlice"; readonly shardId: number; readonly slice: Slice }
   | { readonly kind: "removeSlice"; readonly shardId: number; readonly slice: SliceName }
@@ -48,6 +50,9 @@ const KIND = {
   nextFileNumber: 8,
   startRun: 9,
   removeSlice: 10,
+  addPack: 20,
+  /** An addFile of a table in a pack. */
+  addPacked: 21,
 } as const;
 
 export function writeEdit(writer: ByteWriter, edit: VersionEdit): void {
@@ -62,7 +67,8 @@ export function readEdit(reader: ByteReader): VersionEdit {
 }
 
 function writeOperation(writer: ByteWriter, operation: EditOperation): void {
-  writer.u8(KIND[operation.kind]);
+  const isPacked = operation.kind === "addFile" && operation.file.home !== undefined;
+  writer.u8(KIND[isPacked ? "addPacked" : operation.kind]);
   switch (operation.kind) {
     case "createTree":
       writer.u53(operation.shardId);
@@ -76,8 +82,12 @@ function writeOperation(writer: ByteWriter, operation: EditOperation): void {
     case "setFlushed":
       writer.u53(operation.shardId);
       return writeFlushedState(writer, operation.flushed);
+    case "addPack":
+      writer.u53(operation.pack.packNumber);
+      return writer.u53(operation.pack.sizeBytes);
     case "addFile":
-      return writeTableFile(writer, operation.file);
+      writeTableFile(writer, operation.file);
+      return writeHome(writer, operation.file);
     case "addSlice":
       writer.u53(operation.shardId);
       return writeSlice(writer, operation.slice);
@@ -105,8 +115,17 @@ function readOperation(reader: ByteReader): EditOperation {
       return { kind: "setRange", shardId: reader.u53(), range: readRange(reader) };
     case KIND.setFlushed:
       return { kind: "setFlushed", shardId: reader.u53(), flushed: readFlushedState(reader) };
+    case KIND.addPack: {
+      const pack = { packNumber: reader.u53(), sizeBytes: reader.u53() };
+      return { kind: "addPack", pack };
+    }
     case KIND.addFile:
       return { kind: "addFile", file: readTableFile(reader) };
+    case KIND.addPacked: {
+      const file = readTableFile(reader);
+      const home = { packNumber: reader.u53(), offset: reader.u53() };
+      return { kind: "addFile", file: { ...file, home } };
+    }
     case KIND.addSlice:
       return { kind: "addSlice", shardId: reader.u53(), slice: readSlice(reader) };
     case KIND.removeOnlySlice:
@@ -136,11 +155,18 @@ function readSliceName(reader: ByteReader, kind: number): SliceName {
   return { fileNumber, family, range };
 }
 
+/** Without its home: that is a matter of the store it lies in. */
 export function writeTableFile(writer: ByteWriter, file: TableFile): void {
   writer.u53(file.fileNumber);
   writer.u53(file.sizeBytes);
   writer.u32(file.checksum);
   writer.u32(file.salt);
+}
+
+function writeHome(writer: ByteWriter, { home }: TableFile): void {
+  if (home === undefined) return;
+  writer.u53(home.packNumber);
+  writer.u53(home.offset);
 }
 
 export function readTableFile(reader: ByteReader): TableFile {

@@ -10,6 +10,10 @@ import type { SectionInfo } from "./sstable-format.js";
 import type { Section, Sstable } from "./sstable-reader.js";
 import type { TableSet } from "./table-set.js";
 
+/** Of families that a tree has nothing of: most, in most trees, and there may be many trees. */
+const NO_RUNS: readonly Run[] = [];
+const NO_LEVELS: readonly Level[] = [];
+
 /** One slice, ready to be read. */
 export class Run {
   readonly slice: Slice;
@@ -46,14 +50,15 @@ export class Version {
   constructor(slices: readonly Slice[], tables: TableSet) {
     this.slices = slices;
     this.#tables = tables;
-    const runs: Run[][] = [];
-    for (let i = 0; i < FAMILY_COUNT; i++) runs.push([]);
+    const written: Run[][] = [];
     for (const slice of slices) {
-      runs[slice.family]!.push(new Run(slice, tables.retain(slice.fileNumber)));
+      const run = new Run(slice, tables.retain(slice.fileNumber));
+      (written[slice.family] ??= []).push(run);
     }
-    for (const family of runs) family.sort(newestFirst);
+    const runs: (readonly Run[])[] = [];
+    for (let i = 0; i < FAMILY_COUNT; i++) runs.push(written[i]?.sort(newestFirst) ?? NO_RUNS);
     this.runs = runs;
-    this.tiers = runs.map((family) => family.filter(({ slice }) => slice.level < LEVEL_BASE));
+    this.tiers = runs.map(tiersOf);
     this.levels = runs.map(levelsOf);
   }
 
@@ -76,7 +81,13 @@ export class Version {
   }
 }
 
-function levelsOf(runs: readonly Run[]): Level[] {
+function tiersOf(runs: readonly Run[]): readonly Run[] {
+  if (runs.every(({ slice }) => slice.level < LEVEL_BASE)) return runs;
+  return runs.filter(({ slice }) => slice.level < LEVEL_BASE);
+}
+
+function levelsOf(runs: readonly Run[]): readonly Level[] {
+  if (runs.every(({ slice }) => slice.level < LEVEL_BASE)) return NO_LEVELS;
   const byLevel = new Map<number, Run[]>();
   for (const run of runs) {
     const { level } = run.slice;

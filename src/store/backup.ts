@@ -13,7 +13,8 @@ import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { TableFile } from "../lsm/slice.js";
-import { tablePath } from "../lsm/table-set.js";
+import { pathOfTable, tablePath } from "../lsm/table-set.js";
+import type { TableSet } from "../lsm/table-set.js";
 import {
   DRAFT_SUFFIX,
   backupNumbers,
@@ -25,9 +26,9 @@ import {
   writeListing,
 } from "./backup-listing.js";
 import { requireEmpty } from "./checkpoint-directory.js";
-import { editOf, filesIn, writeStore } from "./checkpoint-edit.js";
+import { editOf, filesIn, withoutPacks, writeStore } from "./checkpoint-edit.js";
 import type { PinnedTree } from "./checkpoint-edit.js";
-import type { CheckJob, CheckResult, CopyJob, JobFailure, StoreJobResult } from "./jobs.js";
+import type { CheckJob, CheckResult, CopyJob, FileJobResult, JobFailure } from "./jobs.js";
 
 export interface BackupReport {
   readonly number: number;
@@ -50,8 +51,8 @@ export interface BackupSummary {
 /** What a backup is made of. */
 export interface BackupSource {
   readonly storeId: string;
-  /** Where the tables of the trees are. */
-  readonly tables: string;
+  /** Has the tables of the trees. */
+  readonly tables: TableSet;
   readonly trees: readonly PinnedTree[];
 }
 
@@ -70,17 +71,22 @@ export async function makeBackup(
   const { disk, jobs } = env;
   disk.makeDirectory(backupTables(directory));
   removeDrafts(disk, directory);
-  const edit = editOf(trees);
+  const edit = editOf(tables, trees);
   const present = new Set(disk.list(backupTables(directory)));
   const files = filesIn(edit);
   const missing = files.filter((file) => !present.has(backupTableName(file)));
   for (const file of missing) {
     const to = backupTablePath(directory, file);
-    await copy(jobs, file, tablePath(tables, file.fileNumber), to);
+    await copy(jobs, file, pathOfTable(tables.directory, file), to);
   }
   disk.syncDirectory(backupTables(directory));
   const number = 1 + (backupNumbers(disk, directory).at(-1) ?? 0);
-  writeListing(disk, directory, { number, madeAtMs: env.clock.wallMs(), storeId, edit });
+  writeListing(disk, directory, {
+    number,
+    madeAtMs: env.clock.wallMs(),
+    storeId,
+    edit: withoutPacks(edit),
+  });
   return {
     number,
     copiedTables: missing.length,
@@ -162,10 +168,11 @@ function removeDrafts(disk: Disk, directory: string): void {
 
 /** A table is there under its name once it is whole and durable. */
 async function copy(jobs: JobRunner, file: TableFile, from: string, to: string): Promise<void> {
-  const { sizeBytes, checksum } = file;
+  const { sizeBytes, checksum, home } = file;
   const draft = `${to}${DRAFT_SUFFIX}`;
-  const job: CopyJob = { kind: "copyTable", from, to, draft, sizeBytes, checksum };
-  const result = (await jobs.run(job)) as StoreJobResult;
+  const offset = home?.offset ?? 0;
+  const job: CopyJob = { kind: "copyTable", from, offset, to, draft, sizeBytes, checksum };
+  const result = (await jobs.run(job)) as FileJobResult;
   if (result.kind !== "written") throw errorOf(result, to);
 }
 
@@ -182,10 +189,14 @@ async function damageOf(
     const result = (await jobs.run(job)) as CheckResult;
     if (result.kind === "checked") sum = result.checksum;
     else if (result.kind === "corrupt") return corruptionOf(result);
-    else if (result.kind !== "examined") throw errorOf(result, path);
+    else if (isFailure(result)) throw errorOf(result, path);
   }
   if (sum === checksum) return undefined;
   return new CorruptionError(path, 0, "the file is not what was written");
+}
+
+function isFailure(result: CheckResult): result is JobFailure {
+  return result.kind === "noSpace" || result.kind === "failed" || result.kind === "corrupt";
 }
 
 function errorOf(failure: JobFailure, path: string): Error {

@@ -3,6 +3,7 @@ import type { KeyRange } from "../base/key-range.js";
 import type { Env } from "../env/env.js";
 import { Manifest } from "../lsm/manifest.js";
 import type { TableFile } from "../lsm/slice.js";
+import type { TableSet } from "../lsm/table-set.js";
 import type { EditOperation, VersionEdit } from "../lsm/version-edit.js";
 import { writeIdentity } from "./identity.js";
 import type { TreeCheckpoint } from "./tree-checkpoint.js";
@@ -13,13 +14,20 @@ export interface PinnedTree {
   readonly checkpoint: TreeCheckpoint;
 }
 
-export function editOf(trees: readonly PinnedTree[]): VersionEdit {
+/** `tables` has the tables of the trees. */
+export function editOf(tables: TableSet, trees: readonly PinnedTree[]): VersionEdit {
+  /** Numbers of tables and packs. */
   const added = new Set<number>();
   const edit: EditOperation[] = [];
   for (const { shardId, range, checkpoint } of trees) {
     edit.push({ kind: "createTree", shardId, range, flushed: checkpoint.state });
     for (const { file, slices } of checkpoint.files) {
-      // Two trees may have parts of one file.
+      const pack = file.home?.packNumber;
+      if (pack !== undefined && !added.has(pack)) {
+        edit.push({ kind: "addPack", pack: tables.pack(pack) });
+        added.add(pack);
+      }
+      // Two trees may have parts of one table.
       if (!added.has(file.fileNumber)) edit.push({ kind: "addFile", file });
       added.add(file.fileNumber);
       for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
@@ -30,6 +38,15 @@ export function editOf(trees: readonly PinnedTree[]): VersionEdit {
 
 export function filesIn(edit: VersionEdit): readonly TableFile[] {
   return edit.flatMap((operation) => (operation.kind === "addFile" ? [operation.file] : []));
+}
+
+/** The same where each table is a file of its own. */
+export function withoutPacks(edit: VersionEdit): VersionEdit {
+  return edit.flatMap((operation): EditOperation[] => {
+    if (operation.kind === "addPack") return [];
+    if (operation.kind !== "addFile") return [operation];
+    return [{ kind: "addFile", file: { ...operation.file, home: undefined } }];
+  });
 }
 
 /**

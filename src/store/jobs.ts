@@ -10,18 +10,23 @@ import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import { checkSegment } from "../log/segment-check.js";
 import type { SegmentCheck } from "../log/segment-check.js";
-import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
+import type { CompactionPlan } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
+import type { PackJob, PackJobResult } from "./pack-job.js";
+import { rottenTables, runPackJob } from "./pack-job.js";
 import { readTwice } from "../lsm/read-twice.js";
 import type { TableFile } from "../lsm/slice.js";
 import type { SectionInfo } from "../lsm/sstable-format.js";
-import type { WrittenTable } from "../lsm/sstable-writer.js";
+import type { TableTarget, WrittenTable } from "../lsm/sstable-writer.js";
 import { surveyTable } from "../lsm/table-survey.js";
 import { copyTable } from "./table-copy.js";
 import type { TableCopy } from "./table-copy.js";
 
-export type StoreJob =
+export type StoreJob = FileJob | PackJob;
+
+/** Jobs on files of a single table each. */
+export type FileJob =
   | {
       readonly kind: "flush";
       readonly target: TableTarget;
@@ -44,7 +49,7 @@ export interface CopyJob extends TableCopy {
 
 /** Jobs that only look. */
 export type CheckJob =
-  /** Adds bytes [offset, offset + length) of a table to the checksum of those before. */
+  /** Adds bytes [offset, offset + length) of a file to the checksum of those before. */
   | {
       readonly kind: "checkTable";
       readonly path: string;
@@ -52,13 +57,21 @@ export type CheckJob =
       readonly length: number;
       readonly checksum: number;
     }
+  /** Compares tables of one pack with their checksums. */
+  | {
+      readonly kind: "checkPacked";
+      readonly path: string;
+      readonly tables: readonly TableFile[];
+    }
   | { readonly kind: "checkSegment"; readonly segment: SegmentCheck }
   /** Looks at all of a table that was built elsewhere, and makes it durable. */
   | { readonly kind: "examineTable"; readonly path: string };
 
-export type StoreJobResult =
+export type FileJobResult =
   /** No tables where nothing was left, and for other jobs; at most one for a flush. */
   { readonly kind: "written"; readonly tables: readonly WrittenTable[] } | JobFailure;
+
+export type StoreJobResult = FileJobResult | PackJobResult;
 
 /** A table that is sound, with the number 0 as long as it has none. */
 export interface ExaminedTable {
@@ -69,6 +82,8 @@ export interface ExaminedTable {
 
 export type CheckResult =
   | { readonly kind: "checked"; readonly checksum: number }
+  /** Numbers of tables that are not what was written, twice in a row. */
+  | { readonly kind: "checkedPacked"; readonly rotten: readonly number[] }
   | ExaminedTable
   | JobFailure;
 
@@ -109,6 +124,8 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
     case "copyTable":
       copyTable(disk, job);
       return { kind: "written", tables: [] };
+    case "pack":
+      return runPackJob(disk, job);
     case "remove":
       disk.remove(job.path);
       return { kind: "written", tables: [] };
@@ -117,6 +134,8 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
         kind: "checked",
         checksum: readTwice(job.path, job.offset, () => checksumOf(disk, job)),
       };
+    case "checkPacked":
+      return { kind: "checkedPacked", rotten: rottenTables(disk, job.path, job.tables) };
     case "checkSegment":
       readTwice(job.segment.path, 0, () => checkSegment(disk, job.segment));
       return { kind: "checked", checksum: 0 };
@@ -162,5 +181,6 @@ function pathOf(job: StoreJob | CheckJob): string {
   if (job.kind === "checkSegment") return job.segment.path;
   if (job.kind === "compact") return job.targets[0]!.directory;
   if (job.kind === "copyTable") return job.from;
+  if (job.kind === "pack") return job.target.directory;
   return "path" in job ? job.path : job.target.directory;
 }

@@ -45,7 +45,7 @@ export class Standstill {
     await this.#flusher.flush(tree);
     await core.logIsDurable();
     while (core.isLive(tree)) {
-      if (awaitsMerge && this.#compactor.isRunning(tree)) await this.#compactor.jobDone(tree);
+      if (awaitsMerge && this.#compactor.isRunning(tree)) await this.#compactor.jobDone();
       else if (!core.isSettled(tree)) await core.editsDone();
       else {
         assert(tree.isFlushed, "nothing is applied to a tree at a standstill");

@@ -5,20 +5,25 @@
 import { must } from "../base/assert.js";
 import { utf8 } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
+import { describeRange } from "../base/key-range.js";
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import type { SharedLog } from "../log/shared-log.js";
 import { SlabPool } from "../lsm/arena.js";
 import { BlockCache } from "../lsm/block-cache.js";
-import type { TableTarget } from "../lsm/compaction.js";
 import type { Manifest } from "../lsm/manifest.js";
+import type { Slice } from "../lsm/slice.js";
+import type { TableTarget } from "../lsm/sstable-writer.js";
 import { TableSet } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { VersionEdit } from "../lsm/version-edit.js";
-import type { CheckJob, CheckResult, JobFailure, StoreJob, StoreJobResult } from "./jobs.js";
+import type { CheckJob, CheckResult, FileJob, FileJobResult, JobFailure } from "./jobs.js";
+import type { PackJob, PackJobResult, PackMember } from "./pack-job.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 
+/** Tables in a store before small ones go into packs even where they are alone. */
+const OWN_FILES_MAX = 256;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 10_000;
 
@@ -58,8 +63,12 @@ export class StoreCore {
     this.manifest = manifest;
     this.log = log;
     this.cache = new BlockCache(place.settings.blockCacheBytes);
-    this.tables = new TableSet(env.disk, place.directory, this.cache, (path) =>
-      this.#removeFile(path),
+    this.tables = new TableSet(
+      env.disk,
+      place.directory,
+      this.cache,
+      (path) => this.#removeFile(path),
+      place.settings.openFilesMax,
     );
     this.#saltSeed = hash32(utf8(manifest.storeId));
     this.#nextFileNumber = place.nextFileNumber;
@@ -69,8 +78,14 @@ export class StoreCore {
     return this.#hasFailed;
   }
 
-  get #isEnding(): boolean {
+  /** Whether nothing new is begun. */
+  get isEnding(): boolean {
     return this.isClosing || this.#hasFailed;
+  }
+
+  /** Whether there are so many tables that a small one is better not in a file of its own. */
+  get isCrowded(): boolean {
+    return this.tables.count > OWN_FILES_MAX;
   }
 
   /** A place for a new table; its number was never used before. */
@@ -81,9 +96,20 @@ export class StoreCore {
     return { directory: this.directory, fileNumber, salt, blockSizeBytes };
   }
 
-  async runJob(job: StoreJob): Promise<StoreJobResult> {
+  async runJob(job: FileJob): Promise<FileJobResult> {
     try {
-      return (await this.env.jobs.run(job)) as StoreJobResult;
+      return (await this.env.jobs.run(job)) as FileJobResult;
+    } catch (error) {
+      return failureOf(error);
+    }
+  }
+
+  /** Writes a new pack. */
+  async runPack(members: readonly PackMember[]): Promise<PackJobResult | JobFailure> {
+    const target = { directory: this.directory, packNumber: this.#nextFileNumber++ };
+    const job: PackJob = { kind: "pack", target, members };
+    try {
+      return (await this.env.jobs.run(job)) as PackJobResult | JobFailure;
     } catch (error) {
       return failureOf(error);
     }
@@ -104,7 +130,7 @@ export class StoreCore {
 
   /** Whether this tree is still the one of its shard. */
   isLive(tree: Tree): boolean {
-    return !this.#isEnding && this.trees.get(tree.shardId) === tree;
+    return !this.isEnding && this.trees.get(tree.shardId) === tree;
   }
 
   /** The content of the disk is unknown now: nothing is done any more, the owner stops the node. */
@@ -180,11 +206,11 @@ export class StoreCore {
   /** Whether a tree has all that the manifest says of it: no edit of it is on its way. */
   isSettled(tree: Tree): boolean {
     const { flushed, slices } = must(this.manifest.catalog.trees.get(tree.shardId), "tree");
-    const shown = new Set(tree.version.slices);
+    const shown = new Set(tree.version.slices.map(nameOf));
     return (
-      flushed === tree.flushed &&
+      flushed.index === tree.flushed.index &&
       slices.length === shown.size &&
-      slices.every((slice) => shown.has(slice))
+      slices.every((slice) => shown.has(nameOf(slice)))
     );
   }
 
@@ -198,9 +224,9 @@ export class StoreCore {
 
   /** Waits before attempt `attempt` at something for which there was no room. */
   waitForRoom(attempt: number): Promise<void> {
-    if (this.#isEnding) return Promise.resolve();
+    if (this.isEnding) return Promise.resolve();
     const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt);
-    this.waitingForRoom++;
+    if (this.waitingForRoom++ === 0) this.observer?.becameFull?.();
     return new Promise((resolve) => {
       let timer: Timer | undefined = undefined;
       const wake = (): void => {
@@ -220,7 +246,7 @@ export class StoreCore {
 
   /** Resolves when everything that was given to the log before is durable, or when all ends. */
   logIsDurable(): Promise<void> {
-    if (this.#isEnding) return Promise.resolve();
+    if (this.isEnding) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
         if (this.#sleepers.delete(wake)) resolve();
@@ -232,7 +258,7 @@ export class StoreCore {
 
   /** A file that cannot be deleted, or not any more, is a stray that the next start deletes. */
   #removeFile(path: string): void {
-    if (this.#isEnding) return;
+    if (this.isEnding) return;
     const removal = this.runJob({ kind: "remove", path }).then((result) => {
       this.#removals.delete(removal);
       if (result.kind === "written") return;
@@ -240,6 +266,11 @@ export class StoreCore {
     });
     this.#removals.add(removal);
   }
+}
+
+/** Of the slices that a tree may have at any time each has another. */
+function nameOf({ fileNumber, family, level, range }: Slice): string {
+  return `${fileNumber} ${family} ${level} ${describeRange(range)}`;
 }
 
 function failureOf(error: unknown): JobFailure {

@@ -21,7 +21,7 @@ import type { RecoveredShard } from "../log/log-types.js";
 import { SharedLog } from "../log/shared-log.js";
 import type { FlushedState } from "../lsm/entry.js";
 import { Manifest } from "../lsm/manifest.js";
-import { tableNumber, tablePath } from "../lsm/table-set.js";
+import { fileNumberOf, packNumber, pathOfTable } from "../lsm/table-set.js";
 import { Tree } from "../lsm/tree.js";
 import { makeBackup } from "./backup.js";
 import type { BackupReport } from "./backup.js";
@@ -97,10 +97,10 @@ export class Store {
     this.#core = core;
     this.#lock = lock;
     this.#compactor = new Compactor(core);
-    this.#flusher = new Flusher(core, (tree) => {
-      this.#advisor.forget(tree);
+    this.#flusher = new Flusher(core, (trees) => {
+      for (const tree of trees) this.#advisor.forget(tree);
       this.#advisor.review();
-      this.#compactor.consider(tree);
+      for (const tree of trees) this.#compactor.consider(tree);
     });
     this.#advisor = new FlushAdvisor(core);
     this.#scrubber = new Scrubber(core);
@@ -173,6 +173,7 @@ export class Store {
     this.#advisor.forget(tree);
     tree.drop();
     this.#compactor.released(slices);
+    this.#compactor.considerPacks();
   }
 
   /**
@@ -248,7 +249,7 @@ export class Store {
    * the directory is empty or not there.
    */
   async checkpointTo(directory: string): Promise<void> {
-    const { env, directory: tables } = this.#core;
+    const { env, tables } = this.#core;
     await this.#withPinned((pinned) => writeCheckpoint(env, tables, directory, pinned));
   }
 
@@ -258,7 +259,7 @@ export class Store {
    * is the store's failure.
    */
   async backupTo(directory: string): Promise<BackupReport> {
-    const { env, directory: tables } = this.#core;
+    const { env, tables } = this.#core;
     const { storeId } = this;
     return this.#withPinned((trees) => makeBackup(env, directory, { storeId, tables, trees }));
   }
@@ -314,13 +315,11 @@ export class Store {
     for (const tree of this.trees()) memtableBytes += tree.memtableBytes();
     let runsMax = 0;
     for (const { version } of this.trees()) runsMax = Math.max(runsMax, version.runsMax);
-    let sizeBytes = 0;
-    const files = this.#core.tables.files();
-    for (const file of files) sizeBytes += file.sizeBytes;
+    const { sizeBytes, count } = this.#core.tables;
     return {
       memtableBytes,
       sizeBytes,
-      tableCount: files.length,
+      tableCount: count,
       blockCacheBytes: this.#core.cache.bytes,
       manifestBytes: this.#core.manifest.sizeBytes,
       flushes: this.#flusher.flushCount,
@@ -468,14 +467,17 @@ function openCore(
 
 /** Deletes the files that the manifest does not name; returns the largest number seen. */
 function removeStrays(disk: Disk, directory: string, manifest: Manifest): number {
+  const { files, packs } = manifest.catalog;
   let largest = 0;
   let removed = 0;
   for (const name of disk.list(directory)) {
-    const fileNumber = tableNumber(name);
-    if (fileNumber === undefined) continue;
-    largest = Math.max(largest, fileNumber);
-    if (manifest.catalog.files.has(fileNumber)) continue;
-    disk.remove(tablePath(directory, fileNumber));
+    const number = fileNumberOf(name);
+    if (number === undefined) continue;
+    largest = Math.max(largest, number);
+    const table = packNumber(name) === undefined ? files.get(number) : undefined;
+    const isKnown = table === undefined ? packs.has(number) : table.home === undefined;
+    if (isKnown) continue;
+    disk.remove(`${directory}/${name}`);
     removed++;
   }
   if (removed > 0) disk.syncDirectory(directory);
@@ -484,6 +486,7 @@ function removeStrays(disk: Disk, directory: string, manifest: Manifest): number
 
 function openTrees(core: StoreCore): void {
   const { catalog } = core.manifest;
+  for (const pack of catalog.packs.values()) core.tables.addPack(pack);
   for (const file of catalog.files.values()) core.tables.add(file);
   for (const [shardId, { range, flushed, slices }] of catalog.trees) {
     const { tables, pool } = core;
@@ -496,12 +499,17 @@ function missingFiles(
   directory: string,
   manifest: Manifest,
 ): Map<number, CorruptionError> {
-  const present = new Set(disk.list(directory).map(tableNumber));
+  const present = new Set(disk.list(directory).map((name) => `${directory}/${name}`));
+  const missing = new Map<number, string>();
+  for (const file of manifest.catalog.files.values()) {
+    const path = pathOfTable(directory, file);
+    if (!present.has(path)) missing.set(file.fileNumber, path);
+  }
   const damaged = new Map<number, CorruptionError>();
   for (const [shardId, { slices }] of manifest.catalog.trees) {
     for (const { fileNumber } of slices) {
-      if (present.has(fileNumber)) continue;
-      const path = tablePath(directory, fileNumber);
+      const path = missing.get(fileNumber);
+      if (path === undefined) continue;
       damaged.set(shardId, new CorruptionError(path, 0, "the file is not there"));
     }
   }

@@ -6,6 +6,8 @@ import { CorruptionError } from "../log/corruption-error.js";
 
 export interface TableCopy {
   readonly from: string;
+  /** Where in it the table begins. */
+  readonly offset: number;
   readonly to: string;
   readonly draft: string;
   readonly sizeBytes: number;
@@ -40,13 +42,13 @@ export function copyTable(disk: Disk, copy: TableCopy): void {
 }
 
 /** Whether what was read is what is described; it is durable then. */
-function pour(source: DiskFile, target: DiskFile, { sizeBytes, checksum }: TableCopy): boolean {
-  if (source.sizeBytes() !== sizeBytes) return false;
+function pour(source: DiskFile, target: DiskFile, copy: TableCopy): boolean {
+  const { offset, sizeBytes, checksum } = copy;
   const chunk = new Uint8Array(Math.min(CHUNK_SIZE_BYTES, sizeBytes));
   let sum = 0;
   for (let at = 0; at < sizeBytes; at += chunk.length) {
     const length = Math.min(chunk.length, sizeBytes - at);
-    if (source.readSync(chunk, 0, length, at) !== length) return false;
+    if (source.readSync(chunk, 0, length, offset + at) !== length) return false;
     sum = crc32(chunk.subarray(0, length), sum);
     target.writeSync(chunk, 0, length, at);
     if ((at + length) % SYNC_SIZE_BYTES === 0) target.syncSync();

@@ -10,6 +10,7 @@ import { cursorOf } from "../../src/lsm/clipped-cursor.js";
 import type { RunCursor } from "../../src/lsm/entry-slot.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import type { Slice } from "../../src/lsm/slice.js";
+import { OpenFiles } from "../../src/lsm/open-files.js";
 import { clipOf } from "../../src/lsm/slice.js";
 import { Sstable } from "../../src/lsm/sstable-reader.js";
 import type { Section } from "../../src/lsm/sstable-reader.js";
@@ -50,7 +51,7 @@ function section(): Section {
   writer.endFamily();
   const { file } = writer.finish();
   handle.close();
-  return new Sstable(disk, "/table", file, new BlockCache(10_000)).section(FAMILY.data);
+  return new Sstable(new OpenFiles(disk, 1), "/table", file, new BlockCache(10_000)).section(FAMILY.data);
 }
 
 function name({ key, version }: Item): string {
