@@ -3,6 +3,7 @@ import { checksumBench } from "./checksum-bench.js";
 import { churnBench } from "./churn-bench.js";
 import { clusterBench } from "./cluster-bench.js";
 import { storageBench } from "./storage-bench.js";
+import { treesBench } from "./trees-bench.js";
 
 interface Benchmark {
   readonly about: string;
@@ -14,6 +15,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["checksum", { about: "the checksums of the log's batches", run: checksumBench }],
   ["churn", { about: "space and writing when the same keys are overwritten", run: churnBench }],
   ["storage", { about: "the storage engine beside classic-level and lmdb", run: storageBench }],
+  ["trees", { about: "what many small trees in one store cost", run: treesBench }],
 ]);
 
 function help(): string {

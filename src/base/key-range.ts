@@ -1,7 +1,7 @@
 /**
  * A half-open interval of keys [start, end). `end` undefined means: to the end of the key space.
  */
-import { compareBytes, hex } from "./bytes.js";
+import { EMPTY_BYTES, compareBytes, compareSlices, equalBytes, hex } from "./bytes.js";
 
 export interface KeyRange {
   readonly start: Uint8Array;
@@ -9,10 +9,37 @@ export interface KeyRange {
 }
 
 export function rangeContains(range: KeyRange, key: Uint8Array): boolean {
+  return rangeContainsSlice(range, key, 0, key.length);
+}
+
+/** As rangeContains, of the key bytes[offset, offset + length). */
+export function rangeContainsSlice(
+  { start, end }: KeyRange,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+): boolean {
   return (
-    compareBytes(key, range.start) >= 0 &&
-    (range.end === undefined || compareBytes(key, range.end) < 0)
+    compareSlices(bytes, offset, length, start, 0, start.length) >= 0 &&
+    (end === undefined || compareSlices(bytes, offset, length, end, 0, end.length) < 0)
   );
+}
+
+export function equalRanges(a: KeyRange, b: KeyRange): boolean {
+  if (!equalBytes(a.start, b.start)) return false;
+  if (a.end === undefined || b.end === undefined) return a.end === b.end;
+  return equalBytes(a.end, b.end);
+}
+
+/** What a range has outside of another: nothing, one part, or one on either side. */
+export function subtractRange(range: KeyRange, taken: KeyRange): readonly KeyRange[] {
+  const parts: KeyRange[] = [];
+  const before = intersectRanges(range, { start: EMPTY_BYTES, end: taken.start });
+  if (before !== undefined) parts.push(before);
+  if (taken.end === undefined) return parts;
+  const after = intersectRanges(range, { start: taken.end, end: undefined });
+  if (after !== undefined) parts.push(after);
+  return parts;
 }
 
 /** Whether every key of `inner` is a key of `outer`. */

@@ -18,13 +18,13 @@ import { assert, must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { DecodeError, readU32 } from "../base/coding.js";
 import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
-import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
 import type { Timer, Timers } from "../env/timers.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { KvError, notApplied } from "../protocol/errors.js";
+import type { BackupReport } from "../store/backup.js";
 import type { OpenedStore } from "../store/store.js";
 import { Store } from "../store/store.js";
 import { applyBatch, OPERATION_OVERHEAD_BYTES, writeDelete, writePut } from "./batch-format.js";
@@ -39,7 +39,13 @@ import type {
   StoreCursor,
   WriteOptions,
 } from "./embedded-types.js";
-import { BATCH_SIZE_BYTES_MAX, bytesOf, errorOf, requireKey } from "./embedded-types.js";
+import {
+  BATCH_SIZE_BYTES_MAX,
+  bytesOf,
+  directoryErrorOf,
+  errorOf,
+  requireKey,
+} from "./embedded-types.js";
 import { EntryBuffer } from "./entry-buffer.js";
 import { TreeReader } from "./reader.js";
 import { recoveredRuns } from "./recovered-runs.js";
@@ -207,18 +213,32 @@ export class EmbeddedStore implements Reader {
    */
   async checkpoint(directory: string): Promise<void> {
     try {
-      this.#requireOpen();
-      const state = this.#state();
-      await this.#store.flushNow(this.#tree, state);
-      if (this.#failure !== undefined) throw this.#failure;
-      this.#requireOpen();
+      await this.#flushAll();
       await this.#store.checkpointTo(directory);
     } catch (error) {
-      if (error instanceof DiskError && error.code === "exists") {
-        throw notApplied("invalidArgument", `${directory} is not an empty directory`);
-      }
+      throw directoryErrorOf(error, directory);
+    }
+  }
+
+  /**
+   * Adds a backup to a directory of them, with everything written before; what an earlier one there
+   * has is not copied again. It may lie on another file system. One at a time in a directory.
+   */
+  async backup(directory: string): Promise<BackupReport> {
+    try {
+      await this.#flushAll();
+      return await this.#store.backupTo(directory);
+    } catch (error) {
       throw errorOf(error);
     }
+  }
+
+  async #flushAll(): Promise<void> {
+    this.#requireOpen();
+    const state = this.#state();
+    await this.#store.flushNow(this.#tree, state);
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#requireOpen();
   }
 
   stats(): EmbeddedStats {
@@ -343,6 +363,8 @@ export class EmbeddedStore implements Reader {
 
   #mayGoOn(): boolean {
     if (this.#backlogBytes > BACKLOG_BYTES_MAX) return false;
+    // No flush comes through, and the next write is refused: this one is in the log.
+    if (this.#store.full) return true;
     const tree = this.#tree;
     if (this.#store.isBehind(tree)) return false;
     return tree.frozen.length < FROZEN_MAX || tree.activeBytes() <= this.#memtableBytesMax;
@@ -410,6 +432,7 @@ export class EmbeddedStore implements Reader {
         store.log.trim(shardId, upToIndex);
         return true;
       },
+      becameFull: () => this.#release(),
       treeDamaged: (_shardId, error) => {
         this.#damage = error.message;
         this.#release();

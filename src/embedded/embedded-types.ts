@@ -108,6 +108,13 @@ export function requireKey(key: BytesLike): Uint8Array {
   return bytes;
 }
 
+/** As errorOf, for what goes into a directory that has to be empty. */
+export function directoryErrorOf(error: unknown, directory: string): KvError {
+  const isTaken = error instanceof DiskError && error.code === "exists";
+  if (!isTaken) return errorOf(error);
+  return notApplied("invalidArgument", `${directory} is not an empty directory`);
+}
+
 /** What an error of the floors below means to the caller. */
 export function errorOf(error: unknown): KvError {
   if (error instanceof CorruptionError) return new KvError("corrupt", error.message, "unknown");

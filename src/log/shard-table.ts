@@ -92,7 +92,7 @@ export class ShardTable {
     return count;
   }
 
-  /** The shard that holds on to the oldest segment, if any holds on to one. */
+  /** A shard that holds on to the oldest segment, if any holds on to one. */
   oldestPin(): (LogPin & { readonly segment: number }) | undefined {
     let oldest: ShardRecord | undefined;
     for (const record of this.records.values()) {
@@ -100,9 +100,16 @@ export class ShardTable {
     }
     if (oldest === undefined) return undefined;
     const segment = oldest.oldestSegment;
-    let index = oldest.baseIndex;
-    for (const span of oldest.spans) if (span.segment === segment) index = span.lastIndex;
-    return { shardId: oldest.shardId, index, segment };
+    return { ...pinOf(oldest, segment), segment };
+  }
+
+  /** All shards that hold on to this segment and to none before it. */
+  pinsOf(segment: number): LogPin[] {
+    const pins: LogPin[] = [];
+    for (const record of this.records.values()) {
+      if (record.oldestSegment === segment) pins.push(pinOf(record, segment));
+    }
+    return pins;
   }
 
   #append(item: Item, segment: number, source: RunSource | undefined, lost: boolean): void {
@@ -166,6 +173,12 @@ export class ShardTable {
     this.records.set(item.shardId, record);
     return record;
   }
+}
+
+function pinOf({ shardId, baseIndex, spans }: ShardRecord, segment: number): LogPin {
+  let index = baseIndex;
+  for (const span of spans) if (span.segment === segment) index = span.lastIndex;
+  return { shardId, index };
 }
 
 function writeRecord(record: ShardRecord, item: Item, target: ByteWriter): void {

@@ -244,7 +244,18 @@ export class SharedLog {
     return Math.max(rest, this.#settings.segmentSizeBytes - SEGMENT_START - checkpoint);
   }
 
-  /** The shard whose entries keep the oldest segment: flush its tree and trim it. */
+  /** Segments in use. */
+  get segmentCount(): number {
+    return this.#files.count;
+  }
+
+  /** All shards whose entries keep the oldest segment: flush their trees and trim them. */
+  oldestPins(): readonly LogPin[] {
+    const segment = this.#table.oldestPin()?.segment ?? Infinity;
+    return segment < this.#files.active.number ? this.#table.pinsOf(segment) : [];
+  }
+
+  /** One of the shards whose entries keep the oldest segment. */
   oldestPinned(): LogPin | undefined {
     const pin = this.#table.oldestPin();
     if (pin === undefined || pin.segment >= this.#files.active.number) return undefined;
@@ -274,6 +285,7 @@ export class SharedLog {
 
   /** Whether entries in condemned segments are still kept. */
   get isCondemned(): boolean {
+    if (this.#condemnedTo === 0) return false;
     return (this.#table.oldestPin()?.segment ?? Infinity) <= this.#condemnedTo;
   }
 

@@ -13,7 +13,7 @@ import { assert } from "../base/assert.js";
 import type { EntrySlot } from "./entry-slot.js";
 import { INLINE } from "./entry-slot.js";
 
-const SLAB_SIZE_BYTES_MIN = 8 * 1024;
+const SLAB_SIZE_BYTES_MIN = 1024;
 const SLAB_SIZE_BYTES_MAX = 1024 * 1024;
 const SLABS_MAX = 1024;
 const WORD_BITS = 22;
@@ -31,12 +31,19 @@ export class SlabPool {
   readonly #free: Map<number, SharedArrayBuffer[]> = new Map();
   readonly #keptBytesMax: number;
   #keptBytes = 0;
+  #takenBytes = 0;
 
   constructor(keptBytesMax: number = 64 * 1024 * 1024) {
     this.#keptBytesMax = keptBytesMax;
   }
 
+  /** What was taken and not given back. */
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
   take(sizeBytes: number): SharedArrayBuffer {
+    this.#takenBytes += sizeBytes;
     const slab = this.#free.get(sizeBytes)?.pop();
     if (slab === undefined) return new SharedArrayBuffer(sizeBytes);
     this.#keptBytes -= sizeBytes;
@@ -45,6 +52,7 @@ export class SlabPool {
 
   give(slab: SharedArrayBuffer): void {
     const sizeBytes = slab.byteLength;
+    this.#takenBytes -= sizeBytes;
     if (this.#keptBytes + sizeBytes > this.#keptBytesMax) return;
     const free = this.#free.get(sizeBytes);
     if (free === undefined) this.#free.set(sizeBytes, [slab]);

@@ -4,10 +4,12 @@
  * Both leave a durable file under a durable name, or none.
  */
 import { EMPTY_BYTES } from "../base/bytes.js";
+import type { KeyRange } from "../base/key-range.js";
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import { Arena, SlabPool } from "./arena.js";
 import { BlockCache } from "./block-cache.js";
+import { cursorOf } from "./clipped-cursor.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { gcPolicyOf } from "./families.js";
@@ -15,33 +17,33 @@ import { GcFilter } from "./gc-filter.js";
 import type { MemtableImage } from "./memtable.js";
 import { visitLeaves } from "./memtable-cursor.js";
 import { MergingCursor } from "./merging-cursor.js";
+import { OpenFiles } from "./open-files.js";
+import type { PackWriter } from "./pack-writer.js";
 import type { TableFile } from "./slice.js";
-import { SstableCursor } from "./sstable-cursor.js";
 import { Sstable } from "./sstable-reader.js";
-import type { WrittenTable } from "./sstable-writer.js";
+import type { TableTarget, WrittenTable } from "./sstable-writer.js";
 import { SstableWriter } from "./sstable-writer.js";
-import { tablePath } from "./table-set.js";
+import { pathOfTable, tablePath } from "./table-set.js";
 
-/** Where a new sstable goes. */
-export interface TableTarget {
-  readonly directory: string;
-  readonly fileNumber: number;
-  readonly salt: number;
-  /** About the size of its blocks; without it, what the format calls usual. */
-  readonly blockSizeBytes?: number | undefined;
+/** A slice as a job gets it. */
+export interface CompactionInput {
+  readonly file: TableFile;
+  /** What it shows of its section, unless that is all. */
+  readonly clip: KeyRange | undefined;
 }
 
 export interface CompactionPlan {
   readonly family: FamilyId;
   /** The outcome is cut between two keys once a table has so many bytes. */
   readonly tableBytesMax: number;
-  readonly inputs: readonly TableFile[];
+  readonly inputs: readonly CompactionInput[];
   /** The durable compacted revision of the tree. */
   readonly horizon: number;
   readonly isBottom: boolean;
 }
 
 const INPUT_CACHE_SIZE_BYTES = 4 * 1024 * 1024;
+const INPUTS_OPEN_MAX = 128;
 
 /**
  * Undefined where the filter left nothing; there is no file then. `horizon` is the compacted
@@ -54,19 +56,17 @@ export function flushMemtable(
   image: MemtableImage,
   horizon: number,
 ): WrittenTable | undefined {
-  const arena = new Arena(new SlabPool(0));
-  for (const slab of image.slabs) arena.adopt(slab);
-  return writeTable(disk, target, (writer) => {
-    let count = 0;
-    for (const { family, leaves } of image.families) {
-      // Older slices may hold older versions, so a tombstone stays.
-      const filter = new GcFilter(gcPolicyOf(family), horizon, false);
-      const sink = new FilteredSink(writer, family, filter);
-      visitLeaves(arena, new Int32Array(leaves), new EntrySlot(), (slot) => sink.add(slot));
-      count += sink.end();
-    }
-    return count;
-  });
+  return writeTable(disk, target, (writer) => writeMemtable(writer, image, horizon));
+}
+
+/** As flushMemtable, into a pack. */
+export function packMemtable(
+  pack: PackWriter,
+  target: TableTarget,
+  image: MemtableImage,
+  horizon: number,
+): WrittenTable | undefined {
+  return pack.add(target, (writer) => writeMemtable(writer, image, horizon));
 }
 
 /**
@@ -78,14 +78,11 @@ export function compactTables(
   targets: readonly TableTarget[],
   plan: CompactionPlan,
 ): readonly WrittenTable[] {
-  const cache = new BlockCache(INPUT_CACHE_SIZE_BYTES);
   const directory = targets[0]!.directory;
-  const tables = plan.inputs.map(
-    (file) => new Sstable(disk, tablePath(directory, file.fileNumber), file, cache),
-  );
+  const files = new OpenFiles(disk, INPUTS_OPEN_MAX);
   const written: WrittenTable[] = [];
   try {
-    const merge = new Merge(tables, plan);
+    const merge = new Merge(openInputs(files, directory, plan), plan);
     for (const [at, target] of targets.entries()) {
       const sizeBytesMax = at + 1 < targets.length ? plan.tableBytesMax : Infinity;
       const table = writeTable(disk, target, (writer) => merge.fill(writer, sizeBytesMax));
@@ -97,8 +94,38 @@ export function compactTables(
     for (const { file } of written) removeQuietly(disk, tablePath(directory, file.fileNumber));
     throw error;
   } finally {
-    for (const table of tables) table.close();
+    files.closeAll();
   }
+}
+
+/** As compactTables, into a pack, of what is small enough to be one table. */
+export function packMerge(
+  pack: PackWriter,
+  files: OpenFiles,
+  target: TableTarget,
+  plan: CompactionPlan,
+): WrittenTable | undefined {
+  const merge = new Merge(openInputs(files, target.directory, plan), plan);
+  return pack.add(target, (writer) => merge.fill(writer, Infinity));
+}
+
+function openInputs(files: OpenFiles, directory: string, plan: CompactionPlan): Sstable[] {
+  const cache = new BlockCache(INPUT_CACHE_SIZE_BYTES);
+  return plan.inputs.map(({ file }) => new Sstable(files, pathOfTable(directory, file), file, cache));
+}
+
+function writeMemtable(writer: SstableWriter, image: MemtableImage, horizon: number): number {
+  const arena = new Arena(new SlabPool(0));
+  for (const slab of image.slabs) arena.adopt(slab);
+  let count = 0;
+  for (const { family, leaves } of image.families) {
+    // Older slices may hold older versions, so a tombstone stays.
+    const filter = new GcFilter(gcPolicyOf(family), horizon, false);
+    const sink = new FilteredSink(writer, family, filter);
+    visitLeaves(arena, new Int32Array(leaves), new EntrySlot(), (slot) => sink.add(slot));
+    count += sink.end();
+  }
+  return count;
 }
 
 /** Goes through the inputs once, filling one table after the other. */
@@ -110,7 +137,9 @@ class Merge {
   #isPending: boolean;
 
   constructor(tables: readonly Sstable[], plan: CompactionPlan) {
-    const runs = tables.map((table) => new SstableCursor(table.section(plan.family), Infinity));
+    const runs = plan.inputs.map(({ clip }, at) =>
+      cursorOf(tables[at]!.section(plan.family), clip, Infinity),
+    );
     const range = { start: EMPTY_BYTES, end: undefined };
     this.#cursor = new MergingCursor(runs, range, Infinity, "all", undefined);
     this.#filter = new GcFilter(gcPolicyOf(plan.family), plan.horizon, plan.isBottom);
@@ -198,7 +227,7 @@ function writeTable(
 }
 
 /** An error is already on its way; a file that stays is removed at the next start. */
-function removeQuietly(disk: Disk, path: string): void {
+export function removeQuietly(disk: Disk, path: string): void {
   try {
     disk.remove(path);
   } catch (error) {

@@ -44,6 +44,14 @@ export function gcPolicyOf(family: FamilyId): GcPolicy {
   return POLICIES[family]!;
 }
 
+/**
+ * Whether the keys of a family are those whose ranges make up shards, so that a cut through a tree
+ * goes through it; of the others each part has all.
+ */
+export function isCutByRange(family: FamilyId): boolean {
+  return family === FAMILY.data;
+}
+
 /** A family for people. */
 export function familyName(family: FamilyId): string {
   return Object.entries(FAMILY).find(([, id]) => id === family)?.[0] ?? String(family);

@@ -3,10 +3,11 @@
  * them, and a cursor that walks them as one run.
  */
 import { compareSlices } from "../base/bytes.js";
+import type { KeyRange } from "../base/key-range.js";
+import { cursorOf } from "./clipped-cursor.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { RunCursor } from "./entry-slot.js";
 import type { Slice } from "./slice.js";
-import { SstableCursor } from "./sstable-cursor.js";
 import type { Section } from "./sstable-reader.js";
 
 /**
@@ -20,6 +21,8 @@ export const LEVEL_BOTTOM = 7;
 /** What a level needs to know of a table. */
 export interface LevelRun {
   readonly slice: Slice;
+  /** What it shows of the section, unless that is all. */
+  readonly clip: KeyRange | undefined;
   readonly section: Section;
 }
 
@@ -53,9 +56,9 @@ export class LevelCursor implements RunCursor {
   readonly #level: Level;
   readonly #maxVersion: number;
   #place = -1;
-  #current: SstableCursor | undefined = undefined;
+  #current: RunCursor | undefined = undefined;
   /** The one before, whose last key may still be looked at: see SstableCursor. */
-  #left: SstableCursor | undefined = undefined;
+  #left: RunCursor | undefined = undefined;
   readonly #none: EntrySlot = new EntrySlot();
 
   constructor(level: Level, maxVersion: number) {
@@ -125,11 +128,11 @@ export class LevelCursor implements RunCursor {
   }
 
   /** The table at the place, unless all of it is too new. */
-  #open(): SstableCursor | undefined {
-    const { slice, section } = this.#runs[this.#place]!;
+  #open(): RunCursor | undefined {
+    const { slice, section, clip } = this.#runs[this.#place]!;
     const isTooNew = slice.minVersion > this.#maxVersion;
     this.#current?.close();
-    this.#current = isTooNew ? undefined : new SstableCursor(section, this.#maxVersion);
+    this.#current = isTooNew ? undefined : cursorOf(section, clip, this.#maxVersion);
     return this.#current;
   }
 }

@@ -26,8 +26,13 @@ export const LEAF_WORDS: number = LEAF_POINTER + FANOUT;
 const INNER_POINTER = 1;
 const INNER_CHILD = INNER_POINTER + FANOUT;
 const INNER_WORDS = INNER_CHILD + FANOUT;
-const NODES_SIZE_BYTES_MIN = 1024;
+/** One leaf, or the prefixes of one node. */
+const NODES_SIZE_BYTES_MIN = 512;
 const HEIGHT_MAX = 16;
+
+/** The way that the last find() of any tree took, by level: an insert goes on at once. */
+const path: Int32Array = new Int32Array(HEIGHT_MAX);
+const pathSlot: Int32Array = new Int32Array(HEIGHT_MAX);
 
 export class MemtableTree {
   readonly arena: Arena;
@@ -52,8 +57,6 @@ export class MemtableTree {
   #skip = 0;
   #lastLeaf = 0;
   #firstPointer = 0;
-  readonly #path: Int32Array = new Int32Array(HEIGHT_MAX);
-  readonly #pathSlot: Int32Array = new Int32Array(HEIGHT_MAX);
 
   constructor(arena: Arena, pool: SlabPool) {
     this.arena = arena;
@@ -90,8 +93,8 @@ export class MemtableTree {
     let node = this.#root;
     for (let level = this.#height; level > 0; level--) {
       const slot = this.#childSlot(node, prefix, key, keyOffset, keyLength, version);
-      this.#path[level] = node;
-      this.#pathSlot[level] = slot;
+      path[level] = node;
+      pathSlot[level] = slot;
       node = this.#inners![node * INNER_WORDS + INNER_CHILD + slot]!;
     }
     return this.#findInLeaf(node, prefix, key, keyOffset, keyLength, version);
@@ -332,8 +335,8 @@ export class MemtableTree {
     let node = this.#root;
     for (let level = this.#height; level > 0; level--) {
       const slot = this.#inners![node * INNER_WORDS]! - 1;
-      this.#path[level] = node;
-      this.#pathSlot[level] = slot;
+      path[level] = node;
+      pathSlot[level] = slot;
       node = this.#inners![node * INNER_WORDS + INNER_CHILD + slot]!;
     }
   }
@@ -398,8 +401,8 @@ export class MemtableTree {
     let separatorPrefix = prefix;
     let added = child;
     for (let level = 1; level <= this.#height; level++) {
-      const node = this.#path[level]!;
-      const slot = this.#pathSlot[level]! + 1;
+      const node = path[level]!;
+      const slot = pathSlot[level]! + 1;
       if (this.#inners![node * INNER_WORDS]! < FANOUT) {
         this.#openChildGap(node, slot, separatorPrefix, separator, added);
         return;

@@ -7,7 +7,6 @@
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteReader, DecodeError, readU32, readU53 } from "../base/coding.js";
 import { DiskError } from "../env/disk.js";
-import type { Disk, DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { BlockCache } from "./block-cache.js";
 import { BLOCK_ALIGNMENT_BYTES, CHECKSUM_SIZE_BYTES } from "./block-format.js";
@@ -17,6 +16,8 @@ import type { FamilyId } from "./families.js";
 import { isFilterLength, mayContain } from "./filter.js";
 import { Frame } from "./frame.js";
 import { FrameList } from "./frame-list.js";
+import { TableReader } from "./open-files.js";
+import type { OpenFiles } from "./open-files.js";
 import { readTwice } from "./read-twice.js";
 import type { BlockHandle, SectionInfo } from "./sstable-format.js";
 import {
@@ -33,12 +34,12 @@ export class Sstable {
   readonly path: string;
   readonly file: TableFile;
   readonly cache: BlockCache;
-  readonly #disk: Disk;
-  #handle: DiskFile | undefined = undefined;
+  readonly #bytes: TableReader;
   #sections: Section[] | undefined = undefined;
 
-  constructor(disk: Disk, path: string, file: TableFile, cache: BlockCache) {
-    this.#disk = disk;
+  /** `path`: of the file in which the table lies. */
+  constructor(files: OpenFiles, path: string, file: TableFile, cache: BlockCache) {
+    this.#bytes = new TableReader(files, path, file);
     this.path = path;
     this.file = file;
     this.cache = cache;
@@ -47,18 +48,18 @@ export class Sstable {
   /** The section of a family, which the caller knows to be there. */
   section(family: FamilyId): Section {
     for (const section of this.sections()) if (section.info.family === family) return section;
-    throw new CorruptionError(this.path, 0, `there is no section of family ${family}`);
+    throw this.corruption(0, `there is no section of family ${family}`);
   }
 
   sections(): readonly Section[] {
-    this.#sections ??= readTwice(this.path, 0, () => this.#openSections());
+    this.#sections ??= readTwice(this.path, this.#startsAt, () => this.#openSections());
     return this.#sections;
   }
 
   /** The bytes of a block, checked. The buffer is the block's own and starts at its offset 0. */
   readBlock(handle: BlockHandle): Uint8Array {
     const bytes = new Uint8Array(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
-    readTwice(this.path, handle.offset, () => this.#readBlock(handle, bytes));
+    readTwice(this.path, this.#startsAt + handle.offset, () => this.#readBlock(handle, bytes));
     return bytes.subarray(0, handle.sizeBytes);
   }
 
@@ -66,7 +67,7 @@ export class Sstable {
   readFrame(handle: BlockHandle): Frame {
     const frame = this.cache.take(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
     try {
-      readTwice(this.path, handle.offset, () => this.#readBlock(handle, frame.bytes));
+      readTwice(this.path, this.#startsAt + handle.offset, () => this.#readBlock(handle, frame.bytes));
       return frame;
     } catch (error) {
       this.cache.giveBack(frame);
@@ -83,7 +84,7 @@ export class Sstable {
     if (first.offset + length > this.file.sizeBytes) return undefined;
     const bytes = new Uint8Array(length);
     try {
-      return this.#open().readSync(bytes, 0, length, first.offset) === length ? bytes : undefined;
+      return this.#bytes.readSync(bytes, 0, length, first.offset) === length ? bytes : undefined;
     } catch (error) {
       if (error instanceof DiskError) return undefined;
       throw error;
@@ -99,59 +100,57 @@ export class Sstable {
   /** Reads the whole file and compares size and checksum with what the manifest says. */
   verify(): void {
     const { sizeBytes, checksum } = this.file;
-    const handle = this.#open();
     const chunk = new Uint8Array(Math.min(VERIFY_CHUNK_SIZE_BYTES, sizeBytes));
     let sum = 0;
     for (let at = 0; at < sizeBytes; at += chunk.length) {
       const length = Math.min(chunk.length, sizeBytes - at);
-      if (handle.readSync(chunk, 0, length, at) !== length) {
-        throw new CorruptionError(this.path, at, "the file is shorter than its description");
+      if (this.#bytes.readSync(chunk, 0, length, at) !== length) {
+        throw this.corruption(at, "the file is shorter than its description");
       }
       sum = crc32(length === chunk.length ? chunk : chunk.subarray(0, length), sum);
     }
-    if (sum !== checksum || handle.sizeBytes() !== sizeBytes) {
-      throw new CorruptionError(this.path, 0, "the file is not the one that was described");
+    if (sum !== checksum || this.#bytes.sizeBytes() !== sizeBytes) {
+      throw this.corruption(0, "the file is not the one that was described");
     }
+  }
+
+  /** In its file. */
+  get #startsAt(): number {
+    return this.file.home?.offset ?? 0;
   }
 
   /** A copy of raw bytes, shorter at the end of the file. */
   readRaw(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(Math.max(0, Math.min(length, this.file.sizeBytes - offset)));
-    const count = this.#open().readSync(bytes, 0, bytes.length, offset);
+    const count = this.#bytes.readSync(bytes, 0, bytes.length, offset);
     return count === bytes.length ? bytes : bytes.subarray(0, count);
   }
 
   close(): void {
     for (const section of this.#sections ?? []) section.forget();
     this.#sections = undefined;
-    this.#handle?.close();
-    this.#handle = undefined;
+    this.#bytes.close();
   }
 
-  #open(): DiskFile {
-    this.#handle ??= this.#disk.open(this.path, { readOnly: true });
-    return this.#handle;
+  /** Says that the byte at `offset` of the table is not what was written. */
+  corruption(offset: number, detail: string): CorruptionError {
+    return new CorruptionError(this.path, this.#startsAt + offset, detail);
   }
 
   #openSections(): Section[] {
     const { sizeBytes, salt } = this.file;
-    const handle = this.#open();
     const footerAt = sizeBytes - FOOTER_SIZE_BYTES;
     const footerBytes = new Uint8Array(FOOTER_SIZE_BYTES);
     if (
       footerAt < 0 ||
-      handle.sizeBytes() !== sizeBytes ||
-      handle.readSync(footerBytes, 0, FOOTER_SIZE_BYTES, footerAt) !== FOOTER_SIZE_BYTES
+      this.#bytes.sizeBytes() !== sizeBytes ||
+      this.#bytes.readSync(footerBytes, 0, FOOTER_SIZE_BYTES, footerAt) !== FOOTER_SIZE_BYTES
     ) {
-      throw new CorruptionError(this.path, 0, "the file has not the size it was written with");
+      throw this.corruption(0, "the file has not the size it was written with");
     }
-    const footer = decodeFooter(footerBytes, this.path, footerAt);
+    const footer = decodeFooter(footerBytes, this.path, this.#startsAt + footerAt);
     if (footer.salt !== salt) {
-      throw new CorruptionError(
-        this.path,
-        footerAt,
-        "this is another file than the manifest names",
-      );
+      throw this.corruption(footerAt, "this is another file than the manifest names");
     }
     const directory = new Uint8Array(footer.directory.sizeBytes + CHECKSUM_SIZE_BYTES);
     this.#readBlock(footer.directory, directory);
@@ -168,13 +167,13 @@ export class Sstable {
     const { offset } = handle;
     const length = handle.sizeBytes + CHECKSUM_SIZE_BYTES;
     if (offset + length > this.file.sizeBytes) {
-      throw new CorruptionError(this.path, offset, "a block passes the end of the file");
+      throw this.corruption(offset, "a block passes the end of the file");
     }
-    if (this.#open().readSync(target, 0, length, offset) !== length) {
-      throw new CorruptionError(this.path, offset, "the file is shorter than it was");
+    if (this.#bytes.readSync(target, 0, length, offset) !== length) {
+      throw this.corruption(offset, "the file is shorter than it was");
     }
     if (!this.isSound(target, 0, handle)) {
-      throw new CorruptionError(this.path, offset, "a block fails its checksum");
+      throw this.corruption(offset, "a block fails its checksum");
     }
   }
 }
@@ -379,7 +378,7 @@ export class Section implements ValueSource {
   }
 
   #fail(handle: BlockHandle, detail: string): never {
-    throw new CorruptionError(this.#table.path, handle.offset, detail);
+    throw this.#table.corruption(handle.offset, detail);
   }
 }
 

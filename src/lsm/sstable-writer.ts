@@ -27,13 +27,25 @@ import type { TableFile } from "./slice.js";
 const OUTPUT_SIZE_BYTES = 512 * 1024;
 const SYNC_SIZE_BYTES = 4 * 1024 * 1024;
 
+/** Where a new sstable goes. */
+export interface TableTarget {
+  readonly directory: string;
+  readonly fileNumber: number;
+  readonly salt: number;
+  /** About the size of its blocks; without it, what the format calls usual. */
+  readonly blockSizeBytes?: number | undefined;
+}
+
+/** What a table is written to; the positions come in order and without a gap. */
+export type TableSink = Pick<DiskFile, "writeSync" | "syncSync">;
+
 export interface WrittenTable {
   readonly file: TableFile;
   readonly sections: readonly SectionInfo[];
 }
 
 export class SstableWriter {
-  readonly #file: DiskFile;
+  readonly #file: TableSink;
   readonly #fileNumber: number;
   readonly #salt: number;
   readonly #blockSizeBytes: number;
@@ -65,7 +77,7 @@ export class SstableWriter {
 
   /** `blockSizeBytes`: of key blocks; value blocks are twice as large. */
   constructor(
-    file: DiskFile,
+    file: TableSink,
     fileNumber: number,
     salt: number,
     blockSizeBytes: number = KEY_BLOCK_SIZE_BYTES,

@@ -2,7 +2,8 @@
  * Looks at one sstable for people: its sections, and every block that is damaged, where a reader
  * would stop at the first. It changes nothing.
  */
-import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
+import { must } from "../base/assert.js";
+import { EMPTY_BYTES, compareSlices, equalBytes } from "../base/bytes.js";
 import { crc32 } from "../base/checksum.js";
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
@@ -11,6 +12,7 @@ import type { Finding } from "../log/finding.js";
 import { BlockCache } from "./block-cache.js";
 import { EntrySlot } from "./entry-slot.js";
 import { familyName } from "./families.js";
+import { OpenFiles, TableReader } from "./open-files.js";
 import type { TableFile } from "./slice.js";
 import { decodeFooter, FOOTER_SIZE_BYTES } from "./sstable-format.js";
 import type { SectionInfo } from "./sstable-format.js";
@@ -19,6 +21,10 @@ import { Sstable } from "./sstable-reader.js";
 
 export interface TableSurvey {
   readonly path: string;
+  /** What the table is taken for; undefined where it cannot be told. */
+  readonly file: TableFile | undefined;
+  /** Where in a pack the table begins. */
+  readonly offset: number | undefined;
   readonly sizeBytes: number;
   readonly checksum: number;
   readonly sections: readonly SectionSurvey[];
@@ -32,7 +38,10 @@ export interface SectionSurvey {
 
 const CHUNK_SIZE_BYTES = 1024 * 1024;
 
-/** `described`: the file as the manifest has it; without it, it is taken as it says of itself. */
+/**
+ * `described`: the table as the manifest has it; without it, the file is one table and is taken as
+ * it says of itself.
+ */
 export function surveyTable(disk: Disk, path: string, described?: TableFile): TableSurvey {
   const survey = new Survey(disk, path, described);
   survey.run();
@@ -41,6 +50,8 @@ export function surveyTable(disk: Disk, path: string, described?: TableFile): Ta
 
 class Survey implements TableSurvey {
   readonly path: string;
+  file: TableFile | undefined = undefined;
+  readonly offset: number | undefined;
   sizeBytes = 0;
   checksum = 0;
   readonly sections: SectionSurvey[] = [];
@@ -52,30 +63,35 @@ class Survey implements TableSurvey {
     this.path = path;
     this.#disk = disk;
     this.#described = described;
+    this.offset = described?.home?.offset;
   }
 
   run(): void {
     const all = "every entry of the table";
     const file = this.#try(all, () => this.#describe());
     if (file === undefined) return;
-    const table = new Sstable(this.#disk, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
+    this.file = file;
+    const files = new OpenFiles(this.#disk, 1);
+    const table = new Sstable(files, this.path, file, new BlockCache(CHUNK_SIZE_BYTES));
     try {
       const sections = this.#try(all, () => table.sections());
       for (const section of sections ?? []) this.#section(table, section);
       this.#compare(file);
     } finally {
-      table.close();
+      files.closeAll();
     }
   }
 
-  /** Reads all of the file once; what it is called by the manifest, or by its own footer. */
+  /** Reads all of the table once; what it is called by the manifest, or by its own footer. */
   #describe(): TableFile {
-    const handle = this.#disk.open(this.path, { readOnly: true });
+    const files = new OpenFiles(this.#disk, 1);
+    const handle = new TableReader(files, this.path, this.#described);
     try {
       this.sizeBytes = handle.sizeBytes();
       const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
       for (let at = 0; at < this.sizeBytes; at += CHUNK_SIZE_BYTES) {
-        const count = handle.readSync(chunk, 0, CHUNK_SIZE_BYTES, at);
+        const length = Math.min(CHUNK_SIZE_BYTES, this.sizeBytes - at);
+        const count = handle.readSync(chunk, 0, length, at);
         this.checksum = crc32(chunk.subarray(0, count), this.checksum);
       }
       if (this.#described !== undefined) return this.#described;
@@ -85,7 +101,7 @@ class Survey implements TableSurvey {
       const { salt } = decodeFooter(bytes, this.path, footerAt);
       return { fileNumber: 0, sizeBytes: this.sizeBytes, checksum: this.checksum, salt };
     } finally {
-      handle.close();
+      files.closeAll();
     }
   }
 
@@ -93,7 +109,12 @@ class Survey implements TableSurvey {
   #compare(file: TableFile): void {
     if (this.findings.length > 0) return;
     if (file.checksum === this.checksum && file.sizeBytes === this.sizeBytes) return;
-    this.#found(0, "the file is not the one that the manifest names", "every entry of the table");
+    const start = file.home?.offset ?? 0;
+    this.#found(
+      start,
+      "the table is not the one that the manifest names",
+      "every entry of the table",
+    );
   }
 
   #section(table: Sstable, section: Section): void {
@@ -114,7 +135,8 @@ class Survey implements TableSurvey {
     }
     if (this.findings.length > before) return;
     const wrong = counted.differenceFrom(info);
-    if (wrong !== undefined) this.#found(info.keyIndex.offset, wrong, "nothing that is known");
+    const at = table.corruption(info.keyIndex.offset, "").offset;
+    if (wrong !== undefined) this.#found(at, wrong, "nothing that is known");
   }
 
   #block(section: Section, ordinal: number, blockCount: number, counted: Counter): void {
@@ -158,11 +180,14 @@ class Survey implements TableSurvey {
   }
 }
 
-/** Counts the entries of a section and sees to their order. */
+/** Counts the entries of a section, sees to their order and remembers their bounds. */
 class Counter {
   #entries = 0;
   #keys = 0;
   #tombstones = 0;
+  #minVersion = Infinity;
+  #maxVersion = -1;
+  #smallestKey: Uint8Array | undefined = undefined;
   #disorder: string | undefined;
   #bytes: Uint8Array = EMPTY_BYTES;
   #offset = 0;
@@ -180,19 +205,34 @@ class Counter {
     this.#entries++;
     if (order !== 0) this.#keys++;
     if (tombstone) this.#tombstones++;
+    this.#minVersion = Math.min(this.#minVersion, version);
+    this.#maxVersion = Math.max(this.#maxVersion, version);
+    this.#smallestKey ??= bytes.slice(keyOffset, keyOffset + keyLength);
     this.#bytes = bytes;
     this.#offset = keyOffset;
     this.#length = keyLength;
     this.#version = version;
   }
 
-  differenceFrom({ entryCount, keyCount, tombstoneCount }: SectionInfo): string | undefined {
+  differenceFrom(info: SectionInfo): string | undefined {
     if (this.#disorder !== undefined) return this.#disorder;
+    const { entryCount, keyCount, tombstoneCount } = info;
     const found = [this.#entries, this.#keys, this.#tombstones].join(", ");
     const stated = [entryCount, keyCount, tombstoneCount].join(", ");
-    return found === stated
-      ? undefined
-      : `entries, keys and tombstones are ${found} instead of ${stated}`;
+    if (found !== stated) {
+      return `entries, keys and tombstones are ${found} instead of ${stated}`;
+    }
+    return this.#hasBoundsOf(info) ? undefined : "the smallest or largest is not what is stated";
+  }
+
+  #hasBoundsOf({ minVersion, maxVersion, smallestKey, largestKey }: SectionInfo): boolean {
+    const last = this.#bytes.subarray(this.#offset, this.#offset + this.#length);
+    return (
+      this.#minVersion === minVersion &&
+      this.#maxVersion === maxVersion &&
+      equalBytes(must(this.#smallestKey), smallestKey) &&
+      equalBytes(last, largestKey)
+    );
   }
 }
 

@@ -9,19 +9,20 @@
 import { assert, must } from "../base/assert.js";
 import { hash32 } from "../base/hash.js";
 import type { KeyRange } from "../base/key-range.js";
-import { intersectRanges } from "../base/key-range.js";
+import { intersectRanges, rangeContainsSlice } from "../base/key-range.js";
 import type { SlabPool } from "./arena.js";
 import { BackwardCursor } from "./backward-cursor.js";
+import { cursorOf } from "./clipped-cursor.js";
 import type { Cursor, CursorMode, EntryView, FlushedState } from "./entry.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { LevelCursor } from "./level.js";
+import type { LevelRun } from "./level.js";
 import { Memtable } from "./memtable.js";
 import { MemtableCursor } from "./memtable-cursor.js";
 import { MergingCursor } from "./merging-cursor.js";
 import type { Slice } from "./slice.js";
-import { SstableCursor } from "./sstable-cursor.js";
 import type { TableSet } from "./table-set.js";
 import { Version } from "./version.js";
 
@@ -148,6 +149,11 @@ export class Tree {
     return bytes;
   }
 
+  /** Whether all that was inserted is in the version. */
+  get isFlushed(): boolean {
+    return this.#frozen.length === 0 && this.#active.entryCount === 0;
+  }
+
   /** Bytes of what the next freeze would hand to a flush. */
   activeBytes(): number {
     return this.#active.sizeBytes;
@@ -177,6 +183,13 @@ export class Tree {
     this.#flushed = must(memtable.state, "state of a frozen memtable");
     if (added.length > 0) this.#replaceVersion([...this.#version.slices, ...added]);
     memtable.release();
+  }
+
+  /** The manifest has `added` in place of `removed`, and all is as of `flushed`. */
+  installCut(removed: readonly Slice[], added: readonly Slice[], flushed: FlushedState): void {
+    assert(this.isFlushed, "only a tree that is flushed is cut");
+    this.#flushed = flushed;
+    this.installCompaction(removed, added);
   }
 
   /** The manifest has `added` in place of `removed`. */
@@ -255,7 +268,7 @@ export class Tree {
       for (const run of version.tiers[family]!) {
         if (run.slice.minVersion > maxVersion) continue;
         if (intersectRanges(run.slice.range, range) === undefined) continue;
-        runs.push(new SstableCursor(run.section, maxVersion));
+        runs.push(cursorOf(run.section, run.clip, maxVersion));
       }
       for (const level of version.levels[family]!) runs.push(new LevelCursor(level, maxVersion));
     } catch (error) {
@@ -309,7 +322,8 @@ export class Tree {
       const run = tiers[i]!;
       // Runs stand by their largest version, so no later one can have a newer entry either.
       if (run.slice.maxVersion <= found) break;
-      if (run.slice.minVersion > maxVersion) continue;
+      if (run.slice.minVersion > maxVersion || isClippedOff(run, key, keyOffset, keyLength))
+        continue;
       if (!run.section.get(key, keyOffset, keyLength, hash, maxVersion, this.#spare)) continue;
       found = this.#take(found);
     }
@@ -319,8 +333,10 @@ export class Tree {
       if (level.maxVersion <= found) continue;
       const place = level.placeOf(key, keyOffset, keyLength);
       if (place < 0) continue;
-      const { slice, section } = level.runs[place]!;
+      const run = level.runs[place]!;
+      const { slice, section } = run;
       if (slice.maxVersion <= found || slice.minVersion > maxVersion) continue;
+      if (isClippedOff(run, key, keyOffset, keyLength)) continue;
       if (!section.get(key, keyOffset, keyLength, hash, maxVersion, this.#spare)) continue;
       found = this.#take(found);
     }
@@ -334,4 +350,13 @@ export class Tree {
     this.#slot = spare;
     return spare.version;
   }
+}
+
+function isClippedOff(
+  { clip }: LevelRun,
+  key: Uint8Array,
+  keyOffset: number,
+  keyLength: number,
+): boolean {
+  return clip !== undefined && !rangeContainsSlice(clip, key, keyOffset, keyLength);
 }

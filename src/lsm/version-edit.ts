@@ -4,13 +4,14 @@
  *
  * edit = u32 count, then per operation: u8 kind and its fields as written below
  */
+import { must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import type { ByteReader, ByteWriter } from "../base/coding.js";
 import { DecodeError } from "../base/coding.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { FlushedState } from "./entry.js";
 import { isFamilyId } from "./families.js";
-import type { Slice, TableFile } from "./slice.js";
+import type { Pack, Slice, TableFile } from "./slice.js";
 
 export type EditOperation =
   | {
@@ -22,14 +23,19 @@ export type EditOperation =
   | { readonly kind: "dropTree"; readonly shardId: number }
   | { readonly kind: "setRange"; readonly shardId: number; readonly range: KeyRange }
   | { readonly kind: "setFlushed"; readonly shardId: number; readonly flushed: FlushedState }
+  /** The tables in it are added in the same edit: a pack without tables is none. */
+  | { readonly kind: "addPack"; readonly pack: Pack }
   | { readonly kind: "addFile"; readonly file: TableFile }
   | { readonly kind: "addSlice"; readonly shardId: number; readonly slice: Slice }
   | { readonly kind: "removeSlice"; readonly shardId: number; readonly slice: SliceName }
   | { readonly kind: "nextFileNumber"; readonly fileNumber: number }
   | { readonly kind: "startRun"; readonly run: number };
 
-/** A slice as an operation names it: a tree has at most one slice of a file and family. */
-export type SliceName = Pick<Slice, "fileNumber" | "family">;
+/** A slice as an operation names it: a tree's slices of one file and family do not overlap. */
+export interface SliceName extends Pick<Slice, "fileNumber" | "family"> {
+  /** Undefined where there was only one of a file and family, before trees could be cut. */
+  readonly range: Pick<KeyRange, "start"> | undefined;
+}
 
 export type VersionEdit = readonly EditOperation[];
 
@@ -40,9 +46,13 @@ const KIND = {
   setFlushed: 4,
   addFile: 5,
   addSlice: 6,
-  removeSlice: 7,
+  removeOnlySlice: 7,
   nextFileNumber: 8,
   startRun: 9,
+  removeSlice: 10,
+  addPack: 20,
+  /** An addFile of a table in a pack. */
+  addPacked: 21,
 } as const;
 
 export function writeEdit(writer: ByteWriter, edit: VersionEdit): void {
@@ -57,7 +67,8 @@ export function readEdit(reader: ByteReader): VersionEdit {
 }
 
 function writeOperation(writer: ByteWriter, operation: EditOperation): void {
-  writer.u8(KIND[operation.kind]);
+  const isPacked = operation.kind === "addFile" && operation.file.home !== undefined;
+  writer.u8(KIND[isPacked ? "addPacked" : operation.kind]);
   switch (operation.kind) {
     case "createTree":
       writer.u53(operation.shardId);
@@ -71,15 +82,18 @@ function writeOperation(writer: ByteWriter, operation: EditOperation): void {
     case "setFlushed":
       writer.u53(operation.shardId);
       return writeFlushedState(writer, operation.flushed);
+    case "addPack":
+      writer.u53(operation.pack.packNumber);
+      return writer.u53(operation.pack.sizeBytes);
     case "addFile":
-      return writeTableFile(writer, operation.file);
+      writeTableFile(writer, operation.file);
+      return writeHome(writer, operation.file);
     case "addSlice":
       writer.u53(operation.shardId);
       return writeSlice(writer, operation.slice);
     case "removeSlice":
       writer.u53(operation.shardId);
-      writer.u53(operation.slice.fileNumber);
-      return writer.u8(operation.slice.family);
+      return writeSliceName(writer, operation.slice);
     case "nextFileNumber":
       return writer.u53(operation.fileNumber);
     case "startRun":
@@ -101,14 +115,23 @@ function readOperation(reader: ByteReader): EditOperation {
       return { kind: "setRange", shardId: reader.u53(), range: readRange(reader) };
     case KIND.setFlushed:
       return { kind: "setFlushed", shardId: reader.u53(), flushed: readFlushedState(reader) };
+    case KIND.addPack: {
+      const pack = { packNumber: reader.u53(), sizeBytes: reader.u53() };
+      return { kind: "addPack", pack };
+    }
     case KIND.addFile:
       return { kind: "addFile", file: readTableFile(reader) };
+    case KIND.addPacked: {
+      const file = readTableFile(reader);
+      const home = { packNumber: reader.u53(), offset: reader.u53() };
+      return { kind: "addFile", file: { ...file, home } };
+    }
     case KIND.addSlice:
       return { kind: "addSlice", shardId: reader.u53(), slice: readSlice(reader) };
+    case KIND.removeOnlySlice:
     case KIND.removeSlice: {
       const shardId = reader.u53();
-      const fileNumber = reader.u53();
-      return { kind: "removeSlice", shardId, slice: { fileNumber, family: readFamily(reader) } };
+      return { kind: "removeSlice", shardId, slice: readSliceName(reader, kind) };
     }
     case KIND.nextFileNumber:
       return { kind: "nextFileNumber", fileNumber: reader.u53() };
@@ -119,11 +142,31 @@ function readOperation(reader: ByteReader): EditOperation {
   }
 }
 
+function writeSliceName(writer: ByteWriter, { fileNumber, family, range }: SliceName): void {
+  writer.u53(fileNumber);
+  writer.u8(family);
+  writer.blob(must(range, "range of a slice that is named").start);
+}
+
+function readSliceName(reader: ByteReader, kind: number): SliceName {
+  const fileNumber = reader.u53();
+  const family = readFamily(reader);
+  const range = kind === KIND.removeSlice ? { start: reader.blobCopy() } : undefined;
+  return { fileNumber, family, range };
+}
+
+/** Without its home: that is a matter of the store it lies in. */
 export function writeTableFile(writer: ByteWriter, file: TableFile): void {
   writer.u53(file.fileNumber);
   writer.u53(file.sizeBytes);
   writer.u32(file.checksum);
   writer.u32(file.salt);
+}
+
+function writeHome(writer: ByteWriter, { home }: TableFile): void {
+  if (home === undefined) return;
+  writer.u53(home.packNumber);
+  writer.u53(home.offset);
 }
 
 export function readTableFile(reader: ByteReader): TableFile {

@@ -1,21 +1,30 @@
 /** The slices of a tree at one moment, ready to be read and pinned by whoever reads them. */
 import { assert } from "../base/assert.js";
 import { keyAfter } from "../base/bytes.js";
+import type { KeyRange } from "../base/key-range.js";
 import { FAMILY_COUNT } from "./families.js";
 import { Level, LEVEL_BASE } from "./level.js";
+import { clipOf } from "./slice.js";
 import type { Slice } from "./slice.js";
 import type { SectionInfo } from "./sstable-format.js";
 import type { Section, Sstable } from "./sstable-reader.js";
 import type { TableSet } from "./table-set.js";
 
+/** Of families that a tree has nothing of: most, in most trees, and there may be many trees. */
+const NO_RUNS: readonly Run[] = [];
+const NO_LEVELS: readonly Level[] = [];
+
 /** One slice, ready to be read. */
 export class Run {
   readonly slice: Slice;
   readonly table: Sstable;
+  /** What it shows of its section, unless that is all. */
+  readonly clip: KeyRange | undefined;
   #section: Section | undefined = undefined;
 
   constructor(slice: Slice, table: Sstable) {
     this.slice = slice;
+    this.clip = clipOf(slice);
     this.table = table;
   }
 
@@ -43,14 +52,15 @@ export class Version {
   constructor(slices: readonly Slice[], tables: TableSet) {
     this.slices = slices;
     this.#tables = tables;
-    const runs: Run[][] = [];
-    for (let i = 0; i < FAMILY_COUNT; i++) runs.push([]);
+    const written: Run[][] = [];
     for (const slice of slices) {
-      runs[slice.family]!.push(new Run(slice, tables.retain(slice.fileNumber)));
+      const run = new Run(slice, tables.retain(slice.fileNumber));
+      (written[slice.family] ??= []).push(run);
     }
-    for (const family of runs) family.sort(newestFirst);
+    const runs: (readonly Run[])[] = [];
+    for (let i = 0; i < FAMILY_COUNT; i++) runs.push(written[i]?.sort(newestFirst) ?? NO_RUNS);
     this.runs = runs;
-    this.tiers = runs.map((family) => family.filter(({ slice }) => slice.level < LEVEL_BASE));
+    this.tiers = runs.map(tiersOf);
     this.levels = runs.map(levelsOf);
     this.tiersMax = Math.max(...this.tiers.map((tiers) => tiers.length));
   }
@@ -74,7 +84,13 @@ export class Version {
   }
 }
 
-function levelsOf(runs: readonly Run[]): Level[] {
+function tiersOf(runs: readonly Run[]): readonly Run[] {
+  if (runs.every(({ slice }) => slice.level < LEVEL_BASE)) return runs;
+  return runs.filter(({ slice }) => slice.level < LEVEL_BASE);
+}
+
+function levelsOf(runs: readonly Run[]): readonly Level[] {
+  if (runs.every(({ slice }) => slice.level < LEVEL_BASE)) return NO_LEVELS;
   const byLevel = new Map<number, Run[]>();
   for (const run of runs) {
     const { level } = run.slice;

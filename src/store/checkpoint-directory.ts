@@ -1,30 +1,19 @@
-/**
- * Writes pinned trees as a store of its own: hard links to their tables, a new manifest, a new
- * identity, no log. The identity comes last, so that a copy which was cut short is no store.
- */
-import type { KeyRange } from "../base/key-range.js";
+/** Writes pinned trees as a store of its own: hard links to their tables, and no log. */
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
-import { Manifest } from "../lsm/manifest.js";
-import { tablePath } from "../lsm/table-set.js";
-import type { EditOperation } from "../lsm/version-edit.js";
-import { writeIdentity } from "./identity.js";
-import type { TreeCheckpoint } from "./tree-checkpoint.js";
-
-export interface PinnedTree {
-  readonly shardId: number;
-  readonly range: KeyRange;
-  readonly checkpoint: TreeCheckpoint;
-}
+import { pathOfTable } from "../lsm/table-set.js";
+import type { TableSet } from "../lsm/table-set.js";
+import { editOf, filesIn, writeStore } from "./checkpoint-edit.js";
+import type { PinnedTree } from "./checkpoint-edit.js";
 
 /**
- * `tables` is where the tables of the trees are now. Throws DiskError "exists", before anything is
+ * `tables` has the tables of the trees. Throws DiskError "exists", before anything is
  * changed, unless `directory` is empty or not there yet: what is in it may be a store.
  */
 export function writeCheckpoint(
   env: Env,
-  tables: string,
+  tables: TableSet,
   directory: string,
   trees: readonly PinnedTree[],
 ): void {
@@ -32,30 +21,18 @@ export function writeCheckpoint(
   requireEmpty(disk, directory);
   const copies = `${directory}/tables`;
   disk.makeDirectory(copies);
-  const linked = new Set<number>();
-  const edit: EditOperation[] = [];
-  for (const { shardId, range, checkpoint } of trees) {
-    edit.push({ kind: "createTree", shardId, range, flushed: checkpoint.state });
-    for (const { file, slices } of checkpoint.files) {
-      const { fileNumber } = file;
-      if (!linked.has(fileNumber)) {
-        linked.add(fileNumber);
-        disk.link(tablePath(tables, fileNumber), tablePath(copies, fileNumber));
-        edit.push({ kind: "addFile", file });
-      }
-      for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
-    }
+  const edit = editOf(tables, trees);
+  const linked = new Set<string>();
+  for (const file of filesIn(edit)) {
+    const to = pathOfTable(copies, file);
+    // Many tables may lie in one pack.
+    if (!linked.has(to)) disk.link(pathOfTable(tables.directory, file), to);
+    linked.add(to);
   }
-  disk.syncDirectory(copies);
-  const storeId = env.random.uniqueId();
-  Manifest.create(disk, directory, storeId);
-  const manifest = Manifest.open(disk, directory);
-  manifest.append(edit);
-  manifest.close();
-  writeIdentity(disk, directory, storeId);
+  writeStore(env, directory, edit);
 }
 
-function requireEmpty(disk: Disk, directory: string): void {
+export function requireEmpty(disk: Disk, directory: string): void {
   if (disk.exists(directory) && disk.list(directory).length > 0) {
     throw new DiskError("exists", directory);
   }

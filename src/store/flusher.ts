@@ -1,21 +1,19 @@
 /**
- * Flushes frozen memtables, for each tree one after another and in their order:
- *
- *   job: sstable written, synced, directory synced
- *   log durable up to here (an entry may be applied before this node has it on disk)
- *   one manifest edit: new slices and the state at which the memtable was frozen
- *   tree: slices in, memtable out; observer: the log may be trimmed
+ * Flushes frozen memtables, for each tree one after another and in their order (flush-round.ts).
+ * Small ones wait until the turn ends and no other round of small ones is under way, and are then
+ * flushed together, as many as there are: that costs one file, one sync and one manifest edit.
  *
  * A full disk keeps the memtable and tries again later; any other error of the disk ends the store.
  */
 import { must } from "../base/assert.js";
 import type { Memtable } from "../lsm/memtable.js";
-import type { EditOperation } from "../lsm/version-edit.js";
-import type { Slice } from "../lsm/slice.js";
-import type { WrittenTable } from "../lsm/sstable-writer.js";
 import type { Tree } from "../lsm/tree.js";
-import { sliceOf } from "../lsm/version.js";
+import type { FlushMember } from "./flush-round.js";
+import { FlushRound } from "./flush-round.js";
 import type { StoreCore } from "./store-core.js";
+
+/** Trees in a round: a round's edit of the manifest is to be short. */
+const ROUND_COUNT_MAX = 512;
 
 /** The flushing of a tree, while anything of it is frozen. */
 interface FlushRun {
@@ -29,14 +27,23 @@ interface FlushWaiter {
   readonly resolve: () => void;
 }
 
+interface Gathered {
+  readonly member: FlushMember;
+  readonly resolve: (hasRoom: boolean) => void;
+}
+
 export class Flusher {
   readonly #core: StoreCore;
-  readonly #onFlushed: (tree: Tree) => void;
+  readonly #onFlushed: (trees: readonly Tree[]) => void;
   readonly #running: Map<Tree, FlushRun> = new Map();
+  /** Small memtables that go into the next round. */
+  readonly #gathered: Gathered[] = [];
+  /** A round of small memtables is planned or runs. */
+  #isGathering = false;
   flushCount = 0;
   writtenBytes = 0;
 
-  constructor(core: StoreCore, onFlushed: (tree: Tree) => void) {
+  constructor(core: StoreCore, onFlushed: (trees: readonly Tree[]) => void) {
     this.#core = core;
     this.#onFlushed = onFlushed;
   }
@@ -87,70 +94,40 @@ export class Flusher {
     for (const { resolve } of waiters) resolve();
   }
 
-  /** False where there was no room. */
-  async #flushOne(tree: Tree, memtable: Memtable): Promise<boolean> {
-    const core = this.#core;
-    const state = must(memtable.state);
-    let table: WrittenTable | undefined = undefined;
-    if (memtable.entryCount > 0) {
-      const target = core.newTarget();
-      memtable.retain();
-      const image = memtable.image();
-      const horizon = state.compactedRevision;
-      const result = await core.runJob({ kind: "flush", target, image, horizon });
-      memtable.release();
-      if (result.kind === "noSpace") return false;
-      if (result.kind !== "written") {
-        core.fail(new Error(`a flush failed: ${result.message}`));
-        return true;
-      }
-      [table] = result.tables;
-    }
-    await core.logIsDurable();
-    if (this.#isWanted(tree, memtable)) return this.#install(tree, memtable, table);
-    if (table !== undefined) core.tables.remove(table.file.fileNumber);
-    return true;
+  /** False where there was no room. Small memtables go together. */
+  #flushOne(tree: Tree, memtable: Memtable): Promise<boolean> {
+    const member = { tree, memtable };
+    const isSmall = memtable.sizeBytes <= this.#core.settings.sharedTableBytesMax;
+    if (!isSmall) return this.#run([member], true);
+    return new Promise((resolve) => {
+      this.#gathered.push({ member, resolve });
+      this.#startRound();
+    });
   }
 
-  #isWanted(tree: Tree, memtable: Memtable): boolean {
-    return this.#core.isLive(tree) && tree.frozen[0] === memtable;
+  /** One round after the other: what comes during one goes together in the next. */
+  #startRound(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#core.env.timers.endOfTurn(() => {
+      const gathered = this.#gathered.splice(0, ROUND_COUNT_MAX);
+      void this.#run(
+        gathered.map(({ member }) => member),
+        false,
+      ).then((hasRoom) => {
+        for (const { resolve } of gathered) resolve(hasRoom);
+        this.#isGathering = false;
+        if (this.#gathered.length > 0) this.#startRound();
+      });
+    });
   }
 
-  async #install(
-    tree: Tree,
-    memtable: Memtable,
-    table: WrittenTable | undefined,
-  ): Promise<boolean> {
-    const core = this.#core;
-    const state = must(memtable.state);
-    const { shardId } = tree;
-    const slices = table === undefined ? [] : slicesOf(table);
-    const edit: EditOperation[] = [{ kind: "setFlushed", shardId, flushed: state }];
-    if (table !== undefined) edit.push({ kind: "addFile", file: table.file });
-    for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
-    if (!(await core.tryAppendSoon(edit))) {
-      if (core.hasFailed) return true;
-      if (table !== undefined) core.tables.remove(table.file.fileNumber);
-      return false;
-    }
-    if (!this.#isWanted(tree, memtable)) {
-      // Dropped or replaced meanwhile, by an edit that took this file out of the manifest again;
-      // where the store has ended instead, the next start knows what it holds.
-      if (table !== undefined && !core.manifest.catalog.files.has(table.file.fileNumber)) {
-        core.tables.remove(table.file.fileNumber);
-      }
-      return true;
-    }
-    if (table !== undefined) core.tables.add(table.file);
-    this.writtenBytes += table?.file.sizeBytes ?? 0;
-    tree.installFlush(slices);
-    this.flushCount++;
-    core.observer?.flushed(shardId, state);
-    this.#onFlushed(tree);
-    return true;
+  async #run(members: readonly FlushMember[], isLarge: boolean): Promise<boolean> {
+    const round = new FlushRound(this.#core, members, isLarge);
+    const hasRoom = await round.run();
+    this.flushCount += round.flushed.length;
+    this.writtenBytes += round.writtenBytes;
+    if (round.flushed.length > 0) this.#onFlushed(round.flushed);
+    return hasRoom;
   }
-}
-
-function slicesOf(table: WrittenTable): Slice[] {
-  return table.sections.map((section) => sliceOf(table.file.fileNumber, section, 0));
 }

@@ -2,6 +2,7 @@
  * The jobs of a store and the one function that runs them, in a worker or inline. A failure is
  * part of the result, because an error does not cross threads as what it was.
  */
+import { must } from "../base/assert.js";
 import { crc32 } from "../base/checksum.js";
 import { DecodeError } from "../base/coding.js";
 import type { Disk } from "../env/disk.js";
@@ -9,13 +10,23 @@ import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import { checkSegment } from "../log/segment-check.js";
 import type { SegmentCheck } from "../log/segment-check.js";
-import type { CompactionPlan, TableTarget } from "../lsm/compaction.js";
+import type { CompactionPlan } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
+import type { PackJob, PackJobResult } from "./pack-job.js";
+import { rottenTables, runPackJob } from "./pack-job.js";
 import { readTwice } from "../lsm/read-twice.js";
-import type { WrittenTable } from "../lsm/sstable-writer.js";
+import type { TableFile } from "../lsm/slice.js";
+import type { SectionInfo } from "../lsm/sstable-format.js";
+import type { TableTarget, WrittenTable } from "../lsm/sstable-writer.js";
+import { surveyTable } from "../lsm/table-survey.js";
+import { copyTable } from "./table-copy.js";
+import type { TableCopy } from "./table-copy.js";
 
-export type StoreJob =
+export type StoreJob = FileJob | PackJob;
+
+/** Jobs on files of a single table each. */
+export type FileJob =
   | {
       readonly kind: "flush";
       readonly target: TableTarget;
@@ -27,12 +38,18 @@ export type StoreJob =
       readonly targets: readonly TableTarget[];
       readonly plan: CompactionPlan;
     }
+  | CopyJob
   /** Deleting a large file holds up whoever does it for milliseconds. */
   | { readonly kind: "remove"; readonly path: string };
 
+/** Copies a table whose bytes must be those described; written as `draft`, then renamed. */
+export interface CopyJob extends TableCopy {
+  readonly kind: "copyTable";
+}
+
 /** Jobs that only look. */
 export type CheckJob =
-  /** Adds bytes [offset, offset + length) of a table to the checksum of those before. */
+  /** Adds bytes [offset, offset + length) of a file to the checksum of those before. */
   | {
       readonly kind: "checkTable";
       readonly path: string;
@@ -40,13 +57,35 @@ export type CheckJob =
       readonly length: number;
       readonly checksum: number;
     }
-  | { readonly kind: "checkSegment"; readonly segment: SegmentCheck };
+  /** Compares tables of one pack with their checksums. */
+  | {
+      readonly kind: "checkPacked";
+      readonly path: string;
+      readonly tables: readonly TableFile[];
+    }
+  | { readonly kind: "checkSegment"; readonly segment: SegmentCheck }
+  /** Looks at all of a table that was built elsewhere, and makes it durable. */
+  | { readonly kind: "examineTable"; readonly path: string };
 
-export type StoreJobResult =
+export type FileJobResult =
   /** No tables where nothing was left, and for other jobs; at most one for a flush. */
   { readonly kind: "written"; readonly tables: readonly WrittenTable[] } | JobFailure;
 
-export type CheckResult = { readonly kind: "checked"; readonly checksum: number } | JobFailure;
+export type StoreJobResult = FileJobResult | PackJobResult;
+
+/** A table that is sound, with the number 0 as long as it has none. */
+export interface ExaminedTable {
+  readonly kind: "examined";
+  readonly file: TableFile;
+  readonly sections: readonly SectionInfo[];
+}
+
+export type CheckResult =
+  | { readonly kind: "checked"; readonly checksum: number }
+  /** Numbers of tables that are not what was written, twice in a row. */
+  | { readonly kind: "checkedPacked"; readonly rotten: readonly number[] }
+  | ExaminedTable
+  | JobFailure;
 
 export type JobFailure =
   | { readonly kind: "noSpace" }
@@ -82,6 +121,11 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
       return { kind: "written", tables: flushed(disk, job) };
     case "compact":
       return { kind: "written", tables: compactTables(disk, job.targets, job.plan) };
+    case "copyTable":
+      copyTable(disk, job);
+      return { kind: "written", tables: [] };
+    case "pack":
+      return runPackJob(disk, job);
     case "remove":
       disk.remove(job.path);
       return { kind: "written", tables: [] };
@@ -90,15 +134,32 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
         kind: "checked",
         checksum: readTwice(job.path, job.offset, () => checksumOf(disk, job)),
       };
+    case "checkPacked":
+      return { kind: "checkedPacked", rotten: rottenTables(disk, job.path, job.tables) };
     case "checkSegment":
       readTwice(job.segment.path, 0, () => checkSegment(disk, job.segment));
       return { kind: "checked", checksum: 0 };
+    case "examineTable":
+      return examined(disk, job.path);
   }
 }
 
 function flushed(disk: Disk, job: Extract<StoreJob, { readonly kind: "flush" }>): WrittenTable[] {
   const table = flushMemtable(disk, job.target, job.image, job.horizon);
   return table === undefined ? [] : [table];
+}
+
+function examined(disk: Disk, path: string): ExaminedTable {
+  const handle = disk.open(path, {});
+  try {
+    handle.syncSync();
+  } finally {
+    handle.close();
+  }
+  const { file, sections, findings } = surveyTable(disk, path);
+  const [finding] = findings;
+  if (finding !== undefined) throw new CorruptionError(path, finding.offset, finding.what);
+  return { kind: "examined", file: must(file), sections: sections.map(({ info }) => info) };
 }
 
 function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTable" }>): number {
@@ -119,5 +180,7 @@ function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTa
 function pathOf(job: StoreJob | CheckJob): string {
   if (job.kind === "checkSegment") return job.segment.path;
   if (job.kind === "compact") return job.targets[0]!.directory;
+  if (job.kind === "copyTable") return job.from;
+  if (job.kind === "pack") return job.target.directory;
   return "path" in job ? job.path : job.target.directory;
 }

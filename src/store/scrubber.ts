@@ -16,13 +16,19 @@ import type { Timer } from "../env/timers.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { SegmentCheck } from "../log/segment-check.js";
 import type { TableFile } from "../lsm/slice.js";
-import { tablePath } from "../lsm/table-set.js";
+import { pathOfTable } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { CheckJob, CheckResult, JobFailure } from "./jobs.js";
+import { ROTTEN } from "./pack-job.js";
 import type { StoreCore } from "./store-core.js";
 
-/** What is read of a table at once; a smaller step takes as long. A segment is read as a whole. */
+/**
+ * What is read of tables at once; a smaller step takes as long. A segment is read as a whole, and
+ * so is a table in a pack.
+ */
 const STEP_SIZE_BYTES = 1024 * 1024;
+/** Of a pack. */
+const STEP_TABLES_MAX = 1024;
 
 export class Scrubber {
   readonly #core: StoreCore;
@@ -61,7 +67,9 @@ export class Scrubber {
       const suspects = [...this.#suspects];
       this.#suspects.clear();
       for (const tree of suspects) await this.#checkSuspect(tree);
-      for (const file of this.#core.tables.files()) await this.#checkTable(file);
+      const files = this.#core.tables.files();
+      for (const file of files) if (file.home === undefined) await this.#checkTable(file);
+      for (const tables of packedSteps(files)) await this.#checkPacked(tables);
       for (const segment of this.#core.log.sealedSegments()) await this.#checkSegment(segment);
     }
   }
@@ -91,10 +99,12 @@ export class Scrubber {
   /** Reads all of a table; undefined where it goes away meanwhile. */
   async #readTable(file: TableFile): Promise<CheckResult | undefined> {
     const { fileNumber, sizeBytes } = file;
-    const path = tablePath(this.#core.directory, fileNumber);
+    const path = pathOfTable(this.#core.directory, file);
+    const start = file.home?.offset ?? 0;
     let checksum = 0;
-    for (let offset = 0; offset < sizeBytes; offset += STEP_SIZE_BYTES) {
-      const length = Math.min(STEP_SIZE_BYTES, sizeBytes - offset);
+    for (let at = 0; at < sizeBytes; at += STEP_SIZE_BYTES) {
+      const offset = start + at;
+      const length = Math.min(STEP_SIZE_BYTES, sizeBytes - at);
       const result = await this.#check({ kind: "checkTable", path, offset, length, checksum });
       if (this.#isOver || !this.#core.tables.has(fileNumber)) return undefined;
       if (result?.kind !== "checked") return result;
@@ -103,7 +113,24 @@ export class Scrubber {
     }
     if (this.#isOver || !this.#core.tables.has(fileNumber)) return undefined;
     if (checksum === file.checksum) return { kind: "checked", checksum };
-    return { kind: "corrupt", path, offset: 0, message: "the file is not what was written" };
+    return { kind: "corrupt", path, offset: start, message: ROTTEN };
+  }
+
+  /** Tables of one pack, in one job. */
+  async #checkPacked(all: readonly TableFile[]): Promise<void> {
+    const core = this.#core;
+    const tables = all.filter(({ fileNumber }) => core.tables.has(fileNumber));
+    const [first] = tables;
+    if (first === undefined) return;
+    const path = pathOfTable(core.directory, first);
+    const result = await this.#check({ kind: "checkPacked", path, tables });
+    if (this.#isOver) return;
+    for (const fileNumber of result?.kind === "checkedPacked" ? result.rotten : []) {
+      if (!core.tables.has(fileNumber)) continue;
+      const offset = core.tables.file(fileNumber).home?.offset ?? 0;
+      this.#tableIsRotten(fileNumber, new CorruptionError(path, offset, ROTTEN));
+    }
+    await this.#pause(sizeOf(tables));
   }
 
   async #checkSegment(segment: SegmentCheck): Promise<void> {
@@ -139,6 +166,31 @@ export class Scrubber {
       this.#timer = this.#core.env.timers.after(pauseMs, resolve);
     });
   }
+}
+
+/** The tables in packs, as many of one pack together as make a step. */
+function packedSteps(files: readonly TableFile[]): readonly (readonly TableFile[])[] {
+  const open = new Map<number, { readonly tables: TableFile[]; sizeBytes: number }>();
+  const steps: TableFile[][] = [];
+  for (const file of files) {
+    if (file.home === undefined) continue;
+    const { packNumber } = file.home;
+    let step = open.get(packNumber);
+    if (step === undefined) {
+      step = { tables: [], sizeBytes: 0 };
+      open.set(packNumber, step);
+      steps.push(step.tables);
+    }
+    step.tables.push(file);
+    step.sizeBytes += file.sizeBytes;
+    const isFull = step.tables.length >= STEP_TABLES_MAX || step.sizeBytes >= STEP_SIZE_BYTES;
+    if (isFull) open.delete(packNumber);
+  }
+  return steps;
+}
+
+function sizeOf(files: readonly TableFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 type Corrupt = Extract<JobFailure, { readonly kind: "corrupt" }>;

@@ -3,7 +3,9 @@
  * from the files. It never changes anything, goes on behind what it finds, and says of each finding
  * in which file and where it is, and what is lost by it.
  */
+import { keyAfter } from "../base/bytes.js";
 import { DecodeError } from "../base/coding.js";
+import { equalRanges } from "../base/key-range.js";
 import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
@@ -15,8 +17,10 @@ import { statedPreviousEnd, surveySegment } from "../log/segment-survey.js";
 import { storeTagOf } from "../log/segment-format.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { Catalog, CatalogTree } from "../lsm/catalog.js";
-import { tableNumber, tablePath } from "../lsm/table-set.js";
+import type { Slice, TableFile } from "../lsm/slice.js";
+import { fileNumberOf, pathOfTable } from "../lsm/table-set.js";
 import { surveyTable } from "../lsm/table-survey.js";
+import type { TableSurvey } from "../lsm/table-survey.js";
 import { readIdentity } from "./identity.js";
 import { lookAtManifest } from "./manifest-look.js";
 
@@ -61,7 +65,10 @@ class Check implements StoreCheck {
     this.checkedBytes += sizeBytes;
     this.#checkIdentity(content?.storeId);
     this.trees = catalog.trees.size;
-    for (const fileNumber of catalog.files.keys()) this.#checkTable(catalog, fileNumber);
+    const uses = usesOf(catalog);
+    for (const file of catalog.files.values()) {
+      this.#checkTable(file, uses.get(file.fileNumber) ?? { shardIds: new Set(), slices: [] });
+    }
     this.#findStrays(catalog);
     if (this.storeId === undefined) return;
     const recovered = this.#checkLog(this.storeId);
@@ -93,34 +100,36 @@ class Check implements StoreCheck {
     }
   }
 
-  #checkTable(catalog: Catalog, fileNumber: number): void {
-    const path = tablePath(`${this.directory}/tables`, fileNumber);
-    const owners = [...catalog.trees].filter(([, { slices }]) =>
-      slices.some((slice) => slice.fileNumber === fileNumber),
-    );
-    const shards = owners.map(([shardId]) => shardId).join(", ");
+  #checkTable(file: TableFile, { shardIds, slices }: TableUse): void {
+    const path = pathOfTable(`${this.directory}/tables`, file);
+    const shards = [...shardIds].join(", ");
     this.tables++;
     if (!this.#disk.exists(path)) {
       const lost = `all of it, for shard ${shards}: ${BY_OTHERS}`;
       this.#damage(path, 0, "the file is not there", lost);
       return;
     }
-    const survey = surveyTable(this.#disk, path, catalog.files.get(fileNumber));
+    const survey = surveyTable(this.#disk, path, file);
     this.checkedBytes += survey.sizeBytes;
     for (const finding of survey.findings) {
       const lost = `${finding.lost}, for shard ${shards}: ${BY_OTHERS}`;
       this.findings.push({ ...finding, lost });
     }
+    if (survey.findings.length > 0) return;
+    if (slices.every((slice) => isPartOf(slice, survey))) return;
+    const what = "the manifest says of the table what is not in it";
+    this.#damage(path, 0, what, `what it hides of shard ${shards}: ${BY_OTHERS}`);
   }
 
   #findStrays(catalog: Catalog): void {
     const directory = `${this.directory}/tables`;
     if (!this.#disk.exists(directory)) return;
+    const known = new Set<string>();
+    for (const file of catalog.files.values()) known.add(pathOfTable(directory, file));
     for (const name of this.#disk.list(directory)) {
-      const fileNumber = tableNumber(name);
-      if (fileNumber === undefined || catalog.files.has(fileNumber)) continue;
       const path = `${directory}/${name}`;
-      const what = "nothing refers to the table: the next start deletes it";
+      if (fileNumberOf(name) === undefined || known.has(path)) continue;
+      const what = "nothing refers to the file: the next start deletes it";
       this.findings.push({ path, offset: 0, what, lost: "nothing", isDamage: false });
     }
   }
@@ -191,6 +200,34 @@ class Check implements StoreCheck {
     const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}: ${BY_OTHERS}`;
     this.#damage(`${this.directory}/log`, 0, what, lost);
   }
+}
+
+interface TableUse {
+  readonly shardIds: ReadonlySet<number>;
+  readonly slices: readonly Slice[];
+}
+
+/** What trees have of each table. */
+function usesOf(catalog: Catalog): ReadonlyMap<number, TableUse> {
+  const uses = new Map<number, { shardIds: Set<number>; slices: Slice[] }>();
+  for (const [shardId, { slices }] of catalog.trees) {
+    for (const slice of slices) {
+      const { fileNumber } = slice;
+      const use = uses.get(fileNumber) ?? { shardIds: new Set(), slices: [] };
+      use.shardIds.add(shardId);
+      use.slices.push(slice);
+      uses.set(fileNumber, use);
+    }
+  }
+  return uses;
+}
+
+/** Whether a slice is a part of what a table has. */
+function isPartOf({ family, filterRange }: Slice, { sections }: TableSurvey): boolean {
+  const found = sections.find(({ info }) => info.family === family);
+  if (found === undefined) return false;
+  const { smallestKey, largestKey } = found.info;
+  return equalRanges(filterRange, { start: smallestKey, end: keyAfter(largestKey) });
 }
 
 /** Reads a segment as `surveySegment` wants it; `nextPath`: the segment behind it. */

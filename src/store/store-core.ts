@@ -2,22 +2,28 @@
  * What the parts of a store share: its ports, manifest, files, and the few rules that hold for
  * everything in the background (numbers of files, a full disk, a failed disk, the end).
  */
+import { must } from "../base/assert.js";
 import { utf8 } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
+import { describeRange } from "../base/key-range.js";
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import type { SharedLog } from "../log/shared-log.js";
 import { SlabPool } from "../lsm/arena.js";
 import { BlockCache } from "../lsm/block-cache.js";
-import type { TableTarget } from "../lsm/compaction.js";
 import type { Manifest } from "../lsm/manifest.js";
+import type { Slice } from "../lsm/slice.js";
+import type { TableTarget } from "../lsm/sstable-writer.js";
 import { TableSet } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { VersionEdit } from "../lsm/version-edit.js";
-import type { CheckJob, CheckResult, JobFailure, StoreJob, StoreJobResult } from "./jobs.js";
+import type { CheckJob, CheckResult, FileJob, FileJobResult, JobFailure } from "./jobs.js";
+import type { PackJob, PackJobResult, PackMember } from "./pack-job.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 
+/** Tables in a store before small ones go into packs even where they are alone. */
+const OWN_FILES_MAX = 256;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 10_000;
 
@@ -44,6 +50,8 @@ export class StoreCore {
   waitingForRoom = 0;
   readonly #saltSeed: number;
   readonly #removals: Set<Promise<void>> = new Set();
+  /** Edits that are in the catalog and not known to be durable yet. */
+  readonly #edits: Set<Promise<unknown>> = new Set();
   readonly #sleepers: Set<() => void> = new Set();
   #nextFileNumber: number;
   #hasFailed = false;
@@ -55,8 +63,12 @@ export class StoreCore {
     this.manifest = manifest;
     this.log = log;
     this.cache = new BlockCache(place.settings.blockCacheBytes);
-    this.tables = new TableSet(env.disk, place.directory, this.cache, (path) =>
-      this.#removeFile(path),
+    this.tables = new TableSet(
+      env.disk,
+      place.directory,
+      this.cache,
+      (path) => this.#removeFile(path),
+      place.settings.openFilesMax,
     );
     this.#saltSeed = hash32(utf8(manifest.storeId));
     this.#nextFileNumber = place.nextFileNumber;
@@ -66,8 +78,14 @@ export class StoreCore {
     return this.#hasFailed;
   }
 
-  get #isEnding(): boolean {
+  /** Whether nothing new is begun. */
+  get isEnding(): boolean {
     return this.isClosing || this.#hasFailed;
+  }
+
+  /** Whether there are so many tables that a small one is better not in a file of its own. */
+  get isCrowded(): boolean {
+    return this.tables.count > OWN_FILES_MAX;
   }
 
   /** A place for a new table; its number was never used before. */
@@ -78,9 +96,20 @@ export class StoreCore {
     return { directory: this.directory, fileNumber, salt, blockSizeBytes };
   }
 
-  async runJob(job: StoreJob): Promise<StoreJobResult> {
+  async runJob(job: FileJob): Promise<FileJobResult> {
     try {
-      return (await this.env.jobs.run(job)) as StoreJobResult;
+      return (await this.env.jobs.run(job)) as FileJobResult;
+    } catch (error) {
+      return failureOf(error);
+    }
+  }
+
+  /** Writes a new pack. */
+  async runPack(members: readonly PackMember[]): Promise<PackJobResult | JobFailure> {
+    const target = { directory: this.directory, packNumber: this.#nextFileNumber++ };
+    const job: PackJob = { kind: "pack", target, members };
+    try {
+      return (await this.env.jobs.run(job)) as PackJobResult | JobFailure;
     } catch (error) {
       return failureOf(error);
     }
@@ -101,7 +130,7 @@ export class StoreCore {
 
   /** Whether this tree is still the one of its shard. */
   isLive(tree: Tree): boolean {
-    return !this.#isEnding && this.trees.get(tree.shardId) === tree;
+    return !this.isEnding && this.trees.get(tree.shardId) === tree;
   }
 
   /** The content of the disk is unknown now: nothing is done any more, the owner stops the node. */
@@ -133,6 +162,16 @@ export class StoreCore {
     }
   }
 
+  /** Makes names of tables durable. An error ends the store and is thrown, too. */
+  syncTables(): void {
+    try {
+      this.env.disk.syncDirectory(this.directory);
+    } catch (error) {
+      this.fail(error as Error);
+      throw error;
+    }
+  }
+
   /** As append, but a full disk is an answer (false) and so is the end of the store. */
   tryAppend(edit: VersionEdit): boolean {
     try {
@@ -149,23 +188,45 @@ export class StoreCore {
    * that were appended after this one.
    */
   async tryAppendSoon(edit: VersionEdit): Promise<boolean> {
-    const error = await new Promise<unknown>((resolve) => {
+    const appended = new Promise<unknown>((resolve) => {
       try {
         this.manifest.appendSoon(edit, resolve);
       } catch (thrown) {
         resolve(thrown);
       }
     });
+    this.#edits.add(appended);
+    const error = await appended;
+    this.#edits.delete(appended);
     if (error === undefined) return true;
     if (!isNoSpace(error)) this.fail(error as Error);
     return false;
   }
 
+  /** Whether a tree has all that the manifest says of it: no edit of it is on its way. */
+  isSettled(tree: Tree): boolean {
+    const { flushed, slices } = must(this.manifest.catalog.trees.get(tree.shardId), "tree");
+    const shown = new Set(tree.version.slices.map(nameOf));
+    return (
+      flushed.index === tree.flushed.index &&
+      slices.length === shown.size &&
+      slices.every((slice) => shown.has(nameOf(slice)))
+    );
+  }
+
+  /**
+   * Resolves when the edits that are on their way now are on the disk, and when those who made them
+   * have changed their trees: they hear of it first.
+   */
+  async editsDone(): Promise<void> {
+    await Promise.all(this.#edits);
+  }
+
   /** Waits before attempt `attempt` at something for which there was no room. */
   waitForRoom(attempt: number): Promise<void> {
-    if (this.#isEnding) return Promise.resolve();
+    if (this.isEnding) return Promise.resolve();
     const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt);
-    this.waitingForRoom++;
+    if (this.waitingForRoom++ === 0) this.observer?.becameFull?.();
     return new Promise((resolve) => {
       let timer: Timer | undefined = undefined;
       const wake = (): void => {
@@ -185,7 +246,7 @@ export class StoreCore {
 
   /** Resolves when everything that was given to the log before is durable, or when all ends. */
   logIsDurable(): Promise<void> {
-    if (this.#isEnding) return Promise.resolve();
+    if (this.isEnding) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
         if (this.#sleepers.delete(wake)) resolve();
@@ -197,7 +258,7 @@ export class StoreCore {
 
   /** A file that cannot be deleted, or not any more, is a stray that the next start deletes. */
   #removeFile(path: string): void {
-    if (this.#isEnding) return;
+    if (this.isEnding) return;
     const removal = this.runJob({ kind: "remove", path }).then((result) => {
       this.#removals.delete(removal);
       if (result.kind === "written") return;
@@ -205,6 +266,11 @@ export class StoreCore {
     });
     this.#removals.add(removal);
   }
+}
+
+/** Of the slices that a tree may have at any time each has another. */
+function nameOf({ fileNumber, family, level, range }: Slice): string {
+  return `${fileNumber} ${family} ${level} ${describeRange(range)}`;
 }
 
 function failureOf(error: unknown): JobFailure {

@@ -12,6 +12,10 @@ export interface StoreOptions {
   readonly blockCacheBytes?: number | undefined;
   /** About the size of the blocks of new tables: small ones suit reads of single keys. */
   readonly blockSizeBytes?: number | undefined;
+  /** Files of tables that are open at once. */
+  readonly openFilesMax?: number | undefined;
+  /** Smaller tables share files with those of other trees, where several are written at once. */
+  readonly sharedTableBytesMax?: number | undefined;
   /** With more segments of the log than this, the shard that keeps the oldest is to let go. */
   readonly logSegmentsMax?: number | undefined;
   /** With a larger log than this, it is trimmed even while replicas are caught up from it. */
@@ -72,6 +76,8 @@ export interface StoreObserver {
    * look again.
    */
   debtChanged?(shardId: number): void;
+  /** A flush has begun to wait for room on the disk; whoever waits for the flush should not. */
+  becameFull?(): void;
   /** All files of this tree, which was named to `recheck`, are what was written. */
   treeSound(shardId: number): void;
 }
@@ -82,6 +88,8 @@ export interface StoreSettings {
   readonly memtablesBytesMax: number;
   readonly blockCacheBytes: number;
   readonly blockSizeBytes: number;
+  readonly openFilesMax: number | undefined;
+  readonly sharedTableBytesMax: number;
   readonly logSegmentsMax: number;
   readonly logBytesHeldMax: number;
   readonly compactionEnabled: boolean;
@@ -101,6 +109,8 @@ export function settingsOf(options: StoreOptions): StoreSettings {
     memtablesBytesMax: options.memtablesBytesMax ?? 128 * MIB,
     blockCacheBytes: options.blockCacheBytes ?? 64 * MIB,
     blockSizeBytes: options.blockSizeBytes ?? KEY_BLOCK_SIZE_BYTES,
+    openFilesMax: options.openFilesMax,
+    sharedTableBytesMax: options.sharedTableBytesMax ?? MIB,
     logSegmentsMax: options.logSegmentsMax ?? 4,
     logBytesHeldMax: options.logBytesHeldMax ?? 512 * MIB,
     compactionEnabled: compaction.enabled ?? true,

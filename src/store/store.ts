@@ -21,21 +21,28 @@ import type { RecoveredShard } from "../log/log-types.js";
 import { SharedLog } from "../log/shared-log.js";
 import type { FlushedState } from "../lsm/entry.js";
 import { Manifest } from "../lsm/manifest.js";
-import { tableNumber, tablePath } from "../lsm/table-set.js";
+import { fileNumberOf, packNumber, pathOfTable } from "../lsm/table-set.js";
 import { Tree } from "../lsm/tree.js";
+import { makeBackup } from "./backup.js";
+import type { BackupReport } from "./backup.js";
 import { writeCheckpoint } from "./checkpoint-directory.js";
-import type { PinnedTree } from "./checkpoint-directory.js";
+import type { PinnedTree } from "./checkpoint-edit.js";
 import { Compactor } from "./compactor.js";
 import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
 import { readIdentity, writeIdentity } from "./identity.js";
 import type { FoundIdentity } from "./identity.js";
 import { Scrubber } from "./scrubber.js";
+import { Standstill } from "./standstill.js";
 import { StoreCore } from "./store-core.js";
 import type { StorePlace } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
 import { settingsOf } from "./store-options.js";
 import { TreeCheckpoint } from "./tree-checkpoint.js";
+import { TableIngester } from "./table-ingest.js";
+import type { IngestOutcome, TableIngest } from "./table-ingest.js";
+import { TreeCutter } from "./tree-cut.js";
+import type { NewTree, TreeExcision, TreeSplit } from "./tree-cut.js";
 import { TreeInstall } from "./tree-install.js";
 
 export interface OpenedStore {
@@ -45,12 +52,6 @@ export interface OpenedStore {
   readonly shardsMayBeMissing: boolean;
   /** Trees that lack a file: their replicas must be refilled before they serve. */
   readonly damaged: ReadonlyMap<number, CorruptionError>;
-}
-
-export interface NewTree {
-  readonly shardId: number;
-  readonly range: KeyRange;
-  readonly flushed: FlushedState;
 }
 
 export interface StoreStats {
@@ -85,6 +86,8 @@ export class Store {
   readonly #compactor: Compactor;
   readonly #advisor: FlushAdvisor;
   readonly #scrubber: Scrubber;
+  readonly #cutter: TreeCutter;
+  readonly #ingester: TableIngester;
   #housekeeping: Timer | undefined = undefined;
 
   private constructor(core: StoreCore, lock: DirectoryLock) {
@@ -94,13 +97,16 @@ export class Store {
     this.#core = core;
     this.#lock = lock;
     this.#compactor = new Compactor(core);
-    this.#flusher = new Flusher(core, (tree) => {
-      this.#advisor.forget(tree);
+    this.#flusher = new Flusher(core, (trees) => {
+      for (const tree of trees) this.#advisor.forget(tree);
       this.#advisor.review();
-      this.#compactor.consider(tree);
+      for (const tree of trees) this.#compactor.consider(tree);
     });
     this.#advisor = new FlushAdvisor(core);
     this.#scrubber = new Scrubber(core);
+    const standstill = new Standstill(core, this.#flusher, this.#compactor);
+    this.#cutter = new TreeCutter(core, standstill);
+    this.#ingester = new TableIngester(core, standstill);
     for (const tree of core.trees.values()) this.#compactor.consider(tree);
     this.#scheduleHousekeeping();
   }
@@ -161,10 +167,42 @@ export class Store {
   /** Durable when it returns; the caller then cleans the shard's log. */
   dropTree(shardId: number): void {
     const tree = must(this.tree(shardId), "tree");
+    const { slices } = tree.version;
     this.#core.append([{ kind: "dropTree", shardId }]);
     this.#core.trees.delete(shardId);
     this.#advisor.forget(tree);
     tree.drop();
+    this.#compactor.released(slices);
+    this.#compactor.considerPacks();
+  }
+
+  /**
+   * One tree becomes several by one edit, which is durable when this resolves; no table is written.
+   * The caller applies nothing to the tree meanwhile, and then makes the logs of the new ones.
+   */
+  async splitTree(split: TreeSplit): Promise<readonly Tree[]> {
+    const trees = await this.#cutter.split(split);
+    for (const tree of trees) this.#compactor.consider(tree);
+    return trees;
+  }
+
+  /**
+   * Takes all entries with keys of a range out of a tree, old versions too, by one edit, which is
+   * durable when this resolves. The caller applies nothing to the tree meanwhile.
+   */
+  async exciseRange(excision: TreeExcision): Promise<void> {
+    this.#compactor.released(await this.#cutter.excise(excision));
+  }
+
+  /**
+   * Takes tables that a TableStage wrote into a tree, all or none, by one edit, which is durable
+   * when this resolves; says which of them does not fit and why. They must lie on the file system
+   * of the store. The caller applies nothing to the tree meanwhile.
+   */
+  async ingestTables(ingest: TableIngest): Promise<IngestOutcome> {
+    const outcome = await this.#ingester.ingest(ingest);
+    if (outcome.kind === "ingested") this.#compactor.consider(must(this.tree(ingest.shardId)));
+    return outcome;
   }
 
   /**
@@ -186,10 +224,17 @@ export class Store {
   }
 
   /**
-   * Pins the tree's files as of its flushed state, once what is frozen now is flushed. Throws where
-   * the tree was dropped or the store ended meanwhile: neither is a mistake of the caller.
+   * Pins the tree's files as of its flushed state, once what is frozen now is flushed. What it
+   * shares with other trees is written anew first, so that what goes out is its own. Throws
+   * where the tree was dropped or the store ended meanwhile: neither is a mistake of the caller.
    */
   async checkpointTree(shardId: number): Promise<TreeCheckpoint> {
+    const tree = this.tree(shardId);
+    if (tree !== undefined) await this.#compactor.rewriteShared(tree);
+    return this.#pinTree(shardId);
+  }
+
+  async #pinTree(shardId: number): Promise<TreeCheckpoint> {
     const tree = this.tree(shardId);
     if (tree !== undefined) await this.#flusher.flush(tree);
     if (tree === undefined || !this.#core.isLive(tree)) {
@@ -204,12 +249,28 @@ export class Store {
    * the directory is empty or not there.
    */
   async checkpointTo(directory: string): Promise<void> {
+    const { env, tables } = this.#core;
+    await this.#withPinned((pinned) => writeCheckpoint(env, tables, directory, pinned));
+  }
+
+  /**
+   * Adds a backup to a directory of them: as checkpointTo, but the tables are copied, and only
+   * those that are not there yet. It needs the only hand in there. Nothing that goes wrong with it
+   * is the store's failure.
+   */
+  async backupTo(directory: string): Promise<BackupReport> {
+    const { env, tables } = this.#core;
+    const { storeId } = this;
+    return this.#withPinned((trees) => makeBackup(env, directory, { storeId, tables, trees }));
+  }
+
+  async #withPinned<T>(use: (pinned: readonly PinnedTree[]) => T | Promise<T>): Promise<T> {
     const pinned: PinnedTree[] = [];
     try {
       for (const { shardId, range } of this.trees()) {
-        pinned.push({ shardId, range, checkpoint: await this.checkpointTree(shardId) });
+        pinned.push({ shardId, range, checkpoint: await this.#pinTree(shardId) });
       }
-      writeCheckpoint(this.#core.env, this.#core.directory, directory, pinned);
+      return await use(pinned);
     } finally {
       for (const { checkpoint } of pinned) checkpoint.release();
     }
@@ -268,13 +329,11 @@ export class Store {
     for (const tree of this.trees()) memtableBytes += tree.memtableBytes();
     let runsMax = 0;
     for (const { version } of this.trees()) runsMax = Math.max(runsMax, version.runsMax);
-    let sizeBytes = 0;
-    const files = this.#core.tables.files();
-    for (const file of files) sizeBytes += file.sizeBytes;
+    const { sizeBytes, count } = this.#core.tables;
     return {
       memtableBytes,
       sizeBytes,
-      tableCount: files.length,
+      tableCount: count,
       blockCacheBytes: this.#core.cache.bytes,
       manifestBytes: this.#core.manifest.sizeBytes,
       flushes: this.flushCount,
@@ -422,14 +481,17 @@ function openCore(
 
 /** Deletes the files that the manifest does not name; returns the largest number seen. */
 function removeStrays(disk: Disk, directory: string, manifest: Manifest): number {
+  const { files, packs } = manifest.catalog;
   let largest = 0;
   let removed = 0;
   for (const name of disk.list(directory)) {
-    const fileNumber = tableNumber(name);
-    if (fileNumber === undefined) continue;
-    largest = Math.max(largest, fileNumber);
-    if (manifest.catalog.files.has(fileNumber)) continue;
-    disk.remove(tablePath(directory, fileNumber));
+    const number = fileNumberOf(name);
+    if (number === undefined) continue;
+    largest = Math.max(largest, number);
+    const table = packNumber(name) === undefined ? files.get(number) : undefined;
+    const isKnown = table === undefined ? packs.has(number) : table.home === undefined;
+    if (isKnown) continue;
+    disk.remove(`${directory}/${name}`);
     removed++;
   }
   if (removed > 0) disk.syncDirectory(directory);
@@ -438,6 +500,7 @@ function removeStrays(disk: Disk, directory: string, manifest: Manifest): number
 
 function openTrees(core: StoreCore): void {
   const { catalog } = core.manifest;
+  for (const pack of catalog.packs.values()) core.tables.addPack(pack);
   for (const file of catalog.files.values()) core.tables.add(file);
   for (const [shardId, { range, flushed, slices }] of catalog.trees) {
     const { tables, pool } = core;
@@ -450,12 +513,17 @@ function missingFiles(
   directory: string,
   manifest: Manifest,
 ): Map<number, CorruptionError> {
-  const present = new Set(disk.list(directory).map(tableNumber));
+  const present = new Set(disk.list(directory).map((name) => `${directory}/${name}`));
+  const missing = new Map<number, string>();
+  for (const file of manifest.catalog.files.values()) {
+    const path = pathOfTable(directory, file);
+    if (!present.has(path)) missing.set(file.fileNumber, path);
+  }
   const damaged = new Map<number, CorruptionError>();
   for (const [shardId, { slices }] of manifest.catalog.trees) {
     for (const { fileNumber } of slices) {
-      if (present.has(fileNumber)) continue;
-      const path = tablePath(directory, fileNumber);
+      const path = missing.get(fileNumber);
+      if (path === undefined) continue;
       damaged.set(shardId, new CorruptionError(path, 0, "the file is not there"));
     }
   }

@@ -9,6 +9,7 @@ import type { DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Slice, TableFile } from "../lsm/slice.js";
+import { OpenFiles } from "../lsm/open-files.js";
 import { Sstable } from "../lsm/sstable-reader.js";
 import { tablePath } from "../lsm/table-set.js";
 import { Tree } from "../lsm/tree.js";
@@ -131,10 +132,11 @@ export class TreeInstall {
       throw new CorruptionError(this.#core.directory, 0, "a file of the snapshot never came");
     }
     staged.handle.syncSync();
-    const file = { ...described, fileNumber: staged.fileNumber };
+    const file = { ...described, fileNumber: staged.fileNumber, home: undefined };
     const { disk } = this.#core.env;
     const path = tablePath(this.#core.directory, staged.fileNumber);
-    const table = new Sstable(disk, path, file, this.#core.cache);
+    const opened = new OpenFiles(disk, 1);
+    const table = new Sstable(opened, path, file, this.#core.cache);
     try {
       const isKnownGood =
         staged.orderedBytes === file.sizeBytes && staged.checksum === file.checksum;

@@ -143,7 +143,7 @@ describe("flotilla check", () => {
     disk.setContent("/store/tables/000000900.sst", bytes);
     const { code, out } = await flotilla(disk, "check", "/store");
     expect(out).toContain(`damage: ${table} at 0: the file is not there\n`);
-    expect(out).toContain("note: /store/tables/000000900.sst at 0: nothing refers to the table");
+    expect(out).toContain("note: /store/tables/000000900.sst at 0: nothing refers to the file");
     expect(code).toBe(1);
   });
 

@@ -5,6 +5,7 @@ import { BlockCache } from "../../src/lsm/block-cache.js";
 import { compactTables } from "../../src/lsm/compaction.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import { Level, LEVEL_BASE, LevelCursor } from "../../src/lsm/level.js";
+import { OpenFiles } from "../../src/lsm/open-files.js";
 import { Sstable } from "../../src/lsm/sstable-reader.js";
 import type { WrittenTable } from "../../src/lsm/sstable-writer.js";
 import { SstableWriter } from "../../src/lsm/sstable-writer.js";
@@ -46,7 +47,12 @@ function cut(disk: MemoryDisk, tableBytesMax: number, tablesMax: number): readon
     fileNumber: 2 + at,
     salt: 9,
   }));
-  const plan = { family: FAMILY.data, inputs: [file], horizon: 0, isBottom: false };
+  const plan = {
+    family: FAMILY.data,
+    inputs: [{ file, clip: undefined }],
+    horizon: 0,
+    isBottom: false,
+  };
   return compactTables(disk, targets, { ...plan, tableBytesMax });
 }
 
@@ -77,9 +83,14 @@ describe("a level", () => {
   function levelOf(disk: MemoryDisk): Level {
     const cache = new BlockCache(1024 * 1024);
     const runs = cut(disk, 20_000, 30).map(({ file, sections }) => {
-      const table = new Sstable(disk, tablePath(DIRECTORY, file.fileNumber), file, cache);
+      const table = new Sstable(
+        new OpenFiles(disk, 1),
+        tablePath(DIRECTORY, file.fileNumber),
+        file,
+        cache,
+      );
       const slice = sliceOf(file.fileNumber, sections[0]!, LEVEL_BASE + 7);
-      return { slice, section: table.section(FAMILY.data) };
+      return { slice, clip: undefined, section: table.section(FAMILY.data) };
     });
     return new Level(runs.toReversed());
   }

@@ -17,6 +17,7 @@ import { MergingCursor } from "../../src/lsm/merging-cursor.js";
 import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
 import { Sstable } from "../../src/lsm/sstable-reader.js";
 import { SstableWriter } from "../../src/lsm/sstable-writer.js";
+import { OpenFiles } from "../../src/lsm/open-files.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { ForwardingFile } from "../support/forwarding-disk.js";
 import type { Item } from "./tree-model.js";
@@ -83,7 +84,7 @@ class Table {
     writer.endFamily();
     const { file } = writer.finish();
     handle.close();
-    this.#open = (cacheBytes) => new Sstable(this.disk, PATH, file, new BlockCache(cacheBytes));
+    this.#open = (cacheBytes) => new Sstable(new OpenFiles(this.disk, 1), PATH, file, new BlockCache(cacheBytes));
     const section = this.open().section(FAMILY.data);
     const blocks: Read[] = [];
     const starts: number[] = [];

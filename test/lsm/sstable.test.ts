@@ -13,6 +13,7 @@ import { buildFilter, mayContain } from "../../src/lsm/filter.js";
 import type { TableFile } from "../../src/lsm/slice.js";
 import { APART_VALUE_SIZE_BYTES_MIN } from "../../src/lsm/sstable-format.js";
 import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
+import { OpenFiles } from "../../src/lsm/open-files.js";
 import { Sstable } from "../../src/lsm/sstable-reader.js";
 import { SstableWriter } from "../../src/lsm/sstable-writer.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
@@ -37,7 +38,7 @@ function write(disk: MemoryDisk, families: ReadonlyMap<FamilyId, readonly Item[]
 }
 
 function open(disk: MemoryDisk, file: TableFile, cacheBytes = 1 << 20): Sstable {
-  return new Sstable(disk, PATH, file, new BlockCache(cacheBytes));
+  return new Sstable(new OpenFiles(disk, 1), PATH, file, new BlockCache(cacheBytes));
 }
 
 function walk(table: Sstable, family: FamilyId): Item[] {

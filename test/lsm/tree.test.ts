@@ -69,7 +69,10 @@ class Bench {
     if (inputs.length === 0) return;
     const [table] = compactTables(this.disk, [this.#target()], {
       family,
-      inputs: inputs.map((slice) => this.tables.file(slice.fileNumber)),
+      inputs: inputs.map((slice) => ({
+        file: this.tables.file(slice.fileNumber),
+        clip: undefined,
+      })),
       horizon: this.tree.flushed.compactedRevision,
       isBottom: isBottom(inputs, all),
       tableBytesMax: Infinity,

@@ -75,7 +75,10 @@ export class TestTree {
     const family = inputs[0]!.family;
     const written = compactTables(this.#disk, [this.#target()], {
       family,
-      inputs: inputs.map((slice) => this.#tables.file(slice.fileNumber)),
+      inputs: inputs.map((slice) => ({
+        file: this.#tables.file(slice.fileNumber),
+        clip: undefined,
+      })),
       horizon: this.tree.flushed.compactedRevision,
       isBottom: isBottom(inputs, inputs),
       tableBytesMax: Infinity,

@@ -98,6 +98,18 @@ export async function fill(store: Store, count: number, flushEvery: number): Pro
   await store.idle();
 }
 
+/** Waits for the promise or, undefined, for the end of the disk, after which it may never come. */
+export function orHalt<T>(disk: MemoryDisk, promise: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      if (disk.halted) resolve(undefined);
+      else setImmediate(look);
+    };
+    promise.then(resolve, reject);
+    look();
+  });
+}
+
 /** The shards whose trees are called damaged. */
 export function damageOf(store: Store): readonly number[] {
   const damaged: number[] = [];

@@ -8,7 +8,7 @@ import { Prng } from "../../src/base/prng.js";
 import type { Store } from "../../src/store/store.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { stateAt } from "../lsm/tree-model.js";
-import { ALL, difference, flushedAt, openStore, replay, write } from "./store-bench.js";
+import { ALL, difference, flushedAt, openStore, orHalt, replay, write } from "./store-bench.js";
 
 const ENTRIES = 45;
 const FLUSH_EVERY = 6;
@@ -31,18 +31,6 @@ async function work(disk: MemoryDisk, store: Store, progress: Progress): Promise
     if (disk.halted) return;
   }
   await orHalt(disk, store.idle());
-}
-
-/** Waits for the promise or, undefined, for the end of the disk, after which it may never come. */
-function orHalt<T>(disk: MemoryDisk, promise: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const look = (): void => {
-      if (disk.halted) resolve(undefined);
-      else setImmediate(look);
-    };
-    promise.then(resolve, reject);
-    look();
-  });
 }
 
 async function attempt(disk: MemoryDisk, progress: Progress): Promise<void> {

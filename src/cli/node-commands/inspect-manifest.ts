@@ -2,6 +2,7 @@
 import type { CatalogTree } from "../../lsm/catalog.js";
 import { familyName } from "../../lsm/families.js";
 import { LEVEL_BASE } from "../../lsm/level.js";
+import { clipOf } from "../../lsm/slice.js";
 import type { Slice } from "../../lsm/slice.js";
 import { shown } from "../../lsm/table-survey.js";
 import type { ManifestLook } from "../../store/manifest-look.js";
@@ -54,6 +55,7 @@ function plainSlice(slice: Slice): object {
     place: placeText(slice),
     start: shown(range.start),
     end: range.end === undefined ? null : shown(range.end),
+    clipped: clipOf(slice) !== undefined,
     minVersion,
     maxVersion,
     entryCount,
@@ -83,8 +85,16 @@ function sliceText(slice: Slice): string {
   const { fileNumber, family, minVersion, maxVersion, entryCount, sizeBytes } = slice;
   return (
     `    table ${fileNumber} ${familyName(family)} ${placeText(slice)}: ${entryCount} entries, ` +
-    `versions ${minVersion} to ${maxVersion}, ${formatBytes(sizeBytes)}\n`
+    `versions ${minVersion} to ${maxVersion}, ${formatBytes(sizeBytes)}${clipText(slice)}\n`
   );
+}
+
+/** What a cut through the tree has left; the numbers before it are estimates then. */
+function clipText(slice: Slice): string {
+  const clip = clipOf(slice);
+  if (clip === undefined) return "";
+  const end = clip.end === undefined ? "the end" : shown(clip.end);
+  return `, about, from ${shown(clip.start)} to ${end}`;
 }
 
 function placeText({ level }: Slice): string {
