@@ -111,7 +111,9 @@ export function packMerge(
 
 function openInputs(files: OpenFiles, directory: string, plan: CompactionPlan): Sstable[] {
   const cache = new BlockCache(INPUT_CACHE_SIZE_BYTES);
-  return plan.inputs.map(({ file }) => new Sstable(files, pathOfTable(directory, file), file, cache));
+  return plan.inputs.map(
+    ({ file }) => new Sstable(files, pathOfTable(directory, file), file, cache),
+  );
 }
 
 function writeMemtable(writer: SstableWriter, image: MemtableImage, horizon: number): number {

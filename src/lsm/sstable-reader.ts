@@ -67,7 +67,9 @@ export class Sstable {
   readFrame(handle: BlockHandle): Frame {
     const frame = this.cache.take(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
     try {
-      readTwice(this.path, this.#startsAt + handle.offset, () => this.#readBlock(handle, frame.bytes));
+      readTwice(this.path, this.#startsAt + handle.offset, () =>
+        this.#readBlock(handle, frame.bytes),
+      );
       return frame;
     } catch (error) {
       this.cache.giveBack(frame);

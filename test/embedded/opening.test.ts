@@ -29,24 +29,31 @@ async function openOn(disk: MemoryDisk): Promise<Opened> {
 
 /** A store whose log holds so many writes of 500 bytes, and no table. */
 async function reopened(disk: MemoryDisk, count: number): Promise<Opened> {
-  const { store } = await openOn(disk);
-  const batch = store.batch();
+  const opened = await openOn(disk);
+  const batch = opened.store.batch();
   for (let i = 0; i < count; i++) batch.put(`key${1000 + i}`, new Uint8Array(500));
-  await store.write(batch);
-  await store.close();
+  await passed(opened, opened.store.write(batch));
+  await close(opened);
   return openOn(disk);
 }
 
-async function settled({ env, store }: Opened): Promise<void> {
-  let isIdle = false;
-  const idle = store.idle().then(() => {
-    isIdle = true;
-  });
+/** The outcome of what needs some turns, and no time. */
+async function passed<T>({ env }: Opened, promise: Promise<T>): Promise<T> {
+  let isOver = false;
+  void promise.finally(() => (isOver = true)).catch(() => undefined);
   await turnsUntil(() => {
     env.fake.endTurn();
-    return isIdle;
+    return isOver;
   });
-  await idle;
+  return promise;
+}
+
+function settled(opened: Opened): Promise<void> {
+  return passed(opened, opened.store.idle());
+}
+
+function close(opened: Opened): Promise<void> {
+  return passed(opened, opened.store.close());
 }
 
 describe("a start that applied much of the log again", () => {
@@ -61,24 +68,24 @@ describe("a start that applied much of the log again", () => {
     opened.env.fake.advance(5000);
     await settled(opened);
     expect(opened.store.stats().flushes).toBe(1);
-    await opened.store.close();
-    const { store } = await openOn(disk);
-    expect(store.stats().memtableBytes).toBeLessThan(10_000);
-    expect([...store.range()]).toHaveLength(MANY);
-    await store.close();
+    await close(opened);
+    const again = await openOn(disk);
+    expect(again.store.stats().memtableBytes).toBeLessThan(10_000);
+    expect([...again.store.range()]).toHaveLength(MANY);
+    await close(again);
   });
 
   test("leaves it in the log where the store is closed before, or where it is little", async () => {
     const disk = new MemoryDisk();
     const closed = await reopened(disk, MANY);
     const { waiting } = closed.env.fake;
-    await closed.store.close();
+    await close(closed);
     closed.env.fake.advance(5000);
     expect([waiting > 0, closed.store.stats().flushes]).toEqual([true, 0]);
     const little = await reopened(new MemoryDisk(), FEW);
     little.env.fake.advance(5000);
     await settled(little);
     expect(little.store.stats().flushes).toBe(0);
-    await little.store.close();
+    await close(little);
   });
 });

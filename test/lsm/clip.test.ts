@@ -51,7 +51,9 @@ function section(): Section {
   writer.endFamily();
   const { file } = writer.finish();
   handle.close();
-  return new Sstable(new OpenFiles(disk, 1), "/table", file, new BlockCache(10_000)).section(FAMILY.data);
+  return new Sstable(new OpenFiles(disk, 1), "/table", file, new BlockCache(10_000)).section(
+    FAMILY.data,
+  );
 }
 
 function name({ key, version }: Item): string {

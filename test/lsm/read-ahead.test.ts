@@ -84,7 +84,8 @@ class Table {
     writer.endFamily();
     const { file } = writer.finish();
     handle.close();
-    this.#open = (cacheBytes) => new Sstable(new OpenFiles(this.disk, 1), PATH, file, new BlockCache(cacheBytes));
+    this.#open = (cacheBytes) =>
+      new Sstable(new OpenFiles(this.disk, 1), PATH, file, new BlockCache(cacheBytes));
     const section = this.open().section(FAMILY.data);
     const blocks: Read[] = [];
     const starts: number[] = [];
