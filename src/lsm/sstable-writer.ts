@@ -49,13 +49,13 @@ export class SstableWriter {
   readonly #fileNumber: number;
   readonly #salt: number;
   readonly #blockSizeBytes: number;
-  readonly #output: ByteWriter = new ByteWriter(64 * 1024);
+  readonly #output: ByteWriter = new ByteWriter(2048);
   readonly #keyBlock: BlockBuilder = new BlockBuilder();
   readonly #keyIndex: BlockBuilder = new BlockBuilder();
-  readonly #valueBlock: ByteWriter = new ByteWriter(KEY_BLOCK_SIZE_BYTES * 4);
+  readonly #valueBlock: ByteWriter = new ByteWriter();
   readonly #valueIndex: ByteWriter = new ByteWriter();
   readonly #sections: SectionInfo[] = [];
-  #hashes: Uint32Array = new Uint32Array(1024);
+  #hashes: Uint32Array = new Uint32Array(64);
   #hashCount = 0;
   #family: FamilyId | undefined = undefined;
   #sectionStart = 0;

@@ -22,8 +22,12 @@ export function openOn(
   disk: MemoryDisk,
   options: EmbeddedOptions = {},
   directory: string = DIRECTORY,
+  beforeJob: () => Promise<void> = () => Promise.resolve(),
 ): Promise<EmbeddedStore> {
-  const job = (job: unknown): unknown => runStoreJob(disk, job as StoreJob | CheckJob);
+  const job = async (given: unknown): Promise<unknown> => {
+    await beforeJob();
+    return runStoreJob(disk, given as StoreJob | CheckJob);
+  };
   const env = testEnv({ disk, time: "real", job, seed: ++opened });
   return EmbeddedStore.open(env, directory, {
     ...SMALL,

@@ -6,7 +6,7 @@ import type { EmbeddedStore } from "../../src/embedded/embedded-store.js";
 import type { Reader } from "../../src/embedded/embedded-types.js";
 import type { Snapshot } from "../../src/embedded/snapshot.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
-import { Model, openOn } from "./embedded-bench.js";
+import { DIRECTORY, Model, openOn } from "./embedded-bench.js";
 
 type Write =
   | { readonly kind: "put"; readonly key: string; readonly size: number }
@@ -195,6 +195,19 @@ describe("the embedded store", () => {
     }
     expect(refused).toMatchObject({ code: "noSpace", outcome: "notApplied" });
     expect([...store.range()]).toHaveLength(written - 1);
+    await store.close();
+  });
+
+  test("a write that waits for a flush does not wait for room on the disk", async () => {
+    const disk = new MemoryDisk({ quotaBytes: 2 * 1024 * 1024 });
+    const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+    const store = await openOn(disk, { sync: false }, DIRECTORY, aWhile);
+    let written = 0;
+    let refused: unknown = undefined;
+    for (; refused === undefined && written < 50_000; written++) {
+      refused = await store.put(`key${written}`, new Uint8Array(500)).catch((error) => error);
+    }
+    expect(refused).toMatchObject({ code: "noSpace", outcome: "notApplied" });
     await store.close();
   });
 
