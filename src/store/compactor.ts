@@ -123,8 +123,8 @@ export class Compactor {
   }
 
   /**
-   * Writes what a tree shows of tables that it shares, or of a part of which it was cut, into tables
-   * of its own, as far as there is room for them and they can be read.
+   * Writes what a tree shows of tables that it shares, or of a part of which it was cut, into
+   * tables of its own, as far as there is room for them and they can be read.
    */
   async rewriteShared(tree: Tree): Promise<void> {
     const tried = new Set<Slice>();
@@ -142,7 +142,8 @@ export class Compactor {
 
   async idle(): Promise<void> {
     for (;;) {
-      const running = [...this.#jobs, this.#group, this.#look].filter((each) => each !== undefined);
+      const all = [...this.#jobs, this.#group, this.#look];
+      const running = all.filter((each) => each !== undefined);
       if (running.length === 0) return;
       await Promise.all(running);
     }
