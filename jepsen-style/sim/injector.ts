@@ -93,6 +93,7 @@ export class Injector {
     this.#usurper.end();
     // What some of them take would never come: the healed majority's roads are whole.
     this.#parts.tap.filters.clear();
+    this.#parts.tap.faults = undefined;
   }
 
   #strike(fault: Fault): void {

@@ -4,9 +4,10 @@
  * writes, by themselves. What was accepted before has its place already: log segments are
  * zero-filled ahead.
  *
- * Memory that is full says no for a moment, until a flush has ended. Where none ends any more, the
- * disk hangs: this node refuses every write and so has nothing that others could commit without
- * it, which is how Raft notices such a disk; here it is noticed, for others to lead.
+ * Memory that is full says no for a moment, until a flush has ended. Where a flush is under way and
+ * none ends any more, the disk hangs. Raft notices such a disk by what others commit without it; a
+ * leader that refuses every write, or whose shard rests, has nothing of that kind, and still it
+ * can neither write nor send a snapshot: so it is noticed here, for others to lead.
  */
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
@@ -19,14 +20,14 @@ const CHECK_INTERVAL_MS = 500;
 /** Room for what a turn may bring, in requests of the largest size. */
 const ENTRY_ROOM_FACTOR = 8;
 /** A flush takes less, also on a slow disk. */
-const STUCK_AFTER_MS = 5000;
+const STUCK_AFTER_MS = 8000;
 
 export class RoomGuard {
   readonly #env: Env;
   readonly #store: Store;
   readonly #config: NodeConfig;
   readonly #checked: () => void;
-  /** When a flush was last seen to have ended, or there was room in memory, and how many had. */
+  /** When a flush was last seen to have ended, or none was under way, and how many had. */
   #wentOnMs: number;
   #flushCount = 0;
   #isStuck = false;
@@ -56,7 +57,7 @@ export class RoomGuard {
     return this.#refusal !== undefined;
   }
 
-  /** Memory has been full for long, and no flush has ended. */
+  /** A flush has been under way for long, and none has ended. */
   get isStuck(): boolean {
     return this.#isStuck;
   }
@@ -82,7 +83,7 @@ export class RoomGuard {
   #watchFlushes(): void {
     const nowMs = this.#env.clock.monotonicMs();
     const { flushCount } = this.#store;
-    const goesOn = this.full || flushCount !== this.#flushCount || this.#store.hasRoom(0);
+    const goesOn = this.full || flushCount !== this.#flushCount || !this.#store.isFlushing;
     this.#flushCount = flushCount;
     if (goesOn) this.#wentOnMs = nowMs;
     const was = this.#isStuck;

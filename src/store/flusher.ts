@@ -48,6 +48,11 @@ export class Flusher {
     this.#onFlushed = onFlushed;
   }
 
+  /** Whether anything is flushed now, or waits for it. */
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
   isRunning(tree: Tree): boolean {
     return this.#running.has(tree);
   }

@@ -298,6 +298,11 @@ export class Store {
     return this.#core.waitingForRoom > 0;
   }
 
+  /** Whether any flush is under way. */
+  get isFlushing(): boolean {
+    return this.#flusher.isBusy;
+  }
+
   /** Flushes that have ended since the store was opened. */
   get flushCount(): number {
     return this.#flusher.flushCount;
