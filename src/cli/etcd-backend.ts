@@ -206,22 +206,35 @@ export class SdkBackend implements Backend {
 }
 
 class SdkWatch implements BackendWatch {
-  readonly #watch: Promise<Watch>;
+  readonly #opening: Promise<Watch>;
+  #watch: Watch | undefined;
+  #isCancelled = false;
 
-  constructor(watch: Promise<Watch>) {
-    this.#watch = watch;
+  constructor(opening: Promise<Watch>) {
+    this.#opening = opening;
+    // Who draws from it hears of a failure.
+    opening.then(
+      (watch) => {
+        this.#watch = watch;
+        if (this.#isCancelled) watch.cancel();
+      },
+      () => undefined,
+    );
   }
 
   async next(): Promise<WatchItem | undefined> {
-    const result = await (await this.#watch).next();
+    const watch = this.#watch ?? (await this.#opening);
+    const result = await watch.next();
     return result.done === true ? undefined : result.value;
   }
 
+  take(): WatchItem | undefined {
+    return this.#watch?.take();
+  }
+
   cancel(): void {
-    this.#watch.then(
-      (watch) => watch.cancel(),
-      () => undefined,
-    );
+    this.#isCancelled = true;
+    this.#watch?.cancel();
   }
 }
 

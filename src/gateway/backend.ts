@@ -67,6 +67,8 @@ export type WatchItem =
 export interface BackendWatch {
   /** undefined once it was cancelled; rejects where it failed. One caller at a time. */
   next(): Promise<WatchItem | undefined>;
+  /** The next item if it is here already. */
+  take(): WatchItem | undefined;
   cancel(): void;
 }
 

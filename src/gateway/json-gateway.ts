@@ -46,7 +46,7 @@ export async function serveJson(method: Method, body: Uint8Array): Promise<JsonR
 
 /** Both shapes that releases of etcd have had, in one. */
 export function refusalReply({ code, message }: StatusError): JsonReply {
-  const body = JSON.stringify({ error: message, code, message });
+  const body = JSON.stringify({ error: message, message, code });
   return { status: HTTP_STATUS[code] ?? 500, body };
 }
 

@@ -7,7 +7,6 @@ import { Schema } from "./schema.js";
 
 const ENUMS: Readonly<Record<string, string>> = {
   "mvccpb.Event.EventType": "PUT DELETE",
-  "authpb.Permission.Type": "READ WRITE READWRITE",
   "etcdserverpb.RangeRequest.SortOrder": "NONE ASCEND DESCEND",
   "etcdserverpb.RangeRequest.SortTarget": "KEY VERSION CREATE MOD VALUE",
   "etcdserverpb.Compare.CompareResult": "EQUAL GREATER LESS NOT_EQUAL",
@@ -15,7 +14,6 @@ const ENUMS: Readonly<Record<string, string>> = {
   "etcdserverpb.WatchCreateRequest.FilterType": "NOPUT NODELETE",
   "etcdserverpb.AlarmType": "NONE NOSPACE CORRUPT",
   "etcdserverpb.AlarmRequest.AlarmAction": "GET ACTIVATE DEACTIVATE",
-  "etcdserverpb.DowngradeRequest.DowngradeAction": "VALIDATE ENABLE CANCEL",
 };
 
 const H = "header=1 etcdserverpb.ResponseHeader";
@@ -105,9 +103,6 @@ const MAINTENANCE: Readonly<Record<string, string>> = {
     "isLearner=10 bool, storageVersion=11 string, dbSizeQuota=12 int64",
   "etcdserverpb.MoveLeaderRequest": "targetID=1 uint64",
   "etcdserverpb.MoveLeaderResponse": H,
-  "etcdserverpb.HashKVRequest": "revision=1 int64",
-  "etcdserverpb.HashKVResponse":
-    `${H}, hash=2 uint32, compact_revision=3 int64, hash_revision=4 int64`,
 };
 
 export const ETCD: Schema = new Schema(ENUMS, {

@@ -143,7 +143,8 @@ function fits(writtenBytes: number, next: WatchEvent, bytesMax: number): boolean
   return bytesMax === 0 || writtenBytes + eventHint(next) <= bytesMax;
 }
 
-function eventHint({ kv, prevKv }: WatchEvent): number {
+/** About how many bytes an event takes. */
+export function eventHint({ kv, prevKv }: WatchEvent): number {
   return keyValueHint(kv) + (prevKv === undefined ? 0 : keyValueHint(prevKv)) + EVENT_BYTES;
 }
 

@@ -9,11 +9,12 @@
 import { compareBytes } from "../base/bytes.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { KvError } from "../protocol/errors.js";
+import type { WatchEvent } from "../protocol/key-value.js";
 import type { Backend, BackendWatch, WatchItem } from "./backend.js";
 import type { HeaderWriter } from "./kv-responses.js";
 import { COMPACTED_TEXT, statusOf } from "./status.js";
 import type { StatusError } from "./status.js";
-import { eventFrames, noteFrame, readWatchRequest } from "./watch-messages.js";
+import { eventFrames, eventHint, noteFrame, readWatchRequest } from "./watch-messages.js";
 import type { WatchCreate, WatchNote } from "./watch-messages.js";
 import { WireReader } from "./wire.js";
 
@@ -46,6 +47,8 @@ interface OneWatch {
   spoke: boolean;
 }
 
+/** Events of several revisions are told together up to about this. */
+const GATHERED_BYTES: number = 64 * 1024;
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 
 export class WatchSession {
@@ -179,17 +182,25 @@ export class WatchSession {
     }
   }
 
-  #tell(watch: OneWatch, item: WatchItem): void {
-    if (!("events" in item)) {
-      watch.toldRevision = Math.max(watch.toldRevision, item.progress);
-      return;
+  /** This item, and those behind it that are here already, in one response while it is small. */
+  #tell(watch: OneWatch, first: WatchItem): void {
+    const events: WatchEvent[] = [];
+    let bytes = 0;
+    for (let item: WatchItem | undefined = first; item !== undefined; item = watch.source.take()) {
+      watch.toldRevision = Math.max(watch.toldRevision, revisionOf(item));
+      if (!("events" in item)) continue;
+      for (const event of item.events) {
+        events.push(event);
+        bytes += eventHint(event);
+      }
+      if (bytes > GATHERED_BYTES) break;
     }
-    const { watchId, create } = watch;
+    if (events.length === 0) return;
+    const { watchId, create, toldRevision } = watch;
     const fragmentBytesMax = create.fragment ? this.#host.fragmentBytesMax : 0;
-    const plan = { revision: item.revision, watchId, fragmentBytesMax };
-    for (const frame of eventFrames(this.#host.header, plan, item.events)) this.#sink.write(frame);
-    watch.toldRevision = item.revision;
-    this.#revision = Math.max(this.#revision, item.revision);
+    const plan = { revision: toldRevision, watchId, fragmentBytesMax };
+    for (const frame of eventFrames(this.#host.header, plan, events)) this.#sink.write(frame);
+    this.#revision = Math.max(this.#revision, toldRevision);
     watch.spoke = true;
   }
 
@@ -200,7 +211,7 @@ export class WatchSession {
     this.#drop(watch);
     const { watchId } = watch;
     const compactRevision = details.bound ?? 0;
-    this.#note({ revision: this.#revision, watchId, canceled: true, compactRevision });
+    this.#note({ revision: 0, watchId, canceled: true, compactRevision });
     this.#tellProgress();
   }
 
@@ -234,4 +245,8 @@ export class WatchSession {
     this.close();
     this.#sink.fail(statusOf(error));
   }
+}
+
+function revisionOf(item: WatchItem): number {
+  return "events" in item ? item.revision : item.progress;
 }
