@@ -21,7 +21,7 @@ import type {
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
-import type { NodeDescriptor } from "../protocol/cluster.js";
+import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
@@ -46,6 +46,8 @@ const LEVELS: Readonly<Record<Consistency, ReadLevel>> = {
 /** Any key will do to ask for the revision. */
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 const NAME_LENGTH_MAX = 64;
+/** What a node shows of a shard that others hold. */
+const NO_REPLICA = { role: "none", revision: 0, commitIndex: 0, appliedIndex: 0 } as const;
 
 export class SdkBackend implements Backend {
   origin: Origin;
@@ -138,20 +140,23 @@ export class SdkBackend implements Backend {
   async status(): Promise<NodeStatus> {
     const { admin } = await this.#connected();
     const status = await admin.status(this.#node.address);
-    const shardId = await this.#shardId();
-    const replica = status.replicas.find((each) => each.shardId === shardId);
-    const { leaders } = await admin.map();
+    const { clusterMap, leaders } = await admin.map();
+    const shardId = shardIdIn(clusterMap);
     const hint = leaders.find((each) => each.shardId === shardId);
-    const term = replica?.term ?? hint?.term ?? 0;
-    this.#noteTerm(term);
+    const shown = status.replicas.find((each) => each.shardId === shardId) ?? {
+      ...NO_REPLICA,
+      leaderNodeId: hint?.nodeId ?? 0,
+      term: hint?.term ?? 0,
+    };
+    this.#noteTerm(shown.term);
     return {
       storedBytes: status.storedBytes,
-      leaderNodeId: replica?.leaderNodeId ?? hint?.nodeId ?? 0,
-      term,
-      revision: replica?.revision ?? 0,
-      commitIndex: replica?.commitIndex ?? 0,
-      appliedIndex: replica?.appliedIndex ?? 0,
-      isLearner: replica?.role === "learner",
+      leaderNodeId: shown.leaderNodeId,
+      term: shown.term,
+      revision: shown.revision,
+      commitIndex: shown.commitIndex,
+      appliedIndex: shown.appliedIndex,
+      isLearner: shown.role === "learner",
       residentBytes: process.memoryUsage.rss(),
     };
   }
@@ -163,7 +168,8 @@ export class SdkBackend implements Backend {
 
   async moveLeader(nodeId: number): Promise<void> {
     const { admin } = await this.#connected();
-    await admin.moveLeader(await this.#shardId(), nodeId);
+    const { clusterMap } = await admin.map();
+    await admin.moveLeader(shardIdIn(clusterMap), nodeId);
   }
 
   async close(): Promise<void> {
@@ -184,15 +190,6 @@ export class SdkBackend implements Backend {
       },
     );
     return this.#connecting;
-  }
-
-  /** Of the shard of the default keyspace. */
-  async #shardId(): Promise<number> {
-    const { clusterMap } = await (await this.#connected()).admin.map();
-    const keyspace = clusterMap.keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
-    const shard = clusterMap.shards.find((each) => each.keyspaceId === keyspace?.keyspaceId);
-    if (shard === undefined) throw notApplied("unavailable", "the cluster is being founded");
-    return shard.shardId;
   }
 
   #noted(header: ResponseHeader): number {
@@ -236,6 +233,14 @@ class SdkWatch implements BackendWatch {
     this.#isCancelled = true;
     this.#watch?.cancel();
   }
+}
+
+/** Of the shard of the default keyspace. */
+function shardIdIn({ keyspaces, shards }: ClusterMap): number {
+  const keyspace = keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
+  const shard = shards.find((each) => each.keyspaceId === keyspace?.keyspaceId);
+  if (shard === undefined) throw notApplied("unavailable", "the cluster is being founded");
+  return shard.shardId;
 }
 
 function isBounded(operation: RangeOperation): boolean {

@@ -196,10 +196,13 @@ class WatchCall implements FrameSink {
     if (this.#stream.destroyed || this.#stream.writableEnded) return;
     this.#trailers = trailersOf(error);
     this.#stream.end();
+    // What is still to come is read, for a stream ends only then, and dropped.
+    this.#stream.resume();
   }
 
   /** No more is read until what came is served. */
   #receive(chunk: Uint8Array): void {
+    if (this.#stream.writableEnded) return;
     this.#stream.pause();
     try {
       this.#frames.push(plainBytes(chunk));

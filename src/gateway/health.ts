@@ -30,8 +30,9 @@ export async function servePage(
 }
 
 async function health(backend: Backend, serializable: boolean): Promise<TextReply> {
-  const { leaderNodeId } = await backend.status();
-  let reason = leaderNodeId === 0 && !serializable ? "RAFT NO LEADER" : "";
+  const status = await backend.status().catch(() => undefined);
+  const hasLeader = status !== undefined && status.leaderNodeId !== 0;
+  let reason = hasLeader || serializable ? "" : "RAFT NO LEADER";
   if (reason === "") {
     const fault = await readFault(backend, serializable ? "serializable" : "linearizable");
     if (fault !== undefined) reason = `RANGE ERROR:${fault}`;
@@ -75,10 +76,7 @@ async function checks(
   return { status: isWell ? 200 : 503, contentType: TEXT, body };
 }
 
-async function readFault(
-  backend: Backend,
-  consistency: Consistency,
-): Promise<string | undefined> {
+async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {
   const operation: RangeOperation = {
     kind: "range",
     key: HEALTH_KEY,

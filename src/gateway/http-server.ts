@@ -56,7 +56,10 @@ export class HttpServer {
     const path = url.pathname.replace(/^\/v3(alpha|beta)\//, "/v3/");
     if (request.method === "GET" || request.method === "HEAD") {
       const page = await servePage(this.#host.backend, path, url.searchParams);
-      return send(response, page ?? { status: 404, contentType: "text/plain", body: "not found\n" });
+      return send(
+        response,
+        page ?? { status: 404, contentType: "text/plain", body: "not found\n" },
+      );
     }
     const method = this.#host.methods.byJsonPath(path);
     if (method === undefined) {
@@ -124,7 +127,10 @@ async function bodyOf(request: http.IncomingMessage, bytesMax: number): Promise<
   for await (const chunk of request) {
     bytes += (chunk as Uint8Array).length;
     if (bytes > bytesMax) {
-      throw new StatusError(GRPC.resourceExhausted, `flotilla: more than ${bytesMax} bytes of JSON`);
+      throw new StatusError(
+        GRPC.resourceExhausted,
+        `flotilla: more than ${bytesMax} bytes of JSON`,
+      );
     }
     chunks.push(chunk as Uint8Array);
   }

@@ -58,7 +58,8 @@ function toJson(type: FieldType, value: Value): unknown {
 }
 
 function isEmpty(value: Value): boolean {
-  if (typeof value !== "object") return value === 0n || value === 0 || value === false || value === "";
+  if (typeof value !== "object")
+    return value === 0n || value === 0 || value === false || value === "";
   return (value instanceof Uint8Array || Array.isArray(value)) && value.length === 0;
 }
 

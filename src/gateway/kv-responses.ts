@@ -5,13 +5,7 @@
 import { unreachable } from "../base/assert.js";
 import type { KeyValue } from "../protocol/key-value.js";
 import type { OperationResult } from "../protocol/operations.js";
-import type {
-  DeleteAnswer,
-  Origin,
-  PutAnswer,
-  RangeAnswer,
-  TransactionAnswer,
-} from "./backend.js";
+import type { DeleteAnswer, Origin, PutAnswer, RangeAnswer, TransactionAnswer } from "./backend.js";
 import { WireWriter } from "./wire.js";
 
 const HEADER_BYTES = 40;

@@ -73,10 +73,7 @@ export class Schema {
   readonly messages: Map<string, MessageType> = new Map();
   readonly enums: Map<string, EnumType> = new Map();
 
-  constructor(
-    enums: Readonly<Record<string, string>>,
-    messages: Readonly<Record<string, string>>,
-  ) {
+  constructor(enums: Readonly<Record<string, string>>, messages: Readonly<Record<string, string>>) {
     for (const [name, text] of Object.entries(enums)) {
       this.enums.set(name, { name, values: text.split(" ") });
     }
@@ -91,7 +88,10 @@ export class Schema {
 
   field(text: string): Field {
     const match = /^(\|?)(\w+)=(\d+) (\*?)([\w.]+)$/.exec(text);
-    const [, bar = "", name = "", number = "", star = "", type = ""] = must(match ?? undefined, text);
+    const [, bar = "", name = "", number = "", star = "", type = ""] = must(
+      match ?? undefined,
+      text,
+    );
     return {
       name,
       number: Number(number),

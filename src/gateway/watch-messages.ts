@@ -126,7 +126,7 @@ export function eventFrames(
 ): readonly Uint8Array[] {
   const { fragmentBytesMax } = plan;
   const frames: Uint8Array[] = [];
-  for (let at = 0; at < events.length; ) {
+  for (let at = 0; at < events.length;) {
     const out = beginFrame();
     header.write(out, plan.revision);
     out.int64(2, plan.watchId);

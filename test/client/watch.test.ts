@@ -183,7 +183,11 @@ describe("what waits for a slow reader of a watch", () => {
     const key = bytesOf("a");
     const kv = { key, value: key, createRevision: 7, modRevision: 7, version: 1, lease: 0n };
     for (let revision = 2; revision <= 6; revision++) closed(revision);
-    watch.part(0, { kind: "events", revision: 7, events: [{ type: "put", kv, prevKv: undefined }] });
+    watch.part(0, {
+      kind: "events",
+      revision: 7,
+      events: [{ type: "put", kv, prevKv: undefined }],
+    });
     for (let revision = 8; revision <= 12; revision++) closed(revision);
     expect(await take(watch, 3)).toEqual(["progress 6", "7:a", "progress 12"]);
     expect(watch.take()).toBeUndefined();

@@ -51,10 +51,20 @@ describe("a port for both", () => {
         close: () => undefined,
       });
     });
-    for (const parts of [["GET / H"], ["P", "OST /x"], ["PRI * HTTP"], ["P", "\u0001\u0000\u0000"]]) {
+    for (const parts of [
+      ["GET / H"],
+      ["P", "OST /x"],
+      ["PRI * HTTP"],
+      ["P", "\u0001\u0000\u0000"],
+    ]) {
       await say(listener.address, parts);
     }
-    expect(taken).toEqual(["http1 GET / H", "http1 POST /x", "http2 PRI * HTTP", "frames P\u0001\u0000\u0000"]);
+    expect(taken).toEqual([
+      "http1 GET / H",
+      "http1 POST /x",
+      "http2 PRI * HTTP",
+      "frames P\u0001\u0000\u0000",
+    ]);
     await listener.close();
   });
 

@@ -5,12 +5,7 @@ import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { equalBytes } from "../../src/base/bytes.js";
 import { DecodeError } from "../../src/base/coding.js";
-import {
-  readDelete,
-  readPut,
-  readRange,
-  readTransaction,
-} from "../../src/gateway/kv-requests.js";
+import { readDelete, readPut, readRange, readTransaction } from "../../src/gateway/kv-requests.js";
 import { HeaderWriter, writeRange, writeTransaction } from "../../src/gateway/kv-responses.js";
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
@@ -173,16 +168,17 @@ describe("hot requests, read by hand, are what the tables say", () => {
     },
   );
 
-  property.prop([fc.uint8Array({ minLength: 1 }), fc.uint8Array(), fc.bigInt({ min: 1n, max: 9n })])(
-    "put and delete",
-    (key, value, lease) => {
-      const put = encoded("etcdserverpb.PutRequest", { key, value, lease, prev_kv: true });
-      expect(readPut(new WireReader(put))).toMatchObject({ key, value, lease, prevKv: true });
-      const end = value.length === 0 ? undefined : value;
-      const gone = encoded("etcdserverpb.DeleteRangeRequest", { key, range_end: value });
-      expect(readDelete(new WireReader(gone))).toMatchObject({ key, rangeEnd: end, prevKv: false });
-    },
-  );
+  property.prop([
+    fc.uint8Array({ minLength: 1 }),
+    fc.uint8Array(),
+    fc.bigInt({ min: 1n, max: 9n }),
+  ])("put and delete", (key, value, lease) => {
+    const put = encoded("etcdserverpb.PutRequest", { key, value, lease, prev_kv: true });
+    expect(readPut(new WireReader(put))).toMatchObject({ key, value, lease, prevKv: true });
+    const end = value.length === 0 ? undefined : value;
+    const gone = encoded("etcdserverpb.DeleteRangeRequest", { key, range_end: value });
+    expect(readDelete(new WireReader(gone))).toMatchObject({ key, rangeEnd: end, prevKv: false });
+  });
 
   property.prop([anyKv("etcdserverpb.WatchCreateRequest")])("watch", (message) => {
     const bytes = encoded("etcdserverpb.WatchRequest", { create_request: message });
@@ -288,11 +284,15 @@ describe("answers, written by hand", () => {
 });
 
 describe("the .proto files", () => {
-  const texts = ["kv", "rpc"].map((name) => readFileSync(`src/gateway/proto/${name}.proto`, "utf8"));
+  const texts = ["kv", "rpc"].map((name) =>
+    readFileSync(`src/gateway/proto/${name}.proto`, "utf8"),
+  );
   const said = texts.flatMap(fieldsIn).sort();
 
   test("have the fields of the tables, and no others", () => {
-    const known = MESSAGES.flatMap((type) => type.fields.map((field) => lineOf(type, field))).sort();
+    const known = MESSAGES.flatMap((type) =>
+      type.fields.map((field) => lineOf(type, field)),
+    ).sort();
     expect(said).toEqual(known);
   });
 

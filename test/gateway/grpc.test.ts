@@ -89,13 +89,28 @@ describe("an error", () => {
   test.each([
     [RANGE, "Range", {}, 3, "etcdserver: key is not provided"],
     [RANGE, "Range", { key: bytesOf("k"), sort_order: 9 }, 3, "etcdserver: invalid sort option"],
-    [PUT, "Put", { key: bytesOf("k"), ignore_value: true, value: bytesOf("v") }, 3, "etcdserver: value is provided"],
-    [PUT, "Put", { key: bytesOf("k"), ignore_lease: true, lease: 1n }, 3, "etcdserver: lease is provided"],
-  ])("of a request shows without asking anybody: %s %s", async (path, name, request, code, text) => {
-    backend.error = new KvError("internal", "nobody should ask", "unknown");
-    const outcome = await client.call(path, name, request);
-    expect([outcome.status, outcome.message]).toEqual([code, text]);
-  });
+    [
+      PUT,
+      "Put",
+      { key: bytesOf("k"), ignore_value: true, value: bytesOf("v") },
+      3,
+      "etcdserver: value is provided",
+    ],
+    [
+      PUT,
+      "Put",
+      { key: bytesOf("k"), ignore_lease: true, lease: 1n },
+      3,
+      "etcdserver: lease is provided",
+    ],
+  ])(
+    "of a request shows without asking anybody: %s %s",
+    async (path, name, request, code, text) => {
+      backend.error = new KvError("internal", "nobody should ask", "unknown");
+      const outcome = await client.call(path, name, request);
+      expect([outcome.status, outcome.message]).toEqual([code, text]);
+    },
+  );
 
   test.each([
     ["/etcdserverpb.Auth/Authenticate", 9, "etcdserver: authentication is not enabled"],
@@ -136,7 +151,9 @@ describe("what a client should not send", () => {
   });
 
   test("HTTP/2 that is no gRPC is refused as such", async () => {
-    const outcome = await client.raw(PUT, "Put", new Uint8Array(0), { "content-type": "text/html" });
+    const outcome = await client.raw(PUT, "Put", new Uint8Array(0), {
+      "content-type": "text/html",
+    });
     expect(outcome.status).toBe(-1);
     expect((await client.call(PUT, "Put", { key: bytesOf("k") })).status).toBe(GRPC.ok);
   });
@@ -208,7 +225,12 @@ describe("members", () => {
   test("are listed with URLs, and without a name before they have started", async () => {
     const { response } = await call("MemberList");
     expect(response?.["members"]).toEqual([
-      { ID: 1n, name: "n1", peerURLs: ["http://10.0.0.1:2380"], clientURLs: ["http://10.0.0.1:2379"] },
+      {
+        ID: 1n,
+        name: "n1",
+        peerURLs: ["http://10.0.0.1:2380"],
+        clientURLs: ["http://10.0.0.1:2379"],
+      },
       expect.objectContaining({ ID: 2n, isLearner: true }),
       expect.not.objectContaining({ name: "n3" }),
     ]);
@@ -235,8 +257,18 @@ describe("members", () => {
     ["MemberRemove", { ID: 99n }, 5, "etcdserver: member not found"],
     ["MemberPromote", { ID: 99n }, 5, "etcdserver: member not found"],
     ["MemberPromote", { ID: 1n }, 9, "etcdserver: can only promote a learner member"],
-    ["MemberUpdate", { ID: 1n, peerURLs: ["http://10.0.0.2:2380"] }, 9, "etcdserver: Peer URLs already exists"],
-    ["MemberRemove", { ID: 1n }, 9, "etcdserver: re-configuration failed due to not enough started members"],
+    [
+      "MemberUpdate",
+      { ID: 1n, peerURLs: ["http://10.0.0.2:2380"] },
+      9,
+      "etcdserver: Peer URLs already exists",
+    ],
+    [
+      "MemberRemove",
+      { ID: 1n },
+      9,
+      "etcdserver: re-configuration failed due to not enough started members",
+    ],
   ])("%s is refused in etcd's words (%#)", async (name, request, code, text) => {
     const outcome = await call(name, request);
     expect([outcome.status, outcome.message]).toEqual([code, text]);

@@ -16,13 +16,15 @@ beforeEach(async () => {
 
 afterEach(() => server.close());
 
-const HEADER = '{"cluster_id":"9223372036854775813","member_id":"77","revision":"5","raft_term":"3"}';
+const HEADER =
+  '{"cluster_id":"9223372036854775813","member_id":"77","revision":"5","raft_term":"3"}';
 
 describe("a call by JSON", () => {
   test("is that of gRPC, in etcd's writing", async () => {
     const { status, text } = await server.fetch("/v3/kv/range", '{"key":"aw==","limit":"3"}');
     expect(status).toBe(200);
-    const kv = '{"key":"aw==","create_revision":"5","mod_revision":"5","version":"1","value":"dg=="}';
+    const kv =
+      '{"key":"aw==","create_revision":"5","mod_revision":"5","version":"1","value":"dg=="}';
     expect(text).toBe(`{"header":${HEADER},"kvs":[${kv}],"count":"1"}`);
     expect(backend.ranges).toMatchObject([{ key: bytesOf("k"), limit: 3 }]);
     expect((await server.fetch("/v3beta/kv/range", '{"key":"aw=="}')).status).toBe(200);
@@ -62,7 +64,9 @@ describe("a watch by JSON", () => {
     expect((await lines.next()).value).toContain('"watch_id":"1"');
     backend.watches[0]!.give({ revision: 6, events: [putEvent("k", 6, bytesOf("v"))] });
     const told = JSON.parse((await lines.next()).value ?? "") as object;
-    expect(told).toMatchObject({ result: { events: [{ kv: { key: "aw==", mod_revision: "6" } }] } });
+    expect(told).toMatchObject({
+      result: { events: [{ kv: { key: "aw==", mod_revision: "6" } }] },
+    });
     abort.abort();
     await eventually(() => backend.watches.every((watch) => watch.isCancelled));
   });

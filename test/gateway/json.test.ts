@@ -35,9 +35,9 @@ describe("messages", () => {
   });
 
   test("are written without what is a default, but for alternatives that were chosen", () => {
-    expect(messageToJson(range, { key: new Uint8Array(0), limit: 0n, serializable: false })).toEqual(
-      {},
-    );
+    expect(
+      messageToJson(range, { key: new Uint8Array(0), limit: 0n, serializable: false }),
+    ).toEqual({});
     expect(messageToJson(compare, { target: 2, mod_revision: 0n })).toEqual({
       target: "MOD",
       mod_revision: "0",
@@ -64,20 +64,20 @@ describe("messages", () => {
 });
 
 describe("a stream of objects", () => {
-  property.prop([fc.array(fc.object({ maxDepth: 3 }), { maxLength: 5 }), fc.integer({ min: 1, max: 9 })])(
-    "is cut where they end, however its bytes come",
-    (objects, size) => {
-      const bytes = bytesOf(objects.map((one) => JSON.stringify(one)).join(" \n"));
-      const splitter = new JsonSplitter(100_000);
-      const texts: string[] = [];
-      for (let at = 0; at < bytes.length; at += size) {
-        texts.push(...splitter.push(bytes.subarray(at, at + size)));
-      }
-      expect(texts.map((text) => JSON.parse(text) as unknown)).toEqual(
-        objects.map((one) => JSON.parse(JSON.stringify(one)) as unknown),
-      );
-    },
-  );
+  property.prop([
+    fc.array(fc.object({ maxDepth: 3 }), { maxLength: 5 }),
+    fc.integer({ min: 1, max: 9 }),
+  ])("is cut where they end, however its bytes come", (objects, size) => {
+    const bytes = bytesOf(objects.map((one) => JSON.stringify(one)).join(" \n"));
+    const splitter = new JsonSplitter(100_000);
+    const texts: string[] = [];
+    for (let at = 0; at < bytes.length; at += size) {
+      texts.push(...splitter.push(bytes.subarray(at, at + size)));
+    }
+    expect(texts.map((text) => JSON.parse(text) as unknown)).toEqual(
+      objects.map((one) => JSON.parse(JSON.stringify(one)) as unknown),
+    );
+  });
 
   test("is refused where it is something else, or too large", () => {
     expect(() => new JsonSplitter(10).push(bytesOf("[1]"))).toThrow(/an object is wanted/);

@@ -38,7 +38,11 @@ const keysIn = (response: Message | undefined): readonly string[] =>
 
 describe("creating", () => {
   test("is confirmed with the revision behind which it begins", async () => {
-    const { response, feed } = await create({ range_end: bytesOf("l"), prev_kv: true, filters: [1] });
+    const { response, feed } = await create({
+      range_end: bytesOf("l"),
+      prev_kv: true,
+      filters: [1],
+    });
     expect(response).toMatchObject({ header: { revision: 5n }, created: true });
     expect(response["watch_id"]).toBeUndefined();
     expect(feed.options).toEqual({
@@ -117,7 +121,12 @@ describe("events", () => {
     const large = new Uint8Array(300_000);
     const events = ["a", "b", "c", "d"].map((key) => putEvent(key, 6, large));
     (await create({ fragment: true })).feed.give({ revision: 6, events });
-    const parts = [await stream.next(), await stream.next(), await stream.next(), await stream.next()];
+    const parts = [
+      await stream.next(),
+      await stream.next(),
+      await stream.next(),
+      await stream.next(),
+    ];
     expect(parts.map((part) => [keysIn(part), part?.["fragment"]])).toEqual([
       [["a"], true],
       [["b"], true],
