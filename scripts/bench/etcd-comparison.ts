@@ -1,5 +1,5 @@
 /**
- * One list of etcdctl commands and JSON requests, run against three nodes of etcd and three of ours,
+ * One list of etcdctl commands and JSON requests, run against three nodes of etcd and of ours each,
  * and what was answered differently: standard output, standard error and exit code. Ids, addresses,
  * terms, indexes, sizes and times are masked, for they differ between any two clusters.
  */

@@ -1,5 +1,5 @@
 /**
- * What stands behind the gateway, as a port in the words of `protocol/`: one keyspace, which is what
+ * What stands behind the gateway, as a port in the words of `protocol/`: one keyspace, which is all
  * etcd's clients see, and the cluster around it. Every rejection is a KvError. Bytes handed in stay
  * unchanged. Revisions of the answers are etcd's `header.revision`.
  */

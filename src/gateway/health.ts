@@ -102,7 +102,7 @@ interface Metric {
   readonly name: string;
   readonly help: string;
   readonly kind: "gauge" | "counter";
-  value(status: NodeStatus, memberId: bigint): number;
+  readonly value: (status: NodeStatus, memberId: bigint) => number;
 }
 
 const METRICS: readonly Metric[] = [

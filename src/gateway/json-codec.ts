@@ -47,7 +47,7 @@ function toJson(type: FieldType, value: Value): unknown {
       return toBase64(value as Uint8Array);
     case "int64":
     case "uint64":
-      return String(value);
+      return String(value as bigint);
     case "enum":
       return type.type.values[Number(value)] ?? Number(value);
     case "message":

@@ -1,6 +1,6 @@
 /**
  * Requests of etcd's KV service, from bytes straight to the operations of `protocol/`, with the
- * checks that need no data. Keys and values are views of the received bytes. Fields that are unknown
+ * checks that need no data. Keys and values are views of the received bytes. Fields nobody knows
  * are passed over; the last of several wins.
  */
 import { compareBytes, EMPTY_BYTES } from "../base/bytes.js";

@@ -6,7 +6,8 @@
 import { utf8 } from "../base/bytes.js";
 import { DecodeError } from "../base/coding.js";
 import type { Field, FieldType, MessageType } from "./schema.js";
-import { WIRE_TYPES, WireReader, WireWriter } from "./wire.js";
+import { WIRE_TYPES, WireReader } from "./wire.js";
+import type { WireWriter } from "./wire.js";
 
 export type Value = bigint | number | boolean | string | Uint8Array | Message | readonly Value[];
 

@@ -78,7 +78,8 @@ const CLUSTER: Readonly<Record<string, string>> = {
   "etcdserverpb.Member":
     "ID=1 uint64, name=2 string, peerURLs=3 *string, clientURLs=4 *string, isLearner=5 bool",
   "etcdserverpb.MemberAddRequest": "peerURLs=1 *string, isLearner=2 bool",
-  "etcdserverpb.MemberAddResponse": `${H}, member=2 etcdserverpb.Member, members=3 *etcdserverpb.Member`,
+  "etcdserverpb.MemberAddResponse":
+    `${H}, member=2 etcdserverpb.Member, ` + "members=3 *etcdserverpb.Member",
   "etcdserverpb.MemberRemoveRequest": "ID=1 uint64",
   "etcdserverpb.MemberRemoveResponse": `${H}, members=2 *etcdserverpb.Member`,
   "etcdserverpb.MemberUpdateRequest": "ID=1 uint64, peerURLs=2 *string",

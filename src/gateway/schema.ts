@@ -1,7 +1,7 @@
 /**
  * The notation in which etcd's messages are written down, and what is read from it. A message is a
- * list of fields `name=number type`; `*` before the type says repeated, `|` before the name that the
- * field is one of alternatives, of which it is told which was given. Types are bytes, string, bool,
+ * list of fields `name=number type`; `*` before the type says repeated, `|` before the name that it
+ * is one of alternatives, of which it is told which was given. Types are bytes, string, bool,
  * int64, uint64, uint32, or the name of an enum or a message.
  */
 import { must } from "../base/assert.js";

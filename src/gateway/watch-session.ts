@@ -2,7 +2,7 @@
  * One watch stream of a client, with all its watches. It knows nothing of gRPC or JSON: frames go
  * to a sink.
  *
- * Requests are taken one after the other, and only while the sink has room. Each watch is drawn from
+ * Requests are taken one after the other, and only while the sink has room. Each watch draws from
  * the backend item by item, and only while the sink has room: a client that does not read costs
  * what the backend holds for it, which is bounded, and what the sink has taken.
  */

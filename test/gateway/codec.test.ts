@@ -66,12 +66,12 @@ const anyTyped = fc
   .chain((type) => anyMessage(type).map((message) => ({ type, message })));
 
 /** A field that no message has, of each wire type. */
-const UNKNOWN = Uint8Array.from([
-  ...[0xf8, 0x7f, 0xff, 0x01],
-  ...[0xfa, 0x7f, 2, 9, 9],
-  ...[0xf9, 0x7f, 1, 2, 3, 4, 5, 6, 7, 8],
-  ...[0xfd, 0x7f, 1, 2, 3, 4],
-]);
+const UNKNOWN = [
+  [0xf8, 0x7f, 0xff, 0x01],
+  [0xfa, 0x7f, 2, 9, 9],
+  [0xf9, 0x7f, 1, 2, 3, 4, 5, 6, 7, 8],
+  [0xfd, 0x7f, 1, 2, 3, 4],
+].flat();
 
 describe("messages by their tables", () => {
   property.prop([anyTyped])("are read as they were written", ({ type, message }) => {

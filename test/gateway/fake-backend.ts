@@ -1,4 +1,4 @@
-/** A backend for tests of the gateway: a map of keys, one revision line, and watches fed by hand. */
+/** A backend for tests of the gateway: a map of keys, one revision line, watches fed by hand. */
 import { bytesOf } from "../support/bytes-of.js";
 import type {
   Backend,

@@ -4,6 +4,8 @@ import { bytesOf } from "../support/bytes-of.js";
 import { GatewayServer } from "../support/gateway-server.js";
 import { frameOf } from "../support/grpc-client.js";
 import type { GrpcClient } from "../support/grpc-client.js";
+import { must } from "../../src/base/assert.js";
+import { equalBytes } from "../../src/base/bytes.js";
 import { grpcMessage, timeoutMsOf } from "../../src/gateway/grpc-headers.js";
 import { GRPC } from "../../src/gateway/status.js";
 import { KvError, notApplied } from "../../src/protocol/errors.js";
@@ -51,8 +53,8 @@ describe("a call", () => {
   test("with a large answer is answered whole", async () => {
     backend.value = new Uint8Array(3_000_000).fill(9);
     const { response } = await client.call(RANGE, "Range", { key: bytesOf("k") });
-    const [kv] = response?.["kvs"] as readonly { readonly value: Uint8Array }[];
-    expect(Buffer.compare(kv!.value, backend.value)).toBe(0);
+    const [kv] = must(response?.["kvs"]) as readonly { readonly value: Uint8Array }[];
+    expect(equalBytes(must(kv).value, backend.value)).toBe(true);
   });
 });
 
@@ -241,7 +243,7 @@ describe("members", () => {
     expect(added.response).toMatchObject({
       member: { ID: 9n, peerURLs: ["http://10.0.0.9:2380"], isLearner: true },
     });
-    expect((added.response?.["members"] as readonly unknown[]).length).toBe(4);
+    expect(must(added.response)["members"]).toHaveLength(4);
     const taken = await call("MemberAdd", { peerURLs: ["http://10.0.0.1:2380/"] });
     expect([taken.status, taken.message]).toEqual([9, "etcdserver: Peer URLs already exists"]);
     for (const url of ["https://10.0.0.8:2380", "10.0.0.8:2380", "http://10.0.0.8", ""]) {

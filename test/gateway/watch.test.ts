@@ -90,7 +90,7 @@ describe("creating", () => {
 });
 
 describe("events", () => {
-  test("come with their watch's id; those that wait come together, revisions unbroken", async () => {
+  test("come with their watch's id; those that wait come together", async () => {
     const first = (await create({})).feed;
     const second = (await create({})).feed;
     second.give({ revision: 6, events: [putEvent("b", 6, VALUE)] });
@@ -183,6 +183,7 @@ describe("the end of a watch", () => {
 
   test("comes with its connection", async () => {
     const { feed } = await create({});
+    expect(feed.isCancelled).toBe(false);
     stream.cancel();
     await eventually(() => feed.isCancelled);
   });

@@ -5,6 +5,7 @@ import { GrpcClient } from "../support/grpc-client.js";
 import { ProcessCluster } from "../support/processes.js";
 import { isInstalled, runProgram } from "../support/programs.js";
 import type { ProgramResult } from "../support/programs.js";
+import { must } from "../../src/base/assert.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 
 const PUT = "/etcdserverpb.KV/Put";
@@ -18,8 +19,13 @@ beforeAll(async () => {
 
 afterAll(() => cluster.close());
 
-function revisionOf(response: Message | undefined): bigint {
-  return (response?.["header"] as { readonly revision: bigint }).revision;
+interface Header {
+  readonly revision: bigint;
+  readonly member_id: bigint;
+}
+
+function headerOf(response: Message | undefined): Header {
+  return must(response?.["header"]) as unknown as Header;
 }
 
 describe("by gRPC", () => {
@@ -31,8 +37,8 @@ describe("by gRPC", () => {
     const members = new Set<unknown>();
     for (const client of clients) {
       const { response } = await client.call(RANGE, "Range", { key: bytesOf("greeting") });
-      expect(response).toMatchObject({ kvs: [{ mod_revision: revisionOf(put.response) }] });
-      members.add((response?.["header"] as Message)["member_id"]);
+      expect(response).toMatchObject({ kvs: [{ mod_revision: headerOf(put.response).revision }] });
+      members.add(headerOf(response).member_id);
       client.close();
     }
     expect(members.size).toBe(3);
@@ -90,10 +96,8 @@ describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {
     const script = 'val("e1") = "one"\n\nput e1 uno\nget e1\n\nput e1 no\n\n';
     expect((await etcdctl(["txn"], script)).stdout).toBe("SUCCESS\n\nOK\n\ne1\nuno\n");
     expect((await etcdctl(["del", "--prefix", "e"])).stdout).toBe("2\n");
-    const watched = runProgram("etcdctl", [
-      ...["--endpoints", cluster.endpoint("n1"), "watch", "e1", "--rev", "1", "--"],
-      ...["sh", "-c", 'test "$ETCD_WATCH_EVENT_TYPE" != \'"DELETE"\' || kill $PPID'],
-    ]);
+    const untilDeleted = 'test "$ETCD_WATCH_EVENT_TYPE" != \'"DELETE"\' || kill $PPID';
+    const watched = etcdctl(["watch", "e1", "--rev", "1", "--", "sh", "-c", untilDeleted]);
     expect((await watched).stdout).toBe("PUT\ne1\none\nPUT\ne1\nuno\nDELETE\ne1\n\n");
   });
 

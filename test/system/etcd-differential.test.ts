@@ -176,7 +176,7 @@ describe.skipIf(!isInstalled("etcd", "--version"))("beside etcd", () => {
         const ours = await sideAt(cluster.endpoint("n1"));
         for (const one of list) {
           const wanted = await ask(theirs, one);
-          expect(await ask(ours, one), JSON.stringify(one)).toBe(wanted);
+          expect({ one, answer: await ask(ours, one) }).toEqual({ one, answer: wanted });
         }
       }),
       { numRuns: RUNS },

@@ -1,6 +1,6 @@
 /**
- * Tells connections that speak HTTP from those that speak frames, by their first four bytes. A frame
- * begins with its length, and the first one of a connection is a small one: its third and fourth
+ * Tells connections that speak HTTP from those that speak frames, by their first four bytes. Frames
+ * begin with their length, and the first one of a connection is a small one: its third and fourth
  * bytes are zero, where a method of HTTP has letters.
  */
 import type net from "node:net";
