@@ -1,7 +1,7 @@
 /**
  * The gateway's backend by the SDK: a client of the node's own, which goes to whoever serves a key.
- * etcd's clients see the default keyspace. Its shard is what they take for the cluster's Raft group:
- * whoever leads it is the leader, its indexes and term are those that are shown.
+ * etcd's clients see the default keyspace. Its shard is what they take for their Raft group: its
+ * leader is the leader, its indexes and term are those that are shown.
  */
 import { connectBy } from "../client/client.js";
 import type { Client } from "../client/client.js";

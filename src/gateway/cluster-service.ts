@@ -1,7 +1,7 @@
 /**
- * etcd's Cluster service over the nodes of the cluster. A member's URL is `http://` and an address of
- * its node, which has one for nodes and one for clients. etcd's `member add` gives no name, though a
- * node needs one: it is made of the address. A node that has not started yet is shown without it,
+ * etcd's Cluster service over the nodes of the cluster. A member's URLs are `http://` and what its
+ * node has: an address for nodes and one for clients. etcd's `member add` gives no name; since a
+ * node needs one, it is made of the address. A node that has not started yet is shown without it,
  * which is how etcd's clients tell who has started.
  */
 import type { NodeDescriptor } from "../protocol/cluster.js";

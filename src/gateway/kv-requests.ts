@@ -37,6 +37,9 @@ const SORT_TARGETS: readonly SortTarget[] = ["key", "version", "create", "mod", 
 const RESULTS: readonly CompareResult[] = ["equal", "greater", "less", "notEqual"];
 const TARGETS: readonly CompareTarget["kind"][] = ["version", "create", "mod", "value", "lease"];
 
+/** The fields with the numbers of the first three targets. */
+const NUMBER_TAGS: readonly number[] = [0x20, 0x28, 0x30];
+
 /** A range as its fields come in, one object for all of them. */
 class RangeFields {
   key: Uint8Array = EMPTY_BYTES;
@@ -213,24 +216,30 @@ function readCompare(reader: WireReader): Compare {
   let key = EMPTY_BYTES;
   let rangeEnd = EMPTY_BYTES;
   let number = 0;
+  let numberTag = 0;
   let lease = 0n;
   let value = EMPTY_BYTES;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 0x08) result = reader.int32();
     else if (tag === 0x10) target = reader.int32();
     else if (tag === 0x1a) key = reader.blob();
-    else if (tag === 0x20 || tag === 0x28 || tag === 0x30) number = reader.int64();
+    else if (tag === 0x20 || tag === 0x28 || tag === 0x30) {
+      number = reader.int64();
+      numberTag = tag;
+    }
     else if (tag === 0x3a) value = reader.blob();
     else if (tag === 0x40) lease = reader.uint64Big();
     else if (tag === 0x202) rangeEnd = reader.blob();
     else reader.skip(tag);
   }
   if (key.length === 0) throw emptyKey();
+  // What was given for another target is not meant for this one.
+  const meant = numberTag === NUMBER_TAGS[target] ? number : 0;
   return {
     key,
     rangeEnd: endOf(rangeEnd),
     result: RESULTS[result] ?? unknownCompare(),
-    target: compareTarget(TARGETS[target], number, value, lease),
+    target: compareTarget(TARGETS[target], meant, value, lease),
   };
 }
 

@@ -221,6 +221,13 @@ describe("hot requests, read by hand, are what the tables say", () => {
     ]);
   });
 
+  test("a compare takes no number that was given for another target", () => {
+    const compare = [{ key: bytesOf("a"), target: 1, mod_revision: 4n }];
+    const bytes = encoded("etcdserverpb.TxnRequest", { compare });
+    const [read] = readTransaction(new WireReader(bytes)).transaction.compares;
+    expect(read?.target).toEqual({ kind: "create", value: 0 });
+  });
+
   test("ranges that may all be read anywhere make a transaction that may", () => {
     const local = { request_range: { key: bytesOf("a"), serializable: true } };
     const read = (success: readonly Message[]): string =>

@@ -16,7 +16,7 @@ import { ProcessCluster } from "../support/processes.js";
 import { isInstalled } from "../support/programs.js";
 import { toBase64 } from "../../src/gateway/base64.js";
 
-const RUNS = 25;
+const RUNS = 20;
 
 interface Side {
   readonly address: string;
@@ -166,7 +166,7 @@ describe.skipIf(!isInstalled("etcd", "--version"))("beside etcd", () => {
     etcd.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
     await cluster.close();
-  });
+  }, 60_000);
 
   test("random requests are answered alike", async () => {
     const requests = fc.array(request, { minLength: 5, maxLength: 25 });
