@@ -226,8 +226,7 @@ function readCompare(reader: WireReader): Compare {
     else if (tag === 0x20 || tag === 0x28 || tag === 0x30) {
       number = reader.int64();
       numberTag = tag;
-    }
-    else if (tag === 0x3a) value = reader.blob();
+    } else if (tag === 0x3a) value = reader.blob();
     else if (tag === 0x40) lease = reader.uint64Big();
     else if (tag === 0x202) rangeEnd = reader.blob();
     else reader.skip(tag);
