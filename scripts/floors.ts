@@ -62,6 +62,16 @@ export const FILE_PACKAGES: readonly { path: string; imports: string; why: strin
     imports: "node:zlib",
     why: "zlib's CRC-32 is a pure function and ten times as fast as one written here",
   },
+  {
+    path: "src/gateway/grpc-server.ts",
+    imports: "node:http2",
+    why: "gRPC is served straight from HTTP/2's streams; connections come through env",
+  },
+  {
+    path: "src/gateway/http-server.ts",
+    imports: "node:http",
+    why: "HTTP/1.1 is served by Node's own parser; connections come through env",
+  },
 ];
 
 /** Floors whose files may import `node:` modules. */

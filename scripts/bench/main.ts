@@ -2,6 +2,7 @@
 import { checksumBench } from "./checksum-bench.js";
 import { churnBench } from "./churn-bench.js";
 import { clusterBench } from "./cluster-bench.js";
+import { etcdComparison } from "./etcd-comparison.js";
 import { storageBench } from "./storage-bench.js";
 import { treesBench } from "./trees-bench.js";
 
@@ -14,6 +15,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["cluster", { about: "a cluster of three nodes, if wanted beside etcd", run: clusterBench }],
   ["checksum", { about: "the checksums of the log's batches", run: checksumBench }],
   ["churn", { about: "space and writing when the same keys are overwritten", run: churnBench }],
+  ["compare", { about: "etcdctl on etcd and on Flotilla: what differs", run: etcdComparison }],
   ["storage", { about: "the storage engine beside classic-level and lmdb", run: storageBench }],
   ["trees", { about: "what many small trees in one store cost", run: treesBench }],
 ]);

@@ -25,6 +25,11 @@ export class OurCluster implements BenchCluster {
   cpuMicros(): number | undefined {
     return cpuMicros(this.#servers);
   }
+
+  /** For other clients, such as etcdctl. */
+  get addresses(): readonly string[] {
+    return this.#addresses;
+  }
 }
 
 /** The command line of one node: the one place that knows it. */

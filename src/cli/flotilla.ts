@@ -15,15 +15,23 @@ import { endProcess, systemTerminal } from "./system-terminal.js";
 const WORKERS_MAX = 2;
 
 async function startNode(config: NodeConfig, logLevel: TraceLevel): Promise<StartedNode> {
-  const [environment, node] = await Promise.all([
+  const [environment, network, gateway, node] = await Promise.all([
     import("../env/node/node-env.js"),
+    import("../env/node/node-network.js"),
+    import("./etcd-gateway.js"),
     import("../node/node.js"),
   ]);
-  const env = environment.createNodeEnv({
-    tracer: { level: logLevel, fields: { node: config.name } },
-    jobs: { worker: new URL("../store/worker.js", import.meta.url), workersMax: WORKERS_MAX },
-  });
-  return node.startNode(env, config);
+  const etcd = new gateway.EtcdGateway();
+  const env = {
+    ...environment.createNodeEnv({
+      tracer: { level: logLevel, fields: { node: config.name } },
+      jobs: { worker: new URL("../store/worker.js", import.meta.url), workersMax: WORKERS_MAX },
+    }),
+    network: network.networkWithHttp(config.listenClient, (connection, version) => {
+      etcd.accept(connection, version);
+    }),
+  };
+  return etcd.serve(env, await node.startNode(env, config), config);
 }
 
 async function openDisk(): Promise<Disk> {

@@ -30,8 +30,9 @@ import type { Session } from "./session.js";
 import { WatchStream } from "./watch-stream.js";
 import type { StreamOwner } from "./watch-stream.js";
 
-/** Waiting events beyond which the streams are given up. */
+/** Waiting events, and bytes of keys and values, beyond which the streams are given up. */
 const WAITING_EVENTS_MAX = 50_000;
+const WAITING_BYTES_MAX: number = 32 * 1024 * 1024;
 const REPLAN_PAUSE_MS = 20;
 
 interface Reader {
@@ -50,6 +51,7 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
   #merger: WatchMerger | undefined;
   #items: WatchItem[] = [];
   #waitingEvents = 0;
+  #waitingBytes = 0;
   #reader: Reader | undefined;
   #progressSaid = 0;
   #paused = false;
@@ -77,12 +79,8 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
 
   /** The next revision; rejects once where the watch failed. One caller at a time. */
   next(): Promise<IteratorResult<WatchItem, undefined>> {
-    const item = this.#items.shift();
-    if (item !== undefined) {
-      if ("events" in item) this.#waitingEvents -= item.events.length;
-      if (this.#paused && this.#items.length === 0) this.#resume();
-      return Promise.resolve({ done: false, value: item });
-    }
+    const item = this.take();
+    if (item !== undefined) return Promise.resolve({ done: false, value: item });
     const error = this.#error;
     this.#error = undefined;
     if (error !== undefined) return Promise.reject(error);
@@ -90,6 +88,18 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
     });
+  }
+
+  /** The next revision if it is here already. */
+  take(): WatchItem | undefined {
+    const item = this.#items.shift();
+    if (item === undefined) return undefined;
+    if ("events" in item) {
+      this.#waitingEvents -= item.events.length;
+      this.#waitingBytes -= bytesOf(item.events);
+    }
+    if (this.#paused && this.#items.length === 0) this.#resume();
+    return item;
   }
 
   cancel(): void {
@@ -110,7 +120,9 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
     }
     this.#sayProgress(merger.emittedRevision);
     this.nudgeLaggards();
-    if (this.#waitingEvents > WAITING_EVENTS_MAX) this.#pause();
+    const isFull =
+      this.#waitingEvents > WAITING_EVENTS_MAX || this.#waitingBytes > WAITING_BYTES_MAX;
+    if (isFull) this.#pause();
   }
 
   /** From a stream: behind which revision it has to start. */
@@ -226,7 +238,6 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
     const meant = fanOut ? events.filter((event) => spanContains(span, event.kv.key)) : events;
     if (meant.length === 0) return;
     this.#progressSaid = revision;
-    this.#waitingEvents += meant.length;
     this.#push({ revision, events: meant });
   }
 
@@ -238,13 +249,19 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
 
   #push(item: WatchItem): void {
     const reader = this.#reader;
-    if (reader === undefined) {
-      this.#items.push(item);
-      return;
-    }
+    if (reader === undefined) return this.#keep(item);
     this.#reader = undefined;
-    if ("events" in item) this.#waitingEvents -= item.events.length;
     reader.resolve({ done: false, value: item });
+  }
+
+  /** For a reader who is elsewhere: of what is only progress the last word is enough. */
+  #keep(item: WatchItem): void {
+    const last = this.#items[this.#items.length - 1];
+    if ("events" in item) {
+      this.#waitingEvents += item.events.length;
+      this.#waitingBytes += bytesOf(item.events);
+    } else if (last !== undefined && "progress" in last) this.#items.pop();
+    this.#items.push(item);
   }
 
   #pause(): void {
@@ -273,6 +290,14 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
   closed(): void {
     this.failed(closedError());
   }
+}
+
+function bytesOf(events: readonly WatchEvent[]): number {
+  let bytes = 0;
+  for (const { kv, prevKv } of events) {
+    bytes += kv.key.length + kv.value.length + (prevKv?.value.length ?? 0);
+  }
+  return bytes;
 }
 
 /** On the wire the end of the last keyspace, which has none. */

@@ -174,6 +174,45 @@ describe("a watch of one shard", () => {
   });
 });
 
+describe("what waits for a slow reader of a watch", () => {
+  test("is one word of progress, however long nobody listens", async () => {
+    const { cluster, client } = await setting();
+    const watch = client.watch({ key: "a", startRevision: 2, progress: true });
+    await turnsUntil(() => cluster.watchCount === 1);
+    const closed = (revision: number): void => watch.part(0, { kind: "closed", revision });
+    const key = bytesOf("a");
+    const kv = { key, value: key, createRevision: 7, modRevision: 7, version: 1, lease: 0n };
+    for (let revision = 2; revision <= 6; revision++) closed(revision);
+    watch.part(0, {
+      kind: "events",
+      revision: 7,
+      events: [{ type: "put", kv, prevKv: undefined }],
+    });
+    for (let revision = 8; revision <= 12; revision++) closed(revision);
+    expect(await take(watch, 3)).toEqual(["progress 6", "7:a", "progress 12"]);
+    expect(watch.take()).toBeUndefined();
+    await client.close();
+  });
+
+  test("is bounded in bytes too, and lost is nothing", async () => {
+    const { cluster, client } = await setting();
+    const watch = client.watch({ key: "k", startRevision: 2 });
+    await turnsUntil(() => cluster.watchCount === 1);
+    const history = cluster.history("default");
+    const key = storedKey(cluster.keyspace("default"), bytesOf("k"));
+    for (let i = 0; i < 40; i++) history.write([{ key, value: new Uint8Array(1024 * 1024) }]);
+    cluster.pumpWatches();
+    await turnsUntil(() => cluster.watchCount === 0, 100_000);
+    const revisions: number[] = [];
+    while (revisions.length < 40) {
+      const { value } = await watch.next();
+      if (value !== undefined && "events" in value) revisions.push(value.revision);
+    }
+    expect(revisions).toEqual(Array.from({ length: 40 }, (_, i) => i + 2));
+    watch.cancel();
+  });
+});
+
 describe("a watch over several shards", () => {
   test("merges by revision, and nudges the shard that holds it back", async () => {
     const { cluster, client } = await setting();

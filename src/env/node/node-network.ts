@@ -6,24 +6,13 @@
 import net from "node:net";
 import { assert, must } from "../../base/assert.js";
 import type { Listener, Network, Socket, SocketHandlers } from "../network.js";
+import { whenOpened } from "./http-opening.js";
 
 /** A side that vanished without a word is found out by the system after about this and ten more. */
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 10_000 };
 
 export const nodeNetwork: Network = {
-  listen: (address, accept) =>
-    new Promise((resolve, reject) => {
-      const server = net.createServer({ ...KEEP_ALIVE, noDelay: true }, (raw) => {
-        const socket = new NodeSocket(raw);
-        accept(socket);
-        socket.checkHandled();
-      });
-      server.once("error", reject);
-      server.listen(parseAddress(address), () => {
-        server.off("error", reject);
-        resolve(listenerOf(server));
-      });
-    }),
+  listen: (address, accept) => listenRaw(address, (raw) => acceptFrames(raw, accept)),
 
   connect: (address, timeoutMs) =>
     new Promise((resolve, reject) => {
@@ -46,6 +35,27 @@ export const nodeNetwork: Network = {
     }),
 };
 
+/** Takes over a connection that speaks HTTP of this version. */
+export type TakeHttp = (connection: net.Socket, version: 1 | 2) => void;
+
+/** As nodeNetwork, but who speaks HTTP to this one address is handed to `take`. */
+export function networkWithHttp(httpAddress: string, take: TakeHttp): Network {
+  return {
+    ...nodeNetwork,
+    listen: (address, accept) => {
+      if (address !== httpAddress) return nodeNetwork.listen(address, accept);
+      return listenRaw(address, (raw) =>
+        whenOpened(raw, (opening) => {
+          if (opening === "frames") return acceptFrames(raw, accept);
+          take(raw, opening === "http1" ? 1 : 2);
+          // An HTTP/2 server reads what waits by itself.
+          if (opening === "http1") raw.resume();
+        }),
+      );
+    },
+  };
+}
+
 /** The parts of host:port or [host]:port; an empty host means every interface. */
 export function parseAddress(address: string): { readonly host?: string; readonly port: number } {
   const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(address);
@@ -57,6 +67,23 @@ export function parseAddress(address: string): { readonly host?: string; readonl
 
 export function formatAddress(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function listenRaw(address: string, accept: (raw: net.Socket) => void): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({ ...KEEP_ALIVE, noDelay: true }, accept);
+    server.once("error", reject);
+    server.listen(parseAddress(address), () => {
+      server.off("error", reject);
+      resolve(listenerOf(server));
+    });
+  });
+}
+
+function acceptFrames(raw: net.Socket, accept: (socket: Socket) => void): void {
+  const socket = new NodeSocket(raw);
+  accept(socket);
+  socket.checkHandled();
 }
 
 function listenerOf(server: net.Server): Listener {

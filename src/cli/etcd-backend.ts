@@ -1,0 +1,250 @@
+/**
+ * The gateway's backend by the SDK: a client of the node's own, which goes to whoever serves a key.
+ * etcd's clients see the default keyspace. Its shard is what they take for their Raft group: its
+ * leader is the leader, its indexes and term are those that are shown.
+ */
+import { connectBy } from "../client/client.js";
+import type { Client } from "../client/client.js";
+import type { ClientEnv } from "../client/node-link.js";
+import type { Watch } from "../client/watch.js";
+import type {
+  Backend,
+  BackendWatch,
+  Consistency,
+  DeleteAnswer,
+  NodeStatus,
+  Origin,
+  PutAnswer,
+  RangeAnswer,
+  TransactionAnswer,
+  WatchItem,
+  WatchOptions,
+} from "../gateway/backend.js";
+import { isEmptyRange } from "../gateway/kv-requests.js";
+import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
+import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
+import { notApplied } from "../protocol/errors.js";
+import type { ReadLevel, ResponseHeader } from "../protocol/key-value.js";
+import type {
+  DeleteOperation,
+  PutOperation,
+  RangeOperation,
+  Transaction,
+} from "../protocol/operations.js";
+
+export interface BackendNode {
+  /** Where this node serves clients. */
+  readonly address: string;
+  readonly nodeId: number;
+  readonly clusterId: bigint;
+  readonly requestSizeBytesMax: number;
+}
+
+const LEVELS: Readonly<Record<Consistency, ReadLevel>> = {
+  linearizable: "linearizable",
+  serializable: "stale",
+};
+/** Any key will do to ask for the revision. */
+const FIRST_KEY: Uint8Array = new Uint8Array([0]);
+const NAME_LENGTH_MAX = 64;
+/** What a node shows of a shard that others hold. */
+const NO_REPLICA = { role: "none", revision: 0, commitIndex: 0, appliedIndex: 0 } as const;
+
+export class SdkBackend implements Backend {
+  origin: Origin;
+  readonly #env: ClientEnv;
+  readonly #node: BackendNode;
+  #client: Client | undefined;
+  #connecting: Promise<Client> | undefined;
+
+  constructor(env: ClientEnv, node: BackendNode) {
+    this.#env = env;
+    this.#node = node;
+    const { clusterId, nodeId } = node;
+    this.origin = { clusterId, memberId: BigInt(nodeId), raftTerm: 0 };
+  }
+
+  async range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
+    const client = this.#client ?? (await this.#connected());
+    const { key, rangeEnd, revision, keysOnly, countOnly } = operation;
+    const level = LEVELS[consistency];
+    const isEmpty = isEmptyRange(key, rangeEnd);
+    if (isEmpty || (rangeEnd === undefined && !isBounded(operation))) {
+      const { header, kv } = await client.get(key, { level, revision, keysOnly });
+      const found = kv === undefined || isEmpty ? [] : [kv];
+      const kvs = countOnly ? [] : found;
+      return { revision: this.#noted(header), kvs, more: false, count: found.length };
+    }
+    const { header, kvs, more, count } = await client.range({ ...operation, level });
+    return { revision: this.#noted(header), kvs, more, count };
+  }
+
+  async put(operation: PutOperation): Promise<PutAnswer> {
+    const client = this.#client ?? (await this.#connected());
+    const { header, prevKv } = await client.put(operation.key, operation.value, operation);
+    return { revision: this.#noted(header), prevKv };
+  }
+
+  async delete(operation: DeleteOperation): Promise<DeleteAnswer> {
+    const client = this.#client ?? (await this.#connected());
+    const { rangeEnd, prevKv } = operation;
+    const answer = await client.delete(operation.key, { rangeEnd, prevKv });
+    const { header, deleted, prevKvs } = answer;
+    return { revision: this.#noted(header), deleted, prevKvs };
+  }
+
+  async txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer> {
+    const client = this.#client ?? (await this.#connected());
+    const answer = await client.txn(transaction, { level: LEVELS[consistency] });
+    const { header, succeeded, results } = answer;
+    return { revision: this.#noted(header), succeeded, results };
+  }
+
+  async compact(revision: number, physical: boolean): Promise<number> {
+    const client = this.#client ?? (await this.#connected());
+    return this.#noted((await client.compact(revision, { physical })).header);
+  }
+
+  watch(options: WatchOptions): BackendWatch {
+    return new SdkWatch(
+      this.#connected().then((client) => client.watch({ ...options, progress: true })),
+    );
+  }
+
+  async revision(): Promise<number> {
+    const client = this.#client ?? (await this.#connected());
+    return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
+  }
+
+  async members(): Promise<readonly NodeDescriptor[]> {
+    return (await this.#connected()).admin.members();
+  }
+
+  async addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {
+    const client = await this.#connected();
+    const name = `member-${peerAddress.replace(/[^a-zA-Z0-9._-]/g, "-")}`;
+    return client.admin.addMember({ name: name.slice(0, NAME_LENGTH_MAX), peerAddress, learner });
+  }
+
+  async removeMember(nodeId: number): Promise<void> {
+    await (await this.#connected()).admin.removeMember(nodeId);
+  }
+
+  async promoteMember(nodeId: number): Promise<void> {
+    await (await this.#connected()).admin.promoteMember(nodeId);
+  }
+
+  async updateMember(nodeId: number, peerAddress: string): Promise<void> {
+    await (await this.#connected()).admin.updateMember({ nodeId, peerAddress });
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { admin } = await this.#connected();
+    const status = await admin.status(this.#node.address);
+    const { clusterMap, leaders } = await admin.map();
+    const shardId = shardIdIn(clusterMap);
+    const hint = leaders.find((each) => each.shardId === shardId);
+    const shown = status.replicas.find((each) => each.shardId === shardId) ?? {
+      ...NO_REPLICA,
+      leaderNodeId: hint?.nodeId ?? 0,
+      term: hint?.term ?? 0,
+    };
+    this.#noteTerm(shown.term);
+    return {
+      storedBytes: status.storedBytes,
+      leaderNodeId: shown.leaderNodeId,
+      term: shown.term,
+      revision: shown.revision,
+      commitIndex: shown.commitIndex,
+      appliedIndex: shown.appliedIndex,
+      isLearner: shown.role === "learner",
+      residentBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  async troubles(): Promise<readonly string[]> {
+    const { admin } = await this.#connected();
+    return (await admin.health(this.#node.address)).reasons;
+  }
+
+  async moveLeader(nodeId: number): Promise<void> {
+    const { admin } = await this.#connected();
+    const { clusterMap } = await admin.map();
+    await admin.moveLeader(shardIdIn(clusterMap), nodeId);
+  }
+
+  async close(): Promise<void> {
+    const client = await this.#connecting?.catch(() => undefined);
+    await client?.close();
+  }
+
+  /** The client, which is connected when it is first wanted. */
+  #connected(): Promise<Client> {
+    this.#connecting ??= connectBy(this.#env, {
+      endpoints: [this.#node.address],
+      requestSizeBytesMax: this.#node.requestSizeBytesMax,
+    }).then(
+      (client) => (this.#client = client),
+      (error: unknown) => {
+        this.#connecting = undefined;
+        throw error;
+      },
+    );
+    return this.#connecting;
+  }
+
+  #noted(header: ResponseHeader): number {
+    this.#noteTerm(header.raftTerm);
+    return header.revision;
+  }
+
+  #noteTerm(raftTerm: number): void {
+    if (raftTerm > this.origin.raftTerm) this.origin = { ...this.origin, raftTerm };
+  }
+}
+
+class SdkWatch implements BackendWatch {
+  readonly #opening: Promise<Watch>;
+  #watch: Watch | undefined;
+  #isCancelled = false;
+
+  constructor(opening: Promise<Watch>) {
+    this.#opening = opening;
+    // Who draws from it hears of a failure.
+    opening.then(
+      (watch) => {
+        this.#watch = watch;
+        if (this.#isCancelled) watch.cancel();
+      },
+      () => undefined,
+    );
+  }
+
+  async next(): Promise<WatchItem | undefined> {
+    const watch = this.#watch ?? (await this.#opening);
+    const result = await watch.next();
+    return result.done === true ? undefined : result.value;
+  }
+
+  take(): WatchItem | undefined {
+    return this.#watch?.take();
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#watch?.cancel();
+  }
+}
+
+/** Of the shard of the default keyspace. */
+function shardIdIn({ keyspaces, shards }: ClusterMap): number {
+  const keyspace = keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
+  const shard = shards.find((each) => each.keyspaceId === keyspace?.keyspaceId);
+  if (shard === undefined) throw notApplied("unavailable", "the cluster is being founded");
+  return shard.shardId;
+}
+
+function isBounded(operation: RangeOperation): boolean {
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = operation;
+  return minModRevision + maxModRevision + minCreateRevision + maxCreateRevision > 0;
+}

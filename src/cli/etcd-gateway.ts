@@ -1,0 +1,53 @@
+/**
+ * etcd's API at a node's client address: who opens a connection there with HTTP is given to the
+ * gateway, whose backend is the SDK. Until the node runs such connections are closed.
+ */
+import type { Env } from "../env/env.js";
+import { Gateway } from "../gateway/gateway.js";
+import type { NodeConfig } from "../node/config.js";
+import type { RunningNode } from "../node/node.js";
+import { SdkBackend } from "./etcd-backend.js";
+import type { StartedNode } from "./node-context.js";
+import { clusterNumber } from "./printer.js";
+
+/** What is known of a connection here. */
+export interface HttpConnection {
+  destroy(): void;
+}
+
+export class EtcdGateway {
+  #gateway: Gateway | undefined;
+
+  accept(connection: HttpConnection, version: 1 | 2): void {
+    if (this.#gateway === undefined) connection.destroy();
+    else this.#gateway.accept(connection, version);
+  }
+
+  /** The node with its gateway; closing it closes both. */
+  serve(env: Env, node: RunningNode, config: NodeConfig): StartedNode {
+    const { requestSizeBytesMax } = config;
+    const backend = new SdkBackend(env, {
+      address: reachable(node.clientAddress),
+      nodeId: node.nodeId,
+      clusterId: clusterNumber(node.core.identity.clusterId),
+      requestSizeBytesMax,
+    });
+    const gateway = new Gateway(backend, env.timers, { requestSizeBytesMax });
+    this.#gateway = gateway;
+    return {
+      clientAddress: node.clientAddress,
+      failed: node.failed,
+      close: async () => {
+        this.#gateway = undefined;
+        await gateway.close();
+        await backend.close();
+        await node.close();
+      },
+    };
+  }
+}
+
+/** An address that stands for every interface is reached by loopback. */
+function reachable(address: string): string {
+  return address.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
+}

@@ -1,0 +1,111 @@
+/**
+ * What stands behind the gateway, as a port in the words of `protocol/`: one keyspace, which is all
+ * etcd's clients see, and the cluster around it. Every rejection is a KvError. Bytes handed in stay
+ * unchanged. Revisions of the answers are etcd's `header.revision`.
+ */
+import type { NodeDescriptor } from "../protocol/cluster.js";
+import type { KeyValue, WatchEvent } from "../protocol/key-value.js";
+import type {
+  DeleteOperation,
+  OperationResult,
+  PutOperation,
+  RangeOperation,
+  Transaction,
+} from "../protocol/operations.js";
+
+/** Whether a read may be served by any replica, with a state of the past. */
+export type Consistency = "linearizable" | "serializable";
+
+/** What every answer's header says besides its revision. */
+export interface Origin {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  /** Of the keyspace's shard; it never falls. */
+  readonly raftTerm: number;
+}
+
+export interface RangeAnswer {
+  readonly revision: number;
+  readonly kvs: readonly KeyValue[];
+  readonly more: boolean;
+  readonly count: number;
+}
+
+export interface PutAnswer {
+  readonly revision: number;
+  readonly prevKv: KeyValue | undefined;
+}
+
+export interface DeleteAnswer {
+  readonly revision: number;
+  readonly deleted: number;
+  readonly prevKvs: readonly KeyValue[];
+}
+
+export interface TransactionAnswer {
+  readonly revision: number;
+  readonly succeeded: boolean;
+  readonly results: readonly OperationResult[];
+}
+
+export interface WatchOptions {
+  readonly key: Uint8Array;
+  /** undefined: the single key. */
+  readonly rangeEnd: Uint8Array | undefined;
+  readonly startRevision: number;
+  readonly prevKv: boolean;
+  readonly noPut: boolean;
+  readonly noDelete: boolean;
+}
+
+/** All events of one revision, or the news that nothing at or below `progress` will follow. */
+export type WatchItem =
+  | { readonly revision: number; readonly events: readonly WatchEvent[] }
+  | { readonly progress: number };
+
+/** Holds a bounded number of events for a reader who is slow, and reads them up from history. */
+export interface BackendWatch {
+  /** undefined once it was cancelled; rejects where it failed. One caller at a time. */
+  next(): Promise<WatchItem | undefined>;
+  /** The next item if it is here already. */
+  take(): WatchItem | undefined;
+  cancel(): void;
+}
+
+/** What this node says of itself, the replica of the keyspace's shard above all. */
+export interface NodeStatus {
+  readonly storedBytes: number;
+  /** 0 where none is known. */
+  readonly leaderNodeId: number;
+  readonly term: number;
+  /** As far as this node has applied. */
+  readonly revision: number;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly isLearner: boolean;
+  /** Memory of the process. */
+  readonly residentBytes: number;
+}
+
+export interface Backend {
+  readonly origin: Origin;
+  range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer>;
+  put(operation: PutOperation): Promise<PutAnswer>;
+  delete(operation: DeleteOperation): Promise<DeleteAnswer>;
+  txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer>;
+  /** Gives the keyspace's revision. */
+  compact(revision: number, physical: boolean): Promise<number>;
+  watch(options: WatchOptions): BackendWatch;
+  /** The newest revision, confirmed now. */
+  revision(): Promise<number>;
+  members(): Promise<readonly NodeDescriptor[]>;
+  addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor>;
+  removeMember(nodeId: number): Promise<void>;
+  promoteMember(nodeId: number): Promise<void>;
+  updateMember(nodeId: number, peerAddress: string): Promise<void>;
+  status(): Promise<NodeStatus>;
+  /** One sentence a trouble of this node; none where it is healthy. */
+  troubles(): Promise<readonly string[]>;
+  /** Hands the leadership of the keyspace's shard to another node. */
+  moveLeader(nodeId: number): Promise<void>;
+}

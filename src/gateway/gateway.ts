@@ -1,0 +1,51 @@
+/**
+ * The gateway of one node: etcd's API over a backend. Connections that speak HTTP are handed to it;
+ * it opens none and listens on nothing.
+ */
+import type { Timers } from "../env/timers.js";
+import type { Backend } from "./backend.js";
+import { GrpcServer } from "./grpc-server.js";
+import { HttpServer } from "./http-server.js";
+import { HeaderWriter } from "./kv-responses.js";
+import { methodsOf } from "./methods.js";
+
+export interface GatewayOptions {
+  readonly requestSizeBytesMax: number;
+  /** How often idle watches that want it hear how far they are. */
+  readonly progressIntervalMs?: number | undefined;
+}
+
+/** What a message may have beyond the largest request, as in etcd. */
+const OVERHEAD_BYTES: number = 512 * 1024;
+const PROGRESS_INTERVAL_MS: number = 10 * 60 * 1000;
+
+export class Gateway {
+  readonly #grpc: GrpcServer;
+  readonly #http: HttpServer;
+
+  constructor(backend: Backend, timers: Timers, options: GatewayOptions) {
+    const header = new HeaderWriter(() => backend.origin);
+    const methods = methodsOf(backend, header);
+    const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
+    const watch = {
+      backend,
+      header,
+      timers,
+      fragmentBytesMax: messageBytesMax,
+      progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
+    };
+    this.#grpc = new GrpcServer({ methods, watch, timers, messageBytesMax });
+    this.#http = new HttpServer({ backend, methods, watch, messageBytesMax });
+  }
+
+  accept(connection: object, version: 1 | 2): void {
+    if (version === 2) this.#grpc.accept(connection);
+    else this.#http.accept(connection);
+  }
+
+  /** Those who are connected are told to go elsewhere. */
+  close(): Promise<void> {
+    this.#http.close();
+    return this.#grpc.close();
+  }
+}

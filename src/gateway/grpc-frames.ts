@@ -1,0 +1,94 @@
+/**
+ * gRPC's frames: a byte that says whether the message is compressed, its length u32 big-endian, and
+ * the message. In: messages are put together from chunks; one that lies in a single chunk is not
+ * copied. Out: a message is written behind five bytes that are filled in at its end. Messages are
+ * never compressed, and compressed ones refused.
+ */
+import { readU32BE, writeU32BE } from "../base/coding.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
+import { GRPC, StatusError } from "./status.js";
+import { WireWriter } from "./wire.js";
+
+export const FRAME_HEAD_BYTES = 5;
+/** What most answers fit into. */
+const CAPACITY_BYTES = 192;
+
+export function beginFrame(capacityBytes: number = CAPACITY_BYTES): WireWriter {
+  const out = new WireWriter(capacityBytes);
+  out.reserve(FRAME_HEAD_BYTES);
+  return out;
+}
+
+/** The whole frame; the writer must not be used any more. */
+export function endFrame(out: WireWriter): Uint8Array {
+  writeU32BE(out.bytes, 1, out.length - FRAME_HEAD_BYTES);
+  return out.view();
+}
+
+/** The message in a frame. */
+export function messageIn(frame: Uint8Array): Uint8Array {
+  return frame.subarray(FRAME_HEAD_BYTES);
+}
+
+export class FrameReader {
+  readonly #messageBytesMax: number;
+  #rest: Uint8Array = EMPTY_BYTES;
+  /** Chunks behind `rest` of a message that is still coming in. */
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(messageBytesMax: number) {
+    this.#messageBytesMax = messageBytesMax;
+  }
+
+  /** Whether a message has begun and is not complete. */
+  get isInside(): boolean {
+    return this.#bytes > 0;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#bytes === 0) this.#rest = chunk;
+    else this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** The next complete message; throws StatusError for one that is compressed or too large. */
+  next(): Uint8Array | undefined {
+    if (this.#bytes < FRAME_HEAD_BYTES) return undefined;
+    if (this.#rest.length < FRAME_HEAD_BYTES) this.#join();
+    const size = readU32BE(this.#rest, 1);
+    this.#check(this.#rest[0]!, size);
+    const end = FRAME_HEAD_BYTES + size;
+    if (this.#bytes < end) return undefined;
+    if (this.#rest.length < end) this.#join();
+    const message = this.#rest.subarray(FRAME_HEAD_BYTES, end);
+    this.#rest = this.#rest.subarray(end);
+    this.#bytes -= end;
+    if (this.#rest.length === 0) this.#join();
+    return message;
+  }
+
+  #check(compressed: number, size: number): void {
+    if (size > this.#messageBytesMax) {
+      const sizes = `${size} vs. ${this.#messageBytesMax}`;
+      const text = `grpc: received message larger than max (${sizes})`;
+      throw new StatusError(GRPC.resourceExhausted, text);
+    }
+    if (compressed === 0) return;
+    const text = "flotilla: compressed messages are not supported";
+    throw new StatusError(GRPC.unimplemented, text);
+  }
+
+  #join(): void {
+    if (this.#chunks.length === 0) return;
+    const whole = new Uint8Array(this.#bytes);
+    let at = this.#rest.length;
+    whole.set(this.#rest, 0);
+    for (const chunk of this.#chunks) {
+      whole.set(chunk, at);
+      at += chunk.length;
+    }
+    this.#rest = whole;
+    this.#chunks = [];
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * What is asked of a node by plain GET, as of etcd: health, liveness, readiness, version, metrics.
+ * A reading of the backend each time; nothing is counted here.
+ */
+import { utf8 } from "../base/bytes.js";
+import type { RangeOperation } from "../protocol/operations.js";
+import type { Backend, Consistency, NodeStatus } from "./backend.js";
+import { API_VERSION } from "./maintenance-service.js";
+import { statusOf } from "./status.js";
+
+export interface TextReply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+const HEALTH_KEY: Uint8Array = utf8("health");
+
+/** undefined: there is no such page. */
+export async function servePage(
+  backend: Backend,
+  path: string,
+  query: URLSearchParams,
+): Promise<TextReply | undefined> {
+  if (path === "/health") return health(backend, query.get("serializable") === "true");
+  if (path === "/livez") return checks("livez", LIVE, backend, query);
+  if (path === "/readyz") return checks("readyz", READY, backend, query);
+  if (path === "/version") return json(200, { etcdserver: API_VERSION, etcdcluster: API_VERSION });
+  return path === "/metrics" ? metrics(backend) : undefined;
+}
+
+async function health(backend: Backend, serializable: boolean): Promise<TextReply> {
+  const status = await backend.status().catch(() => undefined);
+  const hasLeader = status !== undefined && status.leaderNodeId !== 0;
+  let reason = hasLeader || serializable ? "" : "RAFT NO LEADER";
+  if (reason === "") {
+    const fault = await readFault(backend, serializable ? "serializable" : "linearizable");
+    if (fault !== undefined) reason = `RANGE ERROR:${fault}`;
+  }
+  return json(reason === "" ? 200 : 503, { health: String(reason === ""), reason });
+}
+
+/** What is wrong, or undefined. */
+type Check = (backend: Backend) => Promise<string | undefined>;
+
+const LIVE: Readonly<Record<string, Check>> = {
+  serializable_read: (backend) => readFault(backend, "serializable"),
+};
+const READY: Readonly<Record<string, Check>> = {
+  data_corruption: async (backend) =>
+    (await backend.troubles()).find((trouble) => trouble.includes("damaged")),
+  serializable_read: (backend) => readFault(backend, "serializable"),
+  linearizable_read: (backend) => readFault(backend, "linearizable"),
+  non_learner: async (backend) =>
+    (await backend.status()).isLearner ? "this member is a learner" : undefined,
+};
+
+async function checks(
+  name: string,
+  wanted: Readonly<Record<string, Check>>,
+  backend: Backend,
+  query: URLSearchParams,
+): Promise<TextReply> {
+  const excluded = query.getAll("exclude");
+  const lines: string[] = [];
+  let isWell = true;
+  for (const [each, check] of Object.entries(wanted)) {
+    if (excluded.includes(each)) continue;
+    const fault = await check(backend).catch((error: unknown) => statusOf(error).message);
+    isWell &&= fault === undefined;
+    lines.push(fault === undefined ? `[+]${each} ok` : `[-]${each} failed: ${fault}`);
+  }
+  const summary = isWell ? "ok" : `${name} check failed`;
+  const isLong = !isWell || query.has("verbose");
+  const body = [...(isLong ? lines : []), summary, ""].join("\n");
+  return { status: isWell ? 200 : 503, contentType: TEXT, body };
+}
+
+async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {
+  const operation: RangeOperation = {
+    kind: "range",
+    key: HEALTH_KEY,
+    rangeEnd: undefined,
+    limit: 0,
+    revision: 0,
+    sortOrder: "none",
+    sortTarget: "key",
+    keysOnly: true,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+  };
+  return backend.range(operation, consistency).then(
+    () => undefined,
+    (error: unknown) => statusOf(error).message,
+  );
+}
+
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: "gauge" | "counter";
+  readonly value: (status: NodeStatus, memberId: bigint) => number;
+}
+
+const METRICS: readonly Metric[] = [
+  {
+    name: "etcd_server_has_leader",
+    help: "Whether a leader is known; 1 is existence, 0 is not.",
+    kind: "gauge",
+    value: ({ leaderNodeId }) => Number(leaderNodeId !== 0),
+  },
+  {
+    name: "etcd_server_is_leader",
+    help: "Whether this node leads the default keyspace; 1 if it does, 0 otherwise.",
+    kind: "gauge",
+    value: ({ leaderNodeId }, memberId) => Number(BigInt(leaderNodeId) === memberId),
+  },
+  {
+    name: "etcd_server_is_learner",
+    help: "Whether this node's replica of the default keyspace is a learner.",
+    kind: "gauge",
+    value: ({ isLearner }) => Number(isLearner),
+  },
+  {
+    name: "etcd_server_proposals_committed_total",
+    help: "Index up to which the default keyspace's log is committed here.",
+    kind: "gauge",
+    value: ({ commitIndex }) => commitIndex,
+  },
+  {
+    name: "etcd_server_proposals_applied_total",
+    help: "Index up to which the default keyspace's log is applied here.",
+    kind: "gauge",
+    value: ({ appliedIndex }) => appliedIndex,
+  },
+  {
+    name: "etcd_debugging_mvcc_current_revision",
+    help: "Revision of the default keyspace as far as it is applied here.",
+    kind: "gauge",
+    value: ({ revision }) => revision,
+  },
+  {
+    name: "etcd_mvcc_db_total_size_in_bytes",
+    help: "Bytes of the node's files.",
+    kind: "gauge",
+    value: ({ storedBytes }) => storedBytes,
+  },
+  {
+    name: "process_resident_memory_bytes",
+    help: "Memory of the process.",
+    kind: "gauge",
+    value: ({ residentBytes }) => residentBytes,
+  },
+];
+
+async function metrics(backend: Backend): Promise<TextReply> {
+  const status = await backend.status();
+  const { memberId } = backend.origin;
+  const lines = METRICS.flatMap(({ name, help, kind, value }) => [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} ${kind}`,
+    `${name} ${value(status, memberId)}`,
+  ]);
+  return { status: 200, contentType: `${TEXT}; version=0.0.4`, body: `${lines.join("\n")}\n` };
+}
+
+const TEXT = "text/plain; charset=utf-8";
+
+function json(status: number, body: object): TextReply {
+  return { status, contentType: "application/json", body: JSON.stringify(body) };
+}

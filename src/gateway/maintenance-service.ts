@@ -1,0 +1,59 @@
+/** The part of etcd's Maintenance service that there is: status, alarms (none), move-leader. */
+import type { Backend } from "./backend.js";
+import type { Message } from "./message-codec.js";
+import { etcdError, GRPC, notImplemented } from "./status.js";
+
+/** The release of etcd whose API this is, as clients look for it. */
+export const API_VERSION = "3.6.0";
+
+const ALARM_GET = 0;
+const ALARM_DEACTIVATE = 2;
+
+export class MaintenanceService {
+  readonly #backend: Backend;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** What this node says of itself: it answers also where the cluster does not. */
+  async status(): Promise<Message> {
+    const status = await this.#backend.status();
+    return {
+      revision: BigInt(status.revision),
+      version: API_VERSION,
+      dbSize: BigInt(status.storedBytes),
+      dbSizeInUse: BigInt(status.storedBytes),
+      leader: BigInt(status.leaderNodeId),
+      raftIndex: BigInt(status.commitIndex),
+      raftAppliedIndex: BigInt(status.appliedIndex),
+      raftTerm: BigInt(status.term),
+      errors: status.leaderNodeId === 0 ? ["etcdserver: no leader"] : [],
+      isLearner: status.isLearner,
+      storageVersion: API_VERSION.replace(/\.\d+$/, ""),
+    };
+  }
+
+  /** Nothing raises alarms: a full disk refuses writes, and takes them again when there is room. */
+  async alarm(request: Message): Promise<Message> {
+    const action = request["action"] ?? ALARM_GET;
+    if (action !== ALARM_GET && action !== ALARM_DEACTIVATE) {
+      throw notImplemented("alarms cannot be raised by hand");
+    }
+    return { revision: BigInt(await this.#backend.revision()) };
+  }
+
+  async moveLeader(request: Message): Promise<Message> {
+    const { memberId } = this.#backend.origin;
+    const { leaderNodeId } = await this.#backend.status();
+    if (BigInt(leaderNodeId) !== memberId) throw etcdError(GRPC.failedPrecondition, "not leader");
+    const target = request["targetID"] ?? 0n;
+    const members = await this.#backend.members();
+    const found = members.find((node) => BigInt(node.nodeId) === target);
+    if (found === undefined || found.learner === true) {
+      throw etcdError(GRPC.failedPrecondition, "bad leader transferee");
+    }
+    await this.#backend.moveLeader(found.nodeId);
+    return {};
+  }
+}

@@ -1,0 +1,178 @@
+/** A backend for tests of the gateway: a map of keys, one revision line, watches fed by hand. */
+import { bytesOf } from "../support/bytes-of.js";
+import type {
+  Backend,
+  BackendWatch,
+  NodeStatus,
+  Origin,
+  RangeAnswer,
+  WatchItem,
+  WatchOptions,
+} from "../../src/gateway/backend.js";
+import { notApplied } from "../../src/protocol/errors.js";
+import type { NodeDescriptor } from "../../src/protocol/cluster.js";
+import type { KeyValue, WatchEvent } from "../../src/protocol/key-value.js";
+import type { PutOperation, RangeOperation } from "../../src/protocol/operations.js";
+
+export class FakeWatch implements BackendWatch {
+  readonly options: WatchOptions;
+  readonly drawn: WatchItem[] = [];
+  isCancelled = false;
+  readonly #items: WatchItem[] = [];
+  #wake: () => void = () => undefined;
+  #error: Error | undefined;
+
+  constructor(options: WatchOptions) {
+    this.options = options;
+  }
+
+  get waiting(): number {
+    return this.#items.length;
+  }
+
+  give(item: WatchItem): void {
+    this.#items.push(item);
+    this.#wake();
+  }
+
+  break(error: Error): void {
+    this.#error = error;
+    this.#wake();
+  }
+
+  take(): WatchItem | undefined {
+    return this.#items.shift();
+  }
+
+  async next(): Promise<WatchItem | undefined> {
+    while (this.#items.length === 0 && !this.isCancelled) {
+      if (this.#error !== undefined) throw this.#error;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    return this.#items.shift();
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+    this.#wake();
+  }
+}
+
+export class FakeBackend implements Backend {
+  readonly origin: Origin = { clusterId: 2n ** 63n + 5n, memberId: 77n, raftTerm: 3 };
+  readonly watches: FakeWatch[] = [];
+  nodes: NodeDescriptor[] = [];
+  now = 5;
+  /** What every call ends with, if anything. */
+  error: Error | undefined;
+  /** Calls wait for it. */
+  gate: Promise<void> = Promise.resolve();
+  ranges: RangeOperation[] = [];
+  value: Uint8Array = bytesOf("v");
+
+  async range(operation: RangeOperation): Promise<RangeAnswer> {
+    await this.#enter();
+    this.ranges.push(operation);
+    const kvs = [keyValue(operation.key, this.value, this.now)];
+    return { revision: this.now, kvs, more: false, count: 1 };
+  }
+
+  async put(_operation: PutOperation): Promise<{ revision: number; prevKv: undefined }> {
+    await this.#enter();
+    return { revision: ++this.now, prevKv: undefined };
+  }
+
+  async delete(): Promise<{ revision: number; deleted: number; prevKvs: [] }> {
+    await this.#enter();
+    return { revision: ++this.now, deleted: 1, prevKvs: [] };
+  }
+
+  async txn(): Promise<{ revision: number; succeeded: boolean; results: [] }> {
+    await this.#enter();
+    return { revision: this.now, succeeded: true, results: [] };
+  }
+
+  async compact(): Promise<number> {
+    await this.#enter();
+    return this.now;
+  }
+
+  watch(options: WatchOptions): FakeWatch {
+    const watch = new FakeWatch(options);
+    this.watches.push(watch);
+    return watch;
+  }
+
+  async revision(): Promise<number> {
+    await this.#enter();
+    return this.now;
+  }
+
+  members(): Promise<readonly NodeDescriptor[]> {
+    return Promise.resolve(this.nodes);
+  }
+
+  addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {
+    const added = node(9, { peerAddress, learner, clientAddress: "", incarnation: "" });
+    this.nodes = [...this.nodes, added];
+    return Promise.resolve(added);
+  }
+
+  removeMember(): Promise<void> {
+    return Promise.reject(notApplied("invalidArgument", "no quorum would be left"));
+  }
+
+  promoteMember(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  updateMember(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async status(): Promise<NodeStatus> {
+    return {
+      storedBytes: 1000,
+      leaderNodeId: 77,
+      term: 3,
+      revision: this.now,
+      commitIndex: 12,
+      appliedIndex: 11,
+      isLearner: false,
+      residentBytes: 4096,
+    };
+  }
+
+  troubles(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  moveLeader(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #enter(): Promise<void> {
+    await this.gate;
+    if (this.error !== undefined) throw this.error;
+  }
+}
+
+export function keyValue(key: Uint8Array, value: Uint8Array, revision: number): KeyValue {
+  return { key, value, createRevision: revision, modRevision: revision, version: 1, lease: 0n };
+}
+
+export function putEvent(key: string, revision: number, value: Uint8Array): WatchEvent {
+  return { type: "put", kv: keyValue(bytesOf(key), value, revision), prevKv: undefined };
+}
+
+export function node(nodeId: number, more: Partial<NodeDescriptor> = {}): NodeDescriptor {
+  return {
+    nodeId,
+    name: `n${nodeId}`,
+    clientAddress: `10.0.0.${nodeId}:2379`,
+    peerAddress: `10.0.0.${nodeId}:2380`,
+    incarnation: "here",
+    labels: {},
+    ...more,
+  };
+}

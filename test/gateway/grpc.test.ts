@@ -1,0 +1,310 @@
+/** gRPC over a real connection: calls, their errors, deadlines, sizes, and the end of a node. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { bytesOf } from "../support/bytes-of.js";
+import { GatewayServer } from "../support/gateway-server.js";
+import { frameOf } from "../support/grpc-client.js";
+import type { GrpcClient } from "../support/grpc-client.js";
+import { must } from "../../src/base/assert.js";
+import { equalBytes } from "../../src/base/bytes.js";
+import { grpcMessage, timeoutMsOf } from "../../src/gateway/grpc-headers.js";
+import { GRPC } from "../../src/gateway/status.js";
+import { KvError, notApplied } from "../../src/protocol/errors.js";
+import type { ErrorCode } from "../../src/protocol/errors.js";
+import { FakeBackend, node } from "./fake-backend.js";
+
+const RANGE = "/etcdserverpb.KV/Range";
+const PUT = "/etcdserverpb.KV/Put";
+
+let backend: FakeBackend;
+let server: GatewayServer;
+let client: GrpcClient;
+
+beforeEach(async () => {
+  backend = new FakeBackend();
+  server = await GatewayServer.start(backend);
+  client = server.client();
+});
+
+afterEach(() => server.close());
+
+describe("a call", () => {
+  test("is answered with the header of this node", async () => {
+    const { status, response } = await client.call(RANGE, "Range", { key: bytesOf("k") });
+    expect(status).toBe(GRPC.ok);
+    expect(response).toMatchObject({
+      header: { cluster_id: 2n ** 63n + 5n, member_id: 77n, revision: 5n, raft_term: 3n },
+      kvs: [{ key: bytesOf("k"), value: bytesOf("v") }],
+      count: 1n,
+    });
+  });
+
+  test("may come in pieces, and many may run at once", async () => {
+    const stream = client.stream(PUT, "Put");
+    for (const byte of frameOf("PutRequest", { key: bytesOf("k"), value: bytesOf("v") })) {
+      stream.write(Uint8Array.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const many = Array.from({ length: 50 }, () => client.call(PUT, "Put", { key: bytesOf("k") }));
+    expect((await Promise.all(many)).map(({ status }) => status)).toEqual(many.map(() => GRPC.ok));
+    expect(await stream.next()).toMatchObject({ header: { member_id: 77n } });
+    expect((await stream.ended).status).toBe(GRPC.ok);
+  });
+
+  test("with a large answer is answered whole", async () => {
+    backend.value = new Uint8Array(3_000_000).fill(9);
+    const { response } = await client.call(RANGE, "Range", { key: bytesOf("k") });
+    const [kv] = must(response?.["kvs"]) as readonly { readonly value: Uint8Array }[];
+    expect(equalBytes(must(kv).value, backend.value)).toBe(true);
+  });
+});
+
+describe("an error", () => {
+  const WORDS: readonly (readonly [ErrorCode, number, string])[] = [
+    ["compacted", 11, "etcdserver: mvcc: required revision has been compacted"],
+    ["futureRevision", 11, "etcdserver: mvcc: required revision is a future revision"],
+    ["duplicateKey", 3, "etcdserver: duplicate key given in txn request"],
+    ["tooManyOperations", 3, "etcdserver: too many operations in txn request"],
+    ["requestTooLarge", 3, "etcdserver: request is too large"],
+    ["keyNotFound", 3, "etcdserver: key not found"],
+    ["leaseNotFound", 5, "etcdserver: requested lease not found"],
+    ["noSpace", 8, "etcdserver: mvcc: database space exceeded"],
+    ["overloaded", 8, "etcdserver: too many requests"],
+    ["timeout", 14, "etcdserver: request timed out"],
+    ["closed", 14, "etcdserver: server stopped"],
+    ["corrupt", 15, "etcdserver: corrupt cluster"],
+    ["crossShard", 9, "flotilla: ä 100%"],
+    ["internal", 13, "flotilla: ä 100%"],
+  ];
+
+  test.each(WORDS)("%s has etcd's code and words where there are any", async (code, grpc, text) => {
+    backend.error = notApplied(code, "ä 100%");
+    const outcome = await client.call(PUT, "Put", { key: bytesOf("k") });
+    expect([outcome.status, outcome.message, outcome.response]).toEqual([grpc, text, undefined]);
+  });
+
+  test("that was not foreseen is internal", async () => {
+    backend.error = new TypeError("oops");
+    const outcome = await client.call(PUT, "Put", { key: bytesOf("k") });
+    expect([outcome.status, outcome.message]).toEqual([GRPC.internal, "flotilla: oops"]);
+  });
+
+  test.each([
+    [RANGE, "Range", {}, 3, "etcdserver: key is not provided"],
+    [RANGE, "Range", { key: bytesOf("k"), sort_order: 9 }, 3, "etcdserver: invalid sort option"],
+    [
+      PUT,
+      "Put",
+      { key: bytesOf("k"), ignore_value: true, value: bytesOf("v") },
+      3,
+      "etcdserver: value is provided",
+    ],
+    [
+      PUT,
+      "Put",
+      { key: bytesOf("k"), ignore_lease: true, lease: 1n },
+      3,
+      "etcdserver: lease is provided",
+    ],
+  ])(
+    "of a request shows without asking anybody: %s %s",
+    async (path, name, request, code, text) => {
+      backend.error = new KvError("internal", "nobody should ask", "unknown");
+      const outcome = await client.call(path, name, request);
+      expect([outcome.status, outcome.message]).toEqual([code, text]);
+    },
+  );
+
+  test.each([
+    ["/etcdserverpb.Auth/Authenticate", 9, "etcdserver: authentication is not enabled"],
+    ["/etcdserverpb.Lease/LeaseGrant", 12, "flotilla: leases are not there yet"],
+    ["/etcdserverpb.Lease/LeaseRevoke", 5, "etcdserver: requested lease not found"],
+    ["/v3lockpb.Lock/Lock", 12, "flotilla: locks are not there yet"],
+    ["/etcdserverpb.Maintenance/Snapshot", 12, "flotilla: this maintenance call is not there yet"],
+    ["/nobody.Knows/This", 12, "unknown method /nobody.Knows/This"],
+  ])("is what there is at %s", async (path, code, text) => {
+    const outcome = await client.call(path, "Put", { key: bytesOf("k") });
+    expect([outcome.status, outcome.message]).toEqual([code, text]);
+  });
+});
+
+describe("what a client should not send", () => {
+  test("a compressed message is refused", async () => {
+    const frame = frameOf("PutRequest", { key: bytesOf("k") });
+    frame[0] = 1;
+    expect((await client.raw(PUT, "Put", frame)).status).toBe(GRPC.unimplemented);
+  });
+
+  test("a message too large is refused before it has come", async () => {
+    const frame = frameOf("PutRequest", { key: bytesOf("k"), value: new Uint8Array(3_000_000) });
+    const stream = client.stream(PUT, "Put");
+    stream.write(frame.subarray(0, 1000));
+    const { status, message } = await stream.ended;
+    expect(status).toBe(GRPC.resourceExhausted);
+    expect(message).toMatch(/^grpc: received message larger than max \(\d+ vs. 2097152\)$/);
+  });
+
+  test("bytes that are no message, or none at all, are internal errors", async () => {
+    const broken = Uint8Array.from([0, 0, 0, 0, 2, 0x0a, 9]);
+    const outcome = await client.raw(PUT, "Put", broken);
+    expect(outcome.status).toBe(GRPC.internal);
+    expect(outcome.message).toMatch(/^grpc: error unmarshalling request: /);
+    expect((await client.raw(PUT, "Put", new Uint8Array(0))).status).toBe(GRPC.internal);
+    expect((await client.raw(PUT, "Put", broken.subarray(0, 6))).status).toBe(GRPC.internal);
+  });
+
+  test("HTTP/2 that is no gRPC is refused as such", async () => {
+    const outcome = await client.raw(PUT, "Put", new Uint8Array(0), {
+      "content-type": "text/html",
+    });
+    expect(outcome.status).toBe(-1);
+    expect((await client.call(PUT, "Put", { key: bytesOf("k") })).status).toBe(GRPC.ok);
+  });
+});
+
+describe("deadlines", () => {
+  test("end a call that is late, and its answer is dropped", async () => {
+    let open: () => void = () => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    const request = { key: bytesOf("k") };
+    const outcome = await client.call(PUT, "Put", request, { "grpc-timeout": "30m" });
+    expect([outcome.status, outcome.message]).toEqual([4, "context deadline exceeded"]);
+    open();
+    expect((await client.call(PUT, "Put", request, { "grpc-timeout": "1M" })).status).toBe(GRPC.ok);
+  });
+
+  test.each([
+    ["1H", 3_600_000],
+    ["2M", 120_000],
+    ["3S", 3000],
+    ["4m", 4],
+    ["1500u", 2],
+    ["1n", 1],
+    ["99999999H", 2_147_483_647],
+    ["", undefined],
+    ["123456789m", undefined],
+    ["5x", undefined],
+  ])("are read from %s", (header, timeoutMs) => {
+    expect(timeoutMsOf(header)).toBe(timeoutMs);
+  });
+
+  test("a call that its client gives up harms nobody", async () => {
+    let open: () => void = () => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    const stream = client.stream(PUT, "Put");
+    stream.write(frameOf("PutRequest", { key: bytesOf("k") }));
+    stream.cancel();
+    await stream.ended;
+    open();
+    expect((await client.call(PUT, "Put", { key: bytesOf("k") })).status).toBe(GRPC.ok);
+  });
+});
+
+test("messages of errors are ASCII on the wire", () => {
+  expect(grpcMessage("a%b\nä~")).toBe("a%25b%0A%C3%A4~");
+});
+
+test("whoever is connected when the node ends is told to go", async () => {
+  const stream = client.stream("/etcdserverpb.Watch/Watch", "Watch");
+  stream.send({ create_request: { key: bytesOf("k") } });
+  expect(await stream.next()).toMatchObject({ created: true });
+  const closing = server.gateway.close();
+  await client.goneAway;
+  expect(await stream.next()).toBeUndefined();
+  expect(await stream.ended).toEqual({ status: 14, message: "etcdserver: server stopped" });
+  await closing;
+  expect(backend.watches[0]?.isCancelled).toBe(true);
+});
+
+describe("members", () => {
+  const path = (name: string): string => `/etcdserverpb.Cluster/${name}`;
+  const call = (name: string, request = {}): ReturnType<GrpcClient["call"]> =>
+    client.call(path(name), name, request);
+
+  beforeEach(() => {
+    backend.nodes = [node(1), node(2, { learner: true }), node(3, { incarnation: "" })];
+  });
+
+  test("are listed with URLs, and without a name before they have started", async () => {
+    const { response } = await call("MemberList");
+    expect(response?.["members"]).toEqual([
+      {
+        ID: 1n,
+        name: "n1",
+        peerURLs: ["http://10.0.0.1:2380"],
+        clientURLs: ["http://10.0.0.1:2379"],
+      },
+      expect.objectContaining({ ID: 2n, isLearner: true }),
+      expect.not.objectContaining({ name: "n3" }),
+    ]);
+  });
+
+  test("are added by one URL that nobody has", async () => {
+    const added = await call("MemberAdd", { peerURLs: ["http://10.0.0.9:2380"], isLearner: true });
+    expect(added.response).toMatchObject({
+      member: { ID: 9n, peerURLs: ["http://10.0.0.9:2380"], isLearner: true },
+    });
+    expect(must(added.response)["members"]).toHaveLength(4);
+    const taken = await call("MemberAdd", { peerURLs: ["http://10.0.0.1:2380/"] });
+    expect([taken.status, taken.message]).toEqual([9, "etcdserver: Peer URLs already exists"]);
+    for (const url of ["https://10.0.0.8:2380", "10.0.0.8:2380", "http://10.0.0.8", ""]) {
+      const refused = await call("MemberAdd", { peerURLs: [url] });
+      expect([refused.status, refused.message]).toEqual([
+        3,
+        "etcdserver: given member URLs are invalid",
+      ]);
+    }
+  });
+
+  test.each([
+    ["MemberRemove", { ID: 99n }, 5, "etcdserver: member not found"],
+    ["MemberPromote", { ID: 99n }, 5, "etcdserver: member not found"],
+    ["MemberPromote", { ID: 1n }, 9, "etcdserver: can only promote a learner member"],
+    [
+      "MemberUpdate",
+      { ID: 1n, peerURLs: ["http://10.0.0.2:2380"] },
+      9,
+      "etcdserver: Peer URLs already exists",
+    ],
+    [
+      "MemberRemove",
+      { ID: 1n },
+      9,
+      "etcdserver: re-configuration failed due to not enough started members",
+    ],
+  ])("%s is refused in etcd's words (%#)", async (name, request, code, text) => {
+    const outcome = await call(name, request);
+    expect([outcome.status, outcome.message]).toEqual([code, text]);
+  });
+});
+
+describe("maintenance", () => {
+  const call = (name: string, request = {}): ReturnType<GrpcClient["call"]> =>
+    client.call(`/etcdserverpb.Maintenance/${name}`, name, request);
+
+  test("status tells of this node", async () => {
+    const { response } = await call("Status");
+    expect(response).toMatchObject({
+      header: { revision: 5n, member_id: 77n },
+      leader: 77n,
+      raftIndex: 12n,
+      raftAppliedIndex: 11n,
+      raftTerm: 3n,
+      dbSize: 1000n,
+    });
+  });
+
+  test("there are no alarms, and none can be raised", async () => {
+    expect((await call("Alarm")).response).toEqual({ header: expect.anything() as unknown });
+    expect((await call("Alarm", { action: 2 })).status).toBe(GRPC.ok);
+    expect((await call("Alarm", { action: 1 })).status).toBe(GRPC.unimplemented);
+  });
+
+  test("the leader moves to a member that is none of its own making", async () => {
+    backend.nodes = [node(1), node(2, { learner: true })];
+    expect((await call("MoveLeader", { targetID: 1n })).status).toBe(GRPC.ok);
+    for (const targetID of [2n, 5n]) {
+      const outcome = await call("MoveLeader", { targetID });
+      expect([outcome.status, outcome.message]).toEqual([9, "etcdserver: bad leader transferee"]);
+    }
+  });
+});

@@ -1,0 +1,127 @@
+/** HTTP/1.1: JSON calls, the JSON watch, and the pages of a node. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { bytesOf } from "../support/bytes-of.js";
+import { eventually } from "../support/eventually.js";
+import { GatewayServer } from "../support/gateway-server.js";
+import { notApplied } from "../../src/protocol/errors.js";
+import { FakeBackend, putEvent } from "./fake-backend.js";
+
+let backend: FakeBackend;
+let server: GatewayServer;
+
+beforeEach(async () => {
+  backend = new FakeBackend();
+  server = await GatewayServer.start(backend);
+});
+
+afterEach(() => server.close());
+
+const HEADER =
+  '{"cluster_id":"9223372036854775813","member_id":"77","revision":"5","raft_term":"3"}';
+
+describe("a call by JSON", () => {
+  test("is that of gRPC, in etcd's writing", async () => {
+    const { status, text } = await server.fetch("/v3/kv/range", '{"key":"aw==","limit":"3"}');
+    expect(status).toBe(200);
+    const kv =
+      '{"key":"aw==","create_revision":"5","mod_revision":"5","version":"1","value":"dg=="}';
+    expect(text).toBe(`{"header":${HEADER},"kvs":[${kv}],"count":"1"}`);
+    expect(backend.ranges).toMatchObject([{ key: bytesOf("k"), limit: 3 }]);
+    expect((await server.fetch("/v3beta/kv/range", '{"key":"aw=="}')).status).toBe(200);
+  });
+
+  test.each([
+    ["/v3/kv/range", "{}", 400, { code: 3, message: "etcdserver: key is not provided" }],
+    ["/v3/kv/range", "nonsense", 400, { code: 3 }],
+    ["/v3/lease/grant", "{}", 501, { code: 12 }],
+    ["/v3/lease/revoke", "{}", 404, { code: 5 }],
+    ["/v3/auth/authenticate", "{}", 400, { code: 9 }],
+    ["/v3/no/such", "{}", 404, { code: 5 }],
+  ])("%s %s is refused with %i", async (path, body, status, wanted) => {
+    const reply = await server.fetch(path, body);
+    expect(reply.status).toBe(status);
+    const answer = JSON.parse(reply.text) as { error: string; message: string };
+    expect(answer).toMatchObject(wanted);
+    expect(answer.error).toBe(answer.message);
+  });
+
+  test("is refused where it is larger than any request", async () => {
+    const body = JSON.stringify({ key: "aw==", value: "A".repeat(5_000_000) });
+    expect((await server.fetch("/v3/kv/put", body)).status).toBe(429);
+  });
+});
+
+describe("a watch by JSON", () => {
+  test("gives a line for each response, and ends with its connection", async () => {
+    const abort = new AbortController();
+    const response = await fetch(`http://${server.address}/v3/watch`, {
+      method: "POST",
+      body: '{"create_request":{"key":"aw=="}}\n{"create_request":{"key":"bA=="}}',
+      signal: abort.signal,
+    });
+    const lines = linesOf(response);
+    expect((await lines.next()).value).toBe(`{"result":{"header":${HEADER},"created":true}}`);
+    expect((await lines.next()).value).toContain('"watch_id":"1"');
+    backend.watches[0]!.give({ revision: 6, events: [putEvent("k", 6, bytesOf("v"))] });
+    const told = JSON.parse((await lines.next()).value ?? "") as object;
+    expect(told).toMatchObject({
+      result: { events: [{ kv: { key: "aw==", mod_revision: "6" } }] },
+    });
+    abort.abort();
+    await eventually(() => backend.watches.every((watch) => watch.isCancelled));
+  });
+
+  test("tells of an error as its last line", async () => {
+    const body = '{"create_request":{"key":5}}';
+    const { text } = await server.fetch("/v3/watch", body);
+    expect(JSON.parse(text)).toMatchObject({ error: { grpc_code: 3, http_code: 400 } });
+  });
+});
+
+describe("pages", () => {
+  test("tell that all is well", async () => {
+    expect(await server.fetch("/health")).toEqual({
+      status: 200,
+      text: '{"health":"true","reason":""}',
+    });
+    expect(await server.fetch("/livez")).toEqual({ status: 200, text: "ok\n" });
+    expect(await server.fetch("/readyz?verbose&exclude=non_learner")).toEqual({
+      status: 200,
+      text: "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok\n",
+    });
+    expect(JSON.parse((await server.fetch("/version")).text)).toEqual({
+      etcdserver: "3.6.0",
+      etcdcluster: "3.6.0",
+    });
+    expect((await server.fetch("/nothing")).status).toBe(404);
+  });
+
+  test("tell that reads fail, and how", async () => {
+    backend.error = notApplied("unavailable", "nobody leads");
+    expect(await server.fetch("/health")).toEqual({
+      status: 503,
+      text: '{"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}',
+    });
+    const { status, text } = await server.fetch("/readyz");
+    expect([status, text.split("\n").at(-2)]).toEqual([503, "readyz check failed"]);
+    expect(text).toContain("[-]linearizable_read failed: etcdserver: request timed out\n");
+  });
+
+  test("have metrics that Prometheus can read", async () => {
+    const { text } = await server.fetch("/metrics");
+    for (const line of text.trimEnd().split("\n")) {
+      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+ \d+)$/);
+    }
+    expect(text).toContain("etcd_server_has_leader 1\n");
+    expect(text).toContain("process_resident_memory_bytes 4096\n");
+  });
+});
+
+async function* linesOf(response: Response): AsyncGenerator<string, void, undefined> {
+  let rest = "";
+  for await (const chunk of response.body!) {
+    const parts = (rest + Buffer.from(chunk as Uint8Array).toString()).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+}

@@ -1,0 +1,121 @@
+/** etcd's API at three real processes: by gRPC, by JSON, and by etcdctl where it is installed. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bytesOf } from "../support/bytes-of.js";
+import { GrpcClient } from "../support/grpc-client.js";
+import { ProcessCluster } from "../support/processes.js";
+import { isInstalled, runProgram } from "../support/programs.js";
+import type { ProgramResult } from "../support/programs.js";
+import { must } from "../../src/base/assert.js";
+import type { Message } from "../../src/gateway/message-codec.js";
+
+const PUT = "/etcdserverpb.KV/Put";
+const RANGE = "/etcdserverpb.KV/Range";
+
+let cluster: ProcessCluster;
+
+beforeAll(async () => {
+  cluster = await ProcessCluster.start();
+}, 60_000);
+
+afterAll(() => cluster.close());
+
+interface Header {
+  readonly revision: bigint;
+  readonly member_id: bigint;
+}
+
+function headerOf(response: Message | undefined): Header {
+  return must(response?.["header"]) as unknown as Header;
+}
+
+describe("by gRPC", () => {
+  test("every node serves, also flotctl at the same port", async () => {
+    const clients = cluster.names.map((name) => new GrpcClient(cluster.endpoint(name)));
+    const request = { key: bytesOf("greeting"), value: bytesOf("hello") };
+    const put = await clients[0]!.call(PUT, "Put", request);
+    expect(put.status).toBe(0);
+    const members = new Set<unknown>();
+    for (const client of clients) {
+      const { response } = await client.call(RANGE, "Range", { key: bytesOf("greeting") });
+      expect(response).toMatchObject({ kvs: [{ mod_revision: headerOf(put.response).revision }] });
+      members.add(headerOf(response).member_id);
+      client.close();
+    }
+    expect(members.size).toBe(3);
+    expect(await cluster.flotctl("get", "greeting")).toBe("greeting\nhello\n");
+  }, 60_000);
+
+  test("a watch at one node sees what others write, and is told when its node ends", async () => {
+    const [watching, writing] = ["n2", "n3"].map((name) => new GrpcClient(cluster.endpoint(name)));
+    const stream = watching!.stream("/etcdserverpb.Watch/Watch", "Watch");
+    stream.send({ create_request: { key: bytesOf("w"), range_end: bytesOf("x"), prev_kv: true } });
+    expect(await stream.next()).toMatchObject({ created: true });
+    for (const value of ["1", "2"]) {
+      await writing!.call(PUT, "Put", { key: bytesOf("w"), value: bytesOf(value) });
+    }
+    const values: string[] = [];
+    while (values.length < 2) {
+      const { events } = (await stream.next()) as { events?: { kv: { value: Uint8Array } }[] };
+      for (const { kv } of events ?? []) values.push(String.fromCharCode(...kv.value));
+    }
+    expect(values).toEqual(["1", "2"]);
+    stream.send({ progress_request: {} });
+    expect(await stream.next()).toMatchObject({ watch_id: -1n });
+    const ending = cluster.signal("n2", "SIGTERM");
+    expect(await stream.next()).toBeUndefined();
+    expect(await stream.ended).toMatchObject({ status: 14 });
+    expect(await ending).toBe(0);
+    for (const client of [watching, writing]) client!.close();
+    cluster.startNode("n2");
+  }, 60_000);
+});
+
+test("by JSON, pages included", async () => {
+  const ask = async (path: string, body?: string): Promise<string> => {
+    const method = body === undefined ? "GET" : "POST";
+    const url = `http://${cluster.endpoint("n1")}${path}`;
+    return (await fetch(url, { method, body: body ?? null })).text();
+  };
+  await ask("/v3/kv/put", '{"key":"anNvbg==","value":"eWVz"}');
+  expect(await ask("/v3/kv/range", '{"key":"anNvbg=="}')).toContain('"value":"eWVz"');
+  expect(await ask("/health")).toBe('{"health":"true","reason":""}');
+  expect(await ask("/metrics")).toContain("etcd_server_has_leader 1\n");
+});
+
+describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {
+  function etcdctl(args: readonly string[], input = ""): Promise<ProgramResult> {
+    const endpoints = ["n1", "n3"].map((name) => cluster.endpoint(name)).join(",");
+    return runProgram("etcdctl", ["--endpoints", endpoints, ...args], input);
+  }
+
+  test("keys, transactions and history", async () => {
+    expect(await etcdctl(["put", "e1", "one"])).toEqual({ code: 0, stdout: "OK\n", stderr: "" });
+    await etcdctl(["put", "e2", "two"]);
+    const { stdout } = await etcdctl(["get", "--prefix", "e", "--order", "DESCEND"]);
+    expect(stdout).toBe("e2\ntwo\ne1\none\n");
+    const script = 'val("e1") = "one"\n\nput e1 uno\nget e1\n\nput e1 no\n\n';
+    expect((await etcdctl(["txn"], script)).stdout).toBe("SUCCESS\n\nOK\n\ne1\nuno\n");
+    expect((await etcdctl(["del", "--prefix", "e"])).stdout).toBe("2\n");
+    const untilDeleted = 'test "$ETCD_WATCH_EVENT_TYPE" != \'"DELETE"\' || kill $PPID';
+    const watched = etcdctl(["watch", "e1", "--rev", "1", "--", "sh", "-c", untilDeleted]);
+    expect((await watched).stdout).toBe("PUT\ne1\none\nPUT\ne1\nuno\nDELETE\ne1\n\n");
+  });
+
+  test("errors in etcd's words", async () => {
+    const future = await etcdctl(["get", "e1", "--rev", "1000000"]);
+    expect([future.code, future.stdout]).toEqual([1, ""]);
+    expect(future.stderr).toContain("etcdserver: mvcc: required revision is a future revision");
+    expect((await etcdctl(["lease", "grant", "60"])).stderr).toContain("leases are not there yet");
+  });
+
+  test("the cluster", async () => {
+    const list = await etcdctl(["member", "list"]);
+    expect(
+      list.stdout.match(/^[0-9a-f]+, started, n\d, http:\S+, http:\S+, false$/gm),
+    ).toHaveLength(3);
+    const status = await etcdctl(["endpoint", "status", "-w", "json"]);
+    const answers = JSON.parse(status.stdout) as readonly { Status: { leader: number } }[];
+    expect(new Set(answers.map((one) => one.Status.leader)).size).toBe(1);
+    expect((await etcdctl(["endpoint", "health"])).code).toBe(0);
+  });
+});
