@@ -44,14 +44,21 @@ describe("files", () => {
 
   test("directories are changed in a later turn, one change after another", async () => {
     nodeDisk.open(`${directory}/a`, { create: true }).close();
+    let isLater = false;
     const changed = (changes: readonly DirectoryChange[]): Promise<DiskError | undefined> =>
-      new Promise((resolve) => nodeDisk.change(changes, resolve));
+      new Promise((resolve) => {
+        isLater = false;
+        nodeDisk.change(changes, (error) => {
+          expect(isLater).toBe(true);
+          resolve(error);
+        });
+        isLater = true;
+      });
     const path = `${directory}/b`;
     const renamed = changed([
       { kind: "rename", from: `${directory}/a`, to: path },
       { kind: "sync", path: directory },
     ]);
-    expect(nodeDisk.list(directory)).toEqual(["a"]);
     expect(await renamed).toBeUndefined();
     expect(nodeDisk.list(directory)).toEqual(["b"]);
     const none = `${directory}/none`;

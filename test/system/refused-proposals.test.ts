@@ -7,6 +7,7 @@ import { utf8 } from "../../src/base/bytes.js";
 import { WRITE_TXN_CALL } from "../../src/client/call-kinds.js";
 import { connect } from "../../src/client/index.js";
 import type { Client, ShardDescriptor } from "../../src/client/index.js";
+import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import type { KeyspaceDescriptor } from "../../src/protocol/cluster.js";
 import { KvError } from "../../src/protocol/errors.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
@@ -23,7 +24,7 @@ import { uncaughtErrors } from "../support/uncaught-errors.js";
 const MEBIBYTE = 1024 * 1024;
 const LARGE = new Uint8Array(MEBIBYTE).fill(7);
 /** More than may wait to be replicated, in large values. */
-const FILLS = 70;
+const FILLS = 20;
 const OPTIONS = { level: 0, flags: 0, revision: 0, maxStalenessMs: 0, minRevision: 0 };
 
 const errors = uncaughtErrors();
@@ -62,7 +63,12 @@ class Bench {
     const cluster = await TestCluster.start({
       nodeCount: 1,
       disk: (_name, disk) => (gate = new GatedDisk(disk)),
-      config: { memtablesBytesMax: 512 * MEBIBYTE, segmentSizeBytes: 64 * MEBIBYTE },
+      // The log and the memtables have room for more than may wait to be replicated.
+      config: {
+        flow: { ...DEFAULT_CONFIG.flow, uncommittedBytesMax: 16 * MEBIBYTE },
+        memtablesBytesMax: 128 * MEBIBYTE,
+        segmentSizeBytes: 64 * MEBIBYTE,
+      },
     });
     cleanups.push(() => cluster.close());
     const client = await connect({ endpoints: cluster.endpoints, requestTimeoutMs: 8000 });
