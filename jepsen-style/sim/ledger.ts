@@ -163,7 +163,8 @@ export class Ledger {
 
   /**
    * The sets of voters that a shard may need a majority of, as machines: of each configuration that
-   * one of its replicas goes by. Empty for a replica that has nothing any more.
+   * one of its replicas goes by, and with its learners, who may be promoted at any moment. Empty for
+   * a replica that has nothing any more.
    */
   quorums(): readonly (readonly string[])[] {
     const quorums: string[][] = [];
@@ -173,8 +174,9 @@ export class Ledger {
         return replica === undefined || replica.isLost ? "" : replica.machine;
       };
       for (const { configuration } of replicas.values()) {
-        const { voters, outgoing } = configuration;
-        quorums.push(...[voters, outgoing].map((ids) => ids.map(machineOf)));
+        const { voters, outgoing, learners } = configuration;
+        const all = [...voters, ...learners];
+        quorums.push(...[voters, outgoing, all].map((ids) => ids.map(machineOf)));
       }
     }
     return quorums.filter((machines) => machines.length > 0);

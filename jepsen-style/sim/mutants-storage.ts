@@ -59,6 +59,27 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     replace: ``,
   },
   {
+    name: "pack-not-synced",
+    bug: "LSM: small tables that share a file are installed before its bytes are on the disk",
+    file: "lsm/pack-writer",
+    find: `this.#writeOutput(); this.#file.syncSync(); return`,
+    replace: `this.#writeOutput(); return`,
+  },
+  {
+    name: "pack-name-not-synced",
+    bug: "LSM: the name of a file that tables share is not synced, so that power failure takes it",
+    file: "store/pack-job",
+    find: `if (pack !== undefined) disk.syncDirectory(target.directory);`,
+    replace: ``,
+  },
+  {
+    name: "pack-goes-with-first-table",
+    bug: "LSM: a file that tables share is deleted as soon as one of them is not needed any more",
+    file: "lsm/table-set",
+    find: `if (pack.tableCount > 0) return;`,
+    replace: `if (!this.#packs.has(number)) return;`,
+  },
+  {
     name: "tombstone-dropped-early",
     bug: "LSM: a compaction drops a tombstone that still hides something below",
     file: "lsm/gc-filter",
