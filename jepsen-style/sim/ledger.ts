@@ -163,8 +163,8 @@ export class Ledger {
 
   /**
    * The sets of voters that a shard may need a majority of, as machines: of each configuration that
-   * one of its replicas goes by, and with its learners, who may be promoted at any moment. Empty for
-   * a replica that has nothing any more.
+   * one of its replicas goes by, and with its learners, who may be promoted at any moment. Empty
+   * for a replica that has nothing any more.
    */
   quorums(): readonly (readonly string[])[] {
     const quorums: string[][] = [];

@@ -70,6 +70,11 @@ export function removalFault(
   const stays = (nodeId: number): boolean =>
     nodeId !== node.nodeId &&
     nodes.some((each) => each.nodeId === nodeId && each.state === undefined);
+  // It may hold nothing yet, and be where all that the others leave is to go.
+  const mayHold = nodes.some(
+    (each) => stays(each.nodeId) && each.learner !== true && each.incarnation !== "",
+  );
+  if (!mayHold) return breaks("no other member stays");
   for (const shard of shards) {
     if (!shard.replicas.some((replica) => replica.nodeId === node.nodeId)) continue;
     const voters = votersOf(shard.replicas);

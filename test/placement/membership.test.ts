@@ -142,6 +142,16 @@ describe("a removal", () => {
     const decision = removeMember(founded(nodeCount).state, nodeId, health(alive));
     expect(decision.kind).toBe(allowed ? "write" : "refused");
   });
+
+  test("of whom all others leave for is refused, before it holds anything, too", () => {
+    const records = founded(3);
+    const { nodeId, name } = added(records, "n4");
+    records.run(joinMember(records.state, { name, incarnation: "disk 4" }));
+    const all = health([1, 2, 3, nodeId]);
+    for (const each of [3, 2, 1]) records.run(removeMember(records.state, each, all));
+    const refusal = removeMember(records.state, nodeId, all);
+    expect(refusal).toMatchObject(refused("invalidArgument"));
+  });
 });
 
 describe("a report", () => {
