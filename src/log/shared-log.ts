@@ -562,7 +562,7 @@ function settingsOf(options: SharedLogOptions): Settings {
     firstSegmentSizeBytes: Math.min(segmentSizeBytes, options.firstSegmentSizeBytes ?? 4 * MIB),
     reservedBytes: options.reservedBytes ?? Math.floor(segmentSizeBytes / 8),
     batchSizeBytesMax: options.batchSizeBytesMax ?? 4 * MIB,
-    batchSizeBytesAimed: options.batchSizeBytesAimed ?? MIB,
+    batchSizeBytesAimed: options.batchSizeBytesAimed ?? 4 * MIB,
     idleMarkerMs: options.idleMarkerMs ?? 50,
     fullRetryMs: options.fullRetryMs ?? 1000,
   };
