@@ -12,6 +12,7 @@ import type {
   RangeOperation,
   Transaction,
 } from "../protocol/operations.js";
+import type { WatchCreate } from "../protocol/watch-codec.js";
 
 /** Whether a read may be served by any replica, with a state of the past. */
 export type Consistency = "linearizable" | "serializable";
@@ -48,15 +49,8 @@ export interface TransactionAnswer {
   readonly results: readonly OperationResult[];
 }
 
-export interface WatchOptions {
-  readonly key: Uint8Array;
-  /** undefined: the single key. */
-  readonly rangeEnd: Uint8Array | undefined;
-  readonly startRevision: number;
-  readonly prevKv: boolean;
-  readonly noPut: boolean;
-  readonly noDelete: boolean;
-}
+/** The backend always hears of the progress. */
+export type WatchOptions = Omit<WatchCreate, "progress">;
 
 /** All events of one revision, or the news that nothing at or below `progress` will follow. */
 export type WatchItem =

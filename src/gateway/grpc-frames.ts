@@ -5,7 +5,7 @@
  * never compressed, and compressed ones refused.
  */
 import { readU32BE, writeU32BE } from "../base/coding.js";
-import { EMPTY_BYTES } from "../base/bytes.js";
+import { EMPTY_BYTES, concatBytes } from "../base/bytes.js";
 import { GRPC, StatusError } from "./status.js";
 import { WireWriter } from "./wire.js";
 
@@ -81,14 +81,7 @@ export class FrameReader {
 
   #join(): void {
     if (this.#chunks.length === 0) return;
-    const whole = new Uint8Array(this.#bytes);
-    let at = this.#rest.length;
-    whole.set(this.#rest, 0);
-    for (const chunk of this.#chunks) {
-      whole.set(chunk, at);
-      at += chunk.length;
-    }
-    this.#rest = whole;
+    this.#rest = concatBytes(this.#rest, ...this.#chunks);
     this.#chunks = [];
   }
 }

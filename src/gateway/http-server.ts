@@ -3,6 +3,7 @@
  * from elsewhere, this listens on nothing.
  */
 import http from "node:http";
+import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
 import { servePage } from "./health.js";
 import { JsonWatch, refusalReply, serveJson } from "./json-gateway.js";
@@ -134,13 +135,7 @@ async function bodyOf(request: http.IncomingMessage, bytesMax: number): Promise<
     }
     chunks.push(chunk as Uint8Array);
   }
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return concatBytes(...chunks);
 }
 
 function sendRefusal(response: http.ServerResponse, error: StatusError): void {

@@ -46,7 +46,7 @@ export class Catalog {
     const touched = new Set<number>();
     for (const operation of edit) this.#applyOperation(operation, touched);
     for (const fileNumber of touched) {
-      if ((this.#uses.get(fileNumber)?.slices ?? 0) > 0) continue;
+      if (this.sliceCount(fileNumber) > 0) continue;
       this.#removeFile(fileNumber);
       this.#uses.delete(fileNumber);
     }

@@ -43,7 +43,8 @@ export interface CompactionPlan {
 }
 
 const INPUT_CACHE_SIZE_BYTES = 4 * 1024 * 1024;
-const INPUTS_OPEN_MAX = 128;
+/** Files of a job's inputs that are open at once. */
+export const INPUTS_OPEN_MAX = 128;
 
 /**
  * Undefined where the filter left nothing; there is no file then. `horizon` is the compacted

@@ -279,8 +279,8 @@ export class Compactor {
       if (home !== undefined) this.#unreadable.add(home.packNumber);
       if (member.kind === "merge") for (const { tree } of owners) this.#stuck.add(tree);
     }
-    for (const { isCopy, owners } of round.replaced) {
-      if (isCopy) continue;
+    for (const { member, owners } of round.replaced) {
+      if (member.kind === "copy") continue;
       this.compactionCount++;
       for (const { tree, removed } of owners) {
         this.#stuck.delete(tree);
@@ -289,8 +289,8 @@ export class Compactor {
       }
     }
     // Whoever waits for one of these merges may look again, and for one that cannot be done, too.
-    for (const { isCopy, owners } of replacements) {
-      if (isCopy) continue;
+    for (const { member, owners } of replacements) {
+      if (member.kind === "copy") continue;
       for (const { tree } of owners) this.#core.observer?.debtChanged?.(tree.shardId);
     }
   }
@@ -301,7 +301,7 @@ export class Compactor {
       sections.map((section) => sliceOf(file.fileNumber, section, level));
     const plan = this.#planOf(tree, merge);
     const member = { kind: "merge", target: this.#core.newTarget(), plan } as const;
-    return { member, isCopy: false, owners: [{ tree, removed: inputs, added }] };
+    return { member, owners: [{ tree, removed: inputs, added }] };
   }
 
   /** The tables of packs that are worth writing anew, each with all trees that have slices. */
@@ -338,7 +338,7 @@ export class Compactor {
       added: (table: WrittenTable) =>
         removed.map((slice) => ({ ...slice, fileNumber: table.file.fileNumber })),
     }));
-    return { member: { kind: "copy", target, file }, isCopy: true, owners };
+    return { member: { kind: "copy", target, file }, owners };
   }
 
   async #compact(tree: Tree, merge: Merge): Promise<void> {

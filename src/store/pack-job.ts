@@ -7,7 +7,7 @@ import { crc32 } from "../base/checksum.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { CompactionPlan } from "../lsm/compaction.js";
-import { packMemtable, packMerge, removeQuietly } from "../lsm/compaction.js";
+import { INPUTS_OPEN_MAX, packMemtable, packMerge, removeQuietly } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
 import { OpenFiles, TableReader } from "../lsm/open-files.js";
 import { PackWriter } from "../lsm/pack-writer.js";
@@ -59,7 +59,6 @@ export interface PackJobResult {
 }
 
 export const ROTTEN = "a table is not what was written";
-const INPUTS_OPEN_MAX = 128;
 
 export function runPackJob(disk: Disk, { target, members }: PackJob): PackJobResult {
   const path = packPath(target.directory, target.packNumber);

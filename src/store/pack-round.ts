@@ -18,9 +18,8 @@ import type { StoreCore } from "./store-core.js";
 
 /** One new table and what it replaces. */
 export interface Replacement {
+  /** A copy is the same entries in another place. */
   readonly member: PackMember;
-  /** The same entries in another place; otherwise they are merged. */
-  readonly isCopy: boolean;
   readonly owners: readonly ReplacementOwner[];
 }
 

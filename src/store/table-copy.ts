@@ -1,8 +1,8 @@
 /** Copies a table as it was written: every byte is checked before the copy has its name. */
 import { crc32 } from "../base/checksum.js";
 import type { Disk, DiskFile } from "../env/disk.js";
-import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
+import { removeQuietly } from "../lsm/compaction.js";
 
 export interface TableCopy {
   readonly from: string;
@@ -56,13 +56,4 @@ function pour(source: DiskFile, target: DiskFile, copy: TableCopy): boolean {
   if (sum !== checksum) return false;
   target.syncSync();
   return true;
-}
-
-/** An error is already on its way; a draft that stays is removed by the next backup. */
-function removeQuietly(disk: Disk, path: string): void {
-  try {
-    disk.remove(path);
-  } catch (error) {
-    if (!(error instanceof DiskError)) throw error;
-  }
 }
