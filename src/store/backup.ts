@@ -7,7 +7,6 @@
  * It needs the only hand in its directory, and never changes a table that is there. What was cut
  * short is a draft, or a table that no listing names; the next backup takes up or removes both.
  */
-import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
@@ -28,7 +27,9 @@ import {
 import { requireEmpty } from "./checkpoint-directory.js";
 import { editOf, filesIn, withoutPacks, writeStore } from "./checkpoint-edit.js";
 import type { PinnedTree } from "./checkpoint-edit.js";
-import type { CheckJob, CheckResult, CopyJob, FileJobResult, JobFailure } from "./jobs.js";
+import { corruptionOf, errorOf } from "./job-failure.js";
+import type { JobFailure } from "./job-failure.js";
+import type { CheckJob, CheckResult, CopyJob, FileJobResult } from "./jobs.js";
 
 export interface BackupReport {
   readonly number: number;
@@ -197,21 +198,4 @@ async function damageOf(
 
 function isFailure(result: CheckResult): result is JobFailure {
   return result.kind === "noSpace" || result.kind === "failed" || result.kind === "corrupt";
-}
-
-function errorOf(failure: JobFailure, path: string): Error {
-  switch (failure.kind) {
-    case "corrupt":
-      return corruptionOf(failure);
-    case "noSpace":
-      return new DiskError("noSpace", path);
-    case "failed":
-      return new DiskError("io", path, new Error(failure.message));
-  }
-}
-
-type Corrupt = Extract<JobFailure, { readonly kind: "corrupt" }>;
-
-function corruptionOf({ path, offset, message }: Corrupt): CorruptionError {
-  return new CorruptionError(path, offset, message);
 }

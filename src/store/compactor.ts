@@ -10,7 +10,6 @@
  * Small merges of many trees are one job beside these, with one pack as its outcome; while none is
  * due, packs that are mostly garbage are written anew in the same way (pack-round.ts).
  */
-import { CorruptionError } from "../log/corruption-error.js";
 import type { CompactionPlan } from "../lsm/compaction.js";
 import { pickExpired, sizeOf } from "../lsm/compaction-picker.js";
 import { gcPolicyOf } from "../lsm/families.js";
@@ -24,6 +23,7 @@ import type { Tree } from "../lsm/tree.js";
 import type { Run, Version } from "../lsm/version.js";
 import { sliceOf } from "../lsm/version.js";
 import type { EditOperation } from "../lsm/version-edit.js";
+import { corruptionOf } from "./job-failure.js";
 import { PackRound } from "./pack-round.js";
 import type { Replacement } from "./pack-round.js";
 import type { StoreCore } from "./store-core.js";
@@ -380,7 +380,7 @@ export class Compactor {
     }
     if (result.kind === "corrupt") {
       this.#stuck.add(tree);
-      core.damaged(tree, new CorruptionError(result.path, result.offset, result.message));
+      core.damaged(tree, corruptionOf(result));
       return;
     }
     if (this.#isWanted(tree, merge)) await this.#install(tree, merge, result.tables);

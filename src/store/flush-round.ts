@@ -16,7 +16,7 @@ import type { WrittenTable } from "../lsm/sstable-writer.js";
 import type { Tree } from "../lsm/tree.js";
 import { sliceOf } from "../lsm/version.js";
 import type { EditOperation } from "../lsm/version-edit.js";
-import type { JobFailure } from "./jobs.js";
+import type { JobFailure } from "./job-failure.js";
 import type { StoreCore } from "./store-core.js";
 
 /** The oldest frozen memtable of a tree. */

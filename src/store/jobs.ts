@@ -13,6 +13,7 @@ import type { SegmentCheck } from "../log/segment-check.js";
 import type { CompactionPlan } from "../lsm/compaction.js";
 import { compactTables, flushMemtable } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
+import type { JobFailure } from "./job-failure.js";
 import type { PackJob, PackJobResult } from "./pack-job.js";
 import { rottenTables, runPackJob } from "./pack-job.js";
 import { readTwice } from "../lsm/read-twice.js";
@@ -86,16 +87,6 @@ export type CheckResult =
   | { readonly kind: "checkedPacked"; readonly rotten: readonly number[] }
   | ExaminedTable
   | JobFailure;
-
-export type JobFailure =
-  | { readonly kind: "noSpace" }
-  | {
-      readonly kind: "corrupt";
-      readonly path: string;
-      readonly offset: number;
-      readonly message: string;
-    }
-  | { readonly kind: "failed"; readonly message: string };
 
 export function runStoreJob(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckResult {
   try {

@@ -8,11 +8,12 @@
  * A tree that has changed meanwhile is left out; so is one of whose tables something is damaged,
  * and that is said.
  */
-import { CorruptionError } from "../log/corruption-error.js";
+import type { CorruptionError } from "../log/corruption-error.js";
 import type { Pack, Slice } from "../lsm/slice.js";
 import type { WrittenTable } from "../lsm/sstable-writer.js";
 import type { Tree } from "../lsm/tree.js";
 import type { EditOperation } from "../lsm/version-edit.js";
+import { corruptionOf } from "./job-failure.js";
 import type { PackMember } from "./pack-job.js";
 import type { StoreCore } from "./store-core.js";
 
@@ -71,7 +72,7 @@ export class PackRound {
     for (const [at, packed] of result.members.entries()) {
       const replacement = this.#replacements[at]!;
       if (packed.kind === "corrupt") {
-        this.#damaged(replacement, new CorruptionError(packed.path, packed.offset, packed.message));
+        this.#damaged(replacement, corruptionOf(packed));
       } else {
         const table = packed.kind === "table" ? packed.table : undefined;
         written.push({ replacement, table });

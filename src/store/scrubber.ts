@@ -18,7 +18,8 @@ import type { SegmentCheck } from "../log/segment-check.js";
 import type { TableFile } from "../lsm/slice.js";
 import { pathOfTable } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
-import type { CheckJob, CheckResult, JobFailure } from "./jobs.js";
+import { corruptionOf } from "./job-failure.js";
+import type { CheckJob, CheckResult } from "./jobs.js";
 import { ROTTEN } from "./pack-job.js";
 import type { StoreCore } from "./store-core.js";
 
@@ -92,7 +93,7 @@ export class Scrubber {
   async #checkTable(file: TableFile): Promise<CheckResult | undefined> {
     let result = await this.#readTable(file);
     if (result?.kind === "corrupt") result = await this.#readTable(file);
-    if (result?.kind === "corrupt") this.#tableIsRotten(file.fileNumber, errorOf(result));
+    if (result?.kind === "corrupt") this.#tableIsRotten(file.fileNumber, corruptionOf(result));
     return result;
   }
 
@@ -141,7 +142,7 @@ export class Scrubber {
     if (this.#isOver || !isThere()) return;
     if (result?.kind !== "corrupt") return this.#pause(segment.endOffset);
     if (!log.condemn(segment.number)) return;
-    const reason = errorOf(result).message;
+    const reason = corruptionOf(result).message;
     env.tracer.trace("error", "a segment of the log has rotted", { reason });
   }
 
@@ -191,10 +192,4 @@ function packedSteps(files: readonly TableFile[]): readonly (readonly TableFile[
 
 function sizeOf(files: readonly TableFile[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-type Corrupt = Extract<JobFailure, { readonly kind: "corrupt" }>;
-
-function errorOf({ path, offset, message }: Corrupt): CorruptionError {
-  return new CorruptionError(path, offset, message);
 }

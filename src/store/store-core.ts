@@ -18,7 +18,8 @@ import type { TableTarget } from "../lsm/sstable-writer.js";
 import { TableSet } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { VersionEdit } from "../lsm/version-edit.js";
-import type { CheckJob, CheckResult, FileJob, FileJobResult, JobFailure } from "./jobs.js";
+import type { JobFailure } from "./job-failure.js";
+import type { CheckJob, CheckResult, FileJob, FileJobResult } from "./jobs.js";
 import type { PackJob, PackJobResult, PackMember } from "./pack-job.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 

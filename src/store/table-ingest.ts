@@ -11,7 +11,6 @@
  * entry again; after the edit they are the tree's.
  */
 import { rangeCovers } from "../base/key-range.js";
-import { DiskError } from "../env/disk.js";
 import type { FlushedState } from "../lsm/entry.js";
 import { isCutByRange } from "../lsm/families.js";
 import { placeOf } from "../lsm/ingest-place.js";
@@ -20,6 +19,7 @@ import { tablePath } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import { sliceOf } from "../lsm/version.js";
 import type { EditOperation } from "../lsm/version-edit.js";
+import { errorOf } from "./job-failure.js";
 import type { ExaminedTable } from "./jobs.js";
 import type { Standstill } from "./standstill.js";
 import type { StoreCore } from "./store-core.js";
@@ -119,9 +119,10 @@ export class TableIngester {
       case "corrupt":
         return { kind: "refused", reason: "damaged", path, detail: result.message };
       case "noSpace":
-        throw new DiskError("noSpace", path);
+      case "failed":
+        throw errorOf(result, path);
       default:
-        throw new DiskError("io", path, new Error(result.kind === "failed" ? result.message : ""));
+        throw new Error(`the answer to another job: ${result.kind}`);
     }
   }
 
