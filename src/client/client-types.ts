@@ -145,3 +145,39 @@ export interface TransactionResponse extends Headed {
   readonly succeeded: boolean;
   readonly results: readonly OperationResult[];
 }
+
+export interface LeaseGrantResponse extends Headed {
+  readonly id: bigint;
+  /** What was granted: not less than the least that the cluster grants. */
+  readonly ttlSeconds: number;
+}
+
+export interface LeaseKeepAliveResponse extends Headed {
+  /** 0: there is no such lease. */
+  readonly ttlSeconds: number;
+}
+
+export interface LeaseTimeToLiveResponse extends Headed {
+  /** Whole seconds that are left; -1: there is no such lease. */
+  readonly ttlSeconds: number;
+  /** 0 where there is none. */
+  readonly grantedTtlSeconds: number;
+  /** The user keys attached, if they were asked for. */
+  readonly keys: readonly Uint8Array[];
+}
+
+export interface LeaseListResponse extends Headed {
+  /** Soonest to expire first. */
+  readonly ids: readonly bigint[];
+}
+
+/** The leases of a keyspace. */
+export interface Leases {
+  /** An `id` of 0 lets the cluster choose one. Refused: `leaseExists`, `leaseTtlTooLarge`. */
+  grant(ttlSeconds: number, id?: bigint): Promise<LeaseGrantResponse>;
+  /** Ends the lease and deletes its keys, all in one revision. Refused: `leaseNotFound`. */
+  revoke(id: bigint): Promise<Headed>;
+  keepAlive(id: bigint): Promise<LeaseKeepAliveResponse>;
+  timeToLive(id: bigint, options?: { readonly keys?: boolean }): Promise<LeaseTimeToLiveResponse>;
+  list(): Promise<LeaseListResponse>;
+}
