@@ -28,6 +28,11 @@ export const TRANSACTION_OPERATIONS_MAX = 128;
 export const TRANSACTION_ROWS_MAX = 200_000;
 /** Nesting of transactions. */
 export const TRANSACTION_DEPTH_MAX = 8;
+/** What a lease may be granted, in seconds, as in etcd; less than the least is raised to it. */
+export const LEASE_TTL_SECONDS_MIN = 2;
+export const LEASE_TTL_SECONDS_MAX = 9_000_000_000;
+/** What the effects may take that delete all keys of a lease: they go in one entry. */
+export const LEASE_EFFECTS_BYTES_MAX: number = 3 * 1024 * 1024;
 /** One answer to a range carries about this much; the rest is asked for again. */
 export const RANGE_RESPONSE_SIZE_BYTES: number = 1024 * 1024;
 /** Chunks of a Raft snapshot on the bulk connection. */
@@ -42,5 +47,6 @@ export const MAP_SIZE_BYTES_MAX: number = 8 * 1024 * 1024;
 assert(KEY_SIZE_BYTES_MAX + VALUE_SIZE_BYTES_GUARANTEED < REQUEST_SIZE_BYTES_MAX);
 assert(REQUEST_SIZE_BYTES_MAX <= REQUEST_SIZE_BYTES_BOUND);
 assert(REQUEST_SIZE_BYTES_BOUND < ENTRY_SIZE_BYTES_MAX);
+assert(LEASE_EFFECTS_BYTES_MAX + KEY_SIZE_BYTES_MAX < ENTRY_SIZE_BYTES_MAX);
 assert(ENTRY_SIZE_BYTES_MAX * 2 < FRAME_SIZE_BYTES_MAX);
 assert(MAP_SIZE_BYTES_MAX < FRAME_SIZE_BYTES_MAX);

@@ -34,6 +34,7 @@ import type {
   GetOptions,
   GetResponse,
   Headed,
+  Leases,
   PutOptions,
   PutResponse,
   RangeOptions,
@@ -45,6 +46,7 @@ import type {
 } from "./client-types.js";
 import { bytesFrom, checkedKey, keySpan } from "./key-span.js";
 import { findKeyspace } from "./keyspace-lookup.js";
+import { LeaseClient } from "./leases.js";
 import type { ClientEnv } from "./node-link.js";
 import { RangeReader } from "./range-reader.js";
 import { routedCall } from "./routed-call.js";
@@ -71,6 +73,7 @@ export async function connectBy(env: ClientEnv, options: ConnectOptions): Promis
 
 export class Client {
   readonly admin: Admin;
+  readonly leases: Leases;
   readonly #session: Session;
   readonly #name: string;
   readonly #level: ReadLevel;
@@ -80,6 +83,7 @@ export class Client {
     this.#name = keyspaceName;
     this.#level = level;
     this.admin = new Admin(session, () => this.#described());
+    this.leases = new LeaseClient(session, () => this.#described());
   }
 
   /** A view on another keyspace over the same connections. */

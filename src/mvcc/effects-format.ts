@@ -3,12 +3,13 @@
  * without reading anything first. Part of the format: DO NOT CHANGE; an unknown version, kind or
  * flag stops the replica.
  *
- *   u8 version | u8 kind | u8 flags (1: more entries of this command follow; not in use)
+ *   u8 version | u8 kind | u8 flags (2: effects that end a lease)
  *   | u32 keyspace | u32 configuration epoch | u32 range epoch
  *   | u53 evaluation term | u53 predecessor revision | u53 revision | u53 closed revision
  *   | u53 clock stamp | u32 effect count | body
  *
- *   body of effects: effect…     of close: nothing     of compact: u53 compacted revision
+ *   body of effects: effect… [u32 lease low | u32 lease high: the one that ends]
+ *        of close: nothing     of compact: u53 compacted revision     of lease: see lease-format
  *   effect: u8 flags (1 was live, 2 previous lease) | u32 keyLength | u32 storedLength
  *           [| u32 previous lease low | u32 previous lease high] | u8 type | key | stored value
  *
@@ -20,9 +21,11 @@ import type { ByteWriter } from "../base/coding.js";
 import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
 
 export const EFFECTS_VERSION = 1;
-export const ENTRY_KINDS = { effects: 1, close: 2, compact: 3 } as const;
+export const ENTRY_KINDS = { effects: 1, close: 2, compact: 3, lease: 4 } as const;
 export const EFFECT_TYPES = { put: 0, tombstone: 1 } as const;
 export const EFFECT_FLAGS = { wasLive: 1, previousLease: 2 } as const;
+
+const ENDS_LEASE = 2;
 
 export const PAYLOAD_HEADER_BYTES = 59;
 const EFFECT_FIXED_BYTES = 9;
@@ -45,6 +48,8 @@ export class PayloadHeader {
   closedRevision = 0;
   clock = 0;
   effectCount = 0;
+  /** Effects only: they are the end of a lease, whose id stands behind them. */
+  endsLease = false;
 }
 
 /** Makes room for the length and header of an entry; returns where the entry starts. */
@@ -59,7 +64,7 @@ export function finishEntry(out: ByteWriter, start: number, header: PayloadHeade
   writeU32(bytes, start, out.length - at);
   bytes[at] = EFFECTS_VERSION;
   bytes[at + 1] = header.kind;
-  bytes[at + 2] = 0;
+  bytes[at + 2] = header.endsLease ? ENDS_LEASE : 0;
   writeU32(bytes, at + 3, header.keyspaceId);
   writeU32(bytes, at + 7, header.configuration);
   writeU32(bytes, at + 11, header.range);
@@ -81,12 +86,15 @@ export function readPayloadHeader(
   if (length < PAYLOAD_HEADER_BYTES) throw new DecodeError("a payload is cut short");
   const version = bytes[offset]!;
   const kind = bytes[offset + 1]!;
-  if (version !== EFFECTS_VERSION || bytes[offset + 2] !== 0) {
-    throw new UnknownEntryError(`entry of version ${version}, flags ${bytes[offset + 2]}`);
+  const flags = bytes[offset + 2]!;
+  const known = kind === ENTRY_KINDS.effects ? ENDS_LEASE : 0;
+  if (version !== EFFECTS_VERSION || (flags & ~known) !== 0) {
+    throw new UnknownEntryError(`entry of version ${version}, flags ${flags}`);
   }
-  if (kind < ENTRY_KINDS.effects || kind > ENTRY_KINDS.compact) {
+  if (kind < ENTRY_KINDS.effects || kind > ENTRY_KINDS.lease) {
     throw new UnknownEntryError(`entry of kind ${kind}`);
   }
+  into.endsLease = flags === ENDS_LEASE;
   into.kind = kind;
   into.keyspaceId = readU32(bytes, offset + 3);
   into.configuration = readU32(bytes, offset + 7);
@@ -109,6 +117,9 @@ export class EffectReader {
   keyLength = 0;
   storedOffset = 0;
   storedLength = 0;
+  /** The lease of the version that this one replaces; 0 for none. */
+  previousLeaseLow = 0;
+  previousLeaseHigh = 0;
   #at = 0;
   #end = 0;
 
@@ -116,7 +127,7 @@ export class EffectReader {
   open(bytes: Uint8Array, offset: number, length: number): void {
     this.bytes = bytes;
     this.#at = offset + PAYLOAD_HEADER_BYTES;
-    this.#end = offset + length;
+    this.#end = offset + length - ((bytes[offset + 2]! & ENDS_LEASE) === 0 ? 0 : LEASE_BYTES);
   }
 
   /** Moves to the next effect; false at the end of the payload. */
@@ -129,6 +140,8 @@ export class EffectReader {
     this.keyLength = readU32(bytes, at + 1);
     this.storedLength = readU32(bytes, at + 5);
     const withLease = (this.flags & EFFECT_FLAGS.previousLease) !== 0;
+    this.previousLeaseLow = withLease ? readU32(bytes, at + EFFECT_FIXED_BYTES) : 0;
+    this.previousLeaseHigh = withLease ? readU32(bytes, at + EFFECT_FIXED_BYTES + 4) : 0;
     const typeOffset = at + EFFECT_FIXED_BYTES + (withLease ? LEASE_BYTES : 0);
     this.keyOffset = typeOffset + 1;
     this.storedOffset = this.keyOffset + this.keyLength;

@@ -7,9 +7,12 @@
  * the order of evaluation, so no later entry of this shard can have a smaller one.
  */
 import { assert } from "../base/assert.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
 import { ByteWriter } from "../base/coding.js";
+import { LEASE_TTL_SECONDS_MAX, LEASE_TTL_SECONDS_MIN } from "../base/limits.js";
+import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
-import { writeKeyValue } from "../protocol/key-value-codec.js";
+import { encodeLease, leaseHigh, leaseLow, writeKeyValue } from "../protocol/key-value-codec.js";
 import type { Transaction } from "../protocol/operations.js";
 import { PUT_FLAGS } from "../protocol/put-codec.js";
 import type { PutView } from "../protocol/put-codec.js";
@@ -18,6 +21,8 @@ import { ENTRY_KINDS, PayloadHeader, beginEntry, finishEntry } from "./effects-f
 import { EffectsWriter } from "./effects-writer.js";
 import { Evaluation } from "./evaluation.js";
 import type { EvaluationContext } from "./evaluation.js";
+import { LEASE_CHANGES, writeLeaseRecord } from "./lease-format.js";
+import { Leases, leaseNotFound } from "./leases.js";
 import { Overlay } from "./overlay.js";
 import { RowWriter } from "./row-writer.js";
 import { StateView, compactedRevision, futureRevision } from "./state-view.js";
@@ -31,6 +36,7 @@ export interface EvaluationMark {
   readonly revision: number;
   readonly compacted: number;
   readonly closed: number;
+  readonly leases: number;
 }
 
 export class Evaluator {
@@ -48,6 +54,7 @@ export class Evaluator {
   readonly #header = new PayloadHeader();
   readonly #evaluation = new Evaluation();
   readonly #response = new ByteWriter(0);
+  readonly leases: Leases;
   /** Term of everything in the overlay. */
   #term = 0;
 
@@ -64,7 +71,8 @@ export class Evaluator {
     };
     this.#state = new StateView(tree, this.#overlay);
     this.#effects = new EffectsWriter(this.#overlay);
-    this.#rows = new RowWriter(this.#state, this.#effects, prefixLength);
+    this.leases = new Leases(tree, this.#overlay);
+    this.#rows = new RowWriter(this.#state, this.#effects, this.leases, prefixLength);
     this.#runner = new TransactionRunner(this.#state, prefixLength, this.#rows);
   }
 
@@ -120,6 +128,58 @@ export class Evaluator {
     return this.#answer("effects", undefined, undefined);
   }
 
+  grant(id: bigint, ttl: number, context: EvaluationContext, out: ByteWriter): Evaluation {
+    if (ttl > LEASE_TTL_SECONDS_MAX) {
+      const text = `a lease of ${ttl} seconds is too long: at most ${LEASE_TTL_SECONDS_MAX}`;
+      return this.#refused(notApplied("leaseTtlTooLarge", text, { bound: LEASE_TTL_SECONDS_MAX }));
+    }
+    if (this.leases.find(id) !== undefined) {
+      return this.#refused(notApplied("leaseExists", "there is such a lease already"));
+    }
+    const ttlSeconds = Math.max(ttl, LEASE_TTL_SECONDS_MIN);
+    return this.#leaseChanged(LEASE_CHANGES.granted, id, ttlSeconds, context, out);
+  }
+
+  renew(id: bigint, context: EvaluationContext, out: ByteWriter): Evaluation {
+    const lease = this.leases.find(id);
+    if (lease === undefined) return this.#answer("noEffects", this.#secondsResponse(0), undefined);
+    return this.#leaseChanged(LEASE_CHANGES.renewed, id, lease.ttlSeconds, context, out);
+  }
+
+  /** Deletes a lease and its keys in one revision; in none where it has no key. */
+  endLease(
+    id: bigint,
+    onlyIfOver: boolean,
+    context: EvaluationContext,
+    out: ByteWriter,
+  ): Evaluation {
+    const lease = this.leases.find(id);
+    if (lease === undefined) return this.#refused(leaseNotFound());
+    if (onlyIfOver && lease.deadlineMs > context.clockMs) return this.#refused(leaseNotOver());
+    this.#begin(context, out);
+    for (const key of this.leases.candidates(id)) {
+      const error = this.#rows.deleteLeased(key, leaseLow(id), leaseHigh(id));
+      if (error !== undefined) return this.#abandoned(error);
+    }
+    if (this.#effects.count === 0) {
+      this.#effects.abandon();
+      return this.#leaseChanged(LEASE_CHANGES.ended, id, 0, context, out);
+    }
+    encodeLease(out, id);
+    this.leases.overlay.add({ id, live: undefined });
+    this.#header.endsLease = true;
+    const evaluation = this.#finished(context, EMPTY_BYTES);
+    this.#header.endsLease = false;
+    return evaluation;
+  }
+
+  /** An entry that carries the clock alone. */
+  stampClock(context: EvaluationContext, out: ByteWriter): void {
+    const start = beginEntry(out);
+    this.#fillHeader(ENTRY_KINDS.lease, context);
+    finishEntry(out, start, this.#header);
+  }
+
   /** An entry that only carries the closed revision and the clock. */
   close(context: EvaluationContext, out: ByteWriter): void {
     const start = beginEntry(out);
@@ -134,12 +194,14 @@ export class Evaluator {
       revision: this.revision,
       compacted: this.#compacted,
       closed: this.#closed,
+      leases: this.leases.overlay.mark(),
     };
   }
 
   /** Takes back everything evaluated since the mark; what was proposed before stays. */
   rollback(mark: EvaluationMark): void {
     this.#overlay.rollback(mark.overlay);
+    this.leases.overlay.rollback(mark.leases);
     this.revision = mark.revision;
     this.#compacted = mark.compacted;
     this.#closed = mark.closed;
@@ -148,6 +210,7 @@ export class Evaluator {
   /** Forgets everything that is not applied. */
   dropOverlay(applied: AppliedState): void {
     this.#overlay.clear();
+    this.leases.overlay.clear();
     this.revision = applied.revision;
     this.#compacted = applied.compactedRevision;
     this.#closed = applied.closedRevision;
@@ -163,6 +226,31 @@ export class Evaluator {
     if (applied.revision > this.revision) this.revision = applied.revision;
     if (applied.compactedRevision > this.#compacted) this.#compacted = applied.compactedRevision;
     if (applied.closedRevision > this.#closed) this.#closed = applied.closedRevision;
+  }
+
+  #leaseChanged(
+    change: number,
+    id: bigint,
+    ttlSeconds: number,
+    context: EvaluationContext,
+    out: ByteWriter,
+  ): Evaluation {
+    const isEnd = change === LEASE_CHANGES.ended;
+    const deadlineMs = isEnd ? 0 : context.clockMs + ttlSeconds * 1000;
+    const start = beginEntry(out);
+    writeLeaseRecord(out, change, id, ttlSeconds, deadlineMs);
+    this.#fillHeader(ENTRY_KINDS.lease, context);
+    finishEntry(out, start, this.#header);
+    this.leases.overlay.add({ id, live: isEnd ? undefined : { ttlSeconds, deadlineMs } });
+    const response = isEnd ? EMPTY_BYTES : this.#secondsResponse(ttlSeconds);
+    return this.#answer("effects", response, undefined);
+  }
+
+  #secondsResponse(seconds: number): Uint8Array {
+    const response = this.#response;
+    response.reset();
+    response.u53(seconds);
+    return response.copy();
   }
 
   #begin(context: EvaluationContext, out: ByteWriter): void {
@@ -232,4 +320,8 @@ export class Evaluator {
     evaluation.error = error;
     return evaluation;
   }
+}
+
+function leaseNotOver(): KvError {
+  return notApplied("invalidArgument", "the lease has time left");
 }

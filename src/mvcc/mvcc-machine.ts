@@ -29,6 +29,8 @@ import {
 import type { Evaluation, EvaluationContext } from "./evaluation.js";
 import { Evaluator } from "./evaluator.js";
 import type { EvaluationMark } from "./evaluator.js";
+import { LeaseWriter, endedLeaseHigh, endedLeaseLow } from "./lease-writer.js";
+import type { LeaseTable } from "./lease-table.js";
 import { logicalHash } from "./logical-hash.js";
 import { REVISION_KEY_BYTES, writeRevisionKey } from "./revision-index.js";
 import { StateView } from "./state-view.js";
@@ -51,6 +53,7 @@ export class MvccMachine {
   #tree: DataTree;
   #applied: AppliedState;
   #evaluator: Evaluator;
+  #leases: LeaseWriter;
   #view: StateView;
   #reader: TransactionRunner;
   readonly #header = new PayloadHeader();
@@ -64,6 +67,7 @@ export class MvccMachine {
     this.#tree = tree;
     this.#applied = new AppliedState(options.initial);
     this.#evaluator = this.#newEvaluator();
+    this.#leases = new LeaseWriter(tree, this.#evaluator.leases);
     this.#view = new StateView(tree, undefined);
     this.#reader = new TransactionRunner(this.#view, this.#prefixLength, undefined);
     this.hub = new WatchHub(this, this.#prefixLength);
@@ -97,6 +101,11 @@ export class MvccMachine {
     return this.#evaluator.revision;
   }
 
+  /** The leases that are applied; the first to ask has them read from the tree. */
+  get leases(): LeaseTable {
+    return this.#evaluator.leases.table;
+  }
+
   /** Effects that are evaluated and not applied. */
   get overlaySize(): number {
     return this.#evaluator.overlaySize;
@@ -111,6 +120,7 @@ export class MvccMachine {
     this.#tree = tree;
     this.#applied = new AppliedState(state);
     this.#evaluator = this.#newEvaluator();
+    this.#leases = new LeaseWriter(tree, this.#evaluator.leases);
     this.#view = new StateView(tree, undefined);
     this.#reader = new TransactionRunner(this.#view, this.#prefixLength, undefined);
     this.hub.rereadAll();
@@ -122,6 +132,35 @@ export class MvccMachine {
 
   evaluateTransaction(txn: Transaction, context: EvaluationContext, out: ByteWriter): Evaluation {
     return this.#evaluator.transaction(txn, context, out);
+  }
+
+  /** Ids of leases are not 0; the caller chose one that is likely to be free. */
+  evaluateGrant(
+    id: bigint,
+    ttlSeconds: number,
+    context: EvaluationContext,
+    out: ByteWriter,
+  ): Evaluation {
+    return this.#evaluator.grant(id, ttlSeconds, context, out);
+  }
+
+  evaluateRenewal(id: bigint, context: EvaluationContext, out: ByteWriter): Evaluation {
+    return this.#evaluator.renew(id, context, out);
+  }
+
+  /** `onlyIfOver`: refused while the lease has time left. */
+  evaluateLeaseEnd(
+    id: bigint,
+    onlyIfOver: boolean,
+    context: EvaluationContext,
+    out: ByteWriter,
+  ): Evaluation {
+    return this.#evaluator.endLease(id, onlyIfOver, context, out);
+  }
+
+  /** Writes an entry that carries nothing but the clock. */
+  encodeClock(context: EvaluationContext, out: ByteWriter): void {
+    this.#evaluator.stampClock(context, out);
   }
 
   evaluateCompact(revision: number, context: EvaluationContext, out: ByteWriter): Evaluation {
@@ -158,7 +197,8 @@ export class MvccMachine {
     assert(header.keyspaceId === this.#keyspaceId, "an entry of another keyspace");
     assert(header.predecessor === applied.revision, "an entry does not follow what is applied");
     const hasEffects = header.kind === ENTRY_KINDS.effects;
-    if (hasEffects) this.#applyEffects(bytes, offset, length);
+    if (hasEffects) this.#applyEffects(index, bytes, offset, length);
+    else if (header.kind === ENTRY_KINDS.lease) this.#leases.records(index, bytes, offset, length);
     else if (header.kind === ENTRY_KINDS.compact) this.#applyCompact(bytes, offset, length);
     else if (length !== PAYLOAD_HEADER_BYTES) throw new DecodeError("a close entry has a body");
     applied.index = index;
@@ -221,6 +261,11 @@ export class MvccMachine {
     return refusal ?? this.#reader.runSliced(txn, out);
   }
 
+  /** User keys that are attached to a lease, in order. */
+  leaseKeys(id: bigint): Uint8Array[] {
+    return this.#evaluator.leases.keysOf(id).map((key) => key.subarray(this.#prefixLength));
+  }
+
   takeRest(): CountRest | undefined {
     return this.#reader.takeRest();
   }
@@ -253,7 +298,7 @@ export class MvccMachine {
     return view;
   }
 
-  #applyEffects(bytes: Uint8Array, offset: number, length: number): void {
+  #applyEffects(index: number, bytes: Uint8Array, offset: number, length: number): void {
     const header = this.#header;
     const effect = this.#effect;
     const tree = this.#tree;
@@ -266,6 +311,7 @@ export class MvccMachine {
     while (effect.next()) {
       const { keyOffset, keyLength, storedOffset, storedLength } = effect;
       const isTombstone = effect.type === EFFECT_TYPES.tombstone;
+      this.#leases.effect(index, effect);
       tree.insert(
         FAMILY.data,
         bytes,
@@ -292,6 +338,10 @@ export class MvccMachine {
       count++;
     }
     if (count !== header.effectCount) throw new DecodeError("an entry lacks effects");
+    if (header.endsLease) {
+      const low = endedLeaseLow(bytes, offset, length);
+      this.#leases.ended(index, low, endedLeaseHigh(bytes, offset, length));
+    }
     this.#applied.revision = revision;
   }
 

@@ -11,6 +11,8 @@ import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { EntryView } from "../lsm/entry.js";
+import { endingBytes } from "./lease-format.js";
+import { storedHasLease } from "./stored-value.js";
 
 const SLOTS_MIN = 64;
 const CHUNK_BYTES = 64 * 1024;
@@ -57,6 +59,12 @@ export class Overlay {
   #chunk: Chunk = newChunk(0);
   readonly #spare: Chunk[] = [];
   readonly #entry = new OverlayEntry();
+  #leasedBytes = 0;
+
+  /** What ending their leases would write for the keys that are put here with one. */
+  get leasedBytes(): number {
+    return this.#leasedBytes;
+  }
 
   get size(): number {
     return this.#tail - this.#head;
@@ -97,6 +105,21 @@ export class Overlay {
     this.#superseded[slot] = 0;
     this.#table[cell] = slot + 1;
     this.#tail++;
+    if (this.#isLeased(slot)) this.#leasedBytes += endingBytes(keyLength);
+  }
+
+  /** Stored keys whose newest effect here is a put with this lease. */
+  keysOfLease(low: number, high: number): Uint8Array[] {
+    const keys: Uint8Array[] = [];
+    if (this.#leasedBytes === 0) return keys;
+    for (let number = this.#head; number < this.#tail; number++) {
+      const slot = number & this.#mask;
+      if (this.#superseded[slot] === 1 || !this.#isLeased(slot)) continue;
+      const { bytes, keyOffset, valueOffset } = this.#entryAt(slot);
+      if (!storedHasLease(bytes, valueOffset, low, high)) continue;
+      keys.push(bytes.slice(keyOffset, valueOffset));
+    }
+    return keys;
   }
 
   /** The newest effect on a key whose revision is at most `revisionMax`. */
@@ -167,6 +190,12 @@ export class Overlay {
       this.#head++;
     }
     this.#table.fill(0);
+  }
+
+  #isLeased(slot: number): boolean {
+    if (this.#tombstones[slot] === 1) return false;
+    const stored = this.#keyOffsets[slot]! + this.#keyLengths[slot]!;
+    return !storedHasLease(this.#chunks[slot]!.bytes, stored, 0, 0);
   }
 
   #entryAt(slot: number): EntryView {
@@ -283,6 +312,9 @@ export class Overlay {
   }
 
   #release(slot: number): void {
+    if (this.#leasedBytes > 0 && this.#isLeased(slot)) {
+      this.#leasedBytes -= endingBytes(this.#keyLengths[slot]!);
+    }
     const chunk = this.#chunks[slot]!;
     this.#chunks[slot] = undefined;
     chunk.effects--;

@@ -9,6 +9,7 @@ import type { KvError } from "../protocol/errors.js";
 import { KeyValueView } from "../protocol/key-value-codec.js";
 import { PUT_FLAGS } from "../protocol/put-codec.js";
 import type { EffectsWriter } from "./effects-writer.js";
+import type { Leases } from "./leases.js";
 import type { StateView } from "./state-view.js";
 import { clearValue, readRow } from "./stored-value.js";
 
@@ -22,11 +23,13 @@ export class RowWriter {
   revision = 0;
   readonly #state: StateView;
   readonly #effects: EffectsWriter;
+  readonly #leases: Leases;
   readonly #prefixLength: number;
 
-  constructor(state: StateView, effects: EffectsWriter, prefixLength: number) {
+  constructor(state: StateView, effects: EffectsWriter, leases: Leases, prefixLength: number) {
     this.#state = state;
     this.#effects = effects;
+    this.#leases = leases;
     this.#prefixLength = prefixLength;
   }
 
@@ -66,6 +69,16 @@ export class RowWriter {
     return this.#entryTooLarge();
   }
 
+  /** Deletes a key that may have this lease, if it has it. */
+  deleteLeased(key: Uint8Array, low: number, high: number): KvError | undefined {
+    const entry = this.#state.find(key, 0, key.length, this.#state.newest);
+    if (entry === undefined) return undefined;
+    readRow(entry, this.#prefixLength, this.previous);
+    const { leaseLow, leaseHigh } = this.previous;
+    if (leaseLow !== low || leaseHigh !== high) return undefined;
+    return this.delete(entry, this.previous);
+  }
+
   #refusal(flags: number): KvError | undefined {
     const row = this.row;
     const hasLease = row.leaseLow !== 0 || row.leaseHigh !== 0;
@@ -80,8 +93,8 @@ export class RowWriter {
     if (ignores && !this.hadPrevious) {
       return notApplied("keyNotFound", "the key whose value or lease is to be kept is missing");
     }
-    if (hasLease) return notApplied("leaseNotFound", "the lease does not exist");
-    return undefined;
+    if (!hasLease) return undefined;
+    return this.#leases.attachRefusal(row.leaseLow, row.leaseHigh, row.keyLength);
   }
 
   #entryTooLarge(): KvError | undefined {

@@ -63,6 +63,24 @@ export function readStored(
   into.valueLength = offset + length - at;
 }
 
+/** The lease of the stored value at `offset`. */
+export function storedLeaseLow(bytes: Uint8Array, offset: number): number {
+  return readU32(bytes, offset + 8);
+}
+
+export function storedLeaseHigh(bytes: Uint8Array, offset: number): number {
+  return readU32(bytes, offset + 12);
+}
+
+export function storedHasLease(
+  bytes: Uint8Array,
+  offset: number,
+  low: number,
+  high: number,
+): boolean {
+  return storedLeaseLow(bytes, offset) === low && storedLeaseHigh(bytes, offset) === high;
+}
+
 /** A deleted key has neither value nor history. */
 export function clearValue(row: KeyValueView): void {
   row.createRevision = 0;

@@ -15,6 +15,8 @@ import { GET_FLAGS, GetView, decodeGet, decodeReadOptions } from "../protocol/ge
 import { READ_LEVELS } from "../protocol/key-value.js";
 import { FRAME_FLAGS, MESSAGE_TYPES } from "../protocol/message-types.js";
 import { decodeTransactionView } from "../protocol/operation-codec.js";
+import { decodeLeaseRequest } from "../protocol/lease-codec.js";
+import { leaseRead, leaseWrite } from "./lease-requests.js";
 import { PutView, decodePut } from "../protocol/put-codec.js";
 import { decodeCompact } from "../protocol/request-codec.js";
 import { RoutedHeader, decodeRoutedHeader } from "../protocol/routed-header.js";
@@ -173,6 +175,8 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
         return this.#onTransaction(requestId, bytes, offset, end);
       case MESSAGE_TYPES.compact:
         return this.#onCompact(requestId, bytes, offset, end);
+      case MESSAGE_TYPES.lease:
+        return this.#onLease(requestId, bytes, offset, end);
       case MESSAGE_TYPES.watch:
         return this.#onWatch(flags, requestId, bytes, offset, end);
       default:
@@ -267,6 +271,23 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     this.#reader.open(bytes, body, end);
     const { revision } = decodeCompact(this.#reader);
     replica.writes.submitCompact(this, requestId, revision);
+  }
+
+  #onLease(requestId: number, bytes: Uint8Array, offset: number, end: number): void {
+    const body = decodeRoutedHeader(bytes, offset, end, this.#routed);
+    const replica = this.#host.resolve(this.#routed);
+    if (replica instanceof KvError) return this.failed(requestId, replica);
+    this.#reader.open(bytes, body, end);
+    const request = decodeLeaseRequest(this.#reader);
+    const { kind } = request;
+    if (kind === "timeToLive" || kind === "list") {
+      replica.reads.submit(leaseRead(this, requestId, request));
+      return;
+    }
+    // A renewal keeps alive what is there, and an end makes room: a full disk takes both.
+    const refusal = kind === "grant" ? this.#writeRefusal(replica) : undefined;
+    if (refusal !== undefined) return this.failed(requestId, refusal);
+    replica.writes.submitLease(this, requestId, leaseWrite(request));
   }
 
   #onWatch(flags: number, requestId: number, bytes: Uint8Array, offset: number, end: number): void {

@@ -39,6 +39,8 @@ export const ERROR_CODES = {
   internal: 30,
   /** This node is not, or no longer, a member as it says of itself. */
   nodeRefused: 31,
+  leaseExists: 32,
+  leaseTtlTooLarge: 33,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -15,6 +15,8 @@ export const MESSAGE_TYPES = {
   watch: 20,
   /** The current revision of a keyspace. */
   sequence: 21,
+  /** Grants, revokes, renewals and questions; see lease-codec. */
+  lease: 22,
   map: 32,
   status: 33,
   moveLeader: 34,

@@ -29,8 +29,9 @@ import type { Store } from "../store/store.js";
 import { replicaOn } from "./open-replica.js";
 import { ReadPath } from "./read-path.js";
 import { nextReconfiguration, shows } from "./reconfiguration.js";
-import type { ConfirmedAnswer, PendingWrite, ReadRequest } from "./requests.js";
+import type { ConfirmedAnswer, LeaseQuestion, PendingWrite, ReadRequest } from "./requests.js";
 import type { AnswerFacts, Responder } from "./responder.js";
+import { LeaseKeeper, answerOnLeases } from "./lease-keeper.js";
 import { LogTail } from "./log-tail.js";
 import { LongReads } from "./long-reads.js";
 import type { StagedSnapshot } from "./snapshot-messages.js";
@@ -88,6 +89,7 @@ export class Replica {
   readonly #host: ReplicaContext;
   readonly #facts: AnswerFacts;
   readonly #longReads = new LongReads();
+  readonly #leases: LeaseKeeper;
   readonly #body = new ByteWriter(0);
   readonly #tail: LogTail;
   #role: Raft["role"];
@@ -127,6 +129,7 @@ export class Replica {
     };
     this.writes = new WritePath(this);
     this.reads = new ReadPath(this);
+    this.#leases = new LeaseKeeper(this);
   }
 
   readonly clockMs = (): number => this.#host.nowMs();
@@ -240,6 +243,7 @@ export class Replica {
   tick(nowMs: number): void {
     this.raft.tick(nowMs);
     this.writes.expire(nowMs);
+    this.#leases.tick(nowMs);
     this.reads.expire(nowMs);
     if (this.descriptor.target !== undefined && this.leads) this.#reconfigure(nowMs);
     if (this.raft.hasReady()) this.wake();
@@ -250,7 +254,7 @@ export class Replica {
     // The work of a turn may well end the rest.
     if (this.scheduled || !this.raft.quiesced) return false;
     if (this.descriptor.target !== undefined) return false;
-    return !this.writes.awaitsFate && !this.reads.inUse(nowMs);
+    return !this.writes.awaitsFate && !this.reads.inUse(nowMs) && !this.#leases.inUse;
   }
 
   /** A snapshot has arrived whole; the core decides whether it is installed. */
@@ -330,6 +334,7 @@ export class Replica {
   serve(read: ReadRequest, level: ReadLevel, revision: number, ageMs: number): void {
     const atRevision = level === "stale" ? revision : read.floorRevision;
     const facts = this.#factsOf(revision, level, ageMs);
+    if (read.lease !== undefined) return this.#serveLease(read, read.lease, facts);
     if (read.transaction !== undefined) {
       this.#serveTransaction(read, read.transaction, atRevision, facts);
       return;
@@ -359,6 +364,19 @@ export class Replica {
     }
     const out = responder.beginAnswer(requestId, facts);
     out.slice(body.bytes, 0, body.length);
+    responder.endAnswer();
+  }
+
+  #serveLease(read: ReadRequest, question: LeaseQuestion, facts: AnswerFacts): void {
+    const { responder, requestId } = read;
+    this.#body.reset();
+    try {
+      answerOnLeases(this.machine, question, this.writes.logicalClock(), this.#body);
+    } catch (error) {
+      return responder.failed(requestId, this.#unsound(error));
+    }
+    const out = responder.beginAnswer(requestId, facts);
+    out.slice(this.#body.bytes, 0, this.#body.length);
     responder.endAnswer();
   }
 

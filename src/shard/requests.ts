@@ -9,6 +9,8 @@ export interface ReadRequest {
   readonly requestId: number;
   /** Point reads carry a key by offset, everything else a transaction without writes. */
   readonly transaction: Transaction | undefined;
+  /** A question about leases, which only a leader can answer. */
+  readonly lease?: LeaseQuestion | undefined;
   readonly bytes: Uint8Array;
   readonly keyOffset: number;
   readonly keyLength: number;
@@ -25,6 +27,12 @@ export interface ReadRequest {
   minIndex: number;
 }
 
+/** About one lease, or without an id about which there are. */
+export interface LeaseQuestion {
+  readonly id: bigint | undefined;
+  readonly keys: boolean;
+}
+
 /** An evaluated transaction without effects: an answer that waits to be true. */
 export interface ConfirmedAnswer {
   readonly responder: Responder;
@@ -37,7 +45,13 @@ export interface ConfirmedAnswer {
 export type WriteRequest =
   | { readonly kind: "put"; readonly put: PutView }
   | { readonly kind: "transaction"; readonly transaction: Transaction }
-  | { readonly kind: "compact"; readonly revision: number };
+  | { readonly kind: "compact"; readonly revision: number }
+  | LeaseWrite;
+
+export type LeaseWrite =
+  | { readonly kind: "leaseGrant"; readonly id: bigint; readonly ttlSeconds: number }
+  | { readonly kind: "leaseRenewal"; readonly id: bigint }
+  | { readonly kind: "leaseEnd"; readonly id: bigint; readonly onlyIfOver: boolean };
 
 /** A proposed write: answered when its entry is applied, or another entry in its place. */
 export interface PendingWrite {

@@ -21,7 +21,7 @@ import { KvError, notApplied } from "../protocol/errors.js";
 import type { Transaction } from "../protocol/operations.js";
 import { PutView } from "../protocol/put-codec.js";
 import type { Raft } from "../raft/raft.js";
-import type { PendingWrite, WriteRequest } from "./requests.js";
+import type { LeaseWrite, PendingWrite, WriteRequest } from "./requests.js";
 import type { Responder } from "./responder.js";
 
 /** How long a proposed write waits for news after leadership was lost. */
@@ -159,6 +159,37 @@ export class WritePath {
     const write: QueuedWrite = { responder, requestId, request: { kind: "compact", revision } };
     if (this.#host.revisions !== undefined) return this.#enqueue(write);
     this.#evaluate(write, this.#host.machine.lastEvaluatedRevision + 1);
+  }
+
+  /**
+   * Leases live in keyspaces that count their own revisions. An end is never refused for what there
+   * is to merge.
+   */
+  submitLease(responder: Responder, requestId: number, request: LeaseWrite): void {
+    const refusal = request.kind === "leaseEnd" ? this.#stateRefusal() : this.#refusal();
+    if (refusal !== undefined) return responder.failed(requestId, refusal);
+    if (this.#host.revisions !== undefined) {
+      const text = "leases need a keyspace with one shard; this one has more";
+      return responder.failed(requestId, notApplied("unsupported", text));
+    }
+    const revision = this.#host.machine.lastEvaluatedRevision + 1;
+    this.#evaluate({ responder, requestId, request }, revision);
+  }
+
+  /** The clock of the shard now; where this replica does not lead, as it was last heard. */
+  logicalClock(): number {
+    const { raft, machine } = this.#host;
+    return this.#leads() ? this.#logicalClock(raft.term) : machine.logicalClock;
+  }
+
+  /** Has the clock written to the log, so that a next leader goes on from there. */
+  stampClock(): void {
+    if (this.#stateRefusal() !== undefined) return;
+    const { machine } = this.#host;
+    this.#prepare(machine.lastEvaluatedRevision);
+    machine.encodeClock(this.#context, this.#batch);
+    this.#batchCount++;
+    this.#host.wake();
   }
 
   /** Asks that the closed revision be raised as far as it can be, through the log. */
@@ -409,9 +440,25 @@ export class WritePath {
       return this.#settle(write.responder, write.requestId, evaluation);
     }
     this.#context.closedRevision = revision - 1;
-    const evaluation = machine.evaluateCompact(request.revision, this.#context, this.#batch);
-    this.#settle(write.responder, write.requestId, evaluation);
-    return false;
+    if (request.kind === "compact") {
+      const evaluation = machine.evaluateCompact(request.revision, this.#context, this.#batch);
+      this.#settle(write.responder, write.requestId, evaluation);
+      return false;
+    }
+    return this.#settle(write.responder, write.requestId, this.#evaluateLease(request));
+  }
+
+  #evaluateLease(request: LeaseWrite): Evaluation {
+    const { machine } = this.#host;
+    const { id } = request;
+    switch (request.kind) {
+      case "leaseGrant":
+        return machine.evaluateGrant(id, request.ttlSeconds, this.#context, this.#batch);
+      case "leaseRenewal":
+        return machine.evaluateRenewal(id, this.#context, this.#batch);
+      case "leaseEnd":
+        return machine.evaluateLeaseEnd(id, request.onlyIfOver, this.#context, this.#batch);
+    }
   }
 
   #settle(responder: Responder, requestId: number, evaluation: Evaluation): boolean {

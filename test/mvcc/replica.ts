@@ -2,6 +2,7 @@
 import { ByteReader, ByteWriter, readU32 } from "../../src/base/coding.js";
 import { concatBytes } from "../../src/base/bytes.js";
 import type { Evaluation, EvaluationContext } from "../../src/mvcc/evaluation.js";
+import type { FlushedState } from "../../src/lsm/entry.js";
 import { MvccMachine } from "../../src/mvcc/mvcc-machine.js";
 import type { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
@@ -23,18 +24,20 @@ export const TERM = 5;
 
 export class Replica {
   readonly files: TestTree = new TestTree();
-  readonly machine: MvccMachine;
+  machine: MvccMachine;
   /** Evaluated entries (with their lengths) that are not applied. */
   readonly pending: Uint8Array[] = [];
   index = 0;
   clockMs = 0;
 
   constructor() {
-    this.machine = new MvccMachine(new HostileTree(this.files.tree), {
-      keyspaceId: KEYSPACE_ID,
-      keyPrefixLength: PREFIX_LENGTH,
-      initial: INITIAL,
-    });
+    this.machine = this.#open(INITIAL);
+  }
+
+  /** A machine that knows nothing but what is in the tree; what was not applied is lost. */
+  reopen(): void {
+    this.pending.length = 0;
+    this.machine = this.#open(this.machine.flushedState(this.index, TERM, new Uint8Array(0)));
   }
 
   context(): EvaluationContext {
@@ -62,6 +65,22 @@ export class Replica {
 
   compact(revision: number): Evaluation {
     return this.#evaluate((context, out) => this.machine.evaluateCompact(revision, context, out));
+  }
+
+  grant(id: bigint, ttlSeconds: number): Evaluation {
+    return this.#evaluate((context, out) =>
+      this.machine.evaluateGrant(id, ttlSeconds, context, out),
+    );
+  }
+
+  renew(id: bigint): Evaluation {
+    return this.#evaluate((context, out) => this.machine.evaluateRenewal(id, context, out));
+  }
+
+  endLease(id: bigint, onlyIfOver = false): Evaluation {
+    return this.#evaluate((context, out) =>
+      this.machine.evaluateLeaseEnd(id, onlyIfOver, context, out),
+    );
   }
 
   close(): void {
@@ -102,6 +121,14 @@ export class Replica {
     const own = stored(key);
     const error = this.machine.readGet(own, 0, own.length, revision, keysOnly, out);
     return error ?? decodeOptionalKeyValue(new ByteReader(out.copy()));
+  }
+
+  #open(initial: FlushedState): MvccMachine {
+    return new MvccMachine(new HostileTree(this.files.tree), {
+      keyspaceId: KEYSPACE_ID,
+      keyPrefixLength: PREFIX_LENGTH,
+      initial,
+    });
   }
 
   #evaluate(run: (context: EvaluationContext, out: ByteWriter) => Evaluation): Evaluation {

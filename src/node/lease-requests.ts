@@ -1,0 +1,36 @@
+/** A client's requests of leases in the words of a replica. */
+import { EMPTY_BYTES } from "../base/bytes.js";
+import type { LeaseRequest } from "../protocol/lease-codec.js";
+import type { LeaseWrite, ReadRequest } from "../shard/requests.js";
+import type { Responder } from "../shard/responder.js";
+
+/** Only a leader knows how much time is left, so only it answers. */
+export function leaseRead(
+  responder: Responder,
+  requestId: number,
+  { kind, id, keys }: LeaseRequest,
+): ReadRequest {
+  return {
+    responder,
+    requestId,
+    transaction: undefined,
+    lease: { id: kind === "list" ? undefined : id, keys },
+    bytes: EMPTY_BYTES,
+    keyOffset: 0,
+    keyLength: 0,
+    keysOnly: false,
+    revision: 0,
+    floorRevision: 0,
+    level: "linearizable",
+    maxStalenessMs: 0,
+    minRevision: 0,
+    minIndex: 0,
+  };
+}
+
+/** A grant, a renewal or a revocation. */
+export function leaseWrite({ kind, id, ttlSeconds }: LeaseRequest): LeaseWrite {
+  if (kind === "grant") return { kind: "leaseGrant", id, ttlSeconds };
+  if (kind === "keepAlive") return { kind: "leaseRenewal", id };
+  return { kind: "leaseEnd", id, onlyIfOver: false };
+}
