@@ -31,6 +31,7 @@ export class SimOperator implements ProgramOwner {
   #client: Promise<Client> | undefined;
   #over = false;
   #underWay = 0;
+  #changesUnderWay = 0;
 
   constructor(parts: OperatorParts) {
     const { network, settings, prng } = parts;
@@ -46,6 +47,11 @@ export class SimOperator implements ProgramOwner {
   /** Whether something that was asked for may still be on its way. */
   get busy(): boolean {
     return this.#underWay > 0;
+  }
+
+  /** Whether that may be a change of replicas, which can need any node. */
+  get changesReplicas(): boolean {
+    return this.#changesUnderWay > 0;
   }
 
   halted(): boolean {
@@ -65,6 +71,10 @@ export class SimOperator implements ProgramOwner {
 
   /** Takes the next step for some replica of some shard: add, promote or remove. Once. */
   changeReplica(shardDraw: number, nodeDraw: number): void {
+    this.#changesUnderWay++;
+    const over = (): void => {
+      this.#changesUnderWay--;
+    };
     this.#do(async (client) => {
       const { clusterMap } = await client.admin.map();
       const shard = clusterMap.shards[Math.floor(shardDraw * clusterMap.shards.length)];
@@ -75,12 +85,12 @@ export class SimOperator implements ProgramOwner {
         held === undefined ? "add" : held.role === "voter" ? "remove" : "promote";
       const { shardId } = shard;
       await client.admin.changeReplica({ shardId, action, nodeId: node.nodeId });
-    });
+    }, over);
   }
 
   /** A machine has a new disk: the node it had leaves, and a new one of its name joins. */
   replace(machine: Machine): void {
-    this.#do((client) => this.#replace(client, machine));
+    this.#do((client) => this.#replace(client, machine), undefined);
   }
 
   async #replace(client: Client, machine: Machine): Promise<void> {
@@ -104,18 +114,19 @@ export class SimOperator implements ProgramOwner {
     });
   }
 
-  #do(task: (client: Client) => Promise<void>): void {
+  #do(task: (client: Client) => Promise<void>, over: (() => void) | undefined): void {
+    const done = (): void => {
+      this.#underWay--;
+      over?.();
+    };
     this.#parts.network.world.after(0, "operator", this.#program, () => {
       this.#client ??= this.#connect();
       this.#underWay++;
-      this.#client.then(task).then(
-        () => this.#underWay--,
-        (error: unknown) => {
-          // He may be refused. Where he hears nothing, nobody knows when it is over.
-          if (!(error instanceof KvError)) this.#program.threw(error);
-          else if (error.outcome === "notApplied") this.#underWay--;
-        },
-      );
+      this.#client.then(task).then(done, (error: unknown) => {
+        // He may be refused. Where he hears nothing, nobody knows when it is over.
+        if (!(error instanceof KvError)) this.#program.threw(error);
+        else if (error.outcome === "notApplied") done();
+      });
     });
   }
 

@@ -274,7 +274,9 @@ class Run {
     if (this.#operator.busy) size = machines.length;
     while (size < machines.length && !this.#holdsMajorities(machines.slice(0, size))) size++;
     const core = machines.slice(0, size);
-    const isShort = machines.length < cluster.machines.length && !this.#holdsMajorities(core);
+    // A change that may still be made can want the machine that was lost for a voter.
+    const mayFail = this.#operator.changesReplicas || !this.#holdsMajorities(core);
+    const isShort = machines.length < cluster.machines.length && mayFail;
     if (isShort || this.#hasOnlyRotten()) {
       this.#marks.excused();
       return undefined;
