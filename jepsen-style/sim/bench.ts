@@ -36,6 +36,7 @@ function benchSettings(seed: number): Settings {
       pauseMsMean: 50,
       requestTimeoutMs: 5000,
       watchers: 2,
+      leaseHolders: 0,
       surveys: 0,
       compactions: 0,
     },

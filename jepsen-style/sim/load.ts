@@ -10,6 +10,7 @@ import { KvError } from "../../src/protocol/errors.js";
 import type { ReadLevel } from "../../src/protocol/key-value.js";
 import type { Transaction } from "../../src/protocol/operations.js";
 import { connectProgram } from "./connect.js";
+import { LEASE_KEY_PREFIX, LeaseHolder } from "./lease-holder.js";
 import type { SimNetwork } from "./network.js";
 import { SimProgram } from "./program.js";
 import type { ProgramOwner } from "./program.js";
@@ -78,7 +79,16 @@ export interface WatchObservation {
   fault: string | undefined;
 }
 
+/** What a client saw that lives by leases. */
+export interface LeaseObservation {
+  /** It broke a rule of leases. */
+  readonly fault: string | undefined;
+  /** Leases that were seen from beginning to end. */
+  readonly completed: number;
+}
+
 export interface History {
+  readonly leases: LeaseObservation[];
   readonly operations: Operation[];
   readonly ranges: RangeObservation[];
   readonly watches: WatchObservation[];
@@ -110,6 +120,7 @@ export class SimClient implements ProgramOwner {
   readonly #levels: readonly ReadLevel[];
   readonly #known: Map<string, number> = new Map();
   #values = 0;
+  #holder: LeaseHolder | undefined;
   #stopping = false;
   #finished = false;
 
@@ -168,7 +179,7 @@ export class SimClient implements ProgramOwner {
 
   /** Every key has been served after `finish`. */
   get finished(): boolean {
-    return this.#finished;
+    return this.#finished && (this.#holder === undefined || this.#holder.finished);
   }
 
   /** Ends it: what is under way stays unknown. */
@@ -183,6 +194,7 @@ export class SimClient implements ProgramOwner {
     const pause = (): Promise<void> => this.#pause();
     const client = await connectProgram(this.#program, this.#network, options, pause);
     for (let i = 0; i < this.#settings.load.watchers && this.number === 1; i++) this.#watch(client);
+    if (this.number <= this.#settings.load.leaseHolders) this.#holdLeases(client);
     while (!this.#stopping) {
       await this.#pause();
       await this.#operation(client);
@@ -231,10 +243,27 @@ export class SimClient implements ProgramOwner {
 
   #pause(): Promise<void> {
     const { pauseMsMean } = this.#settings.load;
-    const pauseMs = -Math.log(1 - this.#prng.fraction()) * pauseMsMean;
+    return this.#wait(-Math.log(1 - this.#prng.fraction()) * pauseMsMean);
+  }
+
+  #wait(forMs: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#program.timers.after(pauseMs, resolve);
+      this.#program.timers.after(forMs, resolve);
     });
+  }
+
+  #holdLeases(client: Client): void {
+    const holder = new LeaseHolder({
+      client,
+      name: `c${this.number}`,
+      prng: this.#prng.split(),
+      nowMs: () => this.#world.nowMs,
+      pause: (forMs) => this.#wait(forMs),
+      isStopping: () => this.#stopping,
+    });
+    this.#holder = holder;
+    this.#history.leases.push(holder);
+    holder.run().catch((error: unknown) => this.#program.threw(error));
   }
 
   #operation(client: Client): Promise<void> {
@@ -325,11 +354,9 @@ export class SimClient implements ProgramOwner {
         level,
         fanOut: keyspace === "hashed",
       });
-      const rows = kvs.map((kv) => ({
-        key: utf8Text(kv.key),
-        value: utf8Text(kv.value),
-        mod: kv.modRevision,
-      }));
+      const rows = kvs
+        .map((kv) => ({ key: utf8Text(kv.key), value: utf8Text(kv.value), mod: kv.modRevision }))
+        .filter(({ key }) => !key.startsWith(LEASE_KEY_PREFIX));
       this.#history.ranges.push({ keyspace, level, callMs, revision: header.revision, rows });
     } catch (error) {
       refusalOf(error);
@@ -395,7 +422,8 @@ export class SimClient implements ProgramOwner {
       if ("progress" in item) continue;
       for (const { type, kv } of item.events) {
         const value = type === "put" ? utf8Text(kv.value) : undefined;
-        seen.events.push({ revision, key: utf8Text(kv.key), value });
+        const key = utf8Text(kv.key);
+        if (!key.startsWith(LEASE_KEY_PREFIX)) seen.events.push({ revision, key, value });
       }
     }
   }

@@ -4,7 +4,7 @@
  * campaign reaches is a path that the simulator does not test.
  */
 import type { Tracer } from "../../src/env/tracer.js";
-import type { Operation } from "./load.js";
+import type { History, Operation } from "./load.js";
 
 /** Without these a campaign has not tested what it is for. */
 export const WANTED_MARKS: readonly string[] = [
@@ -57,8 +57,11 @@ export class Marks {
     this.#add("excused");
   }
 
-  counts(operations: readonly Operation[]): Record<string, number> {
+  counts({ operations, leases }: History): Record<string, number> {
     for (const operation of operations) this.#add(answerMark(operation));
+    for (const { completed } of leases) {
+      for (let i = 0; i < completed; i++) this.#add("a lease seen from beginning to end");
+    }
     return Object.fromEntries(this.#counts);
   }
 

@@ -2,6 +2,7 @@
 import { BadArgument } from "../command.js";
 import type { Mutant } from "./mutant.js";
 import { ELECTION_MUTANTS } from "./mutants-elections.js";
+import { LEASE_MUTANTS } from "./mutants-leases.js";
 import { READ_MUTANTS } from "./mutants-reads.js";
 import { REPLICATION_MUTANTS } from "./mutants-replication.js";
 import { SHARD_MUTANTS } from "./mutants-shard.js";
@@ -14,6 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...READ_MUTANTS,
   ...STORAGE_MUTANTS,
   ...SHARD_MUTANTS,
+  ...LEASE_MUTANTS,
 ];
 
 export function mutantNamed(name: string): Mutant {

@@ -30,6 +30,8 @@ interface Answer {
 
 /** The first thing that is wrong, in words. */
 export function checkObservations(history: History): string | undefined {
+  const lease = history.leases.find(({ fault }) => fault !== undefined);
+  if (lease !== undefined) return lease.fault;
   const known = knownWrites(history.operations);
   for (const range of history.ranges) {
     const fault = rangeFault(range, known);

@@ -91,6 +91,8 @@ export interface LoadSettings {
   readonly pauseMsMean: number;
   readonly requestTimeoutMs: number;
   readonly watchers: number;
+  /** Clients that also live by leases. */
+  readonly leaseHolders: number;
   /** Part of all operations that read a whole keyspace instead. */
   readonly surveys: number;
   /** Part of all operations that compact revisions instead. */
@@ -125,6 +127,9 @@ export interface Streams {
   readonly operator: Prng;
 }
 
+/** Drawn apart, so that nothing else of a seed depends on it. */
+const LEASES = 0x1ea5e;
+
 export function drawSettings(seed: number): Settings {
   const settings = drawAll(seed);
   const { load, delayMsMean, cluster } = settings;
@@ -132,7 +137,8 @@ export function drawSettings(seed: number): Settings {
   // through: one that comes too late is done all the same, and its client sends the next.
   const writeMs = load.clients * (4 * delayMsMean + cluster.writeMsMax);
   const requestTimeoutMs = Math.max(load.requestTimeoutMs, writeMs);
-  return { ...settings, load: { ...load, requestTimeoutMs } };
+  const leaseHolders = new Prng(seed ^ LEASES).between(0, 2);
+  return { ...settings, load: { ...load, requestTimeoutMs, leaseHolders } };
 }
 
 function drawAll(seed: number): Settings {
@@ -170,6 +176,7 @@ function drawAll(seed: number): Settings {
       pauseMsMean: heartbeatMs * logUniform(prng, 0.2, isSurveyed ? 0.6 : 2),
       requestTimeoutMs: heartbeatMs * pick(prng, [3, 5, 20, 50]),
       watchers: prng.between(0, 6),
+      leaseHolders: 0,
       surveys: isSurveyed || prng.chance(0.3) ? 0.3 : 0,
       compactions: prng.chance(0.5) ? 0 : 0.02,
     },

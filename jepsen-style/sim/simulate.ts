@@ -11,6 +11,7 @@ import type { Prng } from "../../src/base/prng.js";
 import type { Tracer } from "../../src/env/tracer.js";
 import type { ClusterMap, ReplicaDescriptor } from "../../src/protocol/cluster.js";
 import type { Message } from "../../src/raft/message.js";
+import { LeaseTable } from "../../src/mvcc/lease-table.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import type { Replica } from "../../src/shard/replica.js";
@@ -104,7 +105,7 @@ class Run {
   readonly #byProgram: Map<string, Machine> = new Map();
   /** Twice as long as a leader may go on without hearing a majority. */
   readonly #deafMs: number;
-  readonly #history: History = { operations: [], ranges: [], watches: [] };
+  readonly #history: History = { operations: [], ranges: [], watches: [], leases: [] };
   #failure: string | undefined;
   #foundBy: FoundBy | undefined;
 
@@ -188,7 +189,7 @@ class Run {
       operations: operations.length,
       acknowledged: operations.filter(({ outcome }) => outcome === "ok").length,
       faults: Object.fromEntries(this.#injector.counts),
-      marks: this.#marks.counts(operations),
+      marks: this.#marks.counts(this.#history),
     };
   }
 
@@ -424,14 +425,27 @@ function stateOf(replica: Replica): string {
   const { raft, machine, tree } = replica;
   const { revision, compactedRevision } = machine;
   let hash: number;
+  let leases: string;
   try {
     hash = logicalHash(tree, revision, compactedRevision);
+    leases = leasesOf(machine.leases);
+    const stored = leasesOf(new LeaseTable(tree));
+    if (stored !== leases) return `leases ${leases} in memory and ${stored} in the tree`;
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
     replica.damaged(error);
     return `damage: ${error.message}`;
   }
-  return `index ${raft.appliedIndex} revision ${revision} compacted ${compactedRevision} hash ${hash}`;
+  const revisions = `revision ${revision} compacted ${compactedRevision}`;
+  return `index ${raft.appliedIndex} ${revisions} hash ${hash} leases ${leases}`;
+}
+
+function leasesOf(table: LeaseTable): string {
+  return table
+    .list()
+    .map(({ id, deadlineMs, keyCount }) => `${id.toString(16)}@${deadlineMs}:${keyCount}`)
+    .sort()
+    .join();
 }
 
 function textOf(error: unknown): string {

@@ -236,8 +236,9 @@ function shown(replica: Replica): Model {
   return { deadlines: new Map(leases.map((one) => [one.id, one.deadlineMs])), keys };
 }
 
-function sorted({ deadlines, keys }: Model): unknown {
-  return { deadlines: [...deadlines].sort(), keys: [...keys].sort() };
+/** As text, in an order of its own. */
+function sorted({ deadlines, keys }: Model): readonly (readonly string[])[] {
+  return [[...deadlines].map(String).toSorted(), [...keys].map(String).toSorted()];
 }
 
 check.prop([fc.array(step, { maxLength: 60 })], { numRuns: 300 })(

@@ -20,12 +20,31 @@ const WRITES: readonly Operation[] = [
 ];
 
 function verdict(history: Partial<History>): string | undefined {
-  return checkObservations({ operations: [...WRITES], ranges: [], watches: [], ...history });
+  return checkObservations({
+    operations: [...WRITES],
+    ranges: [],
+    watches: [],
+    leases: [],
+    ...history,
+  });
 }
 
 function reading(read: Operation): string | undefined {
   return verdict({ operations: [...WRITES, read] });
 }
+
+test("what a holder of leases saw is judged as it says", () => {
+  expect(verdict({ leases: [{ fault: undefined, completed: 3 }] })).toBeUndefined();
+  const fault = "lease/c1/1 is gone before its time";
+  expect(
+    verdict({
+      leases: [
+        { fault: undefined, completed: 3 },
+        { fault, completed: 0 },
+      ],
+    }),
+  ).toBe(fault);
+});
 
 test("a read shows the newest write at its revision", () => {
   expect(reading(get("v2", 2, 3))).toBeUndefined();
