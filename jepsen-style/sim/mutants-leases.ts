@@ -28,7 +28,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     name: "expired-lease-kept",
     bug: "etcd: an end that a lost leader proposed is never tried again",
     file: "shard/lease-keeper",
-    find: `if (id !== undefined) this.#host.machine.leases.putBack(id);`,
+    find: `if (id !== undefined) this.#host.machine.leasesInUse?.putBack(id);`,
     replace: ``,
   },
 ];

@@ -3,8 +3,8 @@
  * that are over ask. It is read from the tree once, when it is first needed, and follows the log
  * from then on; nothing of it is its own.
  *
- * Each lease stands in a heap at a deadline that it has, or had before it was renewed: renewals do
- * not move it, it is put back when its turn comes too early.
+ * Who asks which are over, the leader, has all in a heap, each at a deadline that it has or had
+ * before it was renewed: renewals do not move it, it is put back when its turn comes too early.
  */
 import { must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
@@ -13,6 +13,7 @@ import { FAMILY } from "../lsm/families.js";
 import { LEASE_ID_BYTES, endingBytes, leaseIdOf } from "./lease-format.js";
 import type { DataTree } from "./state-view.js";
 
+const QUEUE_SLACK = 1024;
 const EVERYTHING = { start: EMPTY_BYTES, end: undefined };
 
 export interface Lease {
@@ -27,7 +28,8 @@ export interface Lease {
 
 export class LeaseTable {
   readonly #leases: Map<bigint, Lease> = new Map();
-  readonly #queue = new LeaseQueue();
+  /** undefined while nobody asks what is over. */
+  #queue: LeaseQueue | undefined;
 
   constructor(tree: DataTree) {
     this.#readLeases(tree);
@@ -49,7 +51,7 @@ export class LeaseTable {
 
   granted(id: bigint, ttlSeconds: number, deadlineMs: number): void {
     this.#leases.set(id, { id, ttlSeconds, deadlineMs, keyCount: 0, effectsBytes: 0 });
-    this.#queue.add(id, deadlineMs);
+    this.#queue?.add(id, deadlineMs);
   }
 
   renewed(id: bigint, deadlineMs: number): void {
@@ -74,20 +76,36 @@ export class LeaseTable {
 
   /** A lease that is over at `clockMs`. It is given once, unless it is put back. */
   takeExpired(clockMs: number): bigint | undefined {
+    const queue = this.#queueInUse();
     for (;;) {
-      const id = this.#queue.takeUpTo(clockMs);
+      const id = queue.takeUpTo(clockMs);
       if (id === undefined) return undefined;
       const lease = this.#leases.get(id);
       if (lease === undefined) continue;
       if (lease.deadlineMs <= clockMs) return id;
-      this.#queue.add(id, lease.deadlineMs);
+      queue.add(id, lease.deadlineMs);
     }
+  }
+
+  /** Nobody will ask what is over for now. */
+  dropQueue(): void {
+    this.#queue = undefined;
   }
 
   /** A lease that was taken and could not be ended. */
   putBack(id: bigint): void {
     const lease = this.#leases.get(id);
-    if (lease !== undefined) this.#queue.add(id, lease.deadlineMs);
+    if (lease !== undefined) this.#queue?.add(id, lease.deadlineMs);
+  }
+
+  /** Leases that were ended before their time stay in it, so it is made anew when they are many. */
+  #queueInUse(): LeaseQueue {
+    const known = this.#queue;
+    if (known !== undefined && known.size <= 2 * this.size + QUEUE_SLACK) return known;
+    const queue = new LeaseQueue();
+    for (const { id, deadlineMs } of this.#leases.values()) queue.add(id, deadlineMs);
+    this.#queue = queue;
+    return queue;
   }
 
   #readLeases(tree: DataTree): void {
@@ -122,6 +140,10 @@ function idAt(bytes: Uint8Array, at: number): bigint {
 class LeaseQueue {
   readonly #ids: bigint[] = [];
   readonly #deadlines: number[] = [];
+
+  get size(): number {
+    return this.#ids.length;
+  }
 
   add(id: bigint, deadlineMs: number): void {
     let at = this.#ids.length;

@@ -106,6 +106,11 @@ export class MvccMachine {
     return this.#evaluator.leases.table;
   }
 
+  /** The same, if they were read already. */
+  get leasesInUse(): LeaseTable | undefined {
+    return this.#evaluator.leases.tableInUse;
+  }
+
   /** Effects that are evaluated and not applied. */
   get overlaySize(): number {
     return this.#evaluator.overlaySize;

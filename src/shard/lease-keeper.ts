@@ -23,7 +23,7 @@ const STALL_GRACE_MS = 1000;
 
 /** What it needs of its replica. */
 export interface LeaseHost {
-  readonly machine: MvccMachine;
+  readonly machine: Pick<MvccMachine, "leases" | "leasesInUse" | "logicalClock">;
   readonly leads: boolean;
   /** undefined in a keyspace that counts its own revisions: only such ones have leases. */
   readonly revisions: object | undefined;
@@ -40,6 +40,7 @@ export class LeaseKeeper implements Responder {
   /** Ends that were submitted and not answered, by request id. */
   readonly #ending: Map<number, bigint> = new Map();
   #nextRequestId = 1;
+  #inUse = false;
   #tickedMs = Number.NEGATIVE_INFINITY;
   #endsFromMs = 0;
   #stampedAtMs = 0;
@@ -50,15 +51,22 @@ export class LeaseKeeper implements Responder {
 
   /** Whether time must pass for this replica. */
   get inUse(): boolean {
-    const { leads, revisions, machine } = this.#host;
-    return leads && revisions === undefined && machine.leases.size > 0;
+    return this.#inUse;
   }
 
+  /**
+   * Followers know the leases, too, lest a new leader begins by reading them all. Throws
+   * CorruptionError where they cannot be read.
+   */
   tick(nowMs: number): void {
+    const { machine, writes, leads, revisions } = this.#host;
+    if (revisions !== undefined) return;
     if (nowMs - this.#tickedMs > STALL_MS) this.#endsFromMs = nowMs + STALL_GRACE_MS;
     this.#tickedMs = nowMs;
-    if (!this.inUse) return;
-    const { machine, writes } = this.#host;
+    const { leases } = machine;
+    this.#inUse = leads && leases.size > 0;
+    if (!leads) leases.dropQueue();
+    if (!this.#inUse) return;
     const clockMs = writes.logicalClock();
     if (nowMs >= this.#endsFromMs) this.#endThoseOver(clockMs);
     const stampedMs = Math.max(machine.logicalClock, this.#stampedAtMs);
@@ -79,7 +87,7 @@ export class LeaseKeeper implements Responder {
   failed(requestId: number, _error: KvError): void {
     const id = this.#ending.get(requestId);
     this.#ending.delete(requestId);
-    if (id !== undefined) this.#host.machine.leases.putBack(id);
+    if (id !== undefined) this.#host.machine.leasesInUse?.putBack(id);
   }
 
   #endThoseOver(clockMs: number): void {

@@ -243,7 +243,7 @@ export class Replica {
   tick(nowMs: number): void {
     this.raft.tick(nowMs);
     this.writes.expire(nowMs);
-    this.#leases.tick(nowMs);
+    this.#keepLeases(nowMs);
     this.reads.expire(nowMs);
     if (this.descriptor.target !== undefined && this.leads) this.#reconfigure(nowMs);
     if (this.raft.hasReady()) this.wake();
@@ -566,6 +566,16 @@ export class Replica {
       const heard = step.candidates.filter((id) => this.#isHeard(id, nowMs));
       const to = mostAdvanced(raft, heard);
       if (to !== 0) raft.transferLeader(to, nowMs);
+    }
+  }
+
+  #keepLeases(nowMs: number): void {
+    if (this.raft.isStateLost) return;
+    try {
+      this.#leases.tick(nowMs);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.damaged(error);
     }
   }
 
