@@ -46,6 +46,7 @@ import type {
 } from "./client-types.js";
 import { bytesFrom, checkedKey, keySpan } from "./key-span.js";
 import { findKeyspace } from "./keyspace-lookup.js";
+import { KeptLease } from "./kept-lease.js";
 import { LeaseClient } from "./leases.js";
 import type { ClientEnv } from "./node-link.js";
 import { RangeReader } from "./range-reader.js";
@@ -202,6 +203,11 @@ export class Client {
     const done = answers.find((answer) => answer.status === "fulfilled");
     if (done === undefined) throw refusal;
     return { header: done.value };
+  }
+
+  /** A new lease that is kept alive until it is let go of; rejects as `leases.grant` does. */
+  keepLease(ttlSeconds: number, id?: bigint): Promise<KeptLease> {
+    return KeptLease.grant(this.#session.env, this.leases, ttlSeconds, id);
   }
 
   /** Ends all views of this client; open requests fail, watches end. */

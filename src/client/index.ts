@@ -25,7 +25,13 @@ export type {
   DeleteResponse,
   GetOptions,
   GetResponse,
+  Headed,
   KeyspaceOptions,
+  LeaseGrantResponse,
+  LeaseKeepAliveResponse,
+  LeaseListResponse,
+  Leases,
+  LeaseTimeToLiveResponse,
   PutOptions,
   PutResponse,
   RangeOptions,
@@ -38,6 +44,15 @@ export type {
   WatchItem,
   WatchOptions,
 } from "./client-types.js";
+export { campaign, leaderOf, proclaim, resign } from "./election.js";
+export type { CampaignOptions, Elected, Leadership } from "./election.js";
+export { LeaderWatch } from "./leader-watch.js";
+export type { LeaderSeen } from "./leader-watch.js";
+export { KeptLease } from "./kept-lease.js";
+export { acquireLock } from "./lock.js";
+export type { HeldLock, LockOptions } from "./lock.js";
+export { leaveLine, untilLost } from "./waiting-line.js";
+export type { Place, RecipeClient, RecipeWatch } from "./waiting-line.js";
 export { Watch } from "./watch.js";
 export { KvError } from "../protocol/errors.js";
 export type { ErrorCode, ErrorDetails, Outcome } from "../protocol/errors.js";
