@@ -25,17 +25,16 @@ export class Gateway {
 
   constructor(backend: Backend, timers: Timers, options: GatewayOptions) {
     const header = new HeaderWriter(() => backend.origin);
-    const methods = methodsOf(backend, header);
     const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
-    const watch = {
+    const methods = methodsOf({
       backend,
       header,
       timers,
       fragmentBytesMax: messageBytesMax,
       progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
-    };
-    this.#grpc = new GrpcServer({ methods, watch, timers, messageBytesMax });
-    this.#http = new HttpServer({ backend, methods, watch, messageBytesMax });
+    });
+    this.#grpc = new GrpcServer({ methods, timers, messageBytesMax });
+    this.#http = new HttpServer({ backend, methods, messageBytesMax });
   }
 
   accept(connection: object, version: 1 | 2): void {

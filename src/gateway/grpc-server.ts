@@ -1,28 +1,26 @@
 /**
  * gRPC over HTTP/2, by Node's own server and its streams: connections come from elsewhere, this
  * listens on nothing. A call of one request ends with one frame and trailers, with trailers alone,
- * or has a stream of frames before them; the watch stream is a session of its own. Whatever a
- * client sends, the worst it gets is a status, a reset stream, or for bytes that are no HTTP/2 a
- * closed connection.
+ * or has a stream of frames before them; a session is requests and frames each in their own time.
+ * Whatever a client sends, the worst it gets is a status, a reset stream, or for bytes that are no
+ * HTTP/2 a closed connection.
  */
 import http2 from "node:http2";
 import type { Timers } from "../env/timers.js";
 import { sendAnswers } from "./answer-stream.js";
-import type { AnswerStream, FrameSink } from "./answer-stream.js";
+import type { AnswerStream, CallSession } from "./answer-stream.js";
 import { FrameReader } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
 import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, WITH_TRAILERS, refuse } from "./grpc-sink.js";
 import type { Stream } from "./grpc-sink.js";
-import { isWatch } from "./methods.js";
-import type { Method, Methods } from "./methods.js";
+import { mayLast } from "./method.js";
+import type { Method, OpenSession } from "./method.js";
+import type { Methods } from "./methods.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
-import { WatchSession } from "./watch-session.js";
-import type { WatchHost } from "./watch-session.js";
 import { WireReader } from "./wire.js";
 
 export interface GrpcHost {
   readonly methods: Methods;
-  readonly watch: WatchHost;
   readonly timers: Timers;
   readonly messageBytesMax: number;
 }
@@ -58,7 +56,7 @@ export class GrpcServer {
     this.#server.emit("connection", connection);
   }
 
-  /** Calls of one answer may end, streams are told to go elsewhere, nobody begins anew. */
+  /** Calls that end soon may end, others are told to go elsewhere, nobody begins anew. */
   async close(): Promise<void> {
     for (const call of this.#lasting) call.fail(stopped());
     const gone = [...this.#connections].map(
@@ -79,10 +77,11 @@ export class GrpcServer {
     }
     const method = this.#host.methods.byPath(headers[":path"] ?? "");
     if (method instanceof StatusError) return refuse(stream, method);
-    const call = isWatch(method)
-      ? new WatchCall(stream, this.#host)
-      : new OneRequestCall(stream, method, this.#host);
-    if (method.serve === undefined) this.#track(stream, call);
+    const call =
+      method.session === undefined
+        ? new OneRequestCall(stream, method, this.#host)
+        : new SessionCall(stream, method.session, this.#host.messageBytesMax);
+    if (mayLast(method)) this.#track(stream, call);
     call.open(headers["grpc-timeout"]);
   }
 
@@ -141,12 +140,19 @@ class OneRequestCall {
   }
 
   #serve(reader: WireReader): void {
-    const { serve, answers } = this.#method;
+    const { serve, waits, answers } = this.#method;
     if (answers !== undefined) return this.#answerAll(answers(reader));
-    serve?.(reader).then(
+    serve?.(reader, waits === true ? this.#untilGone() : undefined).then(
       (frame) => this.#answer(frame),
       (error: unknown) => this.fail(statusOf(error)),
     );
+  }
+
+  /** Aborted when the client has gone, or has been told that it is too late. */
+  #untilGone(): AbortSignal {
+    const gone = new AbortController();
+    this.#stream.on("close", () => gone.abort());
+    return gone.signal;
   }
 
   #answerAll(answers: AnswerStream): void {
@@ -176,33 +182,25 @@ class OneRequestCall {
   }
 }
 
-/** The watch stream: requests and responses each in their own time. */
-class WatchCall implements FrameSink {
+/** Requests and responses each in their own time. */
+class SessionCall {
   readonly #stream: Stream;
   readonly #frames: FrameReader;
-  readonly #session: WatchSession;
   readonly #sink: GrpcSink;
+  readonly #session: CallSession;
 
-  constructor(stream: Stream, host: GrpcHost) {
+  constructor(stream: Stream, open: OpenSession, messageBytesMax: number) {
     this.#stream = stream;
-    this.#frames = new FrameReader(host.messageBytesMax);
+    this.#frames = new FrameReader(messageBytesMax);
     this.#sink = new GrpcSink(stream);
-    this.#session = new WatchSession(host.watch, this);
+    this.#session = open(this.#sink);
   }
 
   open(): void {
     this.#sink.begin();
-    // A client that has said all it wants to say may go on listening.
     this.#stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
+    this.#stream.on("end", () => this.#session.finish());
     this.#stream.on("close", () => this.#session.close());
-  }
-
-  write(frame: Uint8Array): void {
-    this.#sink.write(frame);
-  }
-
-  room(): Promise<void> {
-    return this.#sink.room();
   }
 
   fail(error: StatusError): void {
@@ -210,16 +208,17 @@ class WatchCall implements FrameSink {
     this.#sink.fail(error);
   }
 
-  /** No more is read until what came is served. */
+  /** No more is read until what came may be followed by more. */
   #receive(chunk: Uint8Array): void {
     if (this.#stream.writableEnded) return;
-    this.#stream.pause();
     try {
       this.#frames.push(plainBytes(chunk));
-      let served: Promise<void> = Promise.resolve();
+      let served: Promise<void> | undefined;
       for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
         served = this.#session.request(next);
       }
+      if (served === undefined) return;
+      this.#stream.pause();
       void served.then(() => this.#stream.resume());
     } catch (error) {
       this.fail(statusOf(error));

@@ -44,8 +44,12 @@ export class GrpcSink implements AnswerSink {
     this.#stream.write(frame);
   }
 
+  get hasRoom(): boolean {
+    return !this.#stream.writableNeedDrain || this.#stream.destroyed;
+  }
+
   room(): Promise<void> {
-    if (!this.#stream.writableNeedDrain || this.#stream.destroyed) return Promise.resolve();
+    if (this.hasRoom) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 

@@ -10,7 +10,7 @@ import { compareBytes } from "../base/bytes.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { KvError } from "../protocol/errors.js";
 import type { WatchEvent } from "../protocol/key-value.js";
-import type { FrameSink } from "./answer-stream.js";
+import type { CallSession, FrameSink } from "./answer-stream.js";
 import type { Backend, BackendWatch, WatchItem } from "./backend.js";
 import type { HeaderWriter } from "./kv-responses.js";
 import { COMPACTED_TEXT, statusOf } from "./status.js";
@@ -42,7 +42,7 @@ interface OneWatch {
 const GATHERED_BYTES: number = 64 * 1024;
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 
-export class WatchSession {
+export class WatchSession implements CallSession {
   readonly #host: WatchHost;
   readonly #sink: FrameSink;
   readonly #watches: Map<number, OneWatch> = new Map();
@@ -73,6 +73,9 @@ export class WatchSession {
     });
     return this.#requests;
   }
+
+  /** A client that has said all it wants to say may go on listening. */
+  finish(): void {}
 
   close(): void {
     this.#closed = true;
