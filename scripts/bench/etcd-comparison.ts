@@ -9,8 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { etcdVersion, startEtcd } from "./etcd-cluster.js";
+import { LEASE_STEPS } from "./etcd-lease-steps.js";
+import type { Step } from "./etcd-step.js";
 import { STEPS } from "./etcd-steps.js";
-import type { Step } from "./etcd-steps.js";
 import { startOurs } from "./our-cluster.js";
 import { Processes } from "./processes.js";
 
@@ -21,6 +22,7 @@ Runs the same etcdctl commands against etcd and against Flotilla, and shows what
   --etcd COMMAND      etcd's server (etcd)
   --etcdctl COMMAND   its client (etcdctl)
   --only TEXT         only steps whose words contain this, and those that must come first
+  --leases            only what rests on leases
   --all               show every step, also what is equal`;
 
 const ENDED_MS = 1500;
@@ -39,6 +41,7 @@ export async function etcdComparison(args: readonly string[]): Promise<number> {
       etcd: { type: "string", default: "etcd" },
       etcdctl: { type: "string", default: "etcdctl" },
       only: { type: "string", default: "" },
+      leases: { type: "boolean", default: false },
       all: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -54,9 +57,10 @@ export async function etcdComparison(args: readonly string[]): Promise<number> {
     const ours = await startOurs(processes, directory);
     // Ours has taken a write when it is ready.
     await postJson(etcd.addresses, "/v3/kv/put", '{"key":"AA==","value":"AA=="}');
-    console.log(`etcd ${etcdVersion(values.etcd)} and Flotilla, ${STEPS.length} steps`);
+    const steps = values.leases ? LEASE_STEPS : STEPS;
+    console.log(`etcd ${etcdVersion(values.etcd)} and Flotilla, ${steps.length} steps`);
     const sides: Sides = { etcdctl: values.etcdctl, theirs: etcd.addresses, ours: ours.addresses };
-    return await compareAll(sides, values);
+    return await compareAll(sides, steps, values);
   } finally {
     await processes.stopAll();
     rmSync(directory, { recursive: true, force: true });
@@ -71,11 +75,12 @@ interface Sides {
 
 async function compareAll(
   sides: Sides,
+  steps: readonly Step[],
   { only, all }: { readonly only: string; readonly all: boolean },
 ): Promise<number> {
   let different = 0;
   let expected = 0;
-  for (const step of STEPS) {
+  for (const step of steps) {
     const theirs = await run(sides.etcdctl, sides.theirs, step);
     const ours = await run(sides.etcdctl, sides.ours, step);
     const isSame = textOf(theirs) === textOf(ours);
@@ -151,6 +156,13 @@ function masked(text: string, addresses: readonly string[]): string {
     .replace(/"(cluster_id|member_id|ID|leader|memberID)":"?\d+"?/g, '"$1":ID')
     .replace(/"(raft_?[tT]erm|raftIndex|raftAppliedIndex|dbSize\w*)":"?\d+"?/g, '"$1":N')
     .replace(/"(ClusterID|MemberID|ID|RaftTerm|RaftIndex|Leader)" : \d+/g, '"$1" : N')
+    .replace(/"ttl":\d+/g, '"ttl":N')
+    .replace(/"TTL":"\d+","grantedTTL"/g, '"TTL":"N","grantedTTL"')
+    .replace(/"TTL" : \d+\n"GrantedTTL"/g, '"TTL" : N\n"GrantedTTL"')
+    .replace(/remaining\(\d+s\)/g, "remaining(N)")
+    .replace(/"(id|lease)":"?\d{10,}"?/g, '"$1":ID')
+    .replace(/"Lease" : \d{10,}/g, '"Lease" : ID')
+    .replace(/"(key)":"(bS8|ZS8|b3duL)[\w+/=]{20,}"/g, '"$1":KEY')
     .replace(/took = [\d.]+[µm]?s/g, "took = TIME")
     .replace(/\b[0-9a-f]{12,16}\b/g, "ID")
     .replace(/127\.0\.0\.1:\d+/g, "PEER")

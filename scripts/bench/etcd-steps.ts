@@ -1,21 +1,7 @@
 /** What the comparison with etcd runs, in order: each step finds what those before it have left. */
-export interface Step {
-  /** Of etcdctl; or POST or GET, a path, and JSON. */
-  readonly words: readonly string[];
-  readonly input?: string;
-  /** It is ended after a while. */
-  readonly endless?: boolean;
-  /** Only the first node is asked. */
-  readonly oneEndpoint?: boolean;
-  /** Why it may differ. */
-  readonly differs?: string;
-}
-
-const json = ["-w", "json"];
-
-function steps(...lines: readonly string[]): readonly Step[] {
-  return lines.map((line) => ({ words: [...line.split(" "), ...json] }));
-}
+import { LEASE_STEPS } from "./etcd-lease-steps.js";
+import { post, steps, txn } from "./etcd-step.js";
+import type { Step } from "./etcd-step.js";
 
 const PUTS: readonly Step[] = [
   ...steps("get missing", "put a 1", "put a 2", "put b 1", "put ab x", "put c zz", "put a 3"),
@@ -68,10 +54,6 @@ const DELETES: readonly Step[] = [
   ...steps("put a again", "get a"),
 ];
 
-function txn(input: string, differs?: string): Step {
-  return { words: ["txn", ...json], input, ...(differs === undefined ? {} : { differs }) };
-}
-
 const TXNS: readonly Step[] = [
   txn('ver("a") > "0"\n\nput t1 x\nget t1\n\nput t1 y\n\n'),
   txn('val("a") = "no"\n\nput t2 x\n\nput t2 y\nget a\ndel t1\nget t1\n\n'),
@@ -103,11 +85,6 @@ const nested = {
     },
   ],
 };
-
-function post(path: string, body: object | string, differs?: string): Step {
-  const text = typeof body === "string" ? body : JSON.stringify(body);
-  return { words: ["POST", `/v3${path}`, text], ...(differs === undefined ? {} : { differs }) };
-}
 
 const SHAPE = "the body of errors has the shapes of all releases";
 
@@ -192,5 +169,6 @@ export const STEPS: readonly Step[] = [
   ...TXNS,
   ...JSON_STEPS,
   ...WATCHES,
+  ...LEASE_STEPS,
   ...CLUSTER,
 ];

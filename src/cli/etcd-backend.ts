@@ -31,6 +31,9 @@ import type {
   RangeOperation,
   Transaction,
 } from "../protocol/operations.js";
+import { SdkLeases } from "./etcd-leases.js";
+import type { ClientSource } from "./etcd-leases.js";
+import { SdkLines } from "./etcd-lines.js";
 
 export interface BackendNode {
   /** Where this node serves clients. */
@@ -52,6 +55,8 @@ const NO_REPLICA = { role: "none", revision: 0, commitIndex: 0, appliedIndex: 0 
 
 export class SdkBackend implements Backend {
   origin: Origin;
+  readonly leases: SdkLeases;
+  readonly lines: SdkLines;
   readonly #env: ClientEnv;
   readonly #node: BackendNode;
   #client: Client | undefined;
@@ -62,6 +67,12 @@ export class SdkBackend implements Backend {
     this.#node = node;
     const { clusterId, nodeId } = node;
     this.origin = { clusterId, memberId: BigInt(nodeId), raftTerm: 0 };
+    const source: ClientSource = {
+      client: () => this.#connected(),
+      noted: (header) => this.#noted(header),
+    };
+    this.leases = new SdkLeases(source);
+    this.lines = new SdkLines(source);
   }
 
   async range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
@@ -173,7 +184,9 @@ export class SdkBackend implements Backend {
     await admin.moveLeader(shardIdIn(clusterMap), nodeId);
   }
 
+  /** Who waits in a line has to be told before. */
   async close(): Promise<void> {
+    await this.lines.settled();
     const client = await this.#connecting?.catch(() => undefined);
     await client?.close();
   }

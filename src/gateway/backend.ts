@@ -13,6 +13,8 @@ import type {
   Transaction,
 } from "../protocol/operations.js";
 import type { WatchCreate } from "../protocol/watch-codec.js";
+import type { LeaseBackend } from "./lease-backend.js";
+import type { LineBackend } from "./line-backend.js";
 
 /** Whether a read may be served by any replica, with a state of the past. */
 export type Consistency = "linearizable" | "serializable";
@@ -83,6 +85,8 @@ export interface NodeStatus {
 
 export interface Backend {
   readonly origin: Origin;
+  readonly leases: LeaseBackend;
+  readonly lines: LineBackend;
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer>;
   put(operation: PutOperation): Promise<PutAnswer>;
   delete(operation: DeleteOperation): Promise<DeleteAnswer>;

@@ -74,6 +74,37 @@ const STREAMS: Readonly<Record<string, string>> = {
     "cancel_reason=6 string, fragment=7 bool, events=11 *mvccpb.Event",
 };
 
+const LEASES: Readonly<Record<string, string>> = {
+  "etcdserverpb.LeaseGrantRequest": "TTL=1 int64, ID=2 int64",
+  "etcdserverpb.LeaseGrantResponse": `${H}, ID=2 int64, TTL=3 int64, error=4 string`,
+  "etcdserverpb.LeaseRevokeRequest": "ID=1 int64",
+  "etcdserverpb.LeaseRevokeResponse": H,
+  "etcdserverpb.LeaseKeepAliveRequest": "ID=1 int64",
+  "etcdserverpb.LeaseKeepAliveResponse": `${H}, ID=2 int64, TTL=3 int64`,
+  "etcdserverpb.LeaseTimeToLiveRequest": "ID=1 int64, keys=2 bool",
+  "etcdserverpb.LeaseTimeToLiveResponse":
+    `${H}, ID=2 int64, TTL=3 int64, grantedTTL=4 int64, ` + "keys=5 *bytes",
+  "etcdserverpb.LeaseLeasesRequest": "",
+  "etcdserverpb.LeaseStatus": "ID=1 int64",
+  "etcdserverpb.LeaseLeasesResponse": `${H}, leases=2 *etcdserverpb.LeaseStatus`,
+};
+
+const LOCKS: Readonly<Record<string, string>> = {
+  "v3lockpb.LockRequest": "name=1 bytes, lease=2 int64",
+  "v3lockpb.LockResponse": `${H}, key=2 bytes`,
+  "v3lockpb.UnlockRequest": "key=1 bytes",
+  "v3lockpb.UnlockResponse": H,
+  "v3electionpb.LeaderKey": "name=1 bytes, key=2 bytes, rev=3 int64, lease=4 int64",
+  "v3electionpb.CampaignRequest": "name=1 bytes, lease=2 int64, value=3 bytes",
+  "v3electionpb.CampaignResponse": `${H}, leader=2 v3electionpb.LeaderKey`,
+  "v3electionpb.ProclaimRequest": "leader=1 v3electionpb.LeaderKey, value=2 bytes",
+  "v3electionpb.ProclaimResponse": H,
+  "v3electionpb.LeaderRequest": "name=1 bytes",
+  "v3electionpb.LeaderResponse": `${H}, kv=2 mvccpb.KeyValue`,
+  "v3electionpb.ResignRequest": "leader=1 v3electionpb.LeaderKey",
+  "v3electionpb.ResignResponse": H,
+};
+
 const CLUSTER: Readonly<Record<string, string>> = {
   "etcdserverpb.Member":
     "ID=1 uint64, name=2 string, peerURLs=3 *string, clientURLs=4 *string, isLearner=5 bool",
@@ -108,6 +139,8 @@ const MAINTENANCE: Readonly<Record<string, string>> = {
 export const ETCD: Schema = new Schema(ENUMS, {
   ...DATA,
   ...STREAMS,
+  ...LEASES,
+  ...LOCKS,
   ...CLUSTER,
   ...MAINTENANCE,
 });

@@ -4,6 +4,7 @@
  */
 import { ClusterService } from "./cluster-service.js";
 import { KvService } from "./kv-service.js";
+import { electionMethods, leaseMethods, lockMethods } from "./lease-methods.js";
 import { MaintenanceService } from "./maintenance-service.js";
 import { entry, method, plainly } from "./method.js";
 import type { Method, Plain } from "./method.js";
@@ -51,7 +52,12 @@ export function methodsOf(host: WatchHost): Methods {
   plain("Maintenance/MoveLeader", "/maintenance/transfer-leadership", "MoveLeader", (one) =>
     care.moveLeader(one),
   );
-  return new MethodTable(list);
+  return new MethodTable([
+    ...list,
+    ...leaseMethods(backend.leases, header),
+    ...lockMethods(backend.lines, header),
+    ...electionMethods(backend.lines, header),
+  ]);
 }
 
 /** What is not there yet, by how its path begins; the first that fits holds. */
@@ -66,15 +72,6 @@ const ABSENT: readonly (readonly [path: string, jsonPath: string, refusal: Statu
     "/v3/auth/",
     etcdError(GRPC.failedPrecondition, "authentication is not enabled"),
   ],
-  [
-    "/etcdserverpb.Lease/LeaseRevoke",
-    "/v3/lease/revoke",
-    etcdError(GRPC.notFound, "requested lease not found"),
-  ],
-  ["/etcdserverpb.Lease/", "/v3/lease/", notImplemented("leases are not there yet")],
-  ["/etcdserverpb.Lease/", "/v3/kv/lease/", notImplemented("leases are not there yet")],
-  ["/v3lockpb.Lock/", "/v3/lock/", notImplemented("locks are not there yet")],
-  ["/v3electionpb.Election/", "/v3/election/", notImplemented("elections are not there yet")],
   [
     "/etcdserverpb.Maintenance/",
     "/v3/maintenance/",
@@ -104,7 +101,8 @@ class MethodTable implements Methods {
   }
 
   byJsonPath(path: string): Method | StatusError | undefined {
-    const known = this.#jsonPaths.get(path);
+    // Leases were once found below the keys.
+    const known = this.#jsonPaths.get(path.replace("/v3/kv/lease/", "/v3/lease/"));
     return known ?? ABSENT.find(([, start]) => path.startsWith(start))?.[2];
   }
 }

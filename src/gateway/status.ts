@@ -53,6 +53,9 @@ export const memberNotFound = (): StatusError => etcdError(GRPC.notFound, "membe
 export const badUrls = (): StatusError =>
   etcdError(GRPC.invalidArgument, "given member URLs are invalid");
 
+/** etcd's locks and elections have words for their errors, and no codes. */
+export const lineError = (text: string): StatusError => new StatusError(GRPC.unknown, text);
+
 export const COMPACTED_TEXT = "etcdserver: mvcc: required revision has been compacted";
 
 type Words = readonly [code: number, text: string];
@@ -69,6 +72,8 @@ const ETCD_WORDS: Partial<Record<ErrorCode, Words>> = {
   noSpace: [GRPC.resourceExhausted, "mvcc: database space exceeded"],
   overloaded: [GRPC.resourceExhausted, "too many requests"],
   leaseNotFound: [GRPC.notFound, "requested lease not found"],
+  leaseExists: [GRPC.failedPrecondition, "lease already exists"],
+  leaseTtlTooLarge: [GRPC.outOfRange, "too large lease TTL"],
   nodeNotFound: [GRPC.notFound, "member not found"],
   unavailable: [GRPC.unavailable, "request timed out"],
   timeout: [GRPC.unavailable, "request timed out"],

@@ -292,7 +292,7 @@ describe("answers, written by hand", () => {
 });
 
 describe("the .proto files", () => {
-  const texts = ["kv", "rpc"].map((name) =>
+  const texts = ["kv", "rpc", "lock", "election"].map((name) =>
     readFileSync(`src/gateway/proto/${name}.proto`, "utf8"),
   );
   const said = texts.flatMap(fieldsIn).sort();
@@ -322,22 +322,25 @@ describe("the .proto files", () => {
       fragmentBytesMax: 1000,
       progressIntervalMs: 1000,
     });
+    let pack = "";
     let service = "";
     let calls = 0;
     for (const line of texts.join("\n").split("\n")) {
+      pack = /^package (\w+);/.exec(line)?.[1] ?? pack;
       service = /^service (\w+)/.exec(line)?.[1] ?? service;
       const rpc = /rpc (\w+)\((stream )?(\w+)\) returns \((stream )?(\w+)\)/.exec(line);
       if (rpc === null) continue;
-      const method = methods.byPath(`/etcdserverpb.${service}/${rpc[1]}`);
+      const method = methods.byPath(`/${pack}.${service}/${rpc[1]}`);
       if (method instanceof StatusError) throw method;
-      expect([method.request.name, method.response.name, method.serve === undefined]).toEqual([
-        `etcdserverpb.${rpc[3]}`,
-        `etcdserverpb.${rpc[5]}`,
-        rpc[2] !== undefined,
+      expect([method.request.name, method.response.name]).toEqual([
+        `${pack}.${rpc[3]}`,
+        `${pack}.${rpc[5]}`,
       ]);
+      const streams = [method.session !== undefined, method.serve === undefined];
+      expect(streams).toEqual([rpc[2] !== undefined, rpc[4] !== undefined]);
       calls++;
     }
-    expect(calls).toBe(14);
+    expect(calls).toBe(26);
   });
 });
 

@@ -13,6 +13,7 @@ import { notApplied } from "../../src/protocol/errors.js";
 import type { NodeDescriptor } from "../../src/protocol/cluster.js";
 import type { KeyValue, WatchEvent } from "../../src/protocol/key-value.js";
 import type { PutOperation, RangeOperation } from "../../src/protocol/operations.js";
+import { FakeLeases, FakeLines } from "./fake-leases.js";
 
 export class FakeWatch implements BackendWatch {
   readonly options: WatchOptions;
@@ -60,6 +61,8 @@ export class FakeWatch implements BackendWatch {
 
 export class FakeBackend implements Backend {
   readonly origin: Origin = { clusterId: 2n ** 63n + 5n, memberId: 77n, raftTerm: 3 };
+  readonly leases: FakeLeases = new FakeLeases();
+  readonly lines: FakeLines = new FakeLines();
   readonly watches: FakeWatch[] = [];
   nodes: NodeDescriptor[] = [];
   now = 5;

@@ -67,6 +67,8 @@ describe("an error", () => {
     ["requestTooLarge", 3, "etcdserver: request is too large"],
     ["keyNotFound", 3, "etcdserver: key not found"],
     ["leaseNotFound", 5, "etcdserver: requested lease not found"],
+    ["leaseExists", 9, "etcdserver: lease already exists"],
+    ["leaseTtlTooLarge", 11, "etcdserver: too large lease TTL"],
     ["noSpace", 8, "etcdserver: mvcc: database space exceeded"],
     ["overloaded", 8, "etcdserver: too many requests"],
     ["timeout", 14, "etcdserver: request timed out"],
@@ -116,9 +118,6 @@ describe("an error", () => {
 
   test.each([
     ["/etcdserverpb.Auth/Authenticate", 9, "etcdserver: authentication is not enabled"],
-    ["/etcdserverpb.Lease/LeaseGrant", 12, "flotilla: leases are not there yet"],
-    ["/etcdserverpb.Lease/LeaseRevoke", 5, "etcdserver: requested lease not found"],
-    ["/v3lockpb.Lock/Lock", 12, "flotilla: locks are not there yet"],
     ["/etcdserverpb.Maintenance/Snapshot", 12, "flotilla: this maintenance call is not there yet"],
     ["/nobody.Knows/This", 12, "unknown method /nobody.Knows/This"],
   ])("is what there is at %s", async (path, code, text) => {

@@ -33,8 +33,6 @@ describe("a call by JSON", () => {
   test.each([
     ["/v3/kv/range", "{}", 400, { code: 3, message: "etcdserver: key is not provided" }],
     ["/v3/kv/range", "nonsense", 400, { code: 3 }],
-    ["/v3/lease/grant", "{}", 501, { code: 12 }],
-    ["/v3/lease/revoke", "{}", 404, { code: 5 }],
     ["/v3/auth/authenticate", "{}", 400, { code: 9 }],
     ["/v3/no/such", "{}", 404, { code: 5 }],
   ])("%s %s is refused with %i", async (path, body, status, wanted) => {

@@ -4,6 +4,7 @@ import { FrameReader, beginFrame, endFrame } from "../../src/gateway/grpc-frames
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { ETCD } from "../../src/gateway/messages.js";
+import type { MessageType } from "../../src/gateway/schema.js";
 
 export interface GrpcOutcome {
   readonly status: number;
@@ -27,7 +28,7 @@ export class GrpcClient {
     });
   }
 
-  /** One call; `name` is that of the messages, as in KV/Range and Range. */
+  /** One call; `name` is that of the messages, as Range, or v3lockpb.Lock with its package. */
   call(path: string, name: string, request: Message, headers = {}): Promise<GrpcOutcome> {
     return this.raw(path, name, frameOf(`${name}Request`, request), headers);
   }
@@ -108,7 +109,7 @@ export class GrpcStream {
     for (;;) {
       const message = this.#frames.next();
       if (message !== undefined) {
-        return decodeMessage(ETCD.message(`etcdserverpb.${this.#name}Response`), message);
+        return decodeMessage(messageNamed(`${this.#name}Response`), message);
       }
       const chunk = await this.#chunks.next().catch(() => ({ done: true, value: undefined }));
       if (chunk.done === true || chunk.value === undefined) return undefined;
@@ -120,6 +121,10 @@ export class GrpcStream {
 
 export function frameOf(type: string, message: Message): Uint8Array {
   const out = beginFrame();
-  encodeMessage(out, ETCD.message(`etcdserverpb.${type}`), message);
+  encodeMessage(out, messageNamed(type), message);
   return endFrame(out);
+}
+
+function messageNamed(name: string): MessageType {
+  return ETCD.message(name.includes(".") ? name : `etcdserverpb.${name}`);
 }
