@@ -58,6 +58,20 @@ function parsedOf(
   return value;
 }
 
+/** A lease's id in hexadecimal, as etcd writes it; undefined where it is absent. */
+export function leaseOf(argv: Arguments, name: string, shown: string): bigint | undefined {
+  const text = textOf(argv, name);
+  if (text === undefined) return undefined;
+  if (!/^[0-9a-f]{1,16}$/i.test(text)) throw notA(shown, text, "a lease's id in hexadecimal");
+  return BigInt(`0x${text}`);
+}
+
+/** A positional argument that names a lease. */
+export function requiredLeaseOf(argv: Arguments, name: string): bigint {
+  requiredOf(argv, name);
+  return leaseOf(argv, name, `the ${name}`) ?? 0n;
+}
+
 /** One of a few words; undefined where the flag is absent. Errors name one word a meaning. */
 export function choiceOf<T extends string>(
   argv: Arguments,

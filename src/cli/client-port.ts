@@ -10,10 +10,12 @@ import type {
   GetResponse,
   Headed,
   KeyspaceOptions,
+  Leases,
   PutOptions,
   PutResponse,
   RangeOptions,
   RangeResponse,
+  ReadOptions,
   ScanOptions,
   TransactionResponse,
   WatchItem,
@@ -35,6 +37,13 @@ export interface WatchStream extends AsyncIterable<WatchItem> {
   cancel(): void;
 }
 
+/** A lease that is kept alive. */
+export interface LivingLease {
+  readonly id: bigint;
+  readonly gone: AbortSignal;
+  revoke(): Promise<void>;
+}
+
 export interface AdminPort {
   map(): Promise<MapResponse>;
   status(endpoint: string): Promise<StatusResponse>;
@@ -52,12 +61,14 @@ export interface AdminPort {
 
 export interface ClientPort {
   readonly admin: AdminPort;
+  readonly leases: Leases;
+  keepLease(ttlSeconds: number): Promise<LivingLease>;
   put(key: Uint8Array, value: Uint8Array, options?: PutOptions): Promise<PutResponse>;
   get(key: Uint8Array, options?: GetOptions): Promise<GetResponse>;
   range(options: RangeOptions): Promise<RangeResponse>;
   scan(options: ScanOptions): AsyncIterable<KeyValue>;
   delete(key: Uint8Array, options?: DeleteOptions): Promise<DeleteResponse>;
-  txn(transaction: Transaction): Promise<TransactionResponse>;
+  txn(transaction: Transaction, options?: ReadOptions): Promise<TransactionResponse>;
   watch(options: WatchOptions): WatchStream;
   compact(revision: number, options?: CompactOptions): Promise<Headed>;
   close(): Promise<void>;

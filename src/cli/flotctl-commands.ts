@@ -53,6 +53,51 @@ const member: CommandGroup<Context> = {
   ],
 };
 
+const lease: CommandGroup<Context> = {
+  name: "lease",
+  describe: "leases, and the keys that end with them",
+  commands: [
+    {
+      usage: "grant <ttl> [id]",
+      describe: "grant a lease of so many seconds",
+      load: async () => (await import("./commands/lease-grant.js")).leaseGrant,
+    },
+    {
+      usage: "revoke <id>",
+      describe: "end a lease and delete its keys",
+      load: async () => (await import("./commands/lease-revoke.js")).leaseRevoke,
+    },
+    {
+      usage: "timetolive <id>",
+      describe: "what is left of a lease's time, and its keys",
+      load: async () => (await import("./commands/lease-timetolive.js")).leaseTimeToLive,
+    },
+    {
+      usage: "list",
+      describe: "list the leases",
+      load: async () => (await import("./commands/lease-list.js")).leaseList,
+    },
+    {
+      usage: "keep-alive <id>",
+      describe: "renew a lease until it ends",
+      load: async () => (await import("./commands/lease-keep-alive.js")).leaseKeepAlive,
+    },
+  ],
+};
+
+const lineCommands: readonly Entry[] = [
+  {
+    usage: "lock <name> [program..]",
+    describe: "hold a lock while a program runs, or until Ctrl-C",
+    load: async () => (await import("./commands/lock.js")).lock,
+  },
+  {
+    usage: "elect <name> [proposal]",
+    describe: "campaign in an election and lead until Ctrl-C, or listen who leads",
+    load: async () => (await import("./commands/elect.js")).elect,
+  },
+];
+
 const shard: CommandGroup<Context> = {
   name: "shard",
   describe: "the shards and where they lie",
@@ -150,6 +195,8 @@ const fileCommands: readonly Entry[] = [
 
 export const FLOTCTL_COMMANDS: CommandTable<Context> = [
   ...keyValueCommands,
+  lease,
+  ...lineCommands,
   endpoint,
   member,
   shard,

@@ -10,6 +10,7 @@ import type {
 } from "../client/client-types.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type { OperationResult } from "../protocol/operations.js";
+import { leaseFields, type LeaseReport } from "./lease-reports.js";
 import { ageOf, type Cell, type Printer, type PrintSettings, type Sheet } from "./printer.js";
 import { hexEscapes, quote } from "./quoting.js";
 import type { Output } from "./terminal.js";
@@ -56,6 +57,14 @@ export class FieldsPrinter implements Printer {
   compacted(revision: number, { header }: Headed): void {
     this.#header(header);
     this.#field("CompactRevision", revision);
+  }
+
+  lease(report: LeaseReport): void {
+    this.#header(report.response.header);
+    for (const [name, value] of leaseFields(report)) {
+      if (value instanceof Uint8Array) this.#bytes(name, value);
+      else this.#field(name, value);
+    }
   }
 
   sheet(sheet: Sheet): void {

@@ -13,6 +13,7 @@ import type {
 import type { KeyValue, ResponseHeader, WatchEvent } from "../protocol/key-value.js";
 import type { OperationResult } from "../protocol/operations.js";
 import { jsonText } from "./json-text.js";
+import { leaseJson, type LeaseReport } from "./lease-reports.js";
 import { ageOf, type Cell, type Printer, type PrintSettings, type Sheet } from "./printer.js";
 import type { Output } from "./terminal.js";
 
@@ -62,6 +63,11 @@ export class JsonPrinter implements Printer {
 
   compacted(_revision: number, { header }: Headed): void {
     this.#write({ header: this.#header(header) });
+  }
+
+  lease(report: LeaseReport): void {
+    const header = this.#header(report.response.header);
+    this.#write(report.kind === "revoked" ? { header } : { ...header, ...leaseJson(report) });
   }
 
   sheet(sheet: Sheet): void {

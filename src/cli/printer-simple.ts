@@ -9,6 +9,7 @@ import type {
 } from "../client/client-types.js";
 import type { KeyValue } from "../protocol/key-value.js";
 import type { OperationResult } from "../protocol/operations.js";
+import { leaseLines, type LeaseReport } from "./lease-reports.js";
 import type { PrintSettings, Printer, Sheet } from "./printer.js";
 import { hexEscapes } from "./quoting.js";
 import type { Output } from "./terminal.js";
@@ -69,6 +70,10 @@ export class SimplePrinter implements Printer {
 
   compacted(revision: number): void {
     this.#line(`compacted revision ${revision}`);
+  }
+
+  lease(report: LeaseReport): void {
+    for (const line of leaseLines(report)) this.#line(line);
   }
 
   sheet(sheet: Sheet): void {

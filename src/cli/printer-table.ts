@@ -12,6 +12,7 @@ import type {
   WatchItem,
 } from "../client/client-types.js";
 import type { KeyValue } from "../protocol/key-value.js";
+import { leaseTable, type LeaseReport } from "./lease-reports.js";
 import { type Cell, type PrintSettings, type Printer, type Sheet, unsupported } from "./printer.js";
 import { hexEscapes, quote } from "./quoting.js";
 import type { Output } from "./terminal.js";
@@ -53,6 +54,11 @@ export class TablePrinter implements Printer {
 
   compacted(revision: number, { header }: Headed): void {
     this.#table(["compacted revision", "revision"], [[revision, header.revision]]);
+  }
+
+  lease(report: LeaseReport): void {
+    const { columns, rows } = leaseTable(report);
+    this.#table(columns, rows);
   }
 
   sheet(sheet: Sheet): void {

@@ -14,6 +14,7 @@ import type { ResponseHeader } from "../protocol/key-value.js";
 import { EXIT } from "./exit-codes.js";
 import { CliError } from "./failure.js";
 import type { Format } from "./global-options.js";
+import type { LeaseReport } from "./lease-reports.js";
 
 export interface PrintSettings {
   readonly hex: boolean;
@@ -42,6 +43,7 @@ export interface Printer {
   txn(response: TransactionResponse): void;
   watch(part: WatchItem): void;
   compacted(revision: number, response: Headed): void;
+  lease(report: LeaseReport): void;
   sheet(sheet: Sheet): void;
   /** One sentence about what was done, with the same as properties. */
   done(sentence: string, properties: Readonly<Record<string, Cell>>): void;

@@ -11,7 +11,15 @@ import type {
   SortOrder,
   SortTarget,
 } from "../protocol/operations.js";
-import { type Arguments, choiceOf, countOf, requiredOf, switchOf, textOf } from "./arguments.js";
+import {
+  type Arguments,
+  choiceOf,
+  countOf,
+  leaseOf,
+  requiredOf,
+  switchOf,
+  textOf,
+} from "./arguments.js";
 import { badArguments } from "./failure.js";
 import { type KeySelection, rangeEndOf, selectKeys } from "./selection.js";
 
@@ -26,6 +34,7 @@ function value(describe: string): Options {
 }
 
 export const PUT_FLAGS: Flags = {
+  lease: value("the lease to attach the key to, in hexadecimal"),
   "prev-kv": onOff("return the key-value before this put"),
   "ignore-value": onOff("keep the key's value"),
   "ignore-lease": onOff("keep the key's lease"),
@@ -104,16 +113,21 @@ export function putOperation(argv: Arguments, content: Uint8Array | undefined): 
   if (ignoreValue && text !== undefined) {
     throw badArguments("--ignore-value keeps the key's value: give none");
   }
+  const ignoreLease = switchOf(argv, "ignore-lease");
+  const lease = leaseOf(argv, "lease", "--lease") ?? 0n;
+  if (ignoreLease && lease !== 0n) {
+    throw badArguments("--ignore-lease keeps the key's lease: give none");
+  }
   const bytes = text === undefined ? content : utf8(text);
   if (bytes === undefined && !ignoreValue) throw badArguments("put needs a key and a value");
   return {
     kind: "put",
     key: utf8(requiredOf(argv, "key")),
     value: bytes ?? new Uint8Array(0),
-    lease: 0n,
+    lease,
     prevKv: switchOf(argv, "prev-kv"),
     ignoreValue,
-    ignoreLease: switchOf(argv, "ignore-lease"),
+    ignoreLease,
   };
 }
 

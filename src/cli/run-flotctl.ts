@@ -7,9 +7,6 @@ import { runTool } from "./run-tool.js";
 import type { Terminal } from "./terminal.js";
 
 const NOT_YET: readonly string[] = [
-  "lease",
-  "lock",
-  "elect",
   "alarm",
   "auth",
   "user",

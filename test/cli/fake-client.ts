@@ -11,6 +11,7 @@ import type {
   GetResponse,
   Headed,
   KeyspaceOptions,
+  Leases,
   PutOptions,
   PutResponse,
   RangeOptions,
@@ -72,6 +73,8 @@ export class FakeClient implements ClientPort {
   readonly requests: string[] = [];
   readonly transactions: Transaction[] = [];
   readonly created: KeyspaceOptions[] = [];
+  /** What is left of a lease, question by question; then it has ended. */
+  leaseTtls: number[] = [];
   /** What a watch yields before it waits for its end. */
   watchItems: WatchItem[] = [];
   /** What a member that leaves still holds when the command has waited long enough. */
@@ -80,6 +83,25 @@ export class FakeClient implements ClientPort {
   inFlightMax = 0;
   revision = 1;
   closed = false;
+
+  readonly leases: Leases = {
+    grant: async (ttlSeconds, id = 0n) => {
+      this.requests.push(`grant ${ttlSeconds} ${id}`);
+      return { header: this.#header(), id: id === 0n ? 0x1f3an : id, ttlSeconds };
+    },
+    revoke: async (id) => {
+      this.requests.push(`revoke ${id}`);
+      return { header: this.#header() };
+    },
+    keepAlive: async () => ({ header: this.#header(), ttlSeconds: this.leaseTtls.shift() ?? 0 }),
+    timeToLive: async (_id, options) => {
+      const ttlSeconds = this.leaseTtls.shift() ?? -1;
+      const grantedTtlSeconds = ttlSeconds < 0 ? 0 : 60;
+      const keys = options?.keys === true ? [utf8("k1"), utf8("k2")] : [];
+      return { header: this.#header(), ttlSeconds, grantedTtlSeconds, keys };
+    },
+    list: async () => ({ header: this.#header(), ids: [0x1f3an, 2n ** 64n - 2n] }),
+  };
 
   readonly admin: AdminPort = {
     map: () => Promise.resolve({ clusterMap: MAP, leaders: [{ shardId: 2, nodeId: 1, term: 5 }] }),
@@ -148,7 +170,8 @@ export class FakeClient implements ClientPort {
   }
 
   async put(key: Uint8Array, value: Uint8Array, options: PutOptions = {}): Promise<PutResponse> {
-    this.requests.push(`put ${utf8Text(key)}`);
+    const lease = options.lease ?? 0n;
+    this.requests.push(`put ${utf8Text(key)}${lease === 0n ? "" : ` ${lease}`}`);
     this.inFlight++;
     this.inFlightMax = Math.max(this.inFlightMax, this.inFlight);
     await new Promise((resolve) => setImmediate(resolve));
@@ -235,6 +258,10 @@ export class FakeClient implements ClientPort {
       await cancelled;
     }
     return { [Symbol.asyncIterator]: stream, cancel: () => cancel() };
+  }
+
+  keepLease(): Promise<never> {
+    return Promise.reject(new KvError("unsupported", "locks need real nodes", "notApplied"));
   }
 
   compact(revision: number): Promise<Headed> {

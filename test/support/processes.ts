@@ -115,6 +115,11 @@ export class ProcessCluster {
     return child.exitCode;
   }
 
+  /** Starts flotctl on this cluster, for a test that does not wait for its end. */
+  start(args: readonly string[]): RunningCommand {
+    return new RunningCommand([FLOTCTL, "--endpoints", this.endpoints, ...args]);
+  }
+
   /** Runs flotctl on this cluster. */
   run(args: readonly string[], input = ""): Promise<CommandResult> {
     return runNode([FLOTCTL, ...args, "--endpoints", this.endpoints], input);
@@ -130,6 +135,29 @@ export class ProcessCluster {
   async close(): Promise<void> {
     for (const name of Array.from(this.#children.keys())) await this.signal(name, "SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A process that is being watched. */
+export class RunningCommand {
+  stdout = "";
+  stderr = "";
+  /** Its exit code, -1 where a signal ended it. */
+  readonly ended: Promise<number>;
+  readonly #child: ChildProcess;
+
+  constructor(args: readonly string[]) {
+    this.#child = spawn(process.execPath, args, { timeout: LIFETIME_MS });
+    this.#child.stdout?.on("data", (chunk: Uint8Array) => (this.stdout += String(chunk)));
+    this.#child.stderr?.on("data", (chunk: Uint8Array) => (this.stderr += String(chunk)));
+    this.ended = new Promise((resolve) => {
+      this.#child.once("close", (code) => resolve(code ?? -1));
+    });
+  }
+
+  kill(signal: NodeJS.Signals): Promise<number> {
+    this.#child.kill(signal);
+    return this.ended;
   }
 }
 

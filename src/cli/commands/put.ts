@@ -12,13 +12,14 @@ export const put: CommandDefinition<Context> = {
     ["put color blue", "a value from the command line"],
     ["put config < config.json", "a value from the input"],
     ["put -- -key -value", "a key that looks like a flag"],
+    ["put alive yes --lease 1f3a", "a key that is deleted when the lease ends"],
   ],
   run: async (context, argv) => {
     const fromInput = textOf(argv, "value") === undefined && !switchOf(argv, "ignore-value");
     const content = fromInput ? await context.terminal.readInput() : undefined;
-    const { key, value, prevKv, ignoreValue, ignoreLease } = putOperation(argv, content);
+    const { key, value, ...options } = putOperation(argv, content);
     const client = await context.client();
-    const response = await client.put(key, value, { prevKv, ignoreValue, ignoreLease });
+    const response = await client.put(key, value, options);
     (await context.printer()).put(response);
     return EXIT.ok;
   },

@@ -9,6 +9,7 @@ import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
 import { badArguments, failureOf, failureText } from "../failure.js";
+import { aborted } from "../held-place.js";
 import { type Printer, unsupported } from "../printer.js";
 import { eventEnvironment, runProgram } from "../run-program.js";
 import { note } from "../terminal.js";
@@ -52,13 +53,6 @@ export const watch: CommandDefinition<Context> = {
     return context.signal.aborted ? EXIT.interrupted : EXIT.ok;
   },
 };
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
 
 interface Shown {
   readonly stream: WatchStream;
