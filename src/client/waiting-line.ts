@@ -166,7 +166,7 @@ async function lookAhead(client: RecipeClient, prefix: Uint8Array, place: Place)
   return { header, before: firstOf(results[1]) };
 }
 
-/** Resolves when one of the keys was deleted after the revision, or may have been; by `signal` too. */
+/** Resolves when a key was deleted after the revision, or may have been; by `signal` too. */
 async function oneDeleted(
   client: RecipeClient,
   keys: readonly Uint8Array[],

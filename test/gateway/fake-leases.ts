@@ -1,4 +1,4 @@
-/** Leases, locks and elections for tests of the gateway: they note what is asked, answers are given. */
+/** Leases, locks and elections for tests of the gateway, which give the answers. */
 import { bytesOf } from "../support/bytes-of.js";
 import type {
   GrantAnswer,

@@ -1,4 +1,4 @@
-/** Locks and elections on real nodes: by the SDK while a leader crashes, by gRPC, and by flotctl. */
+/** Locks and elections on real nodes: by the SDK while a leader is killed, by gRPC, by flotctl. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { errorOf } from "../support/error-of.js";
