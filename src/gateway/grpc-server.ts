@@ -80,7 +80,7 @@ export class GrpcServer {
     const call =
       method.session === undefined
         ? new OneRequestCall(stream, method, this.#host)
-        : new SessionCall(stream, method.session, this.#host.messageBytesMax);
+        : new SessionCall(stream, method.session, this.#host);
     if (mayLast(method)) this.#track(stream, call);
     call.open(headers["grpc-timeout"]);
   }
@@ -156,7 +156,7 @@ class OneRequestCall {
   }
 
   #answerAll(answers: AnswerStream): void {
-    const sink = new GrpcSink(this.#stream);
+    const sink = new GrpcSink(this.#stream, this.#timers);
     this.#stream.on("close", () => answers.close());
     this.#endAnswers = (error) => {
       sink.fail(error);
@@ -189,10 +189,10 @@ class SessionCall {
   readonly #sink: GrpcSink;
   readonly #session: CallSession;
 
-  constructor(stream: Stream, open: OpenSession, messageBytesMax: number) {
+  constructor(stream: Stream, open: OpenSession, { messageBytesMax, timers }: GrpcHost) {
     this.#stream = stream;
     this.#frames = new FrameReader(messageBytesMax);
-    this.#sink = new GrpcSink(stream);
+    this.#sink = new GrpcSink(stream, timers);
     this.#session = open(this.#sink);
   }
 

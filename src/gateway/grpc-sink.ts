@@ -1,5 +1,9 @@
-/** The answering half of a gRPC stream: frames while there is room, and trailers at the end. */
+/**
+ * The answering half of a gRPC stream: frames while there is room, and trailers at the end. Frames
+ * of one turn leave together.
+ */
 import http2 from "node:http2";
+import type { Timers } from "../env/timers.js";
 import type { AnswerSink } from "./answer-stream.js";
 import { grpcMessage } from "./grpc-headers.js";
 import type { StatusError } from "./status.js";
@@ -16,12 +20,15 @@ export const OK_TRAILERS: http2.OutgoingHttpHeaders = { "grpc-status": "0" };
 
 export class GrpcSink implements AnswerSink {
   readonly #stream: Stream;
+  readonly #timers: Timers;
+  #isGathering = false;
   #trailers: http2.OutgoingHttpHeaders = OK_TRAILERS;
   /** Those who wait for room. */
   #waiting: (() => void)[] = [];
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, timers: Timers) {
     this.#stream = stream;
+    this.#timers = timers;
     stream.on("drain", () => this.#wake());
     stream.on("close", () => this.#wake());
   }
@@ -41,7 +48,17 @@ export class GrpcSink implements AnswerSink {
   write(frame: Uint8Array): void {
     if (this.isOver) return;
     this.begin();
+    if (!this.#isGathering) this.#gather();
     this.#stream.write(frame);
+  }
+
+  #gather(): void {
+    this.#isGathering = true;
+    this.#stream.cork();
+    this.#timers.endOfTurn(() => {
+      this.#isGathering = false;
+      this.#stream.uncork();
+    });
   }
 
   get hasRoom(): boolean {
