@@ -91,7 +91,7 @@ describe("a lock", () => {
     store.compact();
     for (const watch of store.watches) watch.fail(notApplied("compacted", "forgotten"));
     await leaveLine(store, first);
-    await second;
+    expect(utf8Text((await second).key)).toBe("m/2");
   });
 
   test("is taken and given back although answers are lost", async () => {

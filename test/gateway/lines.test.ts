@@ -86,6 +86,7 @@ describe("who waits for a lock", () => {
   test("and whose connection ends is given up", async () => {
     startLock();
     const { signal } = await waiting();
+    expect(signal?.aborted).toBe(false);
     client.close();
     await eventually(() => signal?.aborted === true);
   });
@@ -113,7 +114,7 @@ describe("who waits for a lock", () => {
     const locking = fetch(url, { method: "POST", body, signal: abort.signal });
     const { signal } = await waiting();
     abort.abort();
-    await expect(locking).rejects.toThrow();
+    await expect(locking).rejects.toThrow("aborted");
     await eventually(() => signal?.aborted === true);
     const second = server.fetch("/v3/lock/lock", body);
     (await eventually(() => backend.lines.waiting[1] ?? false)).take();
