@@ -12,6 +12,7 @@ import type {
   BackendWatch,
   Consistency,
   DeleteAnswer,
+  HashAnswer,
   NodeStatus,
   Origin,
   PutAnswer,
@@ -47,6 +48,8 @@ const LEVELS: Readonly<Record<Consistency, ReadLevel>> = {
 /** Any key will do to ask for the revision. */
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 const NAME_LENGTH_MAX = 64;
+/** A hash reads all there is. */
+const HASH_TIMEOUT_MS: number = 10 * 60 * 1000;
 /** What a node shows of a shard that others hold. */
 const NO_REPLICA = { role: "none", revision: 0, commitIndex: 0, appliedIndex: 0 } as const;
 
@@ -165,6 +168,15 @@ export class SdkBackend implements Backend {
   async troubles(): Promise<readonly string[]> {
     const { admin } = await this.#connected();
     return (await admin.health(this.#node.address)).reasons;
+  }
+
+  async hash(revision: number): Promise<HashAnswer> {
+    const { admin } = await this.#connected();
+    const shardId = shardIdIn((await admin.map()).clusterMap);
+    const request = { shardId, revision };
+    const answer = await admin.hash(this.#node.address, request, HASH_TIMEOUT_MS);
+    const { appliedRevision, hash, compactedRevision } = answer;
+    return { revision: appliedRevision, hash, hashRevision: answer.revision, compactedRevision };
   }
 
   async moveLeader(nodeId: number): Promise<void> {

@@ -1,6 +1,8 @@
 /** The cluster as an operator sees it, and the few things he may ask of it. */
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
+  HashRequest,
+  HashResponse,
   HealthResponse,
   KeyspaceCreateResponse,
   MapResponse,
@@ -77,6 +79,24 @@ export class Admin {
 
   health(endpoint: string): Promise<HealthResponse> {
     return this.#askNode<HealthResponse>(endpoint, MESSAGE_TYPES.health);
+  }
+
+  /**
+   * A hash of what the replica of a shard at this address means at a revision (0: the newest there).
+   * It reads everything: `timeoutMs` is its own.
+   */
+  hash(endpoint: string, request: HashRequest, timeoutMs: number): Promise<HashResponse> {
+    return askAddress(
+      this.#session,
+      endpoint,
+      {
+        type: MESSAGE_TYPES.hash,
+        isRead: false,
+        encode: (out) => encodePlain(out, request),
+        decode: decodePlain<HashResponse>,
+      },
+      timeoutMs,
+    );
   }
 
   /** Resolves when the new keyspace can be used by this client. */

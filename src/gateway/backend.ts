@@ -81,6 +81,16 @@ export interface NodeStatus {
   readonly residentBytes: number;
 }
 
+/** Of this node's replica, as far as it has applied. */
+export interface HashAnswer {
+  /** The newest that is applied. */
+  readonly revision: number;
+  readonly hash: number;
+  readonly hashRevision: number;
+  /** 0 where nothing was ever compacted. */
+  readonly compactedRevision: number;
+}
+
 export interface Backend {
   readonly origin: Origin;
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer>;
@@ -100,6 +110,8 @@ export interface Backend {
   status(): Promise<NodeStatus>;
   /** One sentence a trouble of this node; none where it is healthy. */
   troubles(): Promise<readonly string[]>;
+  /** Of what is stored at a revision; 0: the newest that this node has applied. */
+  hash(revision: number): Promise<HashAnswer>;
   /** Hands the leadership of the keyspace's shard to another node. */
   moveLeader(nodeId: number): Promise<void>;
 }

@@ -43,6 +43,24 @@ export class MaintenanceService {
     return { revision: BigInt(await this.#backend.revision()) };
   }
 
+  /** Of this node's replica, so that two members can be compared. */
+  async hashKv(request: Message): Promise<Message> {
+    const asked = Number(request["revision"] ?? 0n);
+    const answer = await this.#backend.hash(Math.min(Math.max(asked, 0), Number.MAX_SAFE_INTEGER));
+    return {
+      revision: BigInt(answer.revision),
+      hash: answer.hash,
+      compact_revision: BigInt(answer.compactedRevision === 0 ? -1 : answer.compactedRevision),
+      hash_revision: BigInt(answer.hashRevision),
+    };
+  }
+
+  /** Of all that is readable; how it lies in files is nobody's business. */
+  async hash(): Promise<Message> {
+    const { revision, hash } = await this.#backend.hash(0);
+    return { revision: BigInt(revision), hash };
+  }
+
   async moveLeader(request: Message): Promise<Message> {
     const { memberId } = this.#backend.origin;
     const { leaderNodeId } = await this.#backend.status();

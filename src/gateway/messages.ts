@@ -101,6 +101,10 @@ const MAINTENANCE: Readonly<Record<string, string>> = {
     `${H}, version=2 string, dbSize=3 int64, leader=4 uint64, raftIndex=5 uint64, ` +
     "raftTerm=6 uint64, raftAppliedIndex=7 uint64, errors=8 *string, dbSizeInUse=9 int64, " +
     "isLearner=10 bool, storageVersion=11 string, dbSizeQuota=12 int64",
+  "etcdserverpb.HashRequest": "",
+  "etcdserverpb.HashResponse": `${H}, hash=2 uint32`,
+  "etcdserverpb.HashKVRequest": "revision=1 int64",
+  "etcdserverpb.HashKVResponse": `${H}, hash=2 uint32, compact_revision=3 int64, hash_revision=4 int64`,
   "etcdserverpb.MoveLeaderRequest": "targetID=1 uint64",
   "etcdserverpb.MoveLeaderResponse": H,
 };

@@ -73,6 +73,8 @@ export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
   plain("Maintenance/MoveLeader", "/maintenance/transfer-leadership", "MoveLeader", (one) =>
     care.moveLeader(one),
   );
+  plain("Maintenance/HashKV", "/maintenance/hashkv", "HashKV", (one) => care.hashKv(one));
+  plain("Maintenance/Hash", "/maintenance/hash", "Hash", () => care.hash());
   return new MethodTable(list);
 }
 

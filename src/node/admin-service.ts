@@ -4,6 +4,8 @@ import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
   FollowerStatus,
+  HashRequest,
+  HashResponse,
   HealthResponse,
   KeyspaceCreateRequest,
   MapRequest,
@@ -53,6 +55,8 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
       return reply(request, command(node, { kind: "changeReplica", request: decodePlain(reader) }));
     case MESSAGE_TYPES.moveLeader:
       return reply(request, moveLeader(node, decodePlain<MoveLeaderRequest>(reader)));
+    case MESSAGE_TYPES.hash:
+      return hash(node, request, decodePlain<HashRequest>(reader));
     default:
       return request.refuse(notApplied("unsupported", `no request of type ${request.type}`));
   }
@@ -142,6 +146,29 @@ async function healthOf(node: NodeParts): Promise<HealthResponse> {
     }
   }
   return { healthy: reasons.length === 0, reasons };
+}
+
+/** Of this node's replica, that two of them can be compared. */
+function hash(node: NodeParts, request: AdminRequest, asked: HashRequest): void {
+  const { shardId, revision } = asked;
+  if (!Number.isSafeInteger(revision) || revision < 0) {
+    return request.refuse(notApplied("malformed", "a revision is a whole number, 0 or more"));
+  }
+  const replica = node.host.replica(shardId);
+  if (replica === undefined) {
+    const text = `this node holds no replica of shard ${shardId}`;
+    return request.refuse(notApplied("shardNotFound", text));
+  }
+  replica.hash(revision, (outcome) => {
+    if (outcome instanceof KvError) return request.refuse(outcome);
+    const answer: HashResponse = {
+      hash: outcome.value,
+      revision: outcome.revision,
+      compactedRevision: outcome.compactedRevision,
+      appliedRevision: replica.machine.revision,
+    };
+    return plain(request, answer);
+  });
 }
 
 /** The newest revision of a keyspace: of its sequencer, or of its one shard. */

@@ -110,3 +110,20 @@ export interface HealthResponse {
   /** One sentence a trouble. */
   readonly reasons: readonly string[];
 }
+
+/** `hash`: of the replica at the node that is asked, as far as that has applied. */
+export interface HashRequest {
+  readonly shardId: number;
+  /** 0: the newest that is applied. */
+  readonly revision: number;
+}
+
+/** Replicas with the same revisions agree, unless one of them is wrong. */
+export interface HashResponse {
+  readonly hash: number;
+  /** Of which the hash is. */
+  readonly revision: number;
+  readonly compactedRevision: number;
+  /** The newest that is applied. */
+  readonly appliedRevision: number;
+}

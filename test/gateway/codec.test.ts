@@ -330,7 +330,7 @@ describe("the .proto files", () => {
       ]);
       calls++;
     }
-    expect(calls).toBe(14);
+    expect(calls).toBe(16);
   });
 });
 

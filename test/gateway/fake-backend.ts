@@ -3,6 +3,7 @@ import { bytesOf } from "../support/bytes-of.js";
 import type {
   Backend,
   BackendWatch,
+  HashAnswer,
   NodeStatus,
   Origin,
   RangeAnswer,
@@ -145,6 +146,11 @@ export class FakeBackend implements Backend {
 
   troubles(): Promise<readonly string[]> {
     return Promise.resolve([]);
+  }
+
+  async hash(revision: number): Promise<HashAnswer> {
+    await this.#enter();
+    return { revision: this.now, hash: 0xfedcba98, hashRevision: revision, compactedRevision: 0 };
   }
 
   moveLeader(): Promise<void> {

@@ -293,6 +293,20 @@ describe("maintenance", () => {
     });
   });
 
+  test("a hash is of this node, at a revision that was asked for or the newest", async () => {
+    expect((await call("HashKV", { revision: 4n })).response).toMatchObject({
+      header: { revision: 5n, member_id: 77n },
+      hash: 0xfedcba98,
+      compact_revision: -1n,
+      hash_revision: 4n,
+    });
+    expect((await call("Hash")).response).toMatchObject({ hash: 0xfedcba98 });
+    backend.error = notApplied("compacted", "gone");
+    const outcome = await call("HashKV", { revision: 4n });
+    const text = "etcdserver: mvcc: required revision has been compacted";
+    expect([outcome.status, outcome.message]).toEqual([GRPC.outOfRange, text]);
+  });
+
   test("there are no alarms, and none can be raised", async () => {
     expect((await call("Alarm")).response).toEqual({ header: expect.anything() as unknown });
     expect((await call("Alarm", { action: 2 })).status).toBe(GRPC.ok);
