@@ -25,7 +25,7 @@ import { isEmptyRange } from "../gateway/kv-requests.js";
 import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
 import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
-import type { ReadLevel, ResponseHeader } from "../protocol/key-value.js";
+import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
   PutOperation,
@@ -80,6 +80,12 @@ export class SdkBackend implements Backend {
     }
     const { header, kvs, more, count } = await client.range({ ...operation, level });
     return { revision: this.#noted(header), kvs, more, count };
+  }
+
+  async *scan(operation: RangeOperation, consistency: Consistency): AsyncGenerator<KeyValue, void> {
+    const client = await this.#connected();
+    if (isEmptyRange(operation.key, operation.rangeEnd)) return;
+    yield* client.scan({ ...operation, level: LEVELS[consistency] });
   }
 
   async put(operation: PutOperation): Promise<PutAnswer> {

@@ -94,6 +94,8 @@ export interface HashAnswer {
 export interface Backend {
   readonly origin: Origin;
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer>;
+  /** In the order of keys, page by page while it is drawn; the revision must be named. */
+  scan(operation: RangeOperation, consistency: Consistency): AsyncGenerator<KeyValue, void>;
   put(operation: PutOperation): Promise<PutAnswer>;
   delete(operation: DeleteOperation): Promise<DeleteAnswer>;
   txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer>;

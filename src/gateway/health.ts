@@ -3,8 +3,8 @@
  * A reading of the backend each time; nothing is counted here.
  */
 import { utf8 } from "../base/bytes.js";
-import type { RangeOperation } from "../protocol/operations.js";
 import type { Backend, Consistency, NodeStatus } from "./backend.js";
+import { rangeOf } from "./kv-requests.js";
 import { API_VERSION } from "./maintenance-service.js";
 import { statusOf } from "./status.js";
 
@@ -77,21 +77,7 @@ async function checks(
 }
 
 async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {
-  const operation: RangeOperation = {
-    kind: "range",
-    key: HEALTH_KEY,
-    rangeEnd: undefined,
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    keysOnly: true,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
+  const operation = { ...rangeOf(HEALTH_KEY, undefined), keysOnly: true };
   return backend.range(operation, consistency).then(
     () => undefined,
     (error: unknown) => statusOf(error).message,

@@ -32,6 +32,7 @@ const DATA: Readonly<Record<string, string>> = {
     "count_only=9 bool, min_mod_revision=10 int64, max_mod_revision=11 int64, " +
     "min_create_revision=12 int64, max_create_revision=13 int64",
   "etcdserverpb.RangeResponse": `${H}, kvs=2 *mvccpb.KeyValue, more=3 bool, count=4 int64`,
+  "etcdserverpb.RangeStreamResponse": "range_response=1 etcdserverpb.RangeResponse",
   "etcdserverpb.PutRequest":
     "key=1 bytes, value=2 bytes, lease=3 int64, prev_kv=4 bool, ignore_value=5 bool, " +
     "ignore_lease=6 bool",
@@ -105,6 +106,8 @@ const MAINTENANCE: Readonly<Record<string, string>> = {
   "etcdserverpb.HashResponse": `${H}, hash=2 uint32`,
   "etcdserverpb.HashKVRequest": "revision=1 int64",
   "etcdserverpb.HashKVResponse": `${H}, hash=2 uint32, compact_revision=3 int64, hash_revision=4 int64`,
+  "etcdserverpb.SnapshotRequest": "",
+  "etcdserverpb.SnapshotResponse": `${H}, remaining_bytes=2 uint64, blob=3 bytes, version=4 string`,
   "etcdserverpb.MoveLeaderRequest": "targetID=1 uint64",
   "etcdserverpb.MoveLeaderResponse": H,
 };

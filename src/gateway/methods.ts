@@ -2,6 +2,7 @@
  * Every method of etcd's services: where gRPC and JSON find it, what it takes and gives, and who
  * serves it. What is not there yet is refused by name, in etcd's words where it has them.
  */
+import { answersOf } from "./answer-stream.js";
 import type { AnswerStream } from "./answer-stream.js";
 import type { Backend } from "./backend.js";
 import { ClusterService } from "./cluster-service.js";
@@ -13,6 +14,8 @@ import { decodeMessage, encodeMessage } from "./message-codec.js";
 import type { Message } from "./message-codec.js";
 import { ETCD } from "./messages.js";
 import type { MessageType } from "./schema.js";
+import { rangeParts } from "./range-stream.js";
+import { snapshotBlobs } from "./snapshot-stream.js";
 import { etcdError, GRPC, notImplemented, StatusError } from "./status.js";
 import type { WireReader } from "./wire.js";
 
@@ -53,6 +56,14 @@ export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
     method("KV/Txn", "/kv/txn", "Txn", (reader) => kv.txn(reader)),
     method("KV/Compact", "/kv/compaction", "Compaction", (reader) => kv.compact(reader)),
     entry("Watch/Watch", "/watch", "Watch"),
+    {
+      ...entry("KV/RangeStream", "/kv/rangestream", "RangeStream", "Range"),
+      answers: (reader) => answersOf(rangeParts(backend, header, reader)),
+    },
+    {
+      ...entry("Maintenance/Snapshot", "/maintenance/snapshot", "Snapshot"),
+      answers: () => answersOf(snapshotBlobs(backend)),
+    },
   ];
   const plain = (path: string, jsonPath: string, name: string, serve: Plain): void => {
     list.push(method(path, jsonPath, name, plainly(header, name, serve)));
@@ -97,11 +108,11 @@ function method(path: string, jsonPath: string, name: string, serve: Serve): Met
   return { ...entry(path, jsonPath, name), serve };
 }
 
-function entry(path: string, jsonPath: string, name: string): Method {
+function entry(path: string, jsonPath: string, name: string, requestName = name): Method {
   return {
     path: `/etcdserverpb.${path}`,
     jsonPath: `/v3${jsonPath}`,
-    request: ETCD.message(`etcdserverpb.${name}Request`),
+    request: ETCD.message(`etcdserverpb.${requestName}Request`),
     response: ETCD.message(`etcdserverpb.${name}Response`),
   };
 }
@@ -131,11 +142,6 @@ const ABSENT: readonly (readonly [path: string, jsonPath: string, refusal: Statu
     "/etcdserverpb.Maintenance/",
     "/v3/maintenance/",
     notImplemented("this maintenance call is not there yet"),
-  ],
-  [
-    "/etcdserverpb.KV/RangeStream",
-    "/v3/kv/rangestream",
-    notImplemented("streamed ranges are not there yet"),
   ],
 ];
 

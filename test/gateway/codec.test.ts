@@ -10,7 +10,7 @@ import { HeaderWriter, writeRange, writeTransaction } from "../../src/gateway/kv
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { ETCD } from "../../src/gateway/messages.js";
-import { methodsOf } from "../../src/gateway/methods.js";
+import { isWatch, methodsOf } from "../../src/gateway/methods.js";
 import type { Field, MessageType } from "../../src/gateway/schema.js";
 import { StatusError } from "../../src/gateway/status.js";
 import { WireReader, WireWriter } from "../../src/gateway/wire.js";
@@ -323,14 +323,18 @@ describe("the .proto files", () => {
       if (rpc === null) continue;
       const method = methods.byPath(`/etcdserverpb.${service}/${rpc[1]}`);
       if (method instanceof StatusError) throw method;
-      expect([method.request.name, method.response.name, method.serve === undefined]).toEqual([
+      const { request, response, answers } = method;
+      expect([request.name, response.name]).toEqual([
         `etcdserverpb.${rpc[3]}`,
         `etcdserverpb.${rpc[5]}`,
+      ]);
+      expect([isWatch(method), answers !== undefined]).toEqual([
         rpc[2] !== undefined,
+        rpc[2] === undefined && rpc[4] !== undefined,
       ]);
       calls++;
     }
-    expect(calls).toBe(16);
+    expect(calls).toBe(18);
   });
 });
 

@@ -70,12 +70,33 @@ export class FakeBackend implements Backend {
   gate: Promise<void> = Promise.resolve();
   ranges: RangeOperation[] = [];
   value: Uint8Array = bytesOf("v");
+  /** What scans give, and counts count. */
+  rows: KeyValue[] = [];
+  entered = 0;
+  scanned = 0;
+  scansEnded = 0;
 
   async range(operation: RangeOperation): Promise<RangeAnswer> {
     await this.#enter();
     this.ranges.push(operation);
+    if (operation.countOnly) {
+      return { revision: this.now, kvs: [], more: false, count: this.rows.length };
+    }
     const kvs = [keyValue(operation.key, this.value, this.now)];
     return { revision: this.now, kvs, more: false, count: 1 };
+  }
+
+  async *scan(operation: RangeOperation): AsyncGenerator<KeyValue, void> {
+    this.ranges.push(operation);
+    try {
+      for (const row of this.rows.slice(0, operation.limit || this.rows.length)) {
+        await this.#enter();
+        this.scanned++;
+        yield row;
+      }
+    } finally {
+      this.scansEnded++;
+    }
   }
 
   async put(_operation: PutOperation): Promise<{ revision: number; prevKv: undefined }> {
@@ -158,6 +179,7 @@ export class FakeBackend implements Backend {
   }
 
   async #enter(): Promise<void> {
+    this.entered++;
     await this.gate;
     if (this.error !== undefined) throw this.error;
   }

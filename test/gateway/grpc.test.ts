@@ -119,7 +119,6 @@ describe("an error", () => {
     ["/etcdserverpb.Lease/LeaseGrant", 12, "flotilla: leases are not there yet"],
     ["/etcdserverpb.Lease/LeaseRevoke", 5, "etcdserver: requested lease not found"],
     ["/v3lockpb.Lock/Lock", 12, "flotilla: locks are not there yet"],
-    ["/etcdserverpb.Maintenance/Snapshot", 12, "flotilla: this maintenance call is not there yet"],
     ["/nobody.Knows/This", 12, "unknown method /nobody.Knows/This"],
   ])("is what there is at %s", async (path, code, text) => {
     const outcome = await client.call(path, "Put", { key: bytesOf("k") });

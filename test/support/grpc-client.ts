@@ -40,8 +40,8 @@ export class GrpcClient {
     return { ...(await stream.ended), response };
   }
 
-  stream(path: string, name: string): GrpcStream {
-    return new GrpcStream(this.#open(path, {}), name);
+  stream(path: string, name: string, headers = {}): GrpcStream {
+    return new GrpcStream(this.#open(path, headers), name);
   }
 
   close(): void {
