@@ -7,6 +7,7 @@ import type { Backend } from "./backend.js";
 import { GrpcServer } from "./grpc-server.js";
 import { HttpServer } from "./http-server.js";
 import { HeaderWriter } from "./kv-responses.js";
+import { LeaderMonitor } from "./leader-monitor.js";
 import { methodsOf } from "./methods.js";
 
 export interface GatewayOptions {
@@ -25,7 +26,8 @@ export class Gateway {
 
   constructor(backend: Backend, timers: Timers, options: GatewayOptions) {
     const header = new HeaderWriter(() => backend.origin);
-    const methods = methodsOf(backend, header);
+    const leaders = new LeaderMonitor(backend, timers);
+    const methods = methodsOf(backend, header, leaders);
     const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
     const watch = {
       backend,
@@ -34,7 +36,7 @@ export class Gateway {
       fragmentBytesMax: messageBytesMax,
       progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
     };
-    this.#grpc = new GrpcServer({ methods, watch, timers, messageBytesMax });
+    this.#grpc = new GrpcServer({ methods, watch, leaders, timers, messageBytesMax });
     this.#http = new HttpServer({ backend, methods, watch, messageBytesMax });
   }
 

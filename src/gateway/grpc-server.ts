@@ -13,9 +13,10 @@ import { FrameReader } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
 import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, WITH_TRAILERS, refuse } from "./grpc-sink.js";
 import type { Stream } from "./grpc-sink.js";
+import type { LeaderMonitor } from "./leader-monitor.js";
 import { isWatch } from "./methods.js";
 import type { Method, Methods } from "./methods.js";
-import { GRPC, StatusError, statusOf, stopped } from "./status.js";
+import { GRPC, StatusError, noLeader, statusOf, stopped } from "./status.js";
 import { WatchSession } from "./watch-session.js";
 import type { WatchHost } from "./watch-session.js";
 import { WireReader } from "./wire.js";
@@ -23,6 +24,7 @@ import { WireReader } from "./wire.js";
 export interface GrpcHost {
   readonly methods: Methods;
   readonly watch: WatchHost;
+  readonly leaders: LeaderMonitor;
   readonly timers: Timers;
   readonly messageBytesMax: number;
 }
@@ -30,6 +32,8 @@ export interface GrpcHost {
 /** Node's bound on what a connection may hold, in MiB: many answers may wait to be read. */
 const SESSION_MEMORY_MIB = 256;
 const WINDOW_BYTES: number = 1024 * 1024;
+/** About as long as three elections take. */
+const LOOKS_WITHOUT_LEADER_MAX = 3;
 /** How long those who are connected have to go when this ends. */
 const GOODBYE_MS = 500;
 
@@ -38,7 +42,7 @@ export class GrpcServer {
   readonly #server: http2.Http2Server;
   readonly #connections: Set<http2.ServerHttp2Session> = new Set();
   /** Calls that may last for ever. */
-  readonly #lasting: Set<LastingCall> = new Set();
+  readonly #lasting: Set<Call> = new Set();
 
   constructor(host: GrpcHost) {
     this.#host = host;
@@ -83,21 +87,38 @@ export class GrpcServer {
       ? new WatchCall(stream, this.#host)
       : new OneRequestCall(stream, method, this.#host);
     if (method.serve === undefined) this.#track(stream, call);
-    call.open(headers["grpc-timeout"]);
+    if (headers["hasleader"] !== "true") return call.open(headers["grpc-timeout"]);
+    void this.#host.leaders.hasLeader().then((hasLeader) => {
+      if (stream.destroyed) return;
+      if (!hasLeader) return refuse(stream, noLeader());
+      if (method.serve === undefined) this.#cutWithoutLeader(stream, call);
+      call.open(headers["grpc-timeout"]);
+    });
   }
 
-  #track(stream: Stream, call: LastingCall): void {
+  /** Streams that want a leader end when there was none for a while. */
+  #cutWithoutLeader(stream: Stream, call: Call): void {
+    let missed = 0;
+    const unfollow = this.#host.leaders.follow((hasLeader) => {
+      missed = hasLeader ? 0 : missed + 1;
+      if (missed === LOOKS_WITHOUT_LEADER_MAX) call.fail(noLeader());
+    });
+    stream.on("close", unfollow);
+  }
+
+  #track(stream: Stream, call: Call): void {
     this.#lasting.add(call);
     stream.on("close", () => this.#lasting.delete(call));
   }
 }
 
-interface LastingCall {
+interface Call {
+  open(timeout: string | string[] | undefined): void;
   fail(error: StatusError): void;
 }
 
 /** One request: one answer, or a stream of them. */
-class OneRequestCall {
+class OneRequestCall implements Call {
   readonly #stream: Stream;
   readonly #method: Method;
   readonly #timers: Timers;
@@ -177,7 +198,7 @@ class OneRequestCall {
 }
 
 /** The watch stream: requests and responses each in their own time. */
-class WatchCall implements FrameSink {
+class WatchCall implements Call, FrameSink {
   readonly #stream: Stream;
   readonly #frames: FrameReader;
   readonly #session: WatchSession;

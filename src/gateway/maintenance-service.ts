@@ -1,7 +1,7 @@
 /** The part of etcd's Maintenance service that there is: status, alarms (none), move-leader. */
 import type { Backend } from "./backend.js";
 import type { Message } from "./message-codec.js";
-import { etcdError, GRPC, notImplemented } from "./status.js";
+import { etcdError, GRPC, noLeader, notImplemented } from "./status.js";
 
 /** The release of etcd whose API this is, as clients look for it. */
 export const API_VERSION = "3.6.0";
@@ -28,7 +28,7 @@ export class MaintenanceService {
       raftIndex: BigInt(status.commitIndex),
       raftAppliedIndex: BigInt(status.appliedIndex),
       raftTerm: BigInt(status.term),
-      errors: status.leaderNodeId === 0 ? ["etcdserver: no leader"] : [],
+      errors: status.leaderNodeId === 0 ? [noLeader().message] : [],
       isLearner: status.isLearner,
       storageVersion: API_VERSION.replace(/\.\d+$/, ""),
     };

@@ -14,6 +14,7 @@ const ENUMS: Readonly<Record<string, string>> = {
   "etcdserverpb.WatchCreateRequest.FilterType": "NOPUT NODELETE",
   "etcdserverpb.AlarmType": "NONE NOSPACE CORRUPT",
   "etcdserverpb.AlarmRequest.AlarmAction": "GET ACTIVATE DEACTIVATE",
+  "grpc.health.v1.HealthCheckResponse.ServingStatus": "UNKNOWN SERVING NOT_SERVING SERVICE_UNKNOWN",
 };
 
 const H = "header=1 etcdserverpb.ResponseHeader";
@@ -112,9 +113,15 @@ const MAINTENANCE: Readonly<Record<string, string>> = {
   "etcdserverpb.MoveLeaderResponse": H,
 };
 
+const HEALTH: Readonly<Record<string, string>> = {
+  "grpc.health.v1.HealthCheckRequest": "service=1 string",
+  "grpc.health.v1.HealthCheckResponse": "status=1 grpc.health.v1.HealthCheckResponse.ServingStatus",
+};
+
 export const ETCD: Schema = new Schema(ENUMS, {
   ...DATA,
   ...STREAMS,
   ...CLUSTER,
   ...MAINTENANCE,
+  ...HEALTH,
 });

@@ -7,8 +7,10 @@ import type { AnswerStream } from "./answer-stream.js";
 import type { Backend } from "./backend.js";
 import { ClusterService } from "./cluster-service.js";
 import { beginFrame, endFrame } from "./grpc-frames.js";
+import { healthMethods } from "./grpc-health.js";
 import type { HeaderWriter } from "./kv-responses.js";
 import { KvService } from "./kv-service.js";
+import type { LeaderMonitor } from "./leader-monitor.js";
 import { MaintenanceService } from "./maintenance-service.js";
 import { decodeMessage, encodeMessage } from "./message-codec.js";
 import type { Message } from "./message-codec.js";
@@ -22,8 +24,8 @@ import type { WireReader } from "./wire.js";
 export interface Method {
   /** Of a request: `/package.Service/Method`. */
   readonly path: string;
-  /** Of a POST with JSON, below `/v3`. */
-  readonly jsonPath: string;
+  /** Of a POST with JSON, where there is one. */
+  readonly jsonPath?: string;
   readonly request: MessageType;
   readonly response: MessageType;
   /** Of a call with one answer. */
@@ -45,7 +47,7 @@ export interface Methods {
   byJsonPath(path: string): Method | StatusError | undefined;
 }
 
-export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
+export function methodsOf(backend: Backend, header: HeaderWriter, leaders: LeaderMonitor): Methods {
   const kv = new KvService(backend, header);
   const cluster = new ClusterService(backend);
   const care = new MaintenanceService(backend);
@@ -86,7 +88,8 @@ export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
   );
   plain("Maintenance/HashKV", "/maintenance/hashkv", "HashKV", (one) => care.hashKv(one));
   plain("Maintenance/Hash", "/maintenance/hash", "Hash", () => care.hash());
-  return new MethodTable(list);
+  const services = new Set(list.map(({ path }) => path.slice(1, path.indexOf("/", 1))));
+  return new MethodTable([...list, ...healthMethods(leaders, services)]);
 }
 
 type Plain = (request: Message) => Promise<Message>;
@@ -151,7 +154,10 @@ class MethodTable implements Methods {
 
   constructor(methods: readonly Method[]) {
     this.#paths = new Map(methods.map((one) => [one.path, one]));
-    this.#jsonPaths = new Map(methods.map((one) => [one.jsonPath, one]));
+    this.#jsonPaths = new Map();
+    for (const one of methods) {
+      if (one.jsonPath !== undefined) this.#jsonPaths.set(one.jsonPath, one);
+    }
   }
 
   byPath(path: string): Method | StatusError {

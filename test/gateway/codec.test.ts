@@ -5,11 +5,13 @@ import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { equalBytes } from "../../src/base/bytes.js";
 import { DecodeError } from "../../src/base/coding.js";
+import { nodeTimers } from "../../src/env/node/node-timers.js";
 import { readDelete, readPut, readRange, readTransaction } from "../../src/gateway/kv-requests.js";
 import { HeaderWriter, writeRange, writeTransaction } from "../../src/gateway/kv-responses.js";
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { ETCD } from "../../src/gateway/messages.js";
+import { LeaderMonitor } from "../../src/gateway/leader-monitor.js";
 import { isWatch, methodsOf } from "../../src/gateway/methods.js";
 import type { Field, MessageType } from "../../src/gateway/schema.js";
 import { StatusError } from "../../src/gateway/status.js";
@@ -291,7 +293,7 @@ describe("answers, written by hand", () => {
 });
 
 describe("the .proto files", () => {
-  const texts = ["kv", "rpc"].map((name) =>
+  const texts = ["kv", "rpc", "health"].map((name) =>
     readFileSync(`src/gateway/proto/${name}.proto`, "utf8"),
   );
   const said = texts.flatMap(fieldsIn).sort();
@@ -314,27 +316,27 @@ describe("the .proto files", () => {
 
   test("have the calls that are served", () => {
     const backend = new FakeBackend();
-    const methods = methodsOf(backend, new HeaderWriter(() => backend.origin));
+    const leaders = new LeaderMonitor(backend, nodeTimers);
+    const methods = methodsOf(backend, new HeaderWriter(() => backend.origin), leaders);
+    let pack = "";
     let service = "";
     let calls = 0;
     for (const line of texts.join("\n").split("\n")) {
+      pack = /^package ([\w.]+);/.exec(line)?.[1] ?? pack;
       service = /^service (\w+)/.exec(line)?.[1] ?? service;
       const rpc = /rpc (\w+)\((stream )?(\w+)\) returns \((stream )?(\w+)\)/.exec(line);
       if (rpc === null) continue;
-      const method = methods.byPath(`/etcdserverpb.${service}/${rpc[1]}`);
+      const method = methods.byPath(`/${pack}.${service}/${rpc[1]}`);
       if (method instanceof StatusError) throw method;
       const { request, response, answers } = method;
-      expect([request.name, response.name]).toEqual([
-        `etcdserverpb.${rpc[3]}`,
-        `etcdserverpb.${rpc[5]}`,
-      ]);
+      expect([request.name, response.name]).toEqual([`${pack}.${rpc[3]}`, `${pack}.${rpc[5]}`]);
       expect([isWatch(method), answers !== undefined]).toEqual([
         rpc[2] !== undefined,
         rpc[2] === undefined && rpc[4] !== undefined,
       ]);
       calls++;
     }
-    expect(calls).toBe(18);
+    expect(calls).toBe(20);
   });
 });
 
@@ -347,7 +349,7 @@ function lineOf(message: MessageType, { name, number: at, type, repeated }: Fiel
 
 function fieldsIn(text: string): string[] {
   const found: string[] = [];
-  const pack = /^package (\w+);/m.exec(text)?.[1] ?? "";
+  const pack = /^package ([\w.]+);/m.exec(text)?.[1] ?? "";
   let message = "";
   for (const line of text.split("\n")) {
     message = /^message (\w+)/.exec(line)?.[1] ?? message;

@@ -64,6 +64,7 @@ export class FakeBackend implements Backend {
   readonly watches: FakeWatch[] = [];
   nodes: NodeDescriptor[] = [];
   now = 5;
+  leaderNodeId = 77;
   /** What every call ends with, if anything. */
   error: Error | undefined;
   /** Calls wait for it. */
@@ -155,7 +156,7 @@ export class FakeBackend implements Backend {
   async status(): Promise<NodeStatus> {
     return {
       storedBytes: 1000,
-      leaderNodeId: 77,
+      leaderNodeId: this.leaderNodeId,
       term: 3,
       revision: this.now,
       commitIndex: 12,

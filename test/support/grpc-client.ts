@@ -4,6 +4,7 @@ import { FrameReader, beginFrame, endFrame } from "../../src/gateway/grpc-frames
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { ETCD } from "../../src/gateway/messages.js";
+import type { MessageType } from "../../src/gateway/schema.js";
 
 export interface GrpcOutcome {
   readonly status: number;
@@ -108,7 +109,7 @@ export class GrpcStream {
     for (;;) {
       const message = this.#frames.next();
       if (message !== undefined) {
-        return decodeMessage(ETCD.message(`etcdserverpb.${this.#name}Response`), message);
+        return decodeMessage(typeNamed(`${this.#name}Response`), message);
       }
       const chunk = await this.#chunks.next().catch(() => ({ done: true, value: undefined }));
       if (chunk.done === true || chunk.value === undefined) return undefined;
@@ -120,6 +121,11 @@ export class GrpcStream {
 
 export function frameOf(type: string, message: Message): Uint8Array {
   const out = beginFrame();
-  encodeMessage(out, ETCD.message(`etcdserverpb.${type}`), message);
+  encodeMessage(out, typeNamed(type), message);
   return endFrame(out);
+}
+
+/** Of etcd's own package, unless another one is named. */
+function typeNamed(name: string): MessageType {
+  return ETCD.message(name.includes(".") ? name : `etcdserverpb.${name}`);
 }
