@@ -13,6 +13,7 @@ import type {
   Consistency,
   DeleteAnswer,
   HashAnswer,
+  MemberAlarm,
   NodeStatus,
   Origin,
   PutAnswer,
@@ -48,8 +49,8 @@ const LEVELS: Readonly<Record<Consistency, ReadLevel>> = {
 /** Any key will do to ask for the revision. */
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 const NAME_LENGTH_MAX = 64;
-/** A hash reads all there is. */
-const HASH_TIMEOUT_MS: number = 10 * 60 * 1000;
+/** Of what reads or writes all there is. */
+const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
 /** What a node shows of a shard that others hold. */
 const NO_REPLICA = { role: "none", revision: 0, commitIndex: 0, appliedIndex: 0 } as const;
 
@@ -168,19 +169,32 @@ export class SdkBackend implements Backend {
       appliedIndex: shown.appliedIndex,
       isLearner: shown.role === "learner",
       residentBytes: process.memoryUsage.rss(),
+      alarms: status.alarms ?? [],
     };
   }
 
-  async troubles(): Promise<readonly string[]> {
+  async alarms(): Promise<readonly MemberAlarm[]> {
     const { admin } = await this.#connected();
-    return (await admin.health(this.#node.address)).reasons;
+    const started = (await admin.members()).filter(({ clientAddress }) => clientAddress !== "");
+    const found = started.map(async ({ nodeId, clientAddress }) => {
+      // Of a member that does not answer there is nothing to be told.
+      const status = await admin.status(clientAddress).catch(() => undefined);
+      const alarms = status?.alarms ?? [];
+      return alarms.map((kind) => ({ memberId: BigInt(nodeId), kind }));
+    });
+    return (await Promise.all(found)).flat();
+  }
+
+  async defragment(): Promise<void> {
+    const { admin } = await this.#connected();
+    await admin.defragment(this.#node.address, LONG_TIMEOUT_MS);
   }
 
   async hash(revision: number): Promise<HashAnswer> {
     const { admin } = await this.#connected();
     const shardId = shardIdIn((await admin.map()).clusterMap);
     const request = { shardId, revision };
-    const answer = await admin.hash(this.#node.address, request, HASH_TIMEOUT_MS);
+    const answer = await admin.hash(this.#node.address, request, LONG_TIMEOUT_MS);
     const { appliedRevision, hash, compactedRevision } = answer;
     return { revision: appliedRevision, hash, hashRevision: answer.revision, compactedRevision };
   }

@@ -3,6 +3,7 @@
  * etcd's clients see, and the cluster around it. Every rejection is a KvError. Bytes handed in stay
  * unchanged. Revisions of the answers are etcd's `header.revision`.
  */
+import type { AlarmKind } from "../protocol/admin-messages.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import type { KeyValue, WatchEvent } from "../protocol/key-value.js";
 import type {
@@ -79,6 +80,13 @@ export interface NodeStatus {
   readonly isLearner: boolean;
   /** Memory of the process. */
   readonly residentBytes: number;
+  readonly alarms: readonly AlarmKind[];
+}
+
+/** A trouble of a member that holds now. */
+export interface MemberAlarm {
+  readonly memberId: bigint;
+  readonly kind: AlarmKind;
 }
 
 /** Of this node's replica, as far as it has applied. */
@@ -110,8 +118,10 @@ export interface Backend {
   promoteMember(nodeId: number): Promise<void>;
   updateMember(nodeId: number, peerAddress: string): Promise<void>;
   status(): Promise<NodeStatus>;
-  /** One sentence a trouble of this node; none where it is healthy. */
-  troubles(): Promise<readonly string[]>;
+  /** Of all members that answer. */
+  alarms(): Promise<readonly MemberAlarm[]>;
+  /** Makes this node's files smaller where that is worth while; nobody else has to wait. */
+  defragment(): Promise<void>;
   /** Of what is stored at a revision; 0: the newest that this node has applied. */
   hash(revision: number): Promise<HashAnswer>;
   /** Hands the leadership of the keyspace's shard to another node. */

@@ -7,7 +7,7 @@ import { beginFrame, endFrame } from "./grpc-frames.js";
 import type { LeaderMonitor } from "./leader-monitor.js";
 import { decodeMessage, encodeMessage } from "./message-codec.js";
 import { ETCD } from "./messages.js";
-import type { Method } from "./methods.js";
+import type { Method } from "./method.js";
 import { GRPC, StatusError } from "./status.js";
 import type { WireReader } from "./wire.js";
 
@@ -23,8 +23,8 @@ export function healthMethods(
   services: ReadonlySet<string>,
 ): readonly Method[] {
   const isKnown = (reader: WireReader): boolean => {
-    const name = String(decodeMessage(REQUEST, reader.bytes)["service"] ?? "");
-    return name === "" || services.has(name);
+    const { service = "" } = decodeMessage(REQUEST, reader.bytes);
+    return service === "" || services.has(service as string);
   };
   const entry = (name: string): Pick<Method, "path" | "request" | "response"> => ({
     path: `/grpc.health.v1.Health/${name}`,

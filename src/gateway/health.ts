@@ -5,7 +5,7 @@
 import { utf8 } from "../base/bytes.js";
 import type { Backend, Consistency, NodeStatus } from "./backend.js";
 import { rangeOf } from "./kv-requests.js";
-import { API_VERSION } from "./maintenance-service.js";
+import { API_VERSION, alarmName } from "./maintenance-service.js";
 import { statusOf } from "./status.js";
 
 export interface TextReply {
@@ -22,19 +22,23 @@ export async function servePage(
   path: string,
   query: URLSearchParams,
 ): Promise<TextReply | undefined> {
-  if (path === "/health") return health(backend, query.get("serializable") === "true");
+  if (path === "/health") return health(backend, query);
   if (path === "/livez") return checks("livez", LIVE, backend, query);
   if (path === "/readyz") return checks("readyz", READY, backend, query);
   if (path === "/version") return json(200, { etcdserver: API_VERSION, etcdcluster: API_VERSION });
   return path === "/metrics" ? metrics(backend) : undefined;
 }
 
-async function health(backend: Backend, serializable: boolean): Promise<TextReply> {
+async function health(backend: Backend, query: URLSearchParams): Promise<TextReply> {
+  const isSerializable = query.get("serializable") === "true";
   const status = await backend.status().catch(() => undefined);
+  const excluded = query.getAll("exclude");
+  const alarm = status?.alarms.map(alarmName).find((name) => !excluded.includes(name));
   const hasLeader = status !== undefined && status.leaderNodeId !== 0;
-  let reason = hasLeader || serializable ? "" : "RAFT NO LEADER";
+  let reason = hasLeader || isSerializable ? "" : "RAFT NO LEADER";
+  if (alarm !== undefined) reason = `ALARM ${alarm}`;
   if (reason === "") {
-    const fault = await readFault(backend, serializable ? "serializable" : "linearizable");
+    const fault = await readFault(backend, isSerializable ? "serializable" : "linearizable");
     if (fault !== undefined) reason = `RANGE ERROR:${fault}`;
   }
   return json(reason === "" ? 200 : 503, { health: String(reason === ""), reason });
@@ -48,7 +52,7 @@ const LIVE: Readonly<Record<string, Check>> = {
 };
 const READY: Readonly<Record<string, Check>> = {
   data_corruption: async (backend) =>
-    (await backend.troubles()).find((trouble) => trouble.includes("damaged")),
+    (await backend.status()).alarms.includes("corrupt") ? "a replica is damaged" : undefined,
   serializable_read: (backend) => readFault(backend, "serializable"),
   linearizable_read: (backend) => readFault(backend, "linearizable"),
   non_learner: async (backend) =>

@@ -8,8 +8,8 @@ import type { Backend } from "./backend.js";
 import { servePage } from "./health.js";
 import { JsonWatch, refusalReply, serveJson, streamJson } from "./json-gateway.js";
 import type { JsonOutput } from "./json-gateway.js";
-import { isWatch } from "./methods.js";
-import type { Method, Methods } from "./methods.js";
+import { isWatch } from "./method.js";
+import type { Method, Methods } from "./method.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 import type { WatchHost } from "./watch-session.js";
 

@@ -10,7 +10,7 @@ import { messageIn } from "./grpc-frames.js";
 import { messageFromJson, messageToJson } from "./json-codec.js";
 import { JsonSplitter } from "./json-splitter.js";
 import { decodeMessage, encodeMessage } from "./message-codec.js";
-import type { Method } from "./methods.js";
+import type { Method } from "./method.js";
 import type { MessageType } from "./schema.js";
 import { GRPC, StatusError, statusOf } from "./status.js";
 import { WatchSession } from "./watch-session.js";

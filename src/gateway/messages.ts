@@ -14,6 +14,7 @@ const ENUMS: Readonly<Record<string, string>> = {
   "etcdserverpb.WatchCreateRequest.FilterType": "NOPUT NODELETE",
   "etcdserverpb.AlarmType": "NONE NOSPACE CORRUPT",
   "etcdserverpb.AlarmRequest.AlarmAction": "GET ACTIVATE DEACTIVATE",
+  "etcdserverpb.DowngradeRequest.DowngradeAction": "VALIDATE ENABLE CANCEL",
   "grpc.health.v1.HealthCheckResponse.ServingStatus": "UNKNOWN SERVING NOT_SERVING SERVICE_UNKNOWN",
 };
 
@@ -102,11 +103,19 @@ const MAINTENANCE: Readonly<Record<string, string>> = {
   "etcdserverpb.StatusResponse":
     `${H}, version=2 string, dbSize=3 int64, leader=4 uint64, raftIndex=5 uint64, ` +
     "raftTerm=6 uint64, raftAppliedIndex=7 uint64, errors=8 *string, dbSizeInUse=9 int64, " +
-    "isLearner=10 bool, storageVersion=11 string, dbSizeQuota=12 int64",
+    "isLearner=10 bool, storageVersion=11 string, dbSizeQuota=12 int64, " +
+    "downgradeInfo=13 etcdserverpb.DowngradeInfo",
+  "etcdserverpb.DowngradeInfo": "enabled=1 bool, targetVersion=2 string",
+  "etcdserverpb.DowngradeRequest":
+    "action=1 etcdserverpb.DowngradeRequest.DowngradeAction, version=2 string",
+  "etcdserverpb.DowngradeResponse": `${H}, version=2 string`,
+  "etcdserverpb.DefragmentRequest": "",
+  "etcdserverpb.DefragmentResponse": H,
   "etcdserverpb.HashRequest": "",
   "etcdserverpb.HashResponse": `${H}, hash=2 uint32`,
   "etcdserverpb.HashKVRequest": "revision=1 int64",
-  "etcdserverpb.HashKVResponse": `${H}, hash=2 uint32, compact_revision=3 int64, hash_revision=4 int64`,
+  "etcdserverpb.HashKVResponse":
+    `${H}, hash=2 uint32, compact_revision=3 int64, ` + "hash_revision=4 int64",
   "etcdserverpb.SnapshotRequest": "",
   "etcdserverpb.SnapshotResponse": `${H}, remaining_bytes=2 uint64, blob=3 bytes, version=4 string`,
   "etcdserverpb.MoveLeaderRequest": "targetID=1 uint64",

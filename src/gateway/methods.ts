@@ -3,7 +3,6 @@
  * serves it. What is not there yet is refused by name, in etcd's words where it has them.
  */
 import { answersOf } from "./answer-stream.js";
-import type { AnswerStream } from "./answer-stream.js";
 import type { Backend } from "./backend.js";
 import { ClusterService } from "./cluster-service.js";
 import { beginFrame, endFrame } from "./grpc-frames.js";
@@ -14,38 +13,11 @@ import type { LeaderMonitor } from "./leader-monitor.js";
 import { MaintenanceService } from "./maintenance-service.js";
 import { decodeMessage, encodeMessage } from "./message-codec.js";
 import type { Message } from "./message-codec.js";
+import type { Method, Methods, Serve } from "./method.js";
 import { ETCD } from "./messages.js";
-import type { MessageType } from "./schema.js";
 import { rangeParts } from "./range-stream.js";
 import { snapshotBlobs } from "./snapshot-stream.js";
 import { etcdError, GRPC, notImplemented, StatusError } from "./status.js";
-import type { WireReader } from "./wire.js";
-
-export interface Method {
-  /** Of a request: `/package.Service/Method`. */
-  readonly path: string;
-  /** Of a POST with JSON, where there is one. */
-  readonly jsonPath?: string;
-  readonly request: MessageType;
-  readonly response: MessageType;
-  /** Of a call with one answer. */
-  readonly serve?: Serve;
-  /** Of a call whose answer is a stream. Refusals are what its first `next` rejects with. */
-  readonly answers?: Answers;
-}
-
-export type Serve = (reader: WireReader) => Promise<Uint8Array>;
-export type Answers = (reader: WireReader) => AnswerStream;
-
-/** The watch stream, the only one that is no call of one request. */
-export function isWatch({ serve, answers }: Method): boolean {
-  return serve === undefined && answers === undefined;
-}
-
-export interface Methods {
-  byPath(path: string): Method | StatusError;
-  byJsonPath(path: string): Method | StatusError | undefined;
-}
 
 export function methodsOf(backend: Backend, header: HeaderWriter, leaders: LeaderMonitor): Methods {
   const kv = new KvService(backend, header);
@@ -85,6 +57,10 @@ export function methodsOf(backend: Backend, header: HeaderWriter, leaders: Leade
   plain("Maintenance/Alarm", "/maintenance/alarm", "Alarm", (one) => care.alarm(one));
   plain("Maintenance/MoveLeader", "/maintenance/transfer-leadership", "MoveLeader", (one) =>
     care.moveLeader(one),
+  );
+  plain("Maintenance/Defragment", "/maintenance/defragment", "Defragment", () => care.defragment());
+  plain("Maintenance/Downgrade", "/maintenance/downgrade", "Downgrade", (one) =>
+    care.downgrade(one),
   );
   plain("Maintenance/HashKV", "/maintenance/hashkv", "HashKV", (one) => care.hashKv(one));
   plain("Maintenance/Hash", "/maintenance/hash", "Hash", () => care.hash());
@@ -141,11 +117,6 @@ const ABSENT: readonly (readonly [path: string, jsonPath: string, refusal: Statu
   ["/etcdserverpb.Lease/", "/v3/kv/lease/", notImplemented("leases are not there yet")],
   ["/v3lockpb.Lock/", "/v3/lock/", notImplemented("locks are not there yet")],
   ["/v3electionpb.Election/", "/v3/election/", notImplemented("elections are not there yet")],
-  [
-    "/etcdserverpb.Maintenance/",
-    "/v3/maintenance/",
-    notImplemented("this maintenance call is not there yet"),
-  ],
 ];
 
 class MethodTable implements Methods {

@@ -1,8 +1,8 @@
 /**
  * etcd's Snapshot: the keyspace at its newest revision in the format of
- * `protocol/snapshot-format.ts`, in blobs of 32 KiB and at last its SHA-256. It is read page by page
- * while the client has room, so what it takes of memory is a page and a blob. How much remains is
- * an estimate by the size of the keys so far; 0 is certain.
+ * `protocol/snapshot-format.ts`, in blobs of 32 KiB and at last its SHA-256. It is read page by
+ * page while the client has room, so what it takes of memory is a page and a blob. How much remains
+ * is an estimate by the size of the keys so far; 0 is certain.
  *
  * Where no majority answers it is what this side of the cluster has, as it is in etcd.
  */

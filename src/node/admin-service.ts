@@ -3,6 +3,7 @@ import { must } from "../base/assert.js";
 import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
+  AlarmKind,
   FollowerStatus,
   HashRequest,
   HashResponse,
@@ -19,6 +20,7 @@ import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import type { Replica } from "../shard/replica.js";
 import type { AdminRequest } from "./client-session.js";
+import { defragment } from "./defragment.js";
 import { confirmedRevision } from "./internal-requests.js";
 import type { NodeParts } from "./node-parts.js";
 import { command } from "./peer-requests.js";
@@ -57,6 +59,8 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
       return reply(request, moveLeader(node, decodePlain<MoveLeaderRequest>(reader)));
     case MESSAGE_TYPES.hash:
       return hash(node, request, decodePlain<HashRequest>(reader));
+    case MESSAGE_TYPES.defragment:
+      return reply(request, defragment(node));
     default:
       return request.refuse(notApplied("unsupported", `no request of type ${request.type}`));
   }
@@ -83,7 +87,15 @@ function statusOf(node: NodeParts): StatusResponse {
     uptimeMs: Math.round(node.env.clock.monotonicMs() - node.startedMs),
     storedBytes: node.store.stats().sizeBytes + node.store.log.stats().sizeBytes,
     replicas: [...node.host.replicas].map(replicaStatus),
+    alarms: alarmsOf(node),
   };
+}
+
+function alarmsOf(node: NodeParts): readonly AlarmKind[] {
+  const alarms: AlarmKind[] = [];
+  if (node.writeRefusal()?.code === "noSpace") alarms.push("noSpace");
+  if (node.host.damagedShards.size > 0) alarms.push("corrupt");
+  return alarms;
 }
 
 function replicaStatus(replica: Replica): ReplicaStatus {

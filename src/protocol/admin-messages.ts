@@ -27,7 +27,12 @@ export interface StatusResponse {
   /** Bytes of the node's files. */
   readonly storedBytes: number;
   readonly replicas: readonly ReplicaStatus[];
+  /** What holds now; it goes by itself when it does not. */
+  readonly alarms?: readonly AlarmKind[] | undefined;
 }
+
+/** `noSpace`: its disk is full, it takes no writes. `corrupt`: a replica of its is damaged. */
+export type AlarmKind = "noSpace" | "corrupt";
 
 export interface ReplicaStatus {
   readonly shardId: number;

@@ -4,6 +4,7 @@ import type {
   Backend,
   BackendWatch,
   HashAnswer,
+  MemberAlarm,
   NodeStatus,
   Origin,
   RangeAnswer,
@@ -73,6 +74,7 @@ export class FakeBackend implements Backend {
   value: Uint8Array = bytesOf("v");
   /** What scans give, and counts count. */
   rows: KeyValue[] = [];
+  raised: MemberAlarm[] = [];
   entered = 0;
   scanned = 0;
   scansEnded = 0;
@@ -163,16 +165,21 @@ export class FakeBackend implements Backend {
       appliedIndex: 11,
       isLearner: false,
       residentBytes: 4096,
+      alarms: this.raised.filter(({ memberId }) => memberId === 77n).map(({ kind }) => kind),
     };
-  }
-
-  troubles(): Promise<readonly string[]> {
-    return Promise.resolve([]);
   }
 
   async hash(revision: number): Promise<HashAnswer> {
     await this.#enter();
     return { revision: this.now, hash: 0xfedcba98, hashRevision: revision, compactedRevision: 0 };
+  }
+
+  alarms(): Promise<readonly MemberAlarm[]> {
+    return Promise.resolve(this.raised);
+  }
+
+  async defragment(): Promise<void> {
+    await this.#enter();
   }
 
   moveLeader(): Promise<void> {
