@@ -10,16 +10,12 @@ const NOT_YET: readonly string[] = [
   "lease",
   "lock",
   "elect",
-  "alarm",
   "auth",
   "user",
   "role",
-  "defrag",
-  "snapshot",
   "make-mirror",
   "check",
   "downgrade",
-  "endpoint hashkv",
 ];
 
 const FLOTCTL: Tool<Context> = {

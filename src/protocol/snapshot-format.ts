@@ -108,6 +108,8 @@ export class SnapshotReader {
   head: SnapshotHead | undefined;
   keys = 0;
   bytes = 0;
+  /** Of a snapshot that is whole. */
+  hash: Uint8Array | undefined;
   readonly #hash = new Sha256();
   #rest: Uint8Array = EMPTY_BYTES;
   #isEnded = false;
@@ -141,9 +143,11 @@ export class SnapshotReader {
     const isAligned = (this.bytes - SHA256_BYTES) % BLOCK_BYTES === 0;
     if (!isAligned || padding >= BLOCK_BYTES) throw overlong();
     this.#hash.update(this.#rest.subarray(0, padding));
-    if (!equalBytes(this.#hash.digest(), this.#rest.subarray(padding))) {
+    const hash = this.#hash.digest();
+    if (!equalBytes(hash, this.#rest.subarray(padding))) {
       throw new DecodeError("the snapshot is damaged: its SHA-256 is another one");
     }
+    this.hash = hash;
   }
 
   /** Gives how many bytes it has. */

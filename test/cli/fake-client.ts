@@ -21,6 +21,7 @@ import type {
   WatchOptions,
 } from "../../src/client/client-types.js";
 import { keySpan } from "../../src/client/key-span.js";
+import type { StatusResponse } from "../../src/protocol/admin-messages.js";
 import type { ClusterMap, KeyspaceDescriptor } from "../../src/protocol/cluster.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../../src/protocol/key-value.js";
@@ -68,6 +69,9 @@ export const MAP: ClusterMap = {
 
 export class FakeClient implements ClientPort {
   readonly entries: Map<string, KeyValue> = new Map();
+  /** By endpoint; who has none does not answer. */
+  readonly statuses: Map<string, StatusResponse> = new Map();
+  readonly hashes: Map<string, number> = new Map();
   readonly faults: Map<string, PlannedFault[]> = new Map();
   readonly requests: string[] = [];
   readonly transactions: Transaction[] = [];
@@ -83,7 +87,25 @@ export class FakeClient implements ClientPort {
 
   readonly admin: AdminPort = {
     map: () => Promise.resolve({ clusterMap: MAP, leaders: [{ shardId: 2, nodeId: 1, term: 5 }] }),
-    status: () => Promise.reject(new KvError("unavailable", "no answer", "notApplied")),
+    status: (endpoint) => {
+      const status = this.statuses.get(endpoint);
+      if (status !== undefined) return Promise.resolve(status);
+      return Promise.reject(new KvError("unavailable", "no answer", "notApplied"));
+    },
+    hash: (endpoint, { shardId, revision }) => {
+      this.requests.push(`hash ${endpoint} ${shardId} ${revision}`);
+      return Promise.resolve({
+        hash: this.hashes.get(endpoint) ?? 7,
+        revision,
+        compactedRevision: 0,
+        appliedRevision: this.revision,
+      });
+    },
+    defragment: (endpoint) => {
+      this.requests.push(`defragment ${endpoint}`);
+      if (this.statuses.has(endpoint)) return Promise.resolve();
+      return Promise.reject(new KvError("unavailable", "no answer", "notApplied"));
+    },
     health: (endpoint) =>
       Promise.resolve(
         endpoint === "127.0.0.1:2379"

@@ -368,7 +368,6 @@ describe("the command line", () => {
     [["foo", "--bar", "x"], 128, 'Error: unknown command "foo"\n'],
     [["true"], 128, 'Error: unknown command "true"\n'],
     [["lease", "grant", "10"], 128, 'the command "lease" of etcdctl is not there yet'],
-    [["endpoint", "hashkv"], 128, 'the command "endpoint hashkv" of etcdctl is not there yet'],
     [
       ["endpoint", "helth"],
       128,

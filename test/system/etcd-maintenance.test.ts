@@ -120,6 +120,35 @@ describe("by gRPC", () => {
   });
 });
 
+describe("by flotctl", () => {
+  test("a snapshot is saved, checked, and restored into an empty keyspace", async () => {
+    const path = join(cluster.directory, "flotctl.snapshot");
+    expect(await cluster.flotctl("snapshot", "save", path)).toBe(`Snapshot saved at ${path}\n`);
+    const facts = read(new Uint8Array(readFileSync(path)));
+    const status = await cluster.flotctl("snapshot", "status", path);
+    expect(status).toContain(`, ${facts.reader.head?.revision}, ${KEYS + 1}, `);
+    await cluster.flotctl("keyspace", "create", "copy");
+    const restored = await cluster.flotctl("snapshot", "restore", path, "--keyspace", "copy");
+    expect(restored).toContain(`restored ${KEYS + 1} keys, `);
+    const again = await cluster.run(["snapshot", "restore", path, "--keyspace", "copy"]);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("must be empty")]);
+    const list = (...args: readonly string[]): Promise<string> =>
+      cluster.flotctl("get", "", "--prefix", "--hex", ...args);
+    expect(await list("--keyspace", "copy")).toBe(await list());
+  }, 60_000);
+
+  test("hashes, alarms and defrag", async () => {
+    const hashes = await cluster.flotctl("endpoint", "hashkv", "--cluster", "--rev", `${revision}`);
+    const found = hashes.trimEnd().split("\n");
+    expect(new Set(found.map((line) => line.split(", ").slice(1).join(" "))).size).toBe(1);
+    expect(found).toHaveLength(3);
+    expect(await cluster.flotctl("alarm", "list")).toBe("");
+    expect(await cluster.flotctl("alarm", "disarm")).toBe("");
+    const done = await cluster.flotctl("defrag", "--cluster");
+    expect(done.match(/^Finished defragmenting member/gm)).toHaveLength(3);
+  }, 60_000);
+});
+
 describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {
   function etcdctl(args: readonly string[], names = cluster.names): Promise<ProgramResult> {
     const endpoints = names.map((name) => cluster.endpoint(name)).join(",");
