@@ -209,6 +209,22 @@ export const FLOTCTL_COMMANDS: CommandTable<Context> = [
     load: async () => (await import("./commands/defrag.js")).defrag,
   },
   snapshot,
+  {
+    name: "check",
+    describe: "measure the cluster",
+    commands: [
+      {
+        usage: "perf",
+        describe: "whether it keeps up with a load",
+        load: async () => (await import("./commands/check-perf.js")).checkPerf,
+      },
+    ],
+  },
+  {
+    usage: "make-mirror <destination>",
+    describe: "copy keys to another cluster, and every change from then on",
+    load: async () => (await import("./commands/make-mirror.js")).makeMirror,
+  },
   keyspace,
   ...fileCommands,
   {

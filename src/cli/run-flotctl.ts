@@ -13,8 +13,7 @@ const NOT_YET: readonly string[] = [
   "auth",
   "user",
   "role",
-  "make-mirror",
-  "check",
+  "check datascale",
   "downgrade",
 ];
 

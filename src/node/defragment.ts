@@ -10,18 +10,25 @@ import type { NodeParts } from "./node-parts.js";
 
 /** Flushed together: each freezes a memtable, and too many at once would be a pause. */
 const FLUSHED_COUNT_MAX = 256;
-/** While writes go on, there are always merges to wait for. */
+/** While writes go on, there are always merges to wait for; of all of it together. */
 const WAIT_MS_MAX = 10_000;
 
 export async function defragment(node: NodeParts): Promise<object> {
-  const { store, host } = node;
+  const { store, host, env } = node;
+  let isLate = false;
+  const late = new Promise<void>((resolve) => {
+    env.timers.after(WAIT_MS_MAX, () => {
+      isLate = true;
+      resolve();
+    });
+  });
   const replicas = [...host.replicas];
-  while (replicas.length > 0) {
+  while (replicas.length > 0 && !isLate) {
+    const some = replicas.splice(0, FLUSHED_COUNT_MAX);
+    await Promise.race([Promise.all(some.map((each) => flush(node, each))), late]);
     // A flush that finds no room waits for it.
     if (store.full) throw notApplied("noSpace", "the disk of this node is full");
-    await Promise.all(replicas.splice(0, FLUSHED_COUNT_MAX).map((each) => flush(node, each)));
   }
-  const late = new Promise<void>((resolve) => node.env.timers.after(WAIT_MS_MAX, resolve));
   await Promise.race([store.idle(), late]);
   return {};
 }

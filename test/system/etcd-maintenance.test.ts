@@ -8,6 +8,10 @@ import type { GrpcOutcome } from "../support/grpc-client.js";
 import { ProcessCluster } from "../support/processes.js";
 import { isInstalled, runProgram } from "../support/programs.js";
 import type { ProgramResult } from "../support/programs.js";
+import { FakeTerminal } from "../cli/fake-terminal.js";
+import { eventually } from "../support/eventually.js";
+import { runFlotctl } from "../../src/cli/run-flotctl.js";
+import { connectBySdk } from "../../src/cli/sdk-connection.js";
 import { must } from "../../src/base/assert.js";
 import { concatBytes } from "../../src/base/bytes.js";
 import type { Message } from "../../src/gateway/message-codec.js";
@@ -43,14 +47,15 @@ function care(client: GrpcClient, name: string, request: Message = {}): Promise<
   return client.call(`/etcdserverpb.Maintenance/${name}`, name, request);
 }
 
-/** What all members answer, once all have applied as much. */
+/** What all members answer, once all have applied and compacted as much. */
 async function hashes(asked: bigint): Promise<readonly GrpcOutcome[]> {
   for (;;) {
     const found = await Promise.all(
       clients.map((client) => care(client, "HashKV", { revision: asked })),
     );
     const isBehind = ({ message }: GrpcOutcome): boolean => message.includes("future");
-    if (!found.some(isBehind)) return found;
+    const compacted = new Set(found.map(({ response }) => response?.["compact_revision"]));
+    if (!found.some(isBehind) && compacted.size === 1) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -146,6 +151,32 @@ describe("by flotctl", () => {
     expect(await cluster.flotctl("alarm", "disarm")).toBe("");
     const done = await cluster.flotctl("defrag", "--cluster");
     expect(done.match(/^Finished defragmenting member/gm)).toHaveLength(3);
+  }, 60_000);
+
+  test("a mirror has what there is, and follows what changes", async () => {
+    await cluster.flotctl("keyspace", "create", "mirror");
+    const terminal = new FakeTerminal();
+    const args = ["make-mirror", cluster.endpoint("n2"), "--dest-keyspace", "mirror"];
+    const source = ["--prefix", "k1", "--endpoints", cluster.endpoints];
+    const running = runFlotctl([...args, ...source], terminal, connectBySdk);
+    const list = (...flags: readonly string[]): Promise<string> =>
+      cluster.flotctl("get", "k1", "--prefix", "--hex", ...flags);
+    const isSame = async (): Promise<boolean> =>
+      (await list("--keyspace", "mirror")) === (await list());
+    await eventually(isSame, 20_000);
+    await cluster.flotctl("put", "k1new", "changed");
+    await eventually(isSame, 20_000);
+    await cluster.flotctl("del", "k1new");
+    await eventually(isSame, 20_000);
+    terminal.interrupt();
+    expect([await running, terminal.err.text]).toEqual([5, ""]);
+  }, 60_000);
+
+  test("check perf measures, and leaves no keys", async () => {
+    const checked = await cluster.run(["check", "perf", "--load", "s", "--duration", "2s"]);
+    expect(checked.stdout).toMatch(/^(PASS|FAIL): Throughput/);
+    expect(checked.stdout).toContain("PASS: No request failed");
+    expect(await cluster.flotctl("get", "/flotctl-check-perf/", "--prefix")).toBe("");
   }, 60_000);
 });
 
