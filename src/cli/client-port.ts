@@ -10,6 +10,7 @@ import type {
   GetResponse,
   Headed,
   KeyspaceOptions,
+  Leases,
   PutOptions,
   PutResponse,
   RangeOptions,
@@ -56,6 +57,7 @@ export interface AdminPort {
 
 export interface ClientPort {
   readonly admin: AdminPort;
+  readonly leases: Pick<Leases, "grant" | "timeToLive">;
   put(key: Uint8Array, value: Uint8Array, options?: PutOptions): Promise<PutResponse>;
   get(key: Uint8Array, options?: GetOptions): Promise<GetResponse>;
   range(options: RangeOptions): Promise<RangeResponse>;

@@ -8,6 +8,7 @@ import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { hex } from "../base/bytes.js";
 import { DecodeError } from "../base/coding.js";
+import { addLeases } from "../gateway/snapshot-leases.js";
 import type { KeyValue } from "../protocol/key-value.js";
 import { SnapshotReader, SnapshotWriter } from "../protocol/snapshot-format.js";
 import type { SnapshotHead } from "../protocol/snapshot-format.js";
@@ -23,19 +24,27 @@ export interface SnapshotFacts {
   readonly clusterId: bigint;
   readonly keys: number;
   readonly bytes: number;
+  /** TTLs by id, in seconds; 0 for one that had ended. */
+  readonly leases: ReadonlyMap<bigint, number>;
+}
+
+export interface SnapshotContent {
+  readonly rows: AsyncIterable<KeyValue>;
+  /** Of a lease; undefined where nobody can be asked. */
+  readonly ttlOf: ((id: bigint) => Promise<number>) | undefined;
 }
 
 /** Resolves when the file is there, checked and durable; where that fails, nothing is left. */
 export async function writeSnapshot(
   path: string,
   head: SnapshotHead,
-  rows: AsyncIterable<KeyValue>,
+  content: SnapshotContent,
 ): Promise<SnapshotFacts> {
   const part = `${path}.part`;
   try {
     const file = await open(part, "w");
     try {
-      await writeRows(file, new SnapshotWriter(head), rows);
+      await writeAll(file, new SnapshotWriter(head), content);
       await file.sync();
     } finally {
       await file.close();
@@ -50,15 +59,16 @@ export async function writeSnapshot(
   }
 }
 
-async function writeRows(
+async function writeAll(
   file: FileHandle,
   writer: SnapshotWriter,
-  rows: AsyncIterable<KeyValue>,
+  { rows, ttlOf }: SnapshotContent,
 ): Promise<void> {
   for await (const kv of rows) {
     writer.add(kv);
     if (writer.waitingBytes >= PIECE_BYTES) await file.writeFile(writer.take(Infinity));
   }
+  if (ttlOf !== undefined) await addLeases(writer, ttlOf);
   writer.finish();
   await file.writeFile(writer.take(Infinity));
   await file.writeFile(writer.trailer());
@@ -68,9 +78,10 @@ async function writeRows(
 export async function checkSnapshot(path: string): Promise<SnapshotFacts> {
   const reader = new SnapshotReader();
   for await (const _ of rowsOf(path, reader));
-  const { head, hash, keys, bytes } = reader;
+  const { head, hash, keys, bytes, leases } = reader;
   if (head === undefined || hash === undefined) throw new Error("a whole snapshot lacks its head");
-  return { hash: hex(hash), revision: head.revision, clusterId: head.clusterId, keys, bytes };
+  const { revision, clusterId } = head;
+  return { hash: hex(hash), revision, clusterId, keys, bytes, leases };
 }
 
 /** The key-values of a file, which is checked at its end. */

@@ -4,7 +4,8 @@
  * page while the client has room, so what it takes of memory is a page and a blob. How much remains
  * is an estimate by the size of the keys so far; 0 is certain.
  *
- * Where no majority answers it is what this side of the cluster has, as it is in etcd.
+ * Where no majority answers it is what this side of the cluster has, as it is in etcd, but without
+ * the TTLs of leases.
  */
 import { KvError } from "../protocol/errors.js";
 import { SnapshotWriter } from "../protocol/snapshot-format.js";
@@ -14,6 +15,7 @@ import { rangeOf } from "./kv-requests.js";
 import { API_VERSION } from "./maintenance-service.js";
 import { encodeMessage } from "./message-codec.js";
 import { ETCD } from "./messages.js";
+import { addLeases } from "./snapshot-leases.js";
 
 const BLOB_BYTES: number = 32 * 1024;
 const FRAME_BYTES: number = BLOB_BYTES + 64;
@@ -31,6 +33,8 @@ export async function* snapshotBlobs(backend: Backend): AsyncGenerator<Uint8Arra
       yield frameOf(blob, remaining(writer, count));
     }
   }
+  // Who leads nothing cannot say what leases there are.
+  if (consistency === "linearizable") await addLeases(writer, (id) => backend.leaseTtl(id));
   writer.finish();
   while (writer.waitingBytes > 0) {
     const blob = writer.take(BLOB_BYTES);

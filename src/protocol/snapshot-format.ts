@@ -7,7 +7,8 @@
  *   records  u32 bytes | u8 kind | body, as many as there are; kinds are
  *              1  a key-value, as in key-value-codec: key, value, createRevision, modRevision,
  *                 version, lease. Ascending by key
- *              2  the last one: u53 keys, how many there were
+ *              2  a lease of keys before it: u64 id | u53 TTL as granted, in seconds
+ *              3  the last one: u53 keys, how many there were
  *   padding  zeros to a multiple of 512 bytes
  *   trailer  SHA-256 of all before
  */
@@ -21,7 +22,7 @@ import type { KeyValue } from "./key-value.js";
 const MAGIC: Uint8Array = utf8("FLOTSNAP");
 const VERSION = 1;
 const HEAD_BYTES = 28;
-const KINDS = { keyValue: 1, end: 2 } as const;
+const KINDS = { keyValue: 1, lease: 2, end: 3 } as const;
 const BLOCK_BYTES = 512;
 
 export interface SnapshotHead {
@@ -32,6 +33,8 @@ export interface SnapshotHead {
 
 /** Makes a snapshot piece by piece, to be taken away as it grows. */
 export class SnapshotWriter {
+  /** Of the keys that were added. */
+  readonly leaseIds: Set<bigint> = new Set();
   readonly #out = new ByteWriter(1024);
   readonly #hash = new Sha256();
   #takenBytes = 0;
@@ -65,6 +68,15 @@ export class SnapshotWriter {
     encodeKeyValue(this.#out, kv);
     this.#end(at);
     this.#keys++;
+    if (kv.lease !== 0n) this.leaseIds.add(kv.lease);
+  }
+
+  /** A lease of keys that were added; its TTL is 0 where it has ended since. */
+  addLease(id: bigint, ttlSeconds: number): void {
+    const at = this.#begin(KINDS.lease);
+    encodeLease(this.#out, id);
+    this.#out.u53(ttlSeconds);
+    this.#end(at);
   }
 
   /** The last record and the padding; what is left to be taken is followed by `trailer`. */
@@ -110,6 +122,8 @@ export class SnapshotReader {
   bytes = 0;
   /** Of a snapshot that is whole. */
   hash: Uint8Array | undefined;
+  /** TTLs by id; of 0 for one that ended while the snapshot was made. */
+  readonly leases: Map<bigint, number> = new Map();
   readonly #hash = new Sha256();
   #rest: Uint8Array = EMPTY_BYTES;
   #isEnded = false;
@@ -170,6 +184,7 @@ export class SnapshotReader {
     const kind = reader.u8();
     const kv = kind === KINDS.keyValue ? decodeKeyValue(reader) : undefined;
     if (kv !== undefined) this.keys++;
+    else if (kind === KINDS.lease) this.leases.set(decodeLease(reader), reader.u53());
     else if (kind !== KINDS.end) throw new DecodeError(`a record of kind ${kind}`);
     else if (reader.u53() !== this.keys) throw new DecodeError("the snapshot lacks keys");
     else this.#isEnded = true;

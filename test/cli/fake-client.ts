@@ -23,7 +23,7 @@ import type {
 import { keySpan } from "../../src/client/key-span.js";
 import type { StatusResponse } from "../../src/protocol/admin-messages.js";
 import type { ClusterMap, KeyspaceDescriptor } from "../../src/protocol/cluster.js";
-import { KvError } from "../../src/protocol/errors.js";
+import { KvError, notApplied } from "../../src/protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../../src/protocol/key-value.js";
 import type { Transaction } from "../../src/protocol/operations.js";
 import { OPEN_END } from "../../src/route/stored-key.js";
@@ -72,6 +72,8 @@ export class FakeClient implements ClientPort {
   /** By endpoint; who has none does not answer. */
   readonly statuses: Map<string, StatusResponse> = new Map();
   readonly hashes: Map<string, number> = new Map();
+  /** TTLs by id. */
+  readonly granted: Map<bigint, number> = new Map();
   readonly faults: Map<string, PlannedFault[]> = new Map();
   readonly requests: string[] = [];
   readonly transactions: Transaction[] = [];
@@ -144,6 +146,19 @@ export class FakeClient implements ClientPort {
     },
   };
 
+  readonly leases: ClientPort["leases"] = {
+    grant: (ttlSeconds, id = 0n) => {
+      if (this.granted.has(id)) return Promise.reject(notApplied("leaseExists", "there is one"));
+      this.granted.set(id, ttlSeconds);
+      return Promise.resolve({ header: this.#header(), id, ttlSeconds });
+    },
+    timeToLive: (id) => {
+      const grantedTtlSeconds = this.granted.get(id) ?? 0;
+      const ttlSeconds = grantedTtlSeconds === 0 ? -1 : grantedTtlSeconds;
+      return Promise.resolve({ header: this.#header(), ttlSeconds, grantedTtlSeconds, keys: [] });
+    },
+  };
+
   #header(level: ResponseHeader["level"] = "linearizable"): ResponseHeader {
     const ageMs = level === "stale" ? 120 : 0;
     return { revision: this.revision, shardId: 2, nodeId: 1, raftTerm: 5, level, ageMs };
@@ -154,7 +169,7 @@ export class FakeClient implements ClientPort {
     for (const [key, value] of Object.entries(entries)) this.#store(utf8(key), utf8(value));
   }
 
-  #store(key: Uint8Array, value: Uint8Array): KeyValue | undefined {
+  #store(key: Uint8Array, value: Uint8Array, lease = 0n): KeyValue | undefined {
     const text = utf8Text(key);
     const before = this.entries.get(text);
     this.revision++;
@@ -164,7 +179,7 @@ export class FakeClient implements ClientPort {
       createRevision: before?.createRevision ?? this.revision,
       modRevision: this.revision,
       version: (before?.version ?? 0) + 1,
-      lease: 0n,
+      lease,
     });
     return before;
   }
@@ -177,7 +192,7 @@ export class FakeClient implements ClientPort {
     this.inFlight--;
     const fault = this.faults.get(utf8Text(key))?.shift();
     if (fault === undefined || fault.applied) {
-      const prevKv = this.#store(key, value);
+      const prevKv = this.#store(key, value, options.lease);
       if (fault === undefined) {
         return { header: this.#header(), prevKv: options.prevKv === true ? prevKv : undefined };
       }

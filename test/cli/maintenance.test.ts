@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { utf8 } from "../../src/base/bytes.js";
 import { KvError, notApplied } from "../../src/protocol/errors.js";
 import type { AlarmKind, StatusResponse } from "../../src/protocol/admin-messages.js";
 import { FakeClient, MAP } from "./fake-client.js";
@@ -137,6 +138,33 @@ describe("snapshot", () => {
     const values = (one: FakeClient): object =>
       Object.fromEntries([...one.entries].map(([key, { value }]) => [key, value]));
     expect(values(empty)).toEqual(values(client));
+  });
+
+  test("leases come back with their TTLs, and keys of ended ones do not", async () => {
+    const client = filled();
+    client.granted.set(5n, 60).set(6n, 70);
+    const [living, ended, gone] = [5n, 6n, 7n];
+    for (const [key, lease] of Object.entries({ living, ended, gone })) {
+      await client.put(utf8(key), utf8("v"), { lease });
+    }
+    expect((await flotctl(["snapshot", "save", path], { client })).code).toBe(0);
+    const empty = new FakeClient();
+    // It ends as soon as it is granted.
+    empty.faults.set("ended", [{ error: notApplied("leaseNotFound", "none"), applied: false }]);
+    const restored = await flotctl(["snapshot", "restore", path], { client: empty });
+    expect(restored.code).toBe(0);
+    expect(restored.out).toContain("restored 4 keys");
+    expect(restored.out).toContain("detached from leases 0, of ended leases 2, unknown 0");
+    expect(empty.granted).toEqual(client.granted);
+    expect(empty.entries.get("living")?.lease).toBe(5n);
+    expect([...empty.entries.keys()].sort()).toEqual(["\u0000", "a", "b", "living"]);
+    const stale = ["snapshot", "save", path, "--consistency", "stale"];
+    expect((await flotctl(stale, { client })).code).toBe(0);
+    const other = new FakeClient();
+    const detached = await flotctl(["snapshot", "restore", path], { client: other });
+    expect(detached.out).toContain("restored 6 keys");
+    expect(detached.out).toContain("detached from leases 3, of ended leases 0");
+    expect(other.granted.size).toBe(0);
   });
 
   test("restore wants an empty keyspace, or leave to write over", async () => {

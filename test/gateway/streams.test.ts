@@ -154,7 +154,8 @@ describe("a stream of answers", () => {
 
 describe("a snapshot", () => {
   test("is a whole one in blobs of 32 KiB, of one revision, and ends with its hash", async () => {
-    backend.rows = rows(500, 999);
+    backend.rows = rows(500, 999).map((row, i) => ({ ...row, lease: i === 7 ? 9n : 0n }));
+    backend.leaseTtls.set(9n, 60);
     const blobs = await all(snapshot());
     const sizes = blobs.map((one) => (one["blob"] as Uint8Array).length);
     expect(new Set(sizes.slice(0, -2))).toEqual(new Set([32 * 1024]));
@@ -168,6 +169,7 @@ describe("a snapshot", () => {
     const kvs = reader.push(concatBytes(...blobs.map((one) => one["blob"] as Uint8Array)));
     reader.finish();
     expect(kvs).toEqual(backend.rows);
+    expect(reader.leases).toEqual(new Map([[9n, 60]]));
     expect(reader.head).toEqual({ revision: 5, clusterId: 2n ** 63n + 5n });
     expect(backend.ranges.at(-1)).toMatchObject({ revision: 5, countOnly: false });
   });

@@ -21,6 +21,8 @@ const keyValues = fc.array(
   { maxLength: 20 },
 );
 
+const ttlOf = (id: bigint): number => Number(id % 1000n);
+
 function written(kvs: readonly KeyValue[], pieceBytes: number): Uint8Array {
   const writer = new SnapshotWriter(HEAD);
   const pieces: Uint8Array[] = [];
@@ -28,6 +30,7 @@ function written(kvs: readonly KeyValue[], pieceBytes: number): Uint8Array {
     writer.add(kv);
     while (writer.waitingBytes >= pieceBytes) pieces.push(writer.take(pieceBytes));
   }
+  for (const id of writer.leaseIds) writer.addLease(id, ttlOf(id));
   writer.finish();
   while (writer.waitingBytes > 0) pieces.push(writer.take(pieceBytes));
   expect(writer.writtenBytes % 512).toBe(0);
@@ -51,16 +54,16 @@ property.prop([keyValues, fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1
     const { reader, kvs: found } = read(bytes, back);
     expect(found).toEqual(kvs);
     expect(reader.head).toEqual(HEAD);
+    const leases = kvs.map(({ lease }) => lease).filter((lease) => lease !== 0n);
+    expect(reader.leases).toEqual(new Map(leases.map((id) => [id, ttlOf(id)])));
     expect([reader.keys, reader.bytes]).toEqual([kvs.length, bytes.length]);
   },
 );
 
 describe("what is refused", () => {
-  const kv = { createRevision: 1, modRevision: 2, version: 1, lease: 0n };
-  const whole = written(
-    ["a", "b", "c"].map((key) => ({ ...kv, key: bytesOf(key), value: new Uint8Array(300) })),
-    512,
-  );
+  const kv = { createRevision: 1, modRevision: 2, version: 1, value: new Uint8Array(300) };
+  const kvs = ["a", "b", "c"].map((key, i) => ({ ...kv, key: bytesOf(key), lease: BigInt(i) }));
+  const whole = written(kvs, 512);
 
   test("bytes that are missing, wherever they are cut off", () => {
     for (let length = 0; length < whole.length; length++) {

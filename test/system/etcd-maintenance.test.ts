@@ -12,6 +12,7 @@ import { FakeTerminal } from "../cli/fake-terminal.js";
 import { eventually } from "../support/eventually.js";
 import { runFlotctl } from "../../src/cli/run-flotctl.js";
 import { connectBySdk } from "../../src/cli/sdk-connection.js";
+import { connect } from "../../src/client/index.js";
 import { must } from "../../src/base/assert.js";
 import { concatBytes } from "../../src/base/bytes.js";
 import type { Message } from "../../src/gateway/message-codec.js";
@@ -127,19 +128,26 @@ describe("by gRPC", () => {
 
 describe("by flotctl", () => {
   test("a snapshot is saved, checked, and restored into an empty keyspace", async () => {
+    const client = await connect({ endpoints: cluster.endpoints.split(",") });
+    await client.leases.grant(300, 77n);
+    await client.put("leased", "v", { lease: 77n });
     const path = join(cluster.directory, "flotctl.snapshot");
     expect(await cluster.flotctl("snapshot", "save", path)).toBe(`Snapshot saved at ${path}\n`);
     const facts = read(new Uint8Array(readFileSync(path)));
     const status = await cluster.flotctl("snapshot", "status", path);
-    expect(status).toContain(`, ${facts.reader.head?.revision}, ${KEYS + 1}, `);
+    expect(status).toContain(`, ${facts.reader.head?.revision}, ${KEYS + 2}, `);
     await cluster.flotctl("keyspace", "create", "copy");
     const restored = await cluster.flotctl("snapshot", "restore", path, "--keyspace", "copy");
-    expect(restored).toContain(`restored ${KEYS + 1} keys, `);
+    expect(restored).toContain(`restored ${KEYS + 2} keys, `);
+    const copied = await client.keyspace("copy").leases.timeToLive(77n, { keys: true });
+    expect(copied).toMatchObject({ grantedTtlSeconds: 300, keys: [bytesOf("leased")] });
     const again = await cluster.run(["snapshot", "restore", path, "--keyspace", "copy"]);
     expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("must be empty")]);
     const list = (...args: readonly string[]): Promise<string> =>
       cluster.flotctl("get", "", "--prefix", "--hex", ...args);
     expect(await list("--keyspace", "copy")).toBe(await list());
+    await client.leases.revoke(77n);
+    await client.close();
   }, 60_000);
 
   test("hashes, alarms and defrag", async () => {

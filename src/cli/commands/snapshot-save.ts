@@ -1,6 +1,7 @@
 /** flotctl snapshot save: writes a keyspace at one revision to a file. */
 import type { KeyValue } from "../../protocol/key-value.js";
 import { requiredOf } from "../arguments.js";
+import type { ClientPort } from "../client-port.js";
 import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
@@ -22,8 +23,9 @@ export const snapshotSave: CommandDefinition<Context> = {
   ],
   epilogue: [
     "The file has every key of the keyspace at one revision, with its value, its revisions, version and",
-    "lease id, but no history. It is written as FILE.part, synced, read back and then renamed. A",
-    "compaction that passes the revision meanwhile ends it; it may be begun again.",
+    "lease id, and the TTLs of the leases (not with --consistency stale), but no history. It is written",
+    "as FILE.part, synced, read back and then renamed. A compaction that passes the revision meanwhile",
+    "ends it; it may be begun again.",
   ].join("\n"),
   run: async (context, argv) => {
     const path = requiredOf(argv, "file");
@@ -36,8 +38,10 @@ export const snapshotSave: CommandDefinition<Context> = {
     const clusterId = clusterNumber((await client.admin.map()).clusterMap.clusterId);
     const progress = new Progress(context.terminal, `saving ${count} keys:`, undefined, "keys");
     const rows = counting(client.scan({ ...wish, revision }), progress, context.signal);
+    // Without a majority nobody can say what leases there are.
+    const ttlOf = level === "stale" ? undefined : grantedTtlBy(client);
     try {
-      const facts = await writeSnapshot(path, { revision, clusterId }, rows);
+      const facts = await writeSnapshot(path, { revision, clusterId }, { rows, ttlOf });
       const { keys, bytes, hash } = facts;
       const properties = { path, revision, keys, bytes, hash };
       const took = formatDuration(progress.elapsedMs());
@@ -51,6 +55,10 @@ export const snapshotSave: CommandDefinition<Context> = {
     }
   },
 };
+
+function grantedTtlBy({ leases }: ClientPort): (id: bigint) => Promise<number> {
+  return async (id) => (await leases.timeToLive(id)).grantedTtlSeconds;
+}
 
 async function* counting(
   rows: AsyncIterable<KeyValue>,
