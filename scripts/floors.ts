@@ -63,6 +63,11 @@ export const FILE_PACKAGES: readonly { path: string; imports: string; why: strin
     why: "zlib's CRC-32 is a pure function and ten times as fast as one written here",
   },
   {
+    path: "src/base/sha256.ts",
+    imports: "node:crypto",
+    why: "a hash is a pure function; what depends on chance or keys stays in env",
+  },
+  {
     path: "src/gateway/grpc-server.ts",
     imports: "node:http2",
     why: "gRPC is served straight from HTTP/2's streams; connections come through env",

@@ -22,6 +22,8 @@ import type {
   WatchOptions,
 } from "../client/client-types.js";
 import type {
+  HashRequest,
+  HashResponse,
   HealthResponse,
   MapResponse,
   MemberAddRequest,
@@ -48,6 +50,8 @@ export interface AdminPort {
   map(): Promise<MapResponse>;
   status(endpoint: string): Promise<StatusResponse>;
   health(endpoint: string): Promise<HealthResponse>;
+  hash(endpoint: string, request: HashRequest, timeoutMs: number): Promise<HashResponse>;
+  defragment(endpoint: string, timeoutMs: number): Promise<void>;
   createKeyspace(options: KeyspaceOptions): Promise<KeyspaceDescriptor>;
   locate(key: Uint8Array): Promise<ShardDescriptor>;
   moveLeader(shardId: number, node: string | number): Promise<void>;

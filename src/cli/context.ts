@@ -38,6 +38,7 @@ export class Context {
   readonly signal: AbortSignal;
   readonly #connect: Connect;
   #client: Promise<ClientPort> | undefined;
+  readonly #others: ClientPort[] = [];
 
   constructor(parts: ContextParts) {
     this.terminal = parts.terminal;
@@ -48,12 +49,23 @@ export class Context {
   }
 
   client(): Promise<ClientPort> {
-    this.#client ??= this.#connected();
+    const { endpoints, keyspace } = this.options;
+    this.#client ??= this.#connected(endpoints, keyspace);
     return this.#client;
   }
 
-  async #connected(): Promise<ClientPort> {
-    const { endpoints, keyspace, level, commandTimeoutMs, dialTimeoutMs } = this.options;
+  /** Of another cluster than that of --endpoints; closed with this context. */
+  async clientOf(endpoints: readonly string[], keyspace?: string): Promise<ClientPort> {
+    const client = await this.#connected(endpoints, keyspace);
+    this.#others.push(client);
+    return client;
+  }
+
+  async #connected(
+    endpoints: readonly string[],
+    keyspace: string | undefined,
+  ): Promise<ClientPort> {
+    const { level, commandTimeoutMs, dialTimeoutMs } = this.options;
     const requestTimeoutMs = commandTimeoutMs;
     try {
       const connect = this.#connect;
@@ -92,5 +104,6 @@ export class Context {
   async close(): Promise<void> {
     const client = await this.#client?.catch(() => undefined);
     await client?.close();
+    for (const other of this.#others) await other.close();
   }
 }

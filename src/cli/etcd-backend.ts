@@ -12,6 +12,8 @@ import type {
   BackendWatch,
   Consistency,
   DeleteAnswer,
+  HashAnswer,
+  MemberAlarm,
   NodeStatus,
   Origin,
   PutAnswer,
@@ -24,7 +26,7 @@ import { isEmptyRange } from "../gateway/kv-requests.js";
 import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
 import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
-import type { ReadLevel, ResponseHeader } from "../protocol/key-value.js";
+import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
   PutOperation,
@@ -50,6 +52,8 @@ const LEVELS: Readonly<Record<Consistency, ReadLevel>> = {
 /** Any key will do to ask for the revision. */
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 const NAME_LENGTH_MAX = 64;
+/** Of what reads or writes all there is. */
+const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
 /** What a node shows of a shard that others hold. */
 const NO_REPLICA = { role: "none", revision: 0, commitIndex: 0, appliedIndex: 0 } as const;
 
@@ -88,6 +92,12 @@ export class SdkBackend implements Backend {
     }
     const { header, kvs, more, count } = await client.range({ ...operation, level });
     return { revision: this.#noted(header), kvs, more, count };
+  }
+
+  async *scan(operation: RangeOperation, consistency: Consistency): AsyncGenerator<KeyValue, void> {
+    const client = await this.#connected();
+    if (isEmptyRange(operation.key, operation.rangeEnd)) return;
+    yield* client.scan({ ...operation, level: LEVELS[consistency] });
   }
 
   async put(operation: PutOperation): Promise<PutAnswer> {
@@ -170,12 +180,39 @@ export class SdkBackend implements Backend {
       appliedIndex: shown.appliedIndex,
       isLearner: shown.role === "learner",
       residentBytes: process.memoryUsage.rss(),
+      alarms: status.alarms ?? [],
     };
   }
 
-  async troubles(): Promise<readonly string[]> {
+  async leaseTtl(id: bigint): Promise<number> {
+    const { leases } = await this.#connected();
+    return (await leases.timeToLive(id)).grantedTtlSeconds;
+  }
+
+  async alarms(): Promise<readonly MemberAlarm[]> {
     const { admin } = await this.#connected();
-    return (await admin.health(this.#node.address)).reasons;
+    const started = (await admin.members()).filter(({ clientAddress }) => clientAddress !== "");
+    const found = started.map(async ({ nodeId, clientAddress }) => {
+      // Of a member that does not answer there is nothing to be told.
+      const status = await admin.status(clientAddress).catch(() => undefined);
+      const alarms = status?.alarms ?? [];
+      return alarms.map((kind) => ({ memberId: BigInt(nodeId), kind }));
+    });
+    return (await Promise.all(found)).flat();
+  }
+
+  async defragment(): Promise<void> {
+    const { admin } = await this.#connected();
+    await admin.defragment(this.#node.address, LONG_TIMEOUT_MS);
+  }
+
+  async hash(revision: number): Promise<HashAnswer> {
+    const { admin } = await this.#connected();
+    const shardId = shardIdIn((await admin.map()).clusterMap);
+    const request = { shardId, revision };
+    const answer = await admin.hash(this.#node.address, request, LONG_TIMEOUT_MS);
+    const { appliedRevision, hash, compactedRevision } = answer;
+    return { revision: appliedRevision, hash, hashRevision: answer.revision, compactedRevision };
   }
 
   async moveLeader(nodeId: number): Promise<void> {

@@ -18,6 +18,50 @@ const endpoint: CommandGroup<Context> = {
       describe: "whether each endpoint can serve",
       load: async () => (await import("./commands/endpoint-health.js")).endpointHealth,
     },
+    {
+      usage: "hashkv",
+      describe: "a hash of what each endpoint's replicas of a keyspace hold",
+      load: async () => (await import("./commands/endpoint-hashkv.js")).endpointHashKv,
+    },
+  ],
+};
+
+const alarm: CommandGroup<Context> = {
+  name: "alarm",
+  describe: "troubles of nodes that hold now",
+  commands: [
+    {
+      usage: "list",
+      describe: "list them",
+      load: async () => (await import("./commands/alarm.js")).alarmList,
+    },
+    {
+      usage: "disarm",
+      describe: "make sure that there is none, for they end by themselves",
+      load: async () => (await import("./commands/alarm.js")).alarmDisarm,
+    },
+  ],
+};
+
+const snapshot: CommandGroup<Context> = {
+  name: "snapshot",
+  describe: "a keyspace at one revision, as a file",
+  commands: [
+    {
+      usage: "save <file>",
+      describe: "write the keyspace to a file",
+      load: async () => (await import("./commands/snapshot-save.js")).snapshotSave,
+    },
+    {
+      usage: "status <file>",
+      describe: "check a file and say what is in it",
+      load: async () => (await import("./commands/snapshot-status.js")).snapshotStatus,
+    },
+    {
+      usage: "restore <file>",
+      describe: "store the keys of a file in an empty keyspace",
+      load: async () => (await import("./commands/snapshot-restore.js")).snapshotRestore,
+    },
   ],
 };
 
@@ -204,6 +248,29 @@ export const FLOTCTL_COMMANDS: CommandTable<Context> = [
     usage: "move-leader",
     describe: "hand the leadership of a shard to another node",
     load: async () => (await import("./commands/move-leader.js")).moveLeader,
+  },
+  alarm,
+  {
+    usage: "defrag",
+    describe: "let endpoints make their files smaller",
+    load: async () => (await import("./commands/defrag.js")).defrag,
+  },
+  snapshot,
+  {
+    name: "check",
+    describe: "measure the cluster",
+    commands: [
+      {
+        usage: "perf",
+        describe: "whether it keeps up with a load",
+        load: async () => (await import("./commands/check-perf.js")).checkPerf,
+      },
+    ],
+  },
+  {
+    usage: "make-mirror <destination>",
+    describe: "copy keys to another cluster, and every change from then on",
+    load: async () => (await import("./commands/make-mirror.js")).makeMirror,
   },
   keyspace,
   ...fileCommands,

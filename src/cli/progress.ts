@@ -16,14 +16,17 @@ export interface Progressed {
   readonly filesTotal: number | undefined;
   readonly bytesTotal: number | undefined;
   readonly elapsedMs: number;
+  /** What there are so many of; files, unless it is said. */
+  readonly unit?: string | undefined;
 }
 
 export function renderProgress(verb: string, now: Progressed): string {
   const seconds = Math.max(now.elapsedMs, 1) / 1000;
-  const rate = `${Math.round(now.files / seconds)} files/s, ${formatBytes(now.bytes / seconds)}/s`;
+  const { unit = "files" } = now;
+  const rate = `${Math.round(now.files / seconds)} ${unit}/s, ${formatBytes(now.bytes / seconds)}/s`;
   const filesOf = now.filesTotal === undefined ? "" : `/${now.filesTotal}`;
   const bytesOf = now.bytesTotal === undefined ? "" : ` of ${formatBytes(now.bytesTotal)}`;
-  const amount = `${now.files}${filesOf} files, ${formatBytes(Math.round(now.bytes))}${bytesOf}`;
+  const amount = `${now.files}${filesOf} ${unit}, ${formatBytes(Math.round(now.bytes))}${bytesOf}`;
   const done = share(now);
   if (done === undefined) return `${verb} ${amount}, ${rate}`;
   const remaining = done === 0 ? "" : `, ${formatDuration(remainingMs(now.elapsedMs, done))} left`;
@@ -56,12 +59,14 @@ export class Progress {
   readonly #terminal: Terminal;
   readonly #verb: string;
   readonly #totals: Totals | undefined;
+  readonly #unit: string | undefined;
   readonly #startMs = performance.now();
   readonly #timer: NodeJS.Timeout;
   #files = 0;
   #bytes = 0;
 
-  constructor(terminal: Terminal, verb: string, totals: Totals | undefined) {
+  constructor(terminal: Terminal, verb: string, totals: Totals | undefined, unit?: string) {
+    this.#unit = unit;
     this.#terminal = terminal;
     this.#verb = verb;
     this.#totals = totals;
@@ -100,6 +105,7 @@ export class Progress {
       filesTotal: this.#totals?.files,
       bytesTotal: this.#totals?.bytes,
       elapsedMs: this.elapsedMs(),
+      unit: this.#unit,
     });
     if (!err.isTTY) return err.write(`${line}\n`);
     this.#erase();

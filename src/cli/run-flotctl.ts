@@ -6,18 +6,7 @@ import { GLOBAL_FLAGS, globalOptions } from "./global-options.js";
 import { runTool } from "./run-tool.js";
 import type { Terminal } from "./terminal.js";
 
-const NOT_YET: readonly string[] = [
-  "alarm",
-  "auth",
-  "user",
-  "role",
-  "defrag",
-  "snapshot",
-  "make-mirror",
-  "check",
-  "downgrade",
-  "endpoint hashkv",
-];
+const NOT_YET: readonly string[] = ["auth", "user", "role", "check datascale", "downgrade"];
 
 const FLOTCTL: Tool<Context> = {
   name: "flotctl",

@@ -1,6 +1,11 @@
 /** The sheets that commands show: nodes, shards, keyspaces, endpoints. From answers to cells. */
 import type { KeyRange } from "../base/key-range.js";
-import type { ReplicaStatus, StatusResponse } from "../protocol/admin-messages.js";
+import type {
+  AlarmKind,
+  HashResponse,
+  ReplicaStatus,
+  StatusResponse,
+} from "../protocol/admin-messages.js";
 import type {
   ClusterMap,
   KeyspaceDescriptor,
@@ -11,6 +16,7 @@ import type {
 import type { Sheet } from "./printer.js";
 import { formatBytes, formatDuration } from "./quantities.js";
 import { quote } from "./quoting.js";
+import type { SnapshotFacts } from "./snapshot-file.js";
 
 export interface EndpointHealth {
   readonly endpoint: string;
@@ -22,6 +28,17 @@ export interface EndpointHealth {
 export interface EndpointStatus {
   readonly endpoint: string;
   readonly status: StatusResponse;
+}
+
+export interface MemberAlarm {
+  readonly nodeId: number;
+  readonly name: string;
+  readonly kind: AlarmKind;
+}
+
+export interface ReplicaHash extends HashResponse {
+  readonly endpoint: string;
+  readonly shardId: number;
 }
 
 /** As etcdctl prints an id. */
@@ -132,6 +149,53 @@ export function endpointHealthSheet(list: readonly EndpointHealth[]): Sheet {
       took: formatDuration(tookMs),
       error: reasons.length === 0 ? undefined : reasons.join("; "),
     })),
+  };
+}
+
+export function alarmSheet(alarms: readonly MemberAlarm[]): Sheet {
+  const named = alarms.map((each) => ({ ...each, alarm: each.kind.toUpperCase() }));
+  return {
+    columns: ["ID", "Name", "Alarm"],
+    rows: named.map(({ nodeId, name, alarm }) => [idText(nodeId), name, alarm]),
+    simpleRows: named.map(({ nodeId, alarm }) => [`memberID:${nodeId} alarm:${alarm}`]),
+    json: { alarms: named.map(({ nodeId, alarm }) => ({ memberID: nodeId, alarm })) },
+  };
+}
+
+/** etcdctl's columns, and the shard where there is more than one. */
+export function hashSheet(list: readonly ReplicaHash[]): Sheet {
+  const hasOne = new Set(list.map(({ shardId }) => shardId)).size <= 1;
+  const simpleRow = ({ endpoint, shardId, hash, revision }: ReplicaHash): (string | number)[] =>
+    hasOne ? [endpoint, hash, revision] : [endpoint, shardId, hash, revision];
+  return {
+    columns: ["Endpoint", "Shard", "Hash", "Hash revision", "Compact revision"],
+    rows: list.map(({ endpoint, shardId, hash, revision, compactedRevision }) => [
+      endpoint,
+      shardId,
+      hash,
+      revision,
+      compactedRevision,
+    ]),
+    simpleRows: list.map(simpleRow),
+    json: list.map(({ endpoint, shardId, hash, revision, compactedRevision }) => ({
+      Endpoint: endpoint,
+      HashKV: {
+        shard: shardId,
+        hash,
+        hash_revision: revision,
+        compact_revision: compactedRevision,
+      },
+    })),
+  };
+}
+
+/** etcdutl's columns. */
+export function snapshotSheet(facts: SnapshotFacts): Sheet {
+  const { hash, revision, keys, bytes, clusterId } = facts;
+  return {
+    columns: ["Hash", "Revision", "Total keys", "Total size"],
+    rows: [[hash, revision, keys, formatBytes(bytes)]],
+    json: { hash, revision, totalKey: keys, totalSize: bytes, cluster: String(clusterId) },
   };
 }
 

@@ -1,6 +1,9 @@
 /** The cluster as an operator sees it, and the few things he may ask of it. */
+import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
+  HashRequest,
+  HashResponse,
   HealthResponse,
   KeyspaceCreateResponse,
   MapResponse,
@@ -77,6 +80,19 @@ export class Admin {
 
   health(endpoint: string): Promise<HealthResponse> {
     return this.#askNode<HealthResponse>(endpoint, MESSAGE_TYPES.health);
+  }
+
+  /**
+   * A hash of what the replica of a shard at this address means at a revision (0: the newest
+   * there). It reads everything: `timeoutMs` is its own.
+   */
+  hash(endpoint: string, request: HashRequest, timeoutMs: number): Promise<HashResponse> {
+    return this.#askLong(endpoint, MESSAGE_TYPES.hash, request, timeoutMs);
+  }
+
+  /** The node at this address flushes, and merges what is due; others are served meanwhile. */
+  async defragment(endpoint: string, timeoutMs: number): Promise<void> {
+    await this.#askLong(endpoint, MESSAGE_TYPES.defragment, {}, timeoutMs);
   }
 
   /** Resolves when the new keyspace can be used by this client. */
@@ -204,6 +220,18 @@ export class Admin {
       { type, isRead: true, encode: () => undefined, decode: decodePlain<Answer> },
       this.#session.options.requestTimeoutMs,
     );
+  }
+
+  /** What may take longer than a read does. */
+  #askLong<Answer extends object>(
+    endpoint: string,
+    type: number,
+    request: object,
+    timeoutMs: number,
+  ): Promise<Answer> {
+    const encode = (out: ByteWriter): void => encodePlain(out, request);
+    const decode = decodePlain<Answer>;
+    return askAddress(this.#session, endpoint, { type, isRead: false, encode, decode }, timeoutMs);
   }
 
   async #untilRouted(keyspace: KeyspaceDescriptor, shardCount: number): Promise<void> {

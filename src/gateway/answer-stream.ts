@@ -57,3 +57,15 @@ export async function sendAnswers(answers: AnswerStream, sink: AnswerSink): Prom
     answers.close();
   }
 }
+
+/** What is given up while it waits for its next frame ends when that has come. */
+export function answersOf(frames: AsyncGenerator<Uint8Array, void>): AnswerStream {
+  return {
+    next: async () => {
+      const { done, value } = await frames.next();
+      return done === true ? undefined : value;
+    },
+    // Of what goes wrong behind a reader who is gone nobody wants to hear.
+    close: () => void frames.return().catch(() => undefined),
+  };
+}

@@ -3,6 +3,7 @@
  * etcd's clients see, and the cluster around it. Every rejection is a KvError. Bytes handed in stay
  * unchanged. Revisions of the answers are etcd's `header.revision`.
  */
+import type { AlarmKind } from "../protocol/admin-messages.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import type { KeyValue, WatchEvent } from "../protocol/key-value.js";
 import type {
@@ -81,6 +82,23 @@ export interface NodeStatus {
   readonly isLearner: boolean;
   /** Memory of the process. */
   readonly residentBytes: number;
+  readonly alarms: readonly AlarmKind[];
+}
+
+/** A trouble of a member that holds now. */
+export interface MemberAlarm {
+  readonly memberId: bigint;
+  readonly kind: AlarmKind;
+}
+
+/** Of this node's replica, as far as it has applied. */
+export interface HashAnswer {
+  /** The newest that is applied. */
+  readonly revision: number;
+  readonly hash: number;
+  readonly hashRevision: number;
+  /** 0 where nothing was ever compacted. */
+  readonly compactedRevision: number;
 }
 
 export interface Backend {
@@ -88,6 +106,8 @@ export interface Backend {
   readonly leases: LeaseBackend;
   readonly lines: LineBackend;
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer>;
+  /** In the order of keys, page by page while it is drawn; the revision must be named. */
+  scan(operation: RangeOperation, consistency: Consistency): AsyncGenerator<KeyValue, void>;
   put(operation: PutOperation): Promise<PutAnswer>;
   delete(operation: DeleteOperation): Promise<DeleteAnswer>;
   txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer>;
@@ -102,8 +122,14 @@ export interface Backend {
   promoteMember(nodeId: number): Promise<void>;
   updateMember(nodeId: number, peerAddress: string): Promise<void>;
   status(): Promise<NodeStatus>;
-  /** One sentence a trouble of this node; none where it is healthy. */
-  troubles(): Promise<readonly string[]>;
+  /** As it was granted, in seconds; 0 where there is no such lease. */
+  leaseTtl(id: bigint): Promise<number>;
+  /** Of all members that answer. */
+  alarms(): Promise<readonly MemberAlarm[]>;
+  /** Makes this node's files smaller where that is worth while; nobody else has to wait. */
+  defragment(): Promise<void>;
+  /** Of what is stored at a revision; 0: the newest that this node has applied. */
+  hash(revision: number): Promise<HashAnswer>;
   /** Hands the leadership of the keyspace's shard to another node. */
   moveLeader(nodeId: number): Promise<void>;
 }

@@ -7,6 +7,7 @@ import type { Backend } from "./backend.js";
 import { GrpcServer } from "./grpc-server.js";
 import { HttpServer } from "./http-server.js";
 import { HeaderWriter } from "./kv-responses.js";
+import { LeaderMonitor } from "./leader-monitor.js";
 import { methodsOf } from "./methods.js";
 
 export interface GatewayOptions {
@@ -25,15 +26,17 @@ export class Gateway {
 
   constructor(backend: Backend, timers: Timers, options: GatewayOptions) {
     const header = new HeaderWriter(() => backend.origin);
+    const leaders = new LeaderMonitor(backend, timers);
     const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
-    const methods = methodsOf({
+    const host = {
       backend,
       header,
       timers,
       fragmentBytesMax: messageBytesMax,
       progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
-    });
-    this.#grpc = new GrpcServer({ methods, timers, messageBytesMax });
+    };
+    const methods = methodsOf(host, leaders);
+    this.#grpc = new GrpcServer({ methods, leaders, timers, messageBytesMax });
     this.#http = new HttpServer({ backend, methods, messageBytesMax });
   }
 

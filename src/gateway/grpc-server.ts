@@ -13,14 +13,15 @@ import { FrameReader } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
 import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, WITH_TRAILERS, refuse } from "./grpc-sink.js";
 import type { Stream } from "./grpc-sink.js";
+import type { LeaderMonitor } from "./leader-monitor.js";
 import { mayLast } from "./method.js";
-import type { Method, OpenSession } from "./method.js";
-import type { Methods } from "./methods.js";
-import { GRPC, StatusError, statusOf, stopped } from "./status.js";
+import type { Method, Methods, OpenSession } from "./method.js";
+import { GRPC, StatusError, noLeader, statusOf, stopped } from "./status.js";
 import { WireReader } from "./wire.js";
 
 export interface GrpcHost {
   readonly methods: Methods;
+  readonly leaders: LeaderMonitor;
   readonly timers: Timers;
   readonly messageBytesMax: number;
 }
@@ -28,6 +29,8 @@ export interface GrpcHost {
 /** Node's bound on what a connection may hold, in MiB: many answers may wait to be read. */
 const SESSION_MEMORY_MIB = 256;
 const WINDOW_BYTES: number = 1024 * 1024;
+/** About as long as three elections take. */
+const LOOKS_WITHOUT_LEADER_MAX = 3;
 /** How long those who are connected have to go when this ends. */
 const GOODBYE_MS = 500;
 
@@ -36,7 +39,7 @@ export class GrpcServer {
   readonly #server: http2.Http2Server;
   readonly #connections: Set<http2.ServerHttp2Session> = new Set();
   /** Calls that may last for ever. */
-  readonly #lasting: Set<LastingCall> = new Set();
+  readonly #lasting: Set<Call> = new Set();
 
   constructor(host: GrpcHost) {
     this.#host = host;
@@ -82,21 +85,38 @@ export class GrpcServer {
         ? new OneRequestCall(stream, method, this.#host)
         : new SessionCall(stream, method.session, this.#host);
     if (mayLast(method)) this.#track(stream, call);
-    call.open(headers["grpc-timeout"]);
+    if (headers["hasleader"] !== "true") return call.open(headers["grpc-timeout"]);
+    void this.#host.leaders.hasLeader().then((hasLeader) => {
+      if (stream.destroyed) return;
+      if (!hasLeader) return refuse(stream, noLeader());
+      if (method.serve === undefined) this.#cutWithoutLeader(stream, call);
+      call.open(headers["grpc-timeout"]);
+    });
   }
 
-  #track(stream: Stream, call: LastingCall): void {
+  /** Streams that want a leader end when there was none for a while. */
+  #cutWithoutLeader(stream: Stream, call: Call): void {
+    let missed = 0;
+    const unfollow = this.#host.leaders.follow((hasLeader) => {
+      missed = hasLeader ? 0 : missed + 1;
+      if (missed === LOOKS_WITHOUT_LEADER_MAX) call.fail(noLeader());
+    });
+    stream.on("close", unfollow);
+  }
+
+  #track(stream: Stream, call: Call): void {
     this.#lasting.add(call);
     stream.on("close", () => this.#lasting.delete(call));
   }
 }
 
-interface LastingCall {
+interface Call {
+  open(timeout: string | string[] | undefined): void;
   fail(error: StatusError): void;
 }
 
 /** One request: one answer, or a stream of them. */
-class OneRequestCall {
+class OneRequestCall implements Call {
   readonly #stream: Stream;
   readonly #method: Method;
   readonly #timers: Timers;
@@ -183,7 +203,7 @@ class OneRequestCall {
 }
 
 /** Requests and responses each in their own time. */
-class SessionCall {
+class SessionCall implements Call {
   readonly #stream: Stream;
   readonly #frames: FrameReader;
   readonly #sink: GrpcSink;

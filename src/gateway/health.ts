@@ -3,9 +3,9 @@
  * A reading of the backend each time; nothing is counted here.
  */
 import { utf8 } from "../base/bytes.js";
-import type { RangeOperation } from "../protocol/operations.js";
 import type { Backend, Consistency, NodeStatus } from "./backend.js";
-import { API_VERSION } from "./maintenance-service.js";
+import { rangeOf } from "./kv-requests.js";
+import { API_VERSION, alarmName } from "./maintenance-service.js";
 import { statusOf } from "./status.js";
 
 export interface TextReply {
@@ -22,19 +22,23 @@ export async function servePage(
   path: string,
   query: URLSearchParams,
 ): Promise<TextReply | undefined> {
-  if (path === "/health") return health(backend, query.get("serializable") === "true");
+  if (path === "/health") return health(backend, query);
   if (path === "/livez") return checks("livez", LIVE, backend, query);
   if (path === "/readyz") return checks("readyz", READY, backend, query);
   if (path === "/version") return json(200, { etcdserver: API_VERSION, etcdcluster: API_VERSION });
   return path === "/metrics" ? metrics(backend) : undefined;
 }
 
-async function health(backend: Backend, serializable: boolean): Promise<TextReply> {
+async function health(backend: Backend, query: URLSearchParams): Promise<TextReply> {
+  const isSerializable = query.get("serializable") === "true";
   const status = await backend.status().catch(() => undefined);
+  const excluded = query.getAll("exclude");
+  const alarm = status?.alarms.map(alarmName).find((name) => !excluded.includes(name));
   const hasLeader = status !== undefined && status.leaderNodeId !== 0;
-  let reason = hasLeader || serializable ? "" : "RAFT NO LEADER";
+  let reason = hasLeader || isSerializable ? "" : "RAFT NO LEADER";
+  if (alarm !== undefined) reason = `ALARM ${alarm}`;
   if (reason === "") {
-    const fault = await readFault(backend, serializable ? "serializable" : "linearizable");
+    const fault = await readFault(backend, isSerializable ? "serializable" : "linearizable");
     if (fault !== undefined) reason = `RANGE ERROR:${fault}`;
   }
   return json(reason === "" ? 200 : 503, { health: String(reason === ""), reason });
@@ -48,7 +52,7 @@ const LIVE: Readonly<Record<string, Check>> = {
 };
 const READY: Readonly<Record<string, Check>> = {
   data_corruption: async (backend) =>
-    (await backend.troubles()).find((trouble) => trouble.includes("damaged")),
+    (await backend.status()).alarms.includes("corrupt") ? "a replica is damaged" : undefined,
   serializable_read: (backend) => readFault(backend, "serializable"),
   linearizable_read: (backend) => readFault(backend, "linearizable"),
   non_learner: async (backend) =>
@@ -77,21 +81,7 @@ async function checks(
 }
 
 async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {
-  const operation: RangeOperation = {
-    kind: "range",
-    key: HEALTH_KEY,
-    rangeEnd: undefined,
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    keysOnly: true,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
+  const operation = { ...rangeOf(HEALTH_KEY, undefined), keysOnly: true };
   return backend.range(operation, consistency).then(
     () => undefined,
     (error: unknown) => statusOf(error).message,

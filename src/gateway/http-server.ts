@@ -9,8 +9,7 @@ import type { Backend } from "./backend.js";
 import { servePage } from "./health.js";
 import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
-import type { Method } from "./method.js";
-import type { Methods } from "./methods.js";
+import type { Method, Methods } from "./method.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 
 export interface HttpHost {

@@ -113,6 +113,25 @@ export function readRange(reader: WireReader): RangeRequest {
   return { operation, consistency: fields.serializable ? "serializable" : "linearizable" };
 }
 
+/** All of a range as it is now. */
+export function rangeOf(key: Uint8Array, rangeEnd: Uint8Array | undefined): RangeOperation {
+  return {
+    kind: "range",
+    key,
+    rangeEnd,
+    limit: 0,
+    revision: 0,
+    sortOrder: "none",
+    sortTarget: "key",
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+  };
+}
+
 export function readPut(reader: WireReader): PutOperation {
   let key = EMPTY_BYTES;
   let value = EMPTY_BYTES;

@@ -1,13 +1,15 @@
-/** The part of etcd's Maintenance service that there is: status, alarms (none), move-leader. */
-import type { Backend } from "./backend.js";
+/** etcd's Maintenance service, but for the snapshot, which is a stream. */
+import type { AlarmKind } from "../protocol/admin-messages.js";
+import type { Backend, NodeStatus } from "./backend.js";
 import type { Message } from "./message-codec.js";
-import { etcdError, GRPC, notImplemented } from "./status.js";
+import { etcdError, GRPC, noLeader, notImplemented } from "./status.js";
 
 /** The release of etcd whose API this is, as clients look for it. */
 export const API_VERSION = "3.6.0";
 
-const ALARM_GET = 0;
-const ALARM_DEACTIVATE = 2;
+const ALARM_ACTIVATE = 1;
+const ALARM_TYPES: Readonly<Record<AlarmKind, number>> = { noSpace: 1, corrupt: 2 };
+const DOWNGRADE_CANCEL = 2;
 
 export class MaintenanceService {
   readonly #backend: Backend;
@@ -28,19 +30,71 @@ export class MaintenanceService {
       raftIndex: BigInt(status.commitIndex),
       raftAppliedIndex: BigInt(status.appliedIndex),
       raftTerm: BigInt(status.term),
-      errors: status.leaderNodeId === 0 ? ["etcdserver: no leader"] : [],
+      errors: this.#errorsOf(status),
       isLearner: status.isLearner,
       storageVersion: API_VERSION.replace(/\.\d+$/, ""),
+      downgradeInfo: {},
     };
   }
 
-  /** Nothing raises alarms: a full disk refuses writes, and takes them again when there is room. */
+  #errorsOf({ leaderNodeId, alarms }: NodeStatus): readonly string[] {
+    const { memberId } = this.#backend.origin;
+    const raised = alarms.map((kind) => `memberID:${memberId} alarm:${alarmName(kind)}`);
+    return leaderNodeId === 0 ? [noLeader().message, ...raised] : raised;
+  }
+
+  /**
+   * Alarms are raised by what they are about and end with it. To deactivate one does nothing: what
+   * still holds is listed again.
+   */
   async alarm(request: Message): Promise<Message> {
-    const action = request["action"] ?? ALARM_GET;
-    if (action !== ALARM_GET && action !== ALARM_DEACTIVATE) {
-      throw notImplemented("alarms cannot be raised by hand");
+    if (request["action"] === ALARM_ACTIVATE) {
+      throw notImplemented("alarms are not raised by hand");
     }
-    return { revision: BigInt(await this.#backend.revision()) };
+    const isList = (request["action"] ?? 0) === 0;
+    const wanted = request["alarm"] ?? 0;
+    const all = isList ? await this.#backend.alarms() : [];
+    const alarms = all
+      .map(({ memberId, kind }) => ({ memberID: memberId, alarm: ALARM_TYPES[kind] }))
+      .filter(({ alarm }) => wanted === 0 || alarm === wanted);
+    const { revision } = await this.#backend.status();
+    return { revision: BigInt(revision), alarms };
+  }
+
+  async defragment(): Promise<Message> {
+    await this.#backend.defragment();
+    return {};
+  }
+
+  /** There is no older release whose files these could be. */
+  async downgrade(request: Message): Promise<Message> {
+    if (request["action"] === DOWNGRADE_CANCEL) {
+      throw etcdError(GRPC.failedPrecondition, "no inflight downgrade job");
+    }
+    const { version = "" } = request;
+    const isVersion = /^\d+\.\d+(\.\d+)?$/.test(version as string);
+    const fault = isVersion
+      ? "invalid downgrade target version"
+      : "wrong downgrade target version format";
+    throw etcdError(GRPC.invalidArgument, fault);
+  }
+
+  /** Of this node's replica, so that two members can be compared. */
+  async hashKv(request: Message): Promise<Message> {
+    const asked = Number(request["revision"] ?? 0n);
+    const answer = await this.#backend.hash(Math.min(Math.max(asked, 0), Number.MAX_SAFE_INTEGER));
+    return {
+      revision: BigInt(answer.revision),
+      hash: answer.hash,
+      compact_revision: BigInt(answer.compactedRevision === 0 ? -1 : answer.compactedRevision),
+      hash_revision: BigInt(answer.hashRevision),
+    };
+  }
+
+  /** Of all that is readable; how it lies in files is nobody's business. */
+  async hash(): Promise<Message> {
+    const { revision, hash } = await this.#backend.hash(0);
+    return { revision: BigInt(revision), hash };
   }
 
   async moveLeader(request: Message): Promise<Message> {
@@ -56,4 +110,8 @@ export class MaintenanceService {
     await this.#backend.moveLeader(found.nodeId);
     return {};
   }
+}
+
+export function alarmName(kind: AlarmKind): string {
+  return kind.toUpperCase();
 }

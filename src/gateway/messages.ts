@@ -14,6 +14,8 @@ const ENUMS: Readonly<Record<string, string>> = {
   "etcdserverpb.WatchCreateRequest.FilterType": "NOPUT NODELETE",
   "etcdserverpb.AlarmType": "NONE NOSPACE CORRUPT",
   "etcdserverpb.AlarmRequest.AlarmAction": "GET ACTIVATE DEACTIVATE",
+  "etcdserverpb.DowngradeRequest.DowngradeAction": "VALIDATE ENABLE CANCEL",
+  "grpc.health.v1.HealthCheckResponse.ServingStatus": "UNKNOWN SERVING NOT_SERVING SERVICE_UNKNOWN",
 };
 
 const H = "header=1 etcdserverpb.ResponseHeader";
@@ -32,6 +34,7 @@ const DATA: Readonly<Record<string, string>> = {
     "count_only=9 bool, min_mod_revision=10 int64, max_mod_revision=11 int64, " +
     "min_create_revision=12 int64, max_create_revision=13 int64",
   "etcdserverpb.RangeResponse": `${H}, kvs=2 *mvccpb.KeyValue, more=3 bool, count=4 int64`,
+  "etcdserverpb.RangeStreamResponse": "range_response=1 etcdserverpb.RangeResponse",
   "etcdserverpb.PutRequest":
     "key=1 bytes, value=2 bytes, lease=3 int64, prev_kv=4 bool, ignore_value=5 bool, " +
     "ignore_lease=6 bool",
@@ -131,9 +134,28 @@ const MAINTENANCE: Readonly<Record<string, string>> = {
   "etcdserverpb.StatusResponse":
     `${H}, version=2 string, dbSize=3 int64, leader=4 uint64, raftIndex=5 uint64, ` +
     "raftTerm=6 uint64, raftAppliedIndex=7 uint64, errors=8 *string, dbSizeInUse=9 int64, " +
-    "isLearner=10 bool, storageVersion=11 string, dbSizeQuota=12 int64",
+    "isLearner=10 bool, storageVersion=11 string, dbSizeQuota=12 int64, " +
+    "downgradeInfo=13 etcdserverpb.DowngradeInfo",
+  "etcdserverpb.DowngradeInfo": "enabled=1 bool, targetVersion=2 string",
+  "etcdserverpb.DowngradeRequest":
+    "action=1 etcdserverpb.DowngradeRequest.DowngradeAction, version=2 string",
+  "etcdserverpb.DowngradeResponse": `${H}, version=2 string`,
+  "etcdserverpb.DefragmentRequest": "",
+  "etcdserverpb.DefragmentResponse": H,
+  "etcdserverpb.HashRequest": "",
+  "etcdserverpb.HashResponse": `${H}, hash=2 uint32`,
+  "etcdserverpb.HashKVRequest": "revision=1 int64",
+  "etcdserverpb.HashKVResponse":
+    `${H}, hash=2 uint32, compact_revision=3 int64, ` + "hash_revision=4 int64",
+  "etcdserverpb.SnapshotRequest": "",
+  "etcdserverpb.SnapshotResponse": `${H}, remaining_bytes=2 uint64, blob=3 bytes, version=4 string`,
   "etcdserverpb.MoveLeaderRequest": "targetID=1 uint64",
   "etcdserverpb.MoveLeaderResponse": H,
+};
+
+const HEALTH: Readonly<Record<string, string>> = {
+  "grpc.health.v1.HealthCheckRequest": "service=1 string",
+  "grpc.health.v1.HealthCheckResponse": "status=1 grpc.health.v1.HealthCheckResponse.ServingStatus",
 };
 
 export const ETCD: Schema = new Schema(ENUMS, {
@@ -143,4 +165,5 @@ export const ETCD: Schema = new Schema(ENUMS, {
   ...LOCKS,
   ...CLUSTER,
   ...MAINTENANCE,
+  ...HEALTH,
 });

@@ -9,13 +9,14 @@ import { decodeMessage, encodeMessage } from "./message-codec.js";
 import type { Message } from "./message-codec.js";
 import { ETCD } from "./messages.js";
 import type { MessageType } from "./schema.js";
+import type { StatusError } from "./status.js";
 import type { WireReader } from "./wire.js";
 
 export interface Method {
   /** Of a request: `/package.Service/Method`. */
   readonly path: string;
-  /** Of a POST with JSON, below `/v3`. */
-  readonly jsonPath: string;
+  /** Of a POST with JSON, where there is one. */
+  readonly jsonPath?: string;
   readonly request: MessageType;
   readonly response: MessageType;
   /** Of a call with one answer. */
@@ -35,6 +36,11 @@ export type OpenSession = (sink: AnswerSink) => CallSession;
 /** Whether nobody can say when the call will end. */
 export function mayLast({ serve, waits }: Method): boolean {
   return serve === undefined || waits === true;
+}
+
+export interface Methods {
+  byPath(path: string): Method | StatusError;
+  byJsonPath(path: string): Method | StatusError | undefined;
 }
 
 export type Plain = (request: Message, signal?: AbortSignal) => Promise<Message>;
@@ -61,13 +67,18 @@ export function method(path: string, jsonPath: string, name: string, serve: Serv
 export type Entry = Pick<Method, "path" | "jsonPath" | "request" | "response">;
 
 /** A path without a package is one of `etcdserverpb`. */
-export function entry(path: string, jsonPath: string, name: string): Entry {
+export function entry(
+  path: string,
+  jsonPath: string,
+  name: string,
+  requestName: string = name,
+): Entry {
   const full = path.includes(".") ? path : `etcdserverpb.${path}`;
   const pack = full.slice(0, full.indexOf("."));
   return {
     path: `/${full}`,
     jsonPath: `/v3${jsonPath}`,
-    request: ETCD.message(`${pack}.${name}Request`),
+    request: ETCD.message(`${pack}.${requestName}Request`),
     response: ETCD.message(`${pack}.${name}Response`),
   };
 }

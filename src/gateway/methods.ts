@@ -2,22 +2,22 @@
  * Every method of etcd's services, by the paths where gRPC and JSON find it. What is not there yet
  * is refused by name, in etcd's words where it has them.
  */
+import { answersOf } from "./answer-stream.js";
 import { ClusterService } from "./cluster-service.js";
+import { healthMethods } from "./grpc-health.js";
 import { KvService } from "./kv-service.js";
+import type { LeaderMonitor } from "./leader-monitor.js";
 import { electionMethods, leaseMethods, lockMethods } from "./lease-methods.js";
 import { MaintenanceService } from "./maintenance-service.js";
 import { entry, method, plainly } from "./method.js";
-import type { Method, Plain } from "./method.js";
+import type { Method, Methods, Plain } from "./method.js";
+import { rangeParts } from "./range-stream.js";
+import { snapshotBlobs } from "./snapshot-stream.js";
 import { etcdError, GRPC, notImplemented, StatusError } from "./status.js";
 import { WatchSession } from "./watch-session.js";
 import type { WatchHost } from "./watch-session.js";
 
-export interface Methods {
-  byPath(path: string): Method | StatusError;
-  byJsonPath(path: string): Method | StatusError | undefined;
-}
-
-export function methodsOf(host: WatchHost): Methods {
+export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
   const { backend, header } = host;
   const kv = new KvService(backend, header);
   const cluster = new ClusterService(backend);
@@ -31,6 +31,14 @@ export function methodsOf(host: WatchHost): Methods {
     {
       ...entry("Watch/Watch", "/watch", "Watch"),
       session: (sink) => new WatchSession(host, sink),
+    },
+    {
+      ...entry("KV/RangeStream", "/kv/rangestream", "RangeStream", "Range"),
+      answers: (reader) => answersOf(rangeParts(backend, header, reader)),
+    },
+    {
+      ...entry("Maintenance/Snapshot", "/maintenance/snapshot", "Snapshot"),
+      answers: () => answersOf(snapshotBlobs(backend)),
     },
   ];
   const plain = (path: string, jsonPath: string, name: string, serve: Plain): void => {
@@ -52,12 +60,17 @@ export function methodsOf(host: WatchHost): Methods {
   plain("Maintenance/MoveLeader", "/maintenance/transfer-leadership", "MoveLeader", (one) =>
     care.moveLeader(one),
   );
-  return new MethodTable([
-    ...list,
-    ...leaseMethods(backend.leases, header),
-    ...lockMethods(backend.lines, header),
-    ...electionMethods(backend.lines, header),
-  ]);
+  plain("Maintenance/Defragment", "/maintenance/defragment", "Defragment", () => care.defragment());
+  plain("Maintenance/Downgrade", "/maintenance/downgrade", "Downgrade", (one) =>
+    care.downgrade(one),
+  );
+  plain("Maintenance/HashKV", "/maintenance/hashkv", "HashKV", (one) => care.hashKv(one));
+  plain("Maintenance/Hash", "/maintenance/hash", "Hash", () => care.hash());
+  list.push(...leaseMethods(backend.leases, header));
+  list.push(...lockMethods(backend.lines, header));
+  list.push(...electionMethods(backend.lines, header));
+  const services = new Set(list.map(({ path }) => path.slice(1, path.indexOf("/", 1))));
+  return new MethodTable([...list, ...healthMethods(leaders, services)]);
 }
 
 /** What is not there yet, by how its path begins; the first that fits holds. */
@@ -72,16 +85,6 @@ const ABSENT: readonly (readonly [path: string, jsonPath: string, refusal: Statu
     "/v3/auth/",
     etcdError(GRPC.failedPrecondition, "authentication is not enabled"),
   ],
-  [
-    "/etcdserverpb.Maintenance/",
-    "/v3/maintenance/",
-    notImplemented("this maintenance call is not there yet"),
-  ],
-  [
-    "/etcdserverpb.KV/RangeStream",
-    "/v3/kv/rangestream",
-    notImplemented("streamed ranges are not there yet"),
-  ],
 ];
 
 class MethodTable implements Methods {
@@ -90,7 +93,10 @@ class MethodTable implements Methods {
 
   constructor(methods: readonly Method[]) {
     this.#paths = new Map(methods.map((one) => [one.path, one]));
-    this.#jsonPaths = new Map(methods.map((one) => [one.jsonPath, one]));
+    this.#jsonPaths = new Map();
+    for (const one of methods) {
+      if (one.jsonPath !== undefined) this.#jsonPaths.set(one.jsonPath, one);
+    }
   }
 
   byPath(path: string): Method | StatusError {

@@ -49,6 +49,7 @@ export function notImplemented(what: string): StatusError {
 export const emptyKey = (): StatusError => etcdError(GRPC.invalidArgument, "key is not provided");
 export const timedOut = (): StatusError => etcdError(GRPC.unavailable, "request timed out");
 export const stopped = (): StatusError => etcdError(GRPC.unavailable, "server stopped");
+export const noLeader = (): StatusError => etcdError(GRPC.unavailable, "no leader");
 export const memberNotFound = (): StatusError => etcdError(GRPC.notFound, "member not found");
 export const badUrls = (): StatusError =>
   etcdError(GRPC.invalidArgument, "given member URLs are invalid");

@@ -4,41 +4,82 @@
  *
  * Counted are, per key, the versions above the compacted revision and up to the one asked for, and
  * the newest one at or below the compacted revision unless that is a tombstone.
+ *
+ * It is made in steps, and of the state as it was when it began: what the cursor pins, up to a
+ * fixed version.
  */
 import { ByteWriter } from "../base/coding.js";
 import { crc32 } from "../base/checksum.js";
 import { compareSlices } from "../base/bytes.js";
-import type { EntryView } from "../lsm/entry.js";
+import type { Cursor, EntryView } from "../lsm/entry.js";
 import { FAMILY } from "../lsm/families.js";
 import type { DataTree } from "./state-view.js";
 
 const BATCH_BYTES = 256 * 1024;
+/** Versions of one step, about two milliseconds; large values end it earlier. */
+const STEP_VERSIONS = 4000;
 
-export function logicalHash(tree: DataTree, revision: number, compactedRevision: number): number {
-  const batch = new ByteWriter(BATCH_BYTES);
-  batch.u53(revision);
-  batch.u53(compactedRevision);
-  const key = new ByteWriter();
-  let isSettled = false;
-  let hash = 0;
-  const cursor = tree.cursor(FAMILY.data, tree.range, revision, "all");
-  while (cursor.next()) {
-    const entry = cursor.entry;
+export class LogicalHash {
+  readonly revision: number;
+  readonly compactedRevision: number;
+  readonly #cursor: Cursor;
+  readonly #batch = new ByteWriter(BATCH_BYTES);
+  readonly #key = new ByteWriter();
+  /** Nothing older of this key counts. */
+  #isSettled = false;
+  #hash = 0;
+
+  constructor(tree: DataTree, revision: number, compactedRevision: number) {
+    this.revision = revision;
+    this.compactedRevision = compactedRevision;
+    this.#batch.u53(revision);
+    this.#batch.u53(compactedRevision);
+    this.#cursor = tree.cursor(FAMILY.data, tree.range, revision, "all");
+  }
+
+  /** Of all that was stepped over. */
+  get value(): number {
+    return crc32(this.#batch.view(), this.#hash);
+  }
+
+  /** Goes on; true when all is hashed. */
+  step(): boolean {
+    for (let i = 0; i < STEP_VERSIONS; i++) {
+      if (!this.#cursor.next()) {
+        this.close();
+        return true;
+      }
+      this.#add(this.#cursor.entry);
+      if (this.#batch.length < BATCH_BYTES) continue;
+      this.#hash = crc32(this.#batch.view(), this.#hash);
+      this.#batch.reset();
+      return false;
+    }
+    return false;
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+
+  #add(entry: EntryView): void {
+    const key = this.#key;
     if (!isKey(entry, key)) {
       key.reset();
       key.slice(entry.bytes, entry.keyOffset, entry.keyLength);
-      isSettled = false;
+      this.#isSettled = false;
     }
-    if (isSettled) continue;
-    isSettled = entry.version <= compactedRevision;
-    if (isSettled && entry.tombstone) continue;
-    addEntry(batch, entry);
-    if (batch.length < BATCH_BYTES) continue;
-    hash = crc32(batch.view(), hash);
-    batch.reset();
+    if (this.#isSettled) return;
+    this.#isSettled = entry.version <= this.compactedRevision;
+    if (!this.#isSettled || !entry.tombstone) addEntry(this.#batch, entry);
   }
-  cursor.close();
-  return crc32(batch.view(), hash);
+}
+
+/** The whole in one step: for tests and the simulator. */
+export function logicalHash(tree: DataTree, revision: number, compactedRevision: number): number {
+  const hash = new LogicalHash(tree, revision, compactedRevision);
+  while (!hash.step());
+  return hash.value;
 }
 
 function isKey(entry: EntryView, key: ByteWriter): boolean {

@@ -31,7 +31,7 @@ import { Evaluator } from "./evaluator.js";
 import type { EvaluationMark } from "./evaluator.js";
 import { LeaseWriter, endedLeaseHigh, endedLeaseLow } from "./lease-writer.js";
 import type { LeaseTable } from "./lease-table.js";
-import { logicalHash } from "./logical-hash.js";
+import { LogicalHash } from "./logical-hash.js";
 import { REVISION_KEY_BYTES, writeRevisionKey } from "./revision-index.js";
 import { StateView } from "./state-view.js";
 import type { DataTree } from "./state-view.js";
@@ -275,13 +275,12 @@ export class MvccMachine {
     return this.#reader.takeRest();
   }
 
-  /** A hash of the logical content at a revision that is applied and not compacted. */
-  hashAt(revision: number): number {
-    const { revision: newest, closedRevision, compactedRevision } = this.#applied;
-    const isReadable =
-      revision >= compactedRevision && revision <= Math.max(newest, closedRevision);
-    assert(isReadable, "a hash of a revision that cannot be read");
-    return logicalHash(this.#tree, revision, compactedRevision);
+  /** Begins a hash of the logical content at a revision (0: the newest that is applied). */
+  hash(revision: number): LogicalHash | KvError {
+    const refusal = this.#viewAt(0).refusal(revision);
+    if (refusal !== undefined) return refusal;
+    const asked = revision === 0 ? this.#applied.revision : revision;
+    return new LogicalHash(this.#tree, asked, this.#applied.compactedRevision);
   }
 
   describe(): string {

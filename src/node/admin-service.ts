@@ -3,7 +3,10 @@ import { must } from "../base/assert.js";
 import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
+  AlarmKind,
   FollowerStatus,
+  HashRequest,
+  HashResponse,
   HealthResponse,
   KeyspaceCreateRequest,
   MapRequest,
@@ -17,6 +20,7 @@ import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import type { Replica } from "../shard/replica.js";
 import type { AdminRequest } from "./client-session.js";
+import { defragment } from "./defragment.js";
 import { confirmedRevision } from "./internal-requests.js";
 import type { NodeParts } from "./node-parts.js";
 import { command } from "./peer-requests.js";
@@ -53,6 +57,10 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
       return reply(request, command(node, { kind: "changeReplica", request: decodePlain(reader) }));
     case MESSAGE_TYPES.moveLeader:
       return reply(request, moveLeader(node, decodePlain<MoveLeaderRequest>(reader)));
+    case MESSAGE_TYPES.hash:
+      return hash(node, request, decodePlain<HashRequest>(reader));
+    case MESSAGE_TYPES.defragment:
+      return reply(request, defragment(node));
     default:
       return request.refuse(notApplied("unsupported", `no request of type ${request.type}`));
   }
@@ -79,7 +87,15 @@ function statusOf(node: NodeParts): StatusResponse {
     uptimeMs: Math.round(node.env.clock.monotonicMs() - node.startedMs),
     storedBytes: node.store.stats().sizeBytes + node.store.log.stats().sizeBytes,
     replicas: [...node.host.replicas].map(replicaStatus),
+    alarms: alarmsOf(node),
   };
+}
+
+function alarmsOf(node: NodeParts): readonly AlarmKind[] {
+  const alarms: AlarmKind[] = [];
+  if (node.writeRefusal()?.code === "noSpace") alarms.push("noSpace");
+  if (node.host.damagedShards.size > 0) alarms.push("corrupt");
+  return alarms;
 }
 
 function replicaStatus(replica: Replica): ReplicaStatus {
@@ -142,6 +158,29 @@ async function healthOf(node: NodeParts): Promise<HealthResponse> {
     }
   }
   return { healthy: reasons.length === 0, reasons };
+}
+
+/** Of this node's replica, that two of them can be compared. */
+function hash(node: NodeParts, request: AdminRequest, asked: HashRequest): void {
+  const { shardId, revision } = asked;
+  if (!Number.isSafeInteger(revision) || revision < 0) {
+    return request.refuse(notApplied("malformed", "a revision is a whole number, 0 or more"));
+  }
+  const replica = node.host.replica(shardId);
+  if (replica === undefined) {
+    const text = `this node holds no replica of shard ${shardId}`;
+    return request.refuse(notApplied("shardNotFound", text));
+  }
+  replica.hash(revision, (outcome) => {
+    if (outcome instanceof KvError) return request.refuse(outcome);
+    const answer: HashResponse = {
+      hash: outcome.value,
+      revision: outcome.revision,
+      compactedRevision: outcome.compactedRevision,
+      appliedRevision: replica.machine.revision,
+    };
+    return plain(request, answer);
+  });
 }
 
 /** The newest revision of a keyspace: of its sequencer, or of its one shard. */

@@ -27,7 +27,12 @@ export interface StatusResponse {
   /** Bytes of the node's files. */
   readonly storedBytes: number;
   readonly replicas: readonly ReplicaStatus[];
+  /** What holds now; it goes by itself when it does not. */
+  readonly alarms?: readonly AlarmKind[] | undefined;
 }
+
+/** `noSpace`: its disk is full, it takes no writes. `corrupt`: a replica of its is damaged. */
+export type AlarmKind = "noSpace" | "corrupt";
 
 export interface ReplicaStatus {
   readonly shardId: number;
@@ -109,4 +114,21 @@ export interface HealthResponse {
   readonly healthy: boolean;
   /** One sentence a trouble. */
   readonly reasons: readonly string[];
+}
+
+/** `hash`: of the replica at the node that is asked, as far as that has applied. */
+export interface HashRequest {
+  readonly shardId: number;
+  /** 0: the newest that is applied. */
+  readonly revision: number;
+}
+
+/** Replicas with the same revisions agree, unless one of them is wrong. */
+export interface HashResponse {
+  readonly hash: number;
+  /** Of which the hash is. */
+  readonly revision: number;
+  readonly compactedRevision: number;
+  /** The newest that is applied. */
+  readonly appliedRevision: number;
 }

@@ -27,6 +27,10 @@ export const MESSAGE_TYPES = {
   memberPromote: 39,
   memberUpdate: 40,
   replicaChange: 41,
+  /** A hash of what a node's replica of a shard means; see HashRequest. */
+  hash: 42,
+  /** To a node: make its files smaller, where that is worth while. */
+  defragment: 43,
 
   // Between nodes.
   /** A batch of Raft messages. */

@@ -13,11 +13,11 @@ import { ByteWriter, readU32 } from "../base/coding.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
+import type { LogicalHash } from "../mvcc/logical-hash.js";
 import { MvccMachine } from "../mvcc/mvcc-machine.js";
 import type { ShardReport } from "../placement/quorum.js";
 import type { ReplicaDescriptor, ShardDescriptor } from "../protocol/cluster.js";
-import { notApplied } from "../protocol/errors.js";
-import type { KvError } from "../protocol/errors.js";
+import { KvError, notApplied } from "../protocol/errors.js";
 import type { ReadLevel } from "../protocol/key-value.js";
 import type { Transaction } from "../protocol/operations.js";
 import { encodeConfiguration } from "../raft/configuration-codec.js";
@@ -358,7 +358,13 @@ export class Replica {
     if (error !== undefined) return responder.failed(requestId, error);
     const rest = this.machine.takeRest();
     if (rest !== undefined) {
-      this.#longReads.add({ responder, requestId, facts: { ...facts }, body: body.copy(), rest });
+      this.#longReads.addCount({
+        responder,
+        requestId,
+        facts: { ...facts },
+        body: body.copy(),
+        rest,
+      });
       this.wake();
       return;
     }
@@ -378,6 +384,19 @@ export class Replica {
     const out = responder.beginAnswer(requestId, facts);
     out.slice(this.#body.bytes, 0, this.#body.length);
     responder.endAnswer();
+  }
+
+  /** A hash of the logical content here at a revision (0: the newest that is applied). */
+  hash(revision: number, done: (outcome: LogicalHash | KvError) => void): void {
+    if (this.#closed || this.raft.isStateLost) return done(this.#unserved());
+    try {
+      const hash = this.machine.hash(revision);
+      if (hash instanceof KvError) return done(hash);
+      this.#longReads.addHash(hash, done);
+      this.wake();
+    } catch (error) {
+      done(this.#unsound(error));
+    }
   }
 
   answersMark(): number {

@@ -22,8 +22,9 @@ import type {
   WatchOptions,
 } from "../../src/client/client-types.js";
 import { keySpan } from "../../src/client/key-span.js";
+import type { StatusResponse } from "../../src/protocol/admin-messages.js";
 import type { ClusterMap, KeyspaceDescriptor } from "../../src/protocol/cluster.js";
-import { KvError } from "../../src/protocol/errors.js";
+import { KvError, notApplied } from "../../src/protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../../src/protocol/key-value.js";
 import type { Transaction } from "../../src/protocol/operations.js";
 import { OPEN_END } from "../../src/route/stored-key.js";
@@ -69,6 +70,11 @@ export const MAP: ClusterMap = {
 
 export class FakeClient implements ClientPort {
   readonly entries: Map<string, KeyValue> = new Map();
+  /** By endpoint; who has none does not answer. */
+  readonly statuses: Map<string, StatusResponse> = new Map();
+  readonly hashes: Map<string, number> = new Map();
+  /** TTLs by id. */
+  readonly granted: Map<bigint, number> = new Map();
   readonly faults: Map<string, PlannedFault[]> = new Map();
   readonly requests: string[] = [];
   readonly transactions: Transaction[] = [];
@@ -86,6 +92,8 @@ export class FakeClient implements ClientPort {
 
   readonly leases: Leases = {
     grant: async (ttlSeconds, id = 0n) => {
+      if (this.granted.has(id)) throw notApplied("leaseExists", "there is one");
+      this.granted.set(id, ttlSeconds);
       this.requests.push(`grant ${ttlSeconds} ${id}`);
       return { header: this.#header(), id: id === 0n ? 0x1f3an : id, ttlSeconds };
     },
@@ -94,9 +102,9 @@ export class FakeClient implements ClientPort {
       return { header: this.#header() };
     },
     keepAlive: async () => ({ header: this.#header(), ttlSeconds: this.leaseTtls.shift() ?? 0 }),
-    timeToLive: async (_id, options) => {
-      const ttlSeconds = this.leaseTtls.shift() ?? -1;
-      const grantedTtlSeconds = ttlSeconds < 0 ? 0 : 60;
+    timeToLive: async (id, options) => {
+      const ttlSeconds = this.leaseTtls.shift() ?? this.granted.get(id) ?? -1;
+      const grantedTtlSeconds = this.granted.get(id) ?? (ttlSeconds < 0 ? 0 : 60);
       const keys = options?.keys === true ? [utf8("k1"), utf8("k2")] : [];
       return { header: this.#header(), ttlSeconds, grantedTtlSeconds, keys };
     },
@@ -105,7 +113,25 @@ export class FakeClient implements ClientPort {
 
   readonly admin: AdminPort = {
     map: () => Promise.resolve({ clusterMap: MAP, leaders: [{ shardId: 2, nodeId: 1, term: 5 }] }),
-    status: () => Promise.reject(new KvError("unavailable", "no answer", "notApplied")),
+    status: (endpoint) => {
+      const status = this.statuses.get(endpoint);
+      if (status !== undefined) return Promise.resolve(status);
+      return Promise.reject(new KvError("unavailable", "no answer", "notApplied"));
+    },
+    hash: (endpoint, { shardId, revision }) => {
+      this.requests.push(`hash ${endpoint} ${shardId} ${revision}`);
+      return Promise.resolve({
+        hash: this.hashes.get(endpoint) ?? 7,
+        revision,
+        compactedRevision: 0,
+        appliedRevision: this.revision,
+      });
+    },
+    defragment: (endpoint) => {
+      this.requests.push(`defragment ${endpoint}`);
+      if (this.statuses.has(endpoint)) return Promise.resolve();
+      return Promise.reject(new KvError("unavailable", "no answer", "notApplied"));
+    },
     health: (endpoint) =>
       Promise.resolve(
         endpoint === "127.0.0.1:2379"
@@ -154,7 +180,7 @@ export class FakeClient implements ClientPort {
     for (const [key, value] of Object.entries(entries)) this.#store(utf8(key), utf8(value));
   }
 
-  #store(key: Uint8Array, value: Uint8Array): KeyValue | undefined {
+  #store(key: Uint8Array, value: Uint8Array, lease = 0n): KeyValue | undefined {
     const text = utf8Text(key);
     const before = this.entries.get(text);
     this.revision++;
@@ -164,7 +190,7 @@ export class FakeClient implements ClientPort {
       createRevision: before?.createRevision ?? this.revision,
       modRevision: this.revision,
       version: (before?.version ?? 0) + 1,
-      lease: 0n,
+      lease,
     });
     return before;
   }
@@ -178,7 +204,7 @@ export class FakeClient implements ClientPort {
     this.inFlight--;
     const fault = this.faults.get(utf8Text(key))?.shift();
     if (fault === undefined || fault.applied) {
-      const prevKv = this.#store(key, value);
+      const prevKv = this.#store(key, value, options.lease);
       if (fault === undefined) {
         return { header: this.#header(), prevKv: options.prevKv === true ? prevKv : undefined };
       }

@@ -367,7 +367,6 @@ describe("the command line", () => {
     [["gte", "a"], 128, 'Error: unknown command "gte"; did you mean "get"?\n'],
     [["foo", "--bar", "x"], 128, 'Error: unknown command "foo"\n'],
     [["true"], 128, 'Error: unknown command "true"\n'],
-    [["alarm", "list"], 128, 'the command "alarm" of etcdctl is not there yet'],
     [["lease", "grant", "x"], 128, 'the TTL is "x", but must be a whole number of seconds'],
     [["lease", "revoke", "xyz"], 128, 'the id is "xyz", but must be a lease\'s id in hexadecimal'],
     [["put", "k", "v", "--lease", "12345678901234567"], 128, "--lease is "],
@@ -375,7 +374,6 @@ describe("the command line", () => {
     [["lock"], 128, "name"],
     [["elect", "e"], 128, "elect needs a proposal, or -l to listen"],
     [["lock", "m", "--ttl", "0"], 128, "--ttl must be above 0"],
-    [["endpoint", "hashkv"], 128, 'the command "endpoint hashkv" of etcdctl is not there yet'],
     [
       ["endpoint", "helth"],
       128,

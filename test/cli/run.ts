@@ -14,6 +14,8 @@ export interface Ran {
 
 export interface RunOptions extends FakeTerminalOptions {
   readonly client?: FakeClient | undefined;
+  /** What a second connection leads to. */
+  readonly other?: FakeClient | undefined;
   /** Called with the terminal once the command runs. */
   readonly meanwhile?: ((terminal: FakeTerminal) => void) | undefined;
 }
@@ -24,7 +26,7 @@ export async function flotctl(args: readonly string[], options: RunOptions = {})
   const connected: ConnectOptions[] = [];
   const running = runFlotctl(args, terminal, (wanted) => {
     connected.push(wanted);
-    return Promise.resolve(client);
+    return Promise.resolve(connected.length === 1 ? client : (options.other ?? client));
   });
   options.meanwhile?.(terminal);
   const code = await running;

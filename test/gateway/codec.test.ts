@@ -11,6 +11,7 @@ import { HeaderWriter, writeRange, writeTransaction } from "../../src/gateway/kv
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { ETCD } from "../../src/gateway/messages.js";
+import { LeaderMonitor } from "../../src/gateway/leader-monitor.js";
 import { methodsOf } from "../../src/gateway/methods.js";
 import type { Field, MessageType } from "../../src/gateway/schema.js";
 import { StatusError } from "../../src/gateway/status.js";
@@ -292,7 +293,7 @@ describe("answers, written by hand", () => {
 });
 
 describe("the .proto files", () => {
-  const texts = ["kv", "rpc", "lock", "election"].map((name) =>
+  const texts = ["kv", "rpc", "lock", "election", "health"].map((name) =>
     readFileSync(`src/gateway/proto/${name}.proto`, "utf8"),
   );
   const said = texts.flatMap(fieldsIn).sort();
@@ -315,18 +316,19 @@ describe("the .proto files", () => {
 
   test("have the calls that are served", () => {
     const backend = new FakeBackend();
-    const methods = methodsOf({
+    const host = {
       backend,
       header: new HeaderWriter(() => backend.origin),
       timers: nodeTimers,
       fragmentBytesMax: 1000,
       progressIntervalMs: 1000,
-    });
+    };
+    const methods = methodsOf(host, new LeaderMonitor(backend, nodeTimers));
     let pack = "";
     let service = "";
     let calls = 0;
     for (const line of texts.join("\n").split("\n")) {
-      pack = /^package (\w+);/.exec(line)?.[1] ?? pack;
+      pack = /^package ([\w.]+);/.exec(line)?.[1] ?? pack;
       service = /^service (\w+)/.exec(line)?.[1] ?? service;
       const rpc = /rpc (\w+)\((stream )?(\w+)\) returns \((stream )?(\w+)\)/.exec(line);
       if (rpc === null) continue;
@@ -340,7 +342,7 @@ describe("the .proto files", () => {
       expect(streams).toEqual([rpc[2] !== undefined, rpc[4] !== undefined]);
       calls++;
     }
-    expect(calls).toBe(26);
+    expect(calls).toBe(34);
   });
 });
 
@@ -353,7 +355,7 @@ function lineOf(message: MessageType, { name, number: at, type, repeated }: Fiel
 
 function fieldsIn(text: string): string[] {
   const found: string[] = [];
-  const pack = /^package (\w+);/m.exec(text)?.[1] ?? "";
+  const pack = /^package ([\w.]+);/m.exec(text)?.[1] ?? "";
   let message = "";
   for (const line of text.split("\n")) {
     message = /^message (\w+)/.exec(line)?.[1] ?? message;

@@ -3,6 +3,8 @@ import { bytesOf } from "../support/bytes-of.js";
 import type {
   Backend,
   BackendWatch,
+  HashAnswer,
+  MemberAlarm,
   NodeStatus,
   Origin,
   RangeAnswer,
@@ -66,18 +68,42 @@ export class FakeBackend implements Backend {
   readonly watches: FakeWatch[] = [];
   nodes: NodeDescriptor[] = [];
   now = 5;
+  leaderNodeId = 77;
   /** What every call ends with, if anything. */
   error: Error | undefined;
   /** Calls wait for it. */
   gate: Promise<void> = Promise.resolve();
   ranges: RangeOperation[] = [];
   value: Uint8Array = bytesOf("v");
+  /** What scans give, and counts count. */
+  rows: KeyValue[] = [];
+  raised: MemberAlarm[] = [];
+  readonly leaseTtls: Map<bigint, number> = new Map();
+  entered = 0;
+  scanned = 0;
+  scansEnded = 0;
 
   async range(operation: RangeOperation): Promise<RangeAnswer> {
     await this.#enter();
     this.ranges.push(operation);
+    if (operation.countOnly) {
+      return { revision: this.now, kvs: [], more: false, count: this.rows.length };
+    }
     const kvs = [keyValue(operation.key, this.value, this.now)];
     return { revision: this.now, kvs, more: false, count: 1 };
+  }
+
+  async *scan(operation: RangeOperation): AsyncGenerator<KeyValue, void> {
+    this.ranges.push(operation);
+    try {
+      for (const row of this.rows.slice(0, operation.limit || this.rows.length)) {
+        await this.#enter();
+        this.scanned++;
+        yield row;
+      }
+    } finally {
+      this.scansEnded++;
+    }
   }
 
   async put(_operation: PutOperation): Promise<{ revision: number; prevKv: undefined }> {
@@ -136,18 +162,32 @@ export class FakeBackend implements Backend {
   async status(): Promise<NodeStatus> {
     return {
       storedBytes: 1000,
-      leaderNodeId: 77,
+      leaderNodeId: this.leaderNodeId,
       term: 3,
       revision: this.now,
       commitIndex: 12,
       appliedIndex: 11,
       isLearner: false,
       residentBytes: 4096,
+      alarms: this.raised.filter(({ memberId }) => memberId === 77n).map(({ kind }) => kind),
     };
   }
 
-  troubles(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+  async hash(revision: number): Promise<HashAnswer> {
+    await this.#enter();
+    return { revision: this.now, hash: 0xfedcba98, hashRevision: revision, compactedRevision: 0 };
+  }
+
+  leaseTtl(id: bigint): Promise<number> {
+    return Promise.resolve(this.leaseTtls.get(id) ?? 0);
+  }
+
+  alarms(): Promise<readonly MemberAlarm[]> {
+    return Promise.resolve(this.raised);
+  }
+
+  async defragment(): Promise<void> {
+    await this.#enter();
   }
 
   moveLeader(): Promise<void> {
@@ -155,6 +195,7 @@ export class FakeBackend implements Backend {
   }
 
   async #enter(): Promise<void> {
+    this.entered++;
     await this.gate;
     if (this.error !== undefined) throw this.error;
   }

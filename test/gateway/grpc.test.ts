@@ -118,7 +118,6 @@ describe("an error", () => {
 
   test.each([
     ["/etcdserverpb.Auth/Authenticate", 9, "etcdserver: authentication is not enabled"],
-    ["/etcdserverpb.Maintenance/Snapshot", 12, "flotilla: this maintenance call is not there yet"],
     ["/nobody.Knows/This", 12, "unknown method /nobody.Knows/This"],
   ])("is what there is at %s", async (path, code, text) => {
     const outcome = await client.call(path, "Put", { key: bytesOf("k") });
@@ -292,10 +291,58 @@ describe("maintenance", () => {
     });
   });
 
-  test("there are no alarms, and none can be raised", async () => {
+  test("a hash is of this node, at a revision that was asked for or the newest", async () => {
+    expect((await call("HashKV", { revision: 4n })).response).toMatchObject({
+      header: { revision: 5n, member_id: 77n },
+      hash: 0xfedcba98,
+      compact_revision: -1n,
+      hash_revision: 4n,
+    });
+    expect((await call("Hash")).response).toMatchObject({ hash: 0xfedcba98 });
+    backend.error = notApplied("compacted", "gone");
+    const outcome = await call("HashKV", { revision: 4n });
+    const text = "etcdserver: mvcc: required revision has been compacted";
+    expect([outcome.status, outcome.message]).toEqual([GRPC.outOfRange, text]);
+  });
+
+  test("alarms are those that hold, of all members; none is raised or ended by hand", async () => {
     expect((await call("Alarm")).response).toEqual({ header: expect.anything() as unknown });
-    expect((await call("Alarm", { action: 2 })).status).toBe(GRPC.ok);
-    expect((await call("Alarm", { action: 1 })).status).toBe(GRPC.unimplemented);
+    backend.raised = [
+      { memberId: 77n, kind: "noSpace" },
+      { memberId: 78n, kind: "corrupt" },
+    ];
+    const [own, other] = [
+      { memberID: 77n, alarm: 1 },
+      { memberID: 78n, alarm: 2 },
+    ];
+    expect((await call("Alarm")).response).toMatchObject({ alarms: [own, other] });
+    expect((await call("Alarm", { alarm: 2 })).response).toMatchObject({ alarms: [other] });
+    const ended = await call("Alarm", { action: 2, memberID: 77n, alarm: 1 });
+    expect(ended.response).toEqual({ header: expect.anything() as unknown });
+    expect((await call("Alarm", { action: 1, alarm: 1 })).status).toBe(GRPC.unimplemented);
+    backend.leaderNodeId = 0;
+    expect((await call("Status")).response).toMatchObject({
+      errors: ["etcdserver: no leader", "memberID:77 alarm:NOSPACE"],
+      downgradeInfo: {},
+    });
+  });
+
+  test("files are made smaller by the node, or it says why not", async () => {
+    expect((await call("Defragment")).status).toBe(GRPC.ok);
+    backend.error = notApplied("noSpace", "full");
+    const outcome = await call("Defragment");
+    const text = "etcdserver: mvcc: database space exceeded";
+    expect([outcome.status, outcome.message]).toEqual([GRPC.resourceExhausted, text]);
+  });
+
+  test.each([
+    [{ action: 0, version: "3.5" }, 3, "etcdserver: invalid downgrade target version"],
+    [{ action: 1, version: "3.5.0" }, 3, "etcdserver: invalid downgrade target version"],
+    [{ action: 1, version: "old" }, 3, "etcdserver: wrong downgrade target version format"],
+    [{ action: 2 }, 9, "etcdserver: no inflight downgrade job"],
+  ])("a downgrade is refused: %j", async (request, code, text) => {
+    const outcome = await call("Downgrade", request);
+    expect([outcome.status, outcome.message]).toEqual([code, text]);
   });
 
   test("the leader moves to a member that is none of its own making", async () => {

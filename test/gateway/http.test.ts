@@ -112,6 +112,19 @@ describe("pages", () => {
     expect(text).toContain("[-]linearizable_read failed: etcdserver: request timed out\n");
   });
 
+  test("tell of alarms of this node, unless they are not wanted", async () => {
+    backend.raised = [{ memberId: 77n, kind: "noSpace" }];
+    expect(await server.fetch("/health")).toEqual({
+      status: 503,
+      text: '{"health":"false","reason":"ALARM NOSPACE"}',
+    });
+    expect((await server.fetch("/health?exclude=NOSPACE")).status).toBe(200);
+    expect((await server.fetch("/readyz")).status).toBe(200);
+    backend.raised = [{ memberId: 77n, kind: "corrupt" }];
+    const { status, text } = await server.fetch("/readyz");
+    expect([status, text]).toEqual([503, expect.stringContaining("[-]data_corruption failed")]);
+  });
+
   test("have metrics that Prometheus can read", async () => {
     const { text } = await server.fetch("/metrics");
     for (const line of text.trimEnd().split("\n")) {

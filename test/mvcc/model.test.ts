@@ -300,7 +300,7 @@ class Story {
   #checkHashes(): void {
     const { revision, compacted } = this.applied;
     for (let at = Math.max(1, compacted); at <= revision; at++) {
-      expect(this.leader.machine.hashAt(at)).toBe(this.follower.machine.hashAt(at));
+      expect(this.leader.hashAt(at)).toBe(this.follower.hashAt(at));
     }
   }
 }

@@ -12,6 +12,7 @@ import { isReadOnly } from "../../src/mvcc/transaction-check.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { Operation, RangeResult, Transaction } from "../../src/protocol/operations.js";
 import { compare, nested, put, range, remove, txn } from "../support/operations.js";
+import type { LogicalHash } from "../../src/mvcc/logical-hash.js";
 import { Replica, TERM, resultOf } from "./replica.js";
 import { stored } from "./test-tree.js";
 
@@ -332,8 +333,30 @@ test("replicas agree by hash whatever each of them still stores", () => {
   leader.flush();
   leader.files.compact();
   expect(leader.files.tree.stats().entryCount).toBeLessThan(follower.files.tree.stats().entryCount);
-  expect(leader.machine.hashAt(6)).toBe(follower.machine.hashAt(6));
+  expect(leader.hashAt(6)).toBe(follower.hashAt(6));
   expect(leader.machine.describe()).toBe(follower.machine.describe());
+});
+
+test("a hash is of the state as it was when it began, and of revisions that can be read", () => {
+  const replica = new Replica();
+  for (let i = 0; i < 10_000; i++) replica.put(utf8(`k${i}`), utf8("v"));
+  replica.applyPending();
+  const { machine } = replica;
+  const newest = machine.revision;
+  const before = replica.hashAt(newest);
+  const hash = machine.hash(0) as LogicalHash;
+  expect([hash.revision, hash.compactedRevision]).toEqual([newest, 0]);
+  let steps = 0;
+  for (let done = false; !done; steps++) {
+    replica.put(utf8(`k${9999 - steps}`), utf8("later"));
+    replica.compact(newest + steps);
+    replica.applyPending();
+    done = hash.step();
+  }
+  expect(steps).toBeGreaterThan(1);
+  expect(hash.value).toBe(before);
+  expect(machine.hash(newest - 1)).toMatchObject({ code: "compacted" });
+  expect(machine.hash(newest + steps + 1)).toMatchObject({ code: "futureRevision" });
 });
 
 describe("the overlay of a leader", () => {
@@ -366,12 +389,12 @@ describe("the overlay of a leader", () => {
 
   test("is not seen by readers, watchers and hashes", () => {
     const replica = new Replica();
-    const before = replica.machine.hashAt(1);
+    const before = replica.hashAt(1);
     replica.put(utf8("a"), utf8("1"));
     expect(replica.get(utf8("a"))).toBeUndefined();
-    expect(replica.machine.hashAt(1)).toBe(before);
+    expect(replica.hashAt(1)).toBe(before);
     replica.applyPending();
-    expect(replica.machine.hashAt(2)).not.toBe(before);
-    expect(replica.machine.hashAt(1)).toBe(before);
+    expect(replica.hashAt(2)).not.toBe(before);
+    expect(replica.hashAt(1)).toBe(before);
   });
 });

@@ -4,7 +4,7 @@ import { concatBytes } from "../../src/base/bytes.js";
 import type { Evaluation, EvaluationContext } from "../../src/mvcc/evaluation.js";
 import type { FlushedState } from "../../src/lsm/entry.js";
 import { MvccMachine } from "../../src/mvcc/mvcc-machine.js";
-import type { KvError } from "../../src/protocol/errors.js";
+import { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
 import type {
   Compare,
@@ -81,6 +81,13 @@ export class Replica {
     return this.#evaluate((context, out) =>
       this.machine.evaluateLeaseEnd(id, onlyIfOver, context, out),
     );
+  }
+
+  hashAt(revision: number): number {
+    const hash = this.machine.hash(revision);
+    if (hash instanceof KvError) throw hash;
+    while (!hash.step());
+    return hash.value;
   }
 
   close(): void {

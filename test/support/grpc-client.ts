@@ -41,8 +41,8 @@ export class GrpcClient {
     return { ...(await stream.ended), response };
   }
 
-  stream(path: string, name: string): GrpcStream {
-    return new GrpcStream(this.#open(path, {}), name);
+  stream(path: string, name: string, headers = {}): GrpcStream {
+    return new GrpcStream(this.#open(path, headers), name);
   }
 
   close(): void {
@@ -109,7 +109,7 @@ export class GrpcStream {
     for (;;) {
       const message = this.#frames.next();
       if (message !== undefined) {
-        return decodeMessage(messageNamed(`${this.#name}Response`), message);
+        return decodeMessage(typeNamed(`${this.#name}Response`), message);
       }
       const chunk = await this.#chunks.next().catch(() => ({ done: true, value: undefined }));
       if (chunk.done === true || chunk.value === undefined) return undefined;
@@ -121,10 +121,11 @@ export class GrpcStream {
 
 export function frameOf(type: string, message: Message): Uint8Array {
   const out = beginFrame();
-  encodeMessage(out, messageNamed(type), message);
+  encodeMessage(out, typeNamed(type), message);
   return endFrame(out);
 }
 
-function messageNamed(name: string): MessageType {
+/** Of etcd's own package, unless another one is named. */
+function typeNamed(name: string): MessageType {
   return ETCD.message(name.includes(".") ? name : `etcdserverpb.${name}`);
 }

@@ -20,13 +20,18 @@ export function runProgram(
   input = "",
 ): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env: { ...process.env, ETCDCTL_API: "3" } });
+    // Who reads nothing may be gone before anything could be written to him.
+    const stdin = input === "" ? "ignore" : "pipe";
+    const child = spawn(program, args, {
+      env: { ...process.env, ETCDCTL_API: "3" },
+      stdio: [stdin, "pipe", "pipe"],
+    });
     let stdout = "";
     let stderr = "";
-    child.stdout.on("data", (chunk: Uint8Array) => (stdout += String(chunk)));
-    child.stderr.on("data", (chunk: Uint8Array) => (stderr += String(chunk)));
+    child.stdout?.on("data", (chunk: Uint8Array) => (stdout += String(chunk)));
+    child.stderr?.on("data", (chunk: Uint8Array) => (stderr += String(chunk)));
     child.once("error", reject);
     child.once("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
-    child.stdin.end(input);
+    child.stdin?.end(input);
   });
 }

@@ -126,5 +126,9 @@ test("a leader whose disk fills up hands over, and writes go on", async () => {
   });
   expect(cluster.nameOf(header.nodeId)).not.toBe(leader);
   for (let i = 0; i < 50; i++) await client.put("a", `${i}`);
+  const endpoint = cluster.endpoint(leader);
+  expect((await client.admin.status(endpoint)).alarms).toEqual(["noSpace"]);
+  disks.get(leader)!.full = false;
+  await eventually(async () => (await client.admin.status(endpoint)).alarms?.length === 0);
   expect(uncaught).toEqual([]);
 });
