@@ -13,14 +13,16 @@ import { eventually } from "../support/eventually.js";
 import { runFlotctl } from "../../src/cli/run-flotctl.js";
 import { connectBySdk } from "../../src/cli/sdk-connection.js";
 import { connect } from "../../src/client/index.js";
+import type { Client } from "../../src/client/index.js";
 import { must } from "../../src/base/assert.js";
-import { concatBytes } from "../../src/base/bytes.js";
+import { concatBytes, hex } from "../../src/base/bytes.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
 import { SnapshotReader } from "../../src/protocol/snapshot-format.js";
 
 const OPEN = new Uint8Array([0]);
-const KEYS = 3000;
+const KEYS = 1500;
+const HEALTH = "grpc.health.v1.HealthCheck";
 
 let cluster: ProcessCluster;
 let clients: readonly GrpcClient[];
@@ -64,6 +66,12 @@ async function hashes(asked: bigint): Promise<readonly GrpcOutcome[]> {
 async function compact(at: bigint): Promise<void> {
   const request = { revision: at };
   await clients[0]!.call("/etcdserverpb.KV/Compact", "Compaction", request);
+}
+
+/** Keys and values with a prefix. */
+async function textOf(client: Client, prefix = ""): Promise<string> {
+  const { kvs } = await client.range({ key: prefix, prefix: true });
+  return kvs.map(({ key, value }) => `${hex(key)}=${hex(value)}`).join(" ");
 }
 
 function read(bytes: Uint8Array): { reader: SnapshotReader; kvs: readonly KeyValue[] } {
@@ -137,15 +145,13 @@ describe("by flotctl", () => {
     const status = await cluster.flotctl("snapshot", "status", path);
     expect(status).toContain(`, ${facts.reader.head?.revision}, ${KEYS + 2}, `);
     await cluster.flotctl("keyspace", "create", "copy");
-    const restored = await cluster.flotctl("snapshot", "restore", path, "--keyspace", "copy");
-    expect(restored).toContain(`restored ${KEYS + 2} keys, `);
+    const restored = await cluster.run(["snapshot", "restore", path, "--keyspace", "copy"]);
+    expect(restored.stdout).toContain(`restored ${KEYS + 2} keys, `);
     const copied = await client.keyspace("copy").leases.timeToLive(77n, { keys: true });
     expect(copied).toMatchObject({ grantedTtlSeconds: 300, keys: [bytesOf("leased")] });
     const again = await cluster.run(["snapshot", "restore", path, "--keyspace", "copy"]);
     expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("must be empty")]);
-    const list = (...args: readonly string[]): Promise<string> =>
-      cluster.flotctl("get", "", "--prefix", "--hex", ...args);
-    expect(await list("--keyspace", "copy")).toBe(await list());
+    expect(await textOf(client.keyspace("copy"))).toBe(await textOf(client));
     await client.leases.revoke(77n);
     await client.close();
   }, 60_000);
@@ -165,17 +171,17 @@ describe("by flotctl", () => {
     await cluster.flotctl("keyspace", "create", "mirror");
     const terminal = new FakeTerminal();
     const args = ["make-mirror", cluster.endpoint("n2"), "--dest-keyspace", "mirror"];
-    const source = ["--prefix", "k1", "--endpoints", cluster.endpoints];
+    const source = ["--prefix", "k10", "--endpoints", cluster.endpoints];
     const running = runFlotctl([...args, ...source], terminal, connectBySdk);
-    const list = (...flags: readonly string[]): Promise<string> =>
-      cluster.flotctl("get", "k1", "--prefix", "--hex", ...flags);
+    const client = await connect({ endpoints: cluster.endpoints.split(",") });
     const isSame = async (): Promise<boolean> =>
-      (await list("--keyspace", "mirror")) === (await list());
+      (await textOf(client.keyspace("mirror"))) === (await textOf(client, "k10"));
     await eventually(isSame, 20_000);
-    await cluster.flotctl("put", "k1new", "changed");
+    await client.put("k10new", "changed");
     await eventually(isSame, 20_000);
-    await cluster.flotctl("del", "k1new");
+    await client.delete("k10new");
     await eventually(isSame, 20_000);
+    await client.close();
     terminal.interrupt();
     expect([await running, terminal.err.text]).toEqual([5, ""]);
   }, 60_000);
@@ -219,3 +225,31 @@ describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {
     expect((await etcdctl(["endpoint", "health"])).code).toBe(0);
   }, 60_000);
 });
+
+test("without a majority a member still has a snapshot, and says that it has no leader", async () => {
+  for (const name of ["n2", "n3"]) await cluster.signal(name, "SIGKILL");
+  const client = clients[0]!;
+  await eventually(async () => {
+    const { response } = await client.call("/grpc.health.v1.Health/Check", HEALTH, {});
+    return response?.["status"] === 2;
+  }, 20_000);
+  const request = { key: bytesOf("k1") };
+  const refused = await client.call("/etcdserverpb.KV/Range", "Range", request, {
+    hasleader: "true",
+  });
+  expect([refused.status, refused.message]).toEqual([14, "etcdserver: no leader"]);
+  const stream = client.stream("/etcdserverpb.Maintenance/Snapshot", "Snapshot");
+  stream.send({});
+  stream.end();
+  const blobs: Uint8Array[] = [];
+  for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
+    blobs.push(next["blob"] as Uint8Array);
+  }
+  expect((await stream.ended).message).toBe("");
+  expect(read(concatBytes(...blobs)).kvs).toHaveLength(KEYS + 1);
+  const path = join(cluster.directory, "stale.snapshot");
+  const args = ["snapshot", "save", path, "--consistency", "stale", "--command-timeout", "20s"];
+  const saved = await cluster.run(args);
+  expect([saved.code, saved.stdout]).toEqual([0, `Snapshot saved at ${path}\n`]);
+  expect(read(new Uint8Array(readFileSync(path))).kvs).toHaveLength(KEYS + 1);
+}, 90_000);
