@@ -1,7 +1,7 @@
 /** Three Flotilla nodes on loopback, with their default settings, started by the built CLI. */
 import { existsSync } from "node:fs";
 import type { BenchCluster, ConnectOptions } from "./bench-cluster.js";
-import { connectByEtcdApi } from "./etcd-cluster.js";
+import { connectByEtcdApi, leaderAddress } from "./etcd-cluster.js";
 import type { LoadTarget } from "./load.js";
 import { connectOurs } from "./our-target.js";
 import { cpuMicros, freePorts, waitFor } from "./processes.js";
@@ -80,6 +80,9 @@ export async function startOurs(processes: Processes, options: OurOptions): Prom
   );
   const cluster = new OurCluster(servers, addresses, options);
   await waitFor("starting flotilla", processes, () => answers(cluster));
+  if (options.api === "etcd") {
+    await waitFor("finding the leader", processes, () => leaderAddress(addresses));
+  }
   return cluster;
 }
 
