@@ -1,20 +1,24 @@
 /**
  * gRPC over HTTP/2, by Node's own server and its streams: connections come from elsewhere, this
- * listens on nothing. A call of one request ends with one frame and trailers, or with trailers
- * alone; the watch stream is a session of its own. Whatever a client sends, the worst it gets is a
- * status, a reset stream, or for bytes that are no HTTP/2 a closed connection.
+ * listens on nothing. A call of one request ends with one frame and trailers, with trailers alone,
+ * or has a stream of frames before them; the watch stream is a session of its own. Whatever a
+ * client sends, the worst it gets is a status, a reset stream, or for bytes that are no HTTP/2 a
+ * closed connection.
  */
 import http2 from "node:http2";
 import type { Timers } from "../env/timers.js";
+import { sendAnswers } from "./answer-stream.js";
+import type { AnswerStream, FrameSink } from "./answer-stream.js";
 import { FrameReader } from "./grpc-frames.js";
-import { grpcMessage, timeoutMsOf } from "./grpc-headers.js";
+import { timeoutMsOf } from "./grpc-headers.js";
+import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, WITH_TRAILERS, refuse } from "./grpc-sink.js";
+import type { Stream } from "./grpc-sink.js";
+import { isWatch } from "./methods.js";
 import type { Method, Methods } from "./methods.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 import { WatchSession } from "./watch-session.js";
-import type { FrameSink, WatchHost } from "./watch-session.js";
+import type { WatchHost } from "./watch-session.js";
 import { WireReader } from "./wire.js";
-
-type Stream = http2.ServerHttp2Stream;
 
 export interface GrpcHost {
   readonly methods: Methods;
@@ -23,13 +27,6 @@ export interface GrpcHost {
   readonly messageBytesMax: number;
 }
 
-const CONTENT_TYPE = "application/grpc";
-const HEAD: http2.OutgoingHttpHeaders = { ":status": 200, "content-type": CONTENT_TYPE };
-const WITH_TRAILERS: http2.ServerStreamResponseOptions & { sendDate: boolean } = {
-  waitForTrailers: true,
-  sendDate: false,
-};
-const OK_TRAILERS: http2.OutgoingHttpHeaders = { "grpc-status": "0" };
 /** Node's bound on what a connection may hold, in MiB: many answers may wait to be read. */
 const SESSION_MEMORY_MIB = 256;
 const WINDOW_BYTES: number = 1024 * 1024;
@@ -40,7 +37,8 @@ export class GrpcServer {
   readonly #host: GrpcHost;
   readonly #server: http2.Http2Server;
   readonly #connections: Set<http2.ServerHttp2Session> = new Set();
-  readonly #watches: Set<WatchCall> = new Set();
+  /** Calls that may last for ever. */
+  readonly #lasting: Set<LastingCall> = new Set();
 
   constructor(host: GrpcHost) {
     this.#host = host;
@@ -60,9 +58,9 @@ export class GrpcServer {
     this.#server.emit("connection", connection);
   }
 
-  /** Open calls may end, watches are told to go elsewhere, nobody begins anew. */
+  /** Calls of one answer may end, streams are told to go elsewhere, nobody begins anew. */
   async close(): Promise<void> {
-    for (const watch of this.#watches) watch.fail(stopped());
+    for (const call of this.#lasting) call.fail(stopped());
     const gone = [...this.#connections].map(
       (connection) => new Promise<void>((resolve) => connection.close(resolve)),
     );
@@ -80,31 +78,38 @@ export class GrpcServer {
       return;
     }
     const method = this.#host.methods.byPath(headers[":path"] ?? "");
-    if (method instanceof StatusError) refuse(stream, method);
-    else if (method.serve === undefined) this.#openWatch(stream);
-    else new UnaryCall(stream, method.serve, this.#host).open(headers["grpc-timeout"]);
+    if (method instanceof StatusError) return refuse(stream, method);
+    const call = isWatch(method)
+      ? new WatchCall(stream, this.#host)
+      : new OneRequestCall(stream, method, this.#host);
+    if (method.serve === undefined) this.#track(stream, call);
+    call.open(headers["grpc-timeout"]);
   }
 
-  #openWatch(stream: Stream): void {
-    const call = new WatchCall(stream, this.#host);
-    this.#watches.add(call);
-    stream.on("close", () => this.#watches.delete(call));
-    call.open();
+  #track(stream: Stream, call: LastingCall): void {
+    this.#lasting.add(call);
+    stream.on("close", () => this.#lasting.delete(call));
   }
 }
 
-/** One request, one answer. */
-class UnaryCall {
+interface LastingCall {
+  fail(error: StatusError): void;
+}
+
+/** One request: one answer, or a stream of them. */
+class OneRequestCall {
   readonly #stream: Stream;
-  readonly #serve: NonNullable<Method["serve"]>;
+  readonly #method: Method;
   readonly #timers: Timers;
   readonly #frames: FrameReader;
+  /** Ends a stream of answers. */
+  #endAnswers: ((error: StatusError) => void) | undefined;
   #isServed = false;
   #isOver = false;
 
-  constructor(stream: Stream, serve: NonNullable<Method["serve"]>, host: GrpcHost) {
+  constructor(stream: Stream, method: Method, host: GrpcHost) {
     this.#stream = stream;
-    this.#serve = serve;
+    this.#method = method;
     this.#timers = host.timers;
     this.#frames = new FrameReader(host.messageBytesMax);
   }
@@ -112,12 +117,12 @@ class UnaryCall {
   open(timeout: string | string[] | undefined): void {
     this.#stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
     this.#stream.on("end", () => {
-      if (!this.#isServed) this.#fail(new StatusError(GRPC.internal, "the request has no message"));
+      if (!this.#isServed) this.fail(new StatusError(GRPC.internal, "the request has no message"));
     });
     const timeoutMs = timeoutMsOf(timeout);
     if (timeoutMs === undefined) return;
     const timer = this.#timers.after(timeoutMs, () => {
-      this.#fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
+      this.fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
     });
     this.#stream.on("close", () => timer.cancel());
   }
@@ -129,13 +134,29 @@ class UnaryCall {
       const message = this.#frames.next();
       if (message === undefined) return;
       this.#isServed = true;
-      this.#serve(new WireReader(message)).then(
-        (frame) => this.#answer(frame),
-        (error: unknown) => this.#fail(statusOf(error)),
-      );
+      this.#serve(new WireReader(message));
     } catch (error) {
-      this.#fail(statusOf(error));
+      this.fail(statusOf(error));
     }
+  }
+
+  #serve(reader: WireReader): void {
+    const { serve, answers } = this.#method;
+    if (answers !== undefined) return this.#answerAll(answers(reader));
+    serve?.(reader).then(
+      (frame) => this.#answer(frame),
+      (error: unknown) => this.fail(statusOf(error)),
+    );
+  }
+
+  #answerAll(answers: AnswerStream): void {
+    const sink = new GrpcSink(this.#stream);
+    this.#stream.on("close", () => answers.close());
+    this.#endAnswers = (error) => {
+      sink.fail(error);
+      answers.close();
+    };
+    void sendAnswers(answers, sink);
   }
 
   #answer(frame: Uint8Array): void {
@@ -147,10 +168,11 @@ class UnaryCall {
     stream.end(frame);
   }
 
-  #fail(error: StatusError): void {
+  fail(error: StatusError): void {
     if (this.#isOver || this.#stream.destroyed) return;
     this.#isOver = true;
-    refuse(this.#stream, error);
+    if (this.#endAnswers === undefined) refuse(this.#stream, error);
+    else this.#endAnswers(error);
   }
 }
 
@@ -159,45 +181,33 @@ class WatchCall implements FrameSink {
   readonly #stream: Stream;
   readonly #frames: FrameReader;
   readonly #session: WatchSession;
-  #trailers: http2.OutgoingHttpHeaders = OK_TRAILERS;
-  /** Those who wait for room. */
-  #waiting: (() => void)[] = [];
+  readonly #sink: GrpcSink;
 
   constructor(stream: Stream, host: GrpcHost) {
     this.#stream = stream;
     this.#frames = new FrameReader(host.messageBytesMax);
+    this.#sink = new GrpcSink(stream);
     this.#session = new WatchSession(host.watch, this);
   }
 
   open(): void {
-    const stream = this.#stream;
-    stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers));
-    stream.respond(HEAD, WITH_TRAILERS);
+    this.#sink.begin();
     // A client that has said all it wants to say may go on listening.
-    stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    stream.on("drain", () => this.#wake());
-    stream.on("close", () => {
-      this.#session.close();
-      this.#wake();
-    });
+    this.#stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
+    this.#stream.on("close", () => this.#session.close());
   }
 
   write(frame: Uint8Array): void {
-    if (!this.#stream.destroyed && !this.#stream.writableEnded) this.#stream.write(frame);
+    this.#sink.write(frame);
   }
 
   room(): Promise<void> {
-    if (!this.#stream.writableNeedDrain || this.#stream.destroyed) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return this.#sink.room();
   }
 
   fail(error: StatusError): void {
     this.#session.close();
-    if (this.#stream.destroyed || this.#stream.writableEnded) return;
-    this.#trailers = trailersOf(error);
-    this.#stream.end();
-    // What is still to come is read, for a stream ends only then, and dropped.
-    this.#stream.resume();
+    this.#sink.fail(error);
   }
 
   /** No more is read until what came is served. */
@@ -215,26 +225,10 @@ class WatchCall implements FrameSink {
       this.fail(statusOf(error));
     }
   }
-
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
-  }
 }
 
 function sendOk(this: Stream): void {
   this.sendTrailers(OK_TRAILERS);
-}
-
-/** The status alone; what the client still sends is not wanted. */
-function refuse(stream: Stream, error: StatusError): void {
-  stream.respond({ ...HEAD, ...trailersOf(error) }, { endStream: true });
-  if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_NO_ERROR);
-}
-
-function trailersOf({ code, message }: StatusError): http2.OutgoingHttpHeaders {
-  return { "grpc-status": String(code), "grpc-message": grpcMessage(message) };
 }
 
 /** Not a Buffer, whose `slice` copies nothing. */

@@ -6,8 +6,9 @@ import http from "node:http";
 import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
 import { servePage } from "./health.js";
-import { JsonWatch, refusalReply, serveJson } from "./json-gateway.js";
+import { JsonWatch, refusalReply, serveJson, streamJson } from "./json-gateway.js";
 import type { JsonOutput } from "./json-gateway.js";
+import { isWatch } from "./methods.js";
 import type { Method, Methods } from "./methods.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 import type { WatchHost } from "./watch-session.js";
@@ -70,8 +71,14 @@ export class HttpServer {
       const wrong = new StatusError(GRPC.unimplemented, "flotilla: this path takes POST");
       return sendRefusal(response, method instanceof StatusError ? method : wrong);
     }
-    if (method.serve === undefined) return this.#watch(method, request, response);
+    if (isWatch(method)) return this.#watch(method, request, response);
     const body = await bodyOf(request, this.#host.messageBytesMax * JSON_FACTOR);
+    if (method.answers !== undefined) {
+      response.setHeader("content-type", JSON_TYPE);
+      const refusal = await streamJson(method, body, outputOf(response));
+      if (refusal !== undefined) send(response, { ...refusal, contentType: JSON_TYPE });
+      return;
+    }
     const { status, body: answer } = await serveJson(method, body);
     send(response, { status, contentType: JSON_TYPE, body: answer });
   }
@@ -119,6 +126,10 @@ function outputOf(response: http.ServerResponse): JsonOutput {
       });
     },
     end: () => response.end(),
+    get isOver() {
+      return response.destroyed;
+    },
+    onClose: (run) => response.on("close", run),
   };
 }
 

@@ -4,6 +4,8 @@
  * gives one a line. It knows requests and responses of HTTP only as the interface below.
  */
 import { utf8, utf8Text } from "../base/bytes.js";
+import { sendAnswers } from "./answer-stream.js";
+import type { AnswerSink, FrameSink } from "./answer-stream.js";
 import { messageIn } from "./grpc-frames.js";
 import { messageFromJson, messageToJson } from "./json-codec.js";
 import { JsonSplitter } from "./json-splitter.js";
@@ -12,7 +14,7 @@ import type { Method } from "./methods.js";
 import type { MessageType } from "./schema.js";
 import { GRPC, StatusError, statusOf } from "./status.js";
 import { WatchSession } from "./watch-session.js";
-import type { FrameSink, WatchHost } from "./watch-session.js";
+import type { WatchHost } from "./watch-session.js";
 import { WireReader, WireWriter } from "./wire.js";
 
 /** A response whose length is not known yet. */
@@ -21,6 +23,9 @@ export interface JsonOutput {
   /** Resolves when there is room, or when all is over. */
   room(): Promise<void>;
   end(): void;
+  /** Whether the reader is gone. */
+  readonly isOver: boolean;
+  onClose(run: () => void): void;
 }
 
 /** HTTP's status for each of gRPC's. */
@@ -35,8 +40,8 @@ export interface JsonReply {
 
 export async function serveJson(method: Method, body: Uint8Array): Promise<JsonReply> {
   try {
-    if (method.serve === undefined) throw new Error("the watch is no call of one request");
-    const message = requestFrom(method.request, body.length === 0 ? "{}" : utf8Text(body));
+    if (method.serve === undefined) throw new Error("a stream is no call of one answer");
+    const message = requestFrom(method.request, bodyText(body));
     const frame = await method.serve(new WireReader(message));
     return { status: 200, body: JSON.stringify(jsonOf(method.response, frame)) };
   } catch (error) {
@@ -50,17 +55,86 @@ export function refusalReply({ code, message }: StatusError): JsonReply {
   return { status: HTTP_STATUS[code] ?? 500, body };
 }
 
+/** Answers as lines of JSON. */
+class JsonLines implements AnswerSink {
+  hasBegun = false;
+  readonly #output: JsonOutput;
+  readonly #response: MessageType;
+  #isOver = false;
+
+  constructor(response: MessageType, output: JsonOutput) {
+    this.#response = response;
+    this.#output = output;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver || this.#output.isOver;
+  }
+
+  write(frame: Uint8Array): void {
+    if (!this.isOver) this.#line({ result: jsonOf(this.#response, frame) });
+  }
+
+  room(): Promise<void> {
+    return this.#output.room();
+  }
+
+  fail({ code, message }: StatusError): void {
+    if (this.isOver) return;
+    const http = HTTP_STATUS[code] ?? 500;
+    this.#line({ error: { grpc_code: code, http_code: http, message } });
+    this.end();
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#output.end();
+  }
+
+  #line(value: object): void {
+    this.hasBegun = true;
+    this.#output.write(utf8(`${JSON.stringify(value)}\n`));
+  }
+}
+
+/** A call whose answer is a stream. What it is refused with is given back, not written. */
+export async function streamJson(
+  method: Method,
+  body: Uint8Array,
+  output: JsonOutput,
+): Promise<JsonReply | undefined> {
+  const sink = new AnswerLines(method.response, output);
+  try {
+    if (method.answers === undefined) throw new Error("the answer is no stream");
+    const answers = method.answers(new WireReader(requestFrom(method.request, bodyText(body))));
+    output.onClose(() => answers.close());
+    await sendAnswers(answers, sink);
+  } catch (error) {
+    sink.fail(statusOf(error));
+  }
+  return sink.refusal;
+}
+
+class AnswerLines extends JsonLines {
+  refusal: JsonReply | undefined;
+
+  override fail(error: StatusError): void {
+    if (this.hasBegun) super.fail(error);
+    else this.refusal = refusalReply(error);
+  }
+}
+
 /** One watch stream by JSON. */
 export class JsonWatch implements FrameSink {
-  readonly #output: JsonOutput;
   readonly #method: Method;
   readonly #splitter: JsonSplitter;
   readonly #session: WatchSession;
-  #isOver = false;
+  readonly #lines: JsonLines;
 
   constructor(host: WatchHost, method: Method, output: JsonOutput, messageBytesMax: number) {
-    this.#output = output;
     this.#method = method;
+    this.#lines = new JsonLines(method.response, output);
     this.#splitter = new JsonSplitter(messageBytesMax);
     this.#session = new WatchSession(host, this);
   }
@@ -77,29 +151,25 @@ export class JsonWatch implements FrameSink {
   }
 
   write(frame: Uint8Array): void {
-    if (!this.#isOver) this.#line({ result: jsonOf(this.#method.response, frame) });
+    this.#lines.write(frame);
   }
 
   room(): Promise<void> {
-    return this.#output.room();
+    return this.#lines.room();
   }
 
-  fail({ code, message }: StatusError): void {
-    if (this.#isOver) return;
-    const http = HTTP_STATUS[code] ?? 500;
-    this.#line({ error: { grpc_code: code, http_code: http, message } });
+  fail(error: StatusError): void {
     this.close();
-    this.#output.end();
+    this.#lines.fail(error);
   }
 
   close(): void {
-    this.#isOver = true;
     this.#session.close();
   }
+}
 
-  #line(value: object): void {
-    this.#output.write(utf8(`${JSON.stringify(value)}\n`));
-  }
+function bodyText(body: Uint8Array): string {
+  return body.length === 0 ? "{}" : utf8Text(body);
 }
 
 function requestFrom(type: MessageType, text: string): Uint8Array {

@@ -2,6 +2,7 @@
  * Every method of etcd's services: where gRPC and JSON find it, what it takes and gives, and who
  * serves it. What is not there yet is refused by name, in etcd's words where it has them.
  */
+import type { AnswerStream } from "./answer-stream.js";
 import type { Backend } from "./backend.js";
 import { ClusterService } from "./cluster-service.js";
 import { beginFrame, endFrame } from "./grpc-frames.js";
@@ -22,16 +23,24 @@ export interface Method {
   readonly jsonPath: string;
   readonly request: MessageType;
   readonly response: MessageType;
-  /** undefined: the watch stream, the only one that is no call of one request. */
-  readonly serve: ((reader: WireReader) => Promise<Uint8Array>) | undefined;
+  /** Of a call with one answer. */
+  readonly serve?: Serve;
+  /** Of a call whose answer is a stream. Refusals are what its first `next` rejects with. */
+  readonly answers?: Answers;
+}
+
+export type Serve = (reader: WireReader) => Promise<Uint8Array>;
+export type Answers = (reader: WireReader) => AnswerStream;
+
+/** The watch stream, the only one that is no call of one request. */
+export function isWatch({ serve, answers }: Method): boolean {
+  return serve === undefined && answers === undefined;
 }
 
 export interface Methods {
   byPath(path: string): Method | StatusError;
   byJsonPath(path: string): Method | StatusError | undefined;
 }
-
-type Serve = (reader: WireReader) => Promise<Uint8Array>;
 
 export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
   const kv = new KvService(backend, header);
@@ -43,7 +52,7 @@ export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
     method("KV/DeleteRange", "/kv/deleterange", "DeleteRange", (reader) => kv.deleteRange(reader)),
     method("KV/Txn", "/kv/txn", "Txn", (reader) => kv.txn(reader)),
     method("KV/Compact", "/kv/compaction", "Compaction", (reader) => kv.compact(reader)),
-    method("Watch/Watch", "/watch", "Watch", undefined),
+    entry("Watch/Watch", "/watch", "Watch"),
   ];
   const plain = (path: string, jsonPath: string, name: string, serve: Plain): void => {
     list.push(method(path, jsonPath, name, plainly(header, name, serve)));
@@ -82,13 +91,16 @@ function plainly(header: HeaderWriter, name: string, serve: Plain): Serve {
   };
 }
 
-function method(path: string, jsonPath: string, name: string, serve: Serve | undefined): Method {
+function method(path: string, jsonPath: string, name: string, serve: Serve): Method {
+  return { ...entry(path, jsonPath, name), serve };
+}
+
+function entry(path: string, jsonPath: string, name: string): Method {
   return {
     path: `/etcdserverpb.${path}`,
     jsonPath: `/v3${jsonPath}`,
     request: ETCD.message(`etcdserverpb.${name}Request`),
     response: ETCD.message(`etcdserverpb.${name}Response`),
-    serve,
   };
 }
 

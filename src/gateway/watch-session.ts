@@ -10,22 +10,13 @@ import { compareBytes } from "../base/bytes.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { KvError } from "../protocol/errors.js";
 import type { WatchEvent } from "../protocol/key-value.js";
+import type { FrameSink } from "./answer-stream.js";
 import type { Backend, BackendWatch, WatchItem } from "./backend.js";
 import type { HeaderWriter } from "./kv-responses.js";
 import { COMPACTED_TEXT, statusOf } from "./status.js";
-import type { StatusError } from "./status.js";
 import { eventFrames, eventHint, noteFrame, readWatchRequest } from "./watch-messages.js";
 import type { WatchCreate, WatchNote } from "./watch-messages.js";
 import { WireReader } from "./wire.js";
-
-/** Where responses go. */
-export interface FrameSink {
-  write(frame: Uint8Array): void;
-  /** Resolves when there is room, or when all is over. */
-  room(): Promise<void>;
-  /** The stream ends with this error. */
-  fail(error: StatusError): void;
-}
 
 export interface WatchHost {
   readonly backend: Backend;
