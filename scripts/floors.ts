@@ -63,16 +63,6 @@ export const FILE_PACKAGES: readonly { path: string; imports: string; why: strin
     why: "zlib's CRC-32 is a pure function and ten times as fast as one written here",
   },
   {
-    path: "src/gateway/grpc-server.ts",
-    imports: "node:http2",
-    why: "gRPC is served straight from HTTP/2's streams; connections come through env",
-  },
-  {
-    path: "src/gateway/grpc-sink.ts",
-    imports: "node:http2",
-    why: "it writes to the streams that grpc-server.ts accepts",
-  },
-  {
     path: "src/gateway/http-server.ts",
     imports: "node:http",
     why: "HTTP/1.1 is served by Node's own parser; connections come through env",

@@ -27,9 +27,7 @@ async function startNode(config: NodeConfig, logLevel: TraceLevel): Promise<Star
       tracer: { level: logLevel, fields: { node: config.name } },
       jobs: { worker: new URL("../store/worker.js", import.meta.url), workersMax: WORKERS_MAX },
     }),
-    network: network.networkWithHttp(config.listenClient, (connection, version) => {
-      etcd.accept(connection, version);
-    }),
+    network: network.networkWithHttp(config.listenClient, etcd),
   };
   return etcd.serve(env, await node.startNode(env, config), config);
 }

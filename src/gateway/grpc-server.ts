@@ -1,18 +1,20 @@
 /**
- * gRPC over HTTP/2, by Node's own server and its streams: connections come from elsewhere, this
- * listens on nothing. A call of one request ends with one frame and trailers, with trailers alone,
- * or has a stream of frames before them; the watch stream is a session of its own. Whatever a
- * client sends, the worst it gets is a status, a reset stream, or for bytes that are no HTTP/2 a
- * closed connection.
+ * gRPC over HTTP/2: connections come from elsewhere, this listens on nothing. A call of one request
+ * ends with one frame and trailers, with trailers alone, or has a stream of frames before them; the
+ * watch stream is a session of its own. Whatever a client sends, the worst it gets is a status, a
+ * reset stream, or for bytes that are no HTTP/2 a closed connection.
  */
-import http2 from "node:http2";
-import type { Timers } from "../env/timers.js";
+import type { Socket } from "../env/network.js";
+import type { Timer, Timers } from "../env/timers.js";
 import { sendAnswers } from "./answer-stream.js";
 import type { AnswerStream, FrameSink } from "./answer-stream.js";
 import { FrameReader } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
-import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, WITH_TRAILERS, refuse } from "./grpc-sink.js";
-import type { Stream } from "./grpc-sink.js";
+import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, refuse } from "./grpc-sink.js";
+import { Http2Connection } from "./http2/connection.js";
+import { headerBlock } from "./http2/hpack.js";
+import type { RequestHead } from "./http2/request-head.js";
+import type { Http2Stream, StreamHandler } from "./http2/stream.js";
 import { isWatch } from "./methods.js";
 import type { Method, Methods } from "./methods.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
@@ -27,110 +29,113 @@ export interface GrpcHost {
   readonly messageBytesMax: number;
 }
 
-/** Node's bound on what a connection may hold, in MiB: many answers may wait to be read. */
-const SESSION_MEMORY_MIB = 256;
-const WINDOW_BYTES: number = 1024 * 1024;
+const NOT_GRPC: Uint8Array = headerBlock([[":status", "415"]]);
 /** How long those who are connected have to go when this ends. */
 const GOODBYE_MS = 500;
 
 export class GrpcServer {
   readonly #host: GrpcHost;
-  readonly #server: http2.Http2Server;
-  readonly #connections: Set<http2.ServerHttp2Session> = new Set();
+  readonly #connections: Set<Http2Connection> = new Set();
   /** Calls that may last for ever. */
   readonly #lasting: Set<LastingCall> = new Set();
+  #allGone: () => void = nothing;
 
   constructor(host: GrpcHost) {
     this.#host = host;
-    this.#server = http2.createServer({
-      maxSessionMemory: SESSION_MEMORY_MIB,
-      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
-    });
-    this.#server.on("session", (connection) => {
-      this.#connections.add(connection);
-      connection.on("close", () => this.#connections.delete(connection));
-    });
-    this.#server.on("stream", (stream, headers) => this.#open(stream, headers));
   }
 
-  /** A connection whose first bytes are the preface of HTTP/2. */
-  accept(connection: object): void {
-    this.#server.emit("connection", connection);
+  /** A connection that begins with the preface of HTTP/2. */
+  accept(socket: Socket): void {
+    const connection = new Http2Connection(
+      {
+        timers: this.#host.timers,
+        open: (stream, head) => this.#open(stream, head),
+        closed: (gone) => this.#gone(gone),
+      },
+      socket,
+    );
+    this.#connections.add(connection);
   }
 
   /** Calls of one answer may end, streams are told to go elsewhere, nobody begins anew. */
   async close(): Promise<void> {
+    const gone = new Promise<void>((resolve) => (this.#allGone = resolve));
     for (const call of this.#lasting) call.fail(stopped());
-    const gone = [...this.#connections].map(
-      (connection) => new Promise<void>((resolve) => connection.close(resolve)),
-    );
+    for (const connection of this.#connections) connection.leave();
+    if (this.#connections.size === 0) return;
     const late = new Promise<void>((resolve) => this.#host.timers.after(GOODBYE_MS, resolve));
-    await Promise.race([Promise.all(gone), late]);
+    await Promise.race([gone, late]);
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #open(stream: Stream, headers: http2.IncomingHttpHeaders): void {
-    // A stream that the client resets has nobody to be told of it.
-    stream.on("error", () => undefined);
-    const isGrpc = headers["content-type"]?.startsWith(CONTENT_TYPE) === true;
-    if (!isGrpc || headers[":method"] !== "POST") {
-      stream.respond({ ":status": 415 }, { endStream: true });
-      return;
-    }
-    const method = this.#host.methods.byPath(headers[":path"] ?? "");
-    if (method instanceof StatusError) return refuse(stream, method);
-    const call = isWatch(method)
-      ? new WatchCall(stream, this.#host)
-      : new OneRequestCall(stream, method, this.#host);
-    if (method.serve === undefined) this.#track(stream, call);
-    call.open(headers["grpc-timeout"]);
+  #gone(connection: Http2Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#allGone();
   }
 
-  #track(stream: Stream, call: LastingCall): void {
+  #open(stream: Http2Stream, head: RequestHead): StreamHandler {
+    const isGrpc = head.contentType?.startsWith(CONTENT_TYPE) === true;
+    if (!isGrpc || head.method !== "POST") {
+      stream.refuse(NOT_GRPC);
+      return REFUSED;
+    }
+    const method = this.#host.methods.byPath(head.path ?? "");
+    if (method instanceof StatusError) {
+      refuse(stream, method);
+      return REFUSED;
+    }
+    if (method.serve !== undefined) return new OneRequestCall(stream, method, this.#host, head);
+    const over = (): void => void this.#lasting.delete(call);
+    const call: LastingCall = isWatch(method)
+      ? new WatchCall(stream, this.#host, over)
+      : new OneRequestCall(stream, method, this.#host, head, over);
     this.#lasting.add(call);
-    stream.on("close", () => this.#lasting.delete(call));
+    return call;
   }
 }
 
-interface LastingCall {
+function nothing(): void {}
+
+/** Whatever else comes of a call that was refused. */
+const REFUSED: StreamHandler = { data: nothing, ended: nothing, drained: nothing, closed: nothing };
+
+interface LastingCall extends StreamHandler {
   fail(error: StatusError): void;
 }
 
 /** One request: one answer, or a stream of them. */
-class OneRequestCall {
-  readonly #stream: Stream;
+class OneRequestCall implements LastingCall {
+  readonly #stream: Http2Stream;
   readonly #method: Method;
-  readonly #timers: Timers;
   readonly #frames: FrameReader;
-  /** Ends a stream of answers. */
-  #endAnswers: ((error: StatusError) => void) | undefined;
+  readonly #deadline: Timer | undefined;
+  readonly #over: () => void;
+  #answers: AnswerStream | undefined;
+  #sink: GrpcSink | undefined;
   #isServed = false;
-  #isOver = false;
 
-  constructor(stream: Stream, method: Method, host: GrpcHost) {
+  constructor(
+    stream: Http2Stream,
+    method: Method,
+    host: GrpcHost,
+    head: RequestHead,
+    over: () => void = nothing,
+  ) {
     this.#stream = stream;
     this.#method = method;
-    this.#timers = host.timers;
+    this.#over = over;
     this.#frames = new FrameReader(host.messageBytesMax);
-  }
-
-  open(timeout: string | string[] | undefined): void {
-    this.#stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    this.#stream.on("end", () => {
-      if (!this.#isServed) this.fail(new StatusError(GRPC.internal, "the request has no message"));
-    });
-    const timeoutMs = timeoutMsOf(timeout);
+    const timeoutMs = timeoutMsOf(head.timeout);
     if (timeoutMs === undefined) return;
-    const timer = this.#timers.after(timeoutMs, () => {
+    this.#deadline = host.timers.after(timeoutMs, () => {
       this.fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
     });
-    this.#stream.on("close", () => timer.cancel());
   }
 
-  #receive(chunk: Uint8Array): void {
-    if (this.#isServed || this.#isOver) return;
+  data(bytes: Uint8Array): void {
+    if (this.#isServed || this.#stream.isEnded) return;
     try {
-      this.#frames.push(plainBytes(chunk));
+      this.#frames.push(bytes);
       const message = this.#frames.next();
       if (message === undefined) return;
       this.#isServed = true;
@@ -140,61 +145,101 @@ class OneRequestCall {
     }
   }
 
-  #serve(reader: WireReader): void {
-    const { serve, answers } = this.#method;
-    if (answers !== undefined) return this.#answerAll(answers(reader));
-    serve?.(reader).then(
-      (frame) => this.#answer(frame),
-      (error: unknown) => this.fail(statusOf(error)),
-    );
+  ended(): void {
+    if (this.#isServed) return;
+    this.fail(new StatusError(GRPC.internal, "the request has no message"));
   }
 
-  #answerAll(answers: AnswerStream): void {
-    const sink = new GrpcSink(this.#stream);
-    this.#stream.on("close", () => answers.close());
-    this.#endAnswers = (error) => {
-      sink.fail(error);
-      answers.close();
-    };
-    void sendAnswers(answers, sink);
+  drained(): void {
+    this.#sink?.wake();
+  }
+
+  closed(): void {
+    this.#over();
+    this.#deadline?.cancel();
+    this.#answers?.close();
+    this.#sink?.wake();
+  }
+
+  fail(error: StatusError): void {
+    if (this.#sink === undefined) return refuse(this.#stream, error);
+    this.#sink.fail(error);
+    this.#answers?.close();
+  }
+
+  #serve(reader: WireReader): void {
+    const { serve, answers } = this.#method;
+    if (answers !== undefined) {
+      this.#sink = new GrpcSink(this.#stream);
+      this.#answers = answers(reader);
+      void sendAnswers(this.#answers, this.#sink);
+      return;
+    }
+    this.#stream.beginServing();
+    serve?.(reader).then(
+      (frame) => this.#answer(frame),
+      (error: unknown) => {
+        this.#stream.endServing();
+        this.fail(statusOf(error));
+      },
+    );
   }
 
   #answer(frame: Uint8Array): void {
     const stream = this.#stream;
-    if (this.#isOver || stream.destroyed) return;
-    this.#isOver = true;
-    stream.on("wantTrailers", sendOk);
-    stream.respond(HEAD, WITH_TRAILERS);
-    stream.end(frame);
-  }
-
-  fail(error: StatusError): void {
-    if (this.#isOver || this.#stream.destroyed) return;
-    this.#isOver = true;
-    if (this.#endAnswers === undefined) refuse(this.#stream, error);
-    else this.#endAnswers(error);
+    stream.endServing();
+    stream.respond(HEAD);
+    stream.write(frame);
+    stream.end(OK_TRAILERS);
   }
 }
 
 /** The watch stream: requests and responses each in their own time. */
-class WatchCall implements FrameSink {
-  readonly #stream: Stream;
+class WatchCall implements FrameSink, LastingCall {
+  readonly #stream: Http2Stream;
   readonly #frames: FrameReader;
   readonly #session: WatchSession;
   readonly #sink: GrpcSink;
+  readonly #over: () => void;
 
-  constructor(stream: Stream, host: GrpcHost) {
+  constructor(stream: Http2Stream, host: GrpcHost, over: () => void) {
     this.#stream = stream;
+    this.#over = over;
     this.#frames = new FrameReader(host.messageBytesMax);
     this.#sink = new GrpcSink(stream);
     this.#session = new WatchSession(host.watch, this);
+    this.#sink.begin();
   }
 
-  open(): void {
-    this.#sink.begin();
-    // A client that has said all it wants to say may go on listening.
-    this.#stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    this.#stream.on("close", () => this.#session.close());
+  /** The client gets no more room until what came is served. */
+  data(bytes: Uint8Array): void {
+    const stream = this.#stream;
+    if (stream.isEnded) return;
+    stream.pause();
+    try {
+      this.#frames.push(bytes);
+      let served: Promise<void> = Promise.resolve();
+      for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
+        // Watches live long: what they keep must not keep what else came along.
+        served = this.#session.request(next.slice());
+      }
+      void served.then(() => stream.resume());
+    } catch (error) {
+      this.fail(statusOf(error));
+    }
+  }
+
+  /** A client that has said all it wants to say may go on listening. */
+  ended(): void {}
+
+  drained(): void {
+    this.#sink.wake();
+  }
+
+  closed(): void {
+    this.#over();
+    this.#session.close();
+    this.#sink.wake();
   }
 
   write(frame: Uint8Array): void {
@@ -209,29 +254,4 @@ class WatchCall implements FrameSink {
     this.#session.close();
     this.#sink.fail(error);
   }
-
-  /** No more is read until what came is served. */
-  #receive(chunk: Uint8Array): void {
-    if (this.#stream.writableEnded) return;
-    this.#stream.pause();
-    try {
-      this.#frames.push(plainBytes(chunk));
-      let served: Promise<void> = Promise.resolve();
-      for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
-        served = this.#session.request(next);
-      }
-      void served.then(() => this.#stream.resume());
-    } catch (error) {
-      this.fail(statusOf(error));
-    }
-  }
-}
-
-function sendOk(this: Stream): void {
-  this.sendTrailers(OK_TRAILERS);
-}
-
-/** Not a Buffer, whose `slice` copies nothing. */
-function plainBytes(chunk: Uint8Array): Uint8Array {
-  return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
