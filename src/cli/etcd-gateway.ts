@@ -57,6 +57,6 @@ export class EtcdGateway {
 }
 
 /** An address that stands for every interface is reached by loopback. */
-function reachable(address: string): string {
+export function reachable(address: string): string {
   return address.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
 }
