@@ -106,9 +106,7 @@ export class SdkBackend implements Backend {
   }
 
   watch(options: WatchOptions): BackendWatch {
-    return new SdkWatch(
-      this.#connected().then((client) => client.watch({ ...options, progress: true })),
-    );
+    return new SdkWatch(this.#connected().then((client) => client.watch(options)));
   }
 
   async revision(): Promise<number> {
@@ -228,6 +226,12 @@ class SdkWatch implements BackendWatch {
 
   take(): WatchItem | undefined {
     return this.#watch?.take();
+  }
+
+  askProgress(revision: number): void {
+    if (this.#watch !== undefined) return this.#watch.askProgress(revision);
+    // Who draws from it hears of a failure.
+    this.#opening.then((watch) => watch.askProgress(revision)).catch(() => undefined);
   }
 
   cancel(): void {

@@ -21,6 +21,11 @@ export interface FrameSink {
   fail(error: StatusError): void;
 }
 
+export interface WatchSink extends FrameSink {
+  /** Who can wait with writing should. */
+  readonly isFull: boolean;
+}
+
 export interface AnswerSink extends FrameSink {
   /** Whether nothing that is written would arrive. */
   readonly isOver: boolean;

@@ -8,6 +8,7 @@ import type { Backend } from "./backend.js";
 import { GrpcServer } from "./grpc-server.js";
 import { HttpServer } from "./http-server.js";
 import { HeaderWriter } from "./kv-responses.js";
+import { WatchSources } from "./watch-source.js";
 import { methodsOf } from "./methods.js";
 
 export interface GatewayOptions {
@@ -30,6 +31,7 @@ export class Gateway {
     const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
     const watch = {
       backend,
+      sources: new WatchSources(backend),
       header,
       timers,
       fragmentBytesMax: messageBytesMax,

@@ -7,7 +7,7 @@
 import type { Socket } from "../env/network.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { sendAnswers } from "./answer-stream.js";
-import type { AnswerStream, FrameSink } from "./answer-stream.js";
+import type { AnswerStream, WatchSink } from "./answer-stream.js";
 import { FrameReader } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
 import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, refuse } from "./grpc-sink.js";
@@ -195,7 +195,7 @@ class OneRequestCall implements LastingCall {
 }
 
 /** The watch stream: requests and responses each in their own time. */
-class WatchCall implements FrameSink, LastingCall {
+class WatchCall implements WatchSink, LastingCall {
   readonly #stream: Http2Stream;
   readonly #frames: FrameReader;
   readonly #session: WatchSession;
@@ -244,6 +244,10 @@ class WatchCall implements FrameSink, LastingCall {
 
   write(frame: Uint8Array): void {
     this.#sink.write(frame);
+  }
+
+  get isFull(): boolean {
+    return this.#sink.isFull;
   }
 
   room(): Promise<void> {

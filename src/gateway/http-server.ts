@@ -113,6 +113,9 @@ function outputOf(response: http.ServerResponse): JsonOutput {
     write: (bytes) => {
       if (!response.destroyed) response.write(bytes);
     },
+    get isFull() {
+      return response.writableNeedDrain && !response.destroyed;
+    },
     room: () => {
       if (!response.writableNeedDrain || response.destroyed) return Promise.resolve();
       return new Promise((resolve) => {

@@ -5,7 +5,7 @@
  */
 import { utf8, utf8Text } from "../base/bytes.js";
 import { sendAnswers } from "./answer-stream.js";
-import type { AnswerSink, FrameSink } from "./answer-stream.js";
+import type { AnswerSink, WatchSink } from "./answer-stream.js";
 import { messageIn } from "./grpc-frames.js";
 import { messageFromJson, messageToJson } from "./json-codec.js";
 import { JsonSplitter } from "./json-splitter.js";
@@ -20,6 +20,7 @@ import { WireReader, WireWriter } from "./wire.js";
 /** A response whose length is not known yet. */
 export interface JsonOutput {
   write(bytes: Uint8Array): void;
+  readonly isFull: boolean;
   /** Resolves when there is room, or when all is over. */
   room(): Promise<void>;
   end(): void;
@@ -75,6 +76,10 @@ class JsonLines implements AnswerSink {
     if (!this.isOver) this.#line({ result: jsonOf(this.#response, frame) });
   }
 
+  get isFull(): boolean {
+    return this.#output.isFull;
+  }
+
   room(): Promise<void> {
     return this.#output.room();
   }
@@ -126,7 +131,7 @@ class AnswerLines extends JsonLines {
 }
 
 /** One watch stream by JSON. */
-export class JsonWatch implements FrameSink {
+export class JsonWatch implements WatchSink {
   readonly #method: Method;
   readonly #splitter: JsonSplitter;
   readonly #session: WatchSession;
@@ -152,6 +157,10 @@ export class JsonWatch implements FrameSink {
 
   write(frame: Uint8Array): void {
     this.#lines.write(frame);
+  }
+
+  get isFull(): boolean {
+    return this.#lines.isFull;
   }
 
   room(): Promise<void> {

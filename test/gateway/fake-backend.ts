@@ -16,7 +16,8 @@ import type { PutOperation, RangeOperation } from "../../src/protocol/operations
 
 export class FakeWatch implements BackendWatch {
   readonly options: WatchOptions;
-  readonly drawn: WatchItem[] = [];
+  /** Revisions up to which progress was asked for. */
+  readonly asked: number[] = [];
   isCancelled = false;
   readonly #items: WatchItem[] = [];
   #wake: () => void = () => undefined;
@@ -38,6 +39,10 @@ export class FakeWatch implements BackendWatch {
   break(error: Error): void {
     this.#error = error;
     this.#wake();
+  }
+
+  askProgress(revision: number): void {
+    this.asked.push(revision);
   }
 
   take(): WatchItem | undefined {
