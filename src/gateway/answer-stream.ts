@@ -1,6 +1,8 @@
 /**
- * A call whose answer is a stream. Frames are drawn one by one, and only while the reader has room,
- * so who does not read holds up only himself. It knows nothing of gRPC or JSON.
+ * Calls that are more than one request and one answer. Where only the answer is a stream, its
+ * frames are drawn one by one, and only while the reader has room, so who does not read holds up
+ * only himself; a session takes requests and gives answers each in their own time. Nothing here
+ * knows of gRPC or JSON.
  */
 import { statusOf } from "./status.js";
 import type { StatusError } from "./status.js";
@@ -9,6 +11,15 @@ export interface AnswerStream {
   /** The next frame, undefined at the end; rejects where the call fails. One caller at a time. */
   next(): Promise<Uint8Array | undefined>;
   /** Nobody wants more: a `next` that waits ends. May be called at any time, and again. */
+  close(): void;
+}
+
+export interface CallSession {
+  /** A request's message; resolves when the next one may come, undefined says at once. */
+  request(message: Uint8Array): Promise<void> | undefined;
+  /** The client has said all it wants to say. */
+  finish(): void;
+  /** Nobody wants more. May be called at any time, and again. */
   close(): void;
 }
 
@@ -21,14 +32,11 @@ export interface FrameSink {
   fail(error: StatusError): void;
 }
 
-export interface WatchSink extends FrameSink {
-  /** Who can wait with writing should. */
-  readonly isFull: boolean;
-}
-
 export interface AnswerSink extends FrameSink {
   /** Whether nothing that is written would arrive. */
   readonly isOver: boolean;
+  /** Whether `room` would not wait. */
+  readonly hasRoom: boolean;
   /** The stream ends well. */
   end(): void;
 }

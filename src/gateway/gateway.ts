@@ -8,7 +8,6 @@ import type { Backend } from "./backend.js";
 import { GrpcServer } from "./grpc-server.js";
 import { HttpServer } from "./http-server.js";
 import { HeaderWriter } from "./kv-responses.js";
-import { WatchSources } from "./watch-source.js";
 import { methodsOf } from "./methods.js";
 
 export interface GatewayOptions {
@@ -27,18 +26,16 @@ export class Gateway {
 
   constructor(backend: Backend, timers: Timers, options: GatewayOptions) {
     const header = new HeaderWriter(() => backend.origin);
-    const methods = methodsOf(backend, header);
     const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
-    const watch = {
+    const methods = methodsOf({
       backend,
-      sources: new WatchSources(backend),
       header,
       timers,
       fragmentBytesMax: messageBytesMax,
       progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
-    };
-    this.#grpc = new GrpcServer({ methods, watch, timers, messageBytesMax });
-    this.#http = new HttpServer({ backend, methods, watch, messageBytesMax });
+    });
+    this.#grpc = new GrpcServer({ methods, timers, messageBytesMax });
+    this.#http = new HttpServer({ backend, methods, messageBytesMax });
   }
 
   /** A connection of Node's that speaks HTTP/1.1. */

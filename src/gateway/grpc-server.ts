@@ -1,13 +1,13 @@
 /**
  * gRPC over HTTP/2: connections come from elsewhere, this listens on nothing. A call of one request
- * ends with one frame and trailers, with trailers alone, or has a stream of frames before them; the
- * watch stream is a session of its own. Whatever a client sends, the worst it gets is a status, a
- * reset stream, or for bytes that are no HTTP/2 a closed connection.
+ * ends with one frame and trailers, with trailers alone, or has a stream of frames before them; a
+ * session is requests and frames each in their own time. Whatever a client sends, the worst it gets
+ * is a status, a reset stream, or for bytes that are no HTTP/2 a closed connection.
  */
 import type { Socket } from "../env/network.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { sendAnswers } from "./answer-stream.js";
-import type { AnswerStream, WatchSink } from "./answer-stream.js";
+import type { AnswerStream, CallSession } from "./answer-stream.js";
 import { FrameReader } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
 import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, refuse } from "./grpc-sink.js";
@@ -15,16 +15,14 @@ import { Http2Connection } from "./http2/connection.js";
 import { headerBlock } from "./http2/hpack.js";
 import type { RequestHead } from "./http2/request-head.js";
 import type { Http2Stream, StreamHandler } from "./http2/stream.js";
-import { isWatch } from "./methods.js";
-import type { Method, Methods } from "./methods.js";
+import { mayLast } from "./method.js";
+import type { Method, OpenSession } from "./method.js";
+import type { Methods } from "./methods.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
-import { WatchSession } from "./watch-session.js";
-import type { WatchHost } from "./watch-session.js";
 import { WireReader } from "./wire.js";
 
 export interface GrpcHost {
   readonly methods: Methods;
-  readonly watch: WatchHost;
   readonly timers: Timers;
   readonly messageBytesMax: number;
 }
@@ -57,7 +55,7 @@ export class GrpcServer {
     this.#connections.add(connection);
   }
 
-  /** Calls of one answer may end, streams are told to go elsewhere, nobody begins anew. */
+  /** Calls that end soon may end, others are told to go elsewhere, nobody begins anew. */
   async close(): Promise<void> {
     const gone = new Promise<void>((resolve) => (this.#allGone = resolve));
     for (const call of this.#lasting) call.fail(stopped());
@@ -84,11 +82,12 @@ export class GrpcServer {
       refuse(stream, method);
       return REFUSED;
     }
-    if (method.serve !== undefined) return new OneRequestCall(stream, method, this.#host, head);
+    if (!mayLast(method)) return new OneRequestCall(stream, method, this.#host, head);
     const over = (): void => void this.#lasting.delete(call);
-    const call: LastingCall = isWatch(method)
-      ? new WatchCall(stream, this.#host, over)
-      : new OneRequestCall(stream, method, this.#host, head, over);
+    const call: LastingCall =
+      method.session === undefined
+        ? new OneRequestCall(stream, method, this.#host, head, over)
+        : new SessionCall(stream, method.session, this.#host.messageBytesMax, over);
     this.#lasting.add(call);
     return call;
   }
@@ -112,6 +111,8 @@ class OneRequestCall implements LastingCall {
   readonly #over: () => void;
   #answers: AnswerStream | undefined;
   #sink: GrpcSink | undefined;
+  /** For a call that wants to hear that the client has gone, or was told that it is too late. */
+  #gone: AbortController | undefined;
   #isServed = false;
 
   constructor(
@@ -157,6 +158,7 @@ class OneRequestCall implements LastingCall {
   closed(): void {
     this.#over();
     this.#deadline?.cancel();
+    this.#gone?.abort();
     this.#answers?.close();
     this.#sink?.wake();
   }
@@ -168,7 +170,7 @@ class OneRequestCall implements LastingCall {
   }
 
   #serve(reader: WireReader): void {
-    const { serve, answers } = this.#method;
+    const { serve, waits, answers } = this.#method;
     if (answers !== undefined) {
       this.#sink = new GrpcSink(this.#stream);
       this.#answers = answers(reader);
@@ -176,7 +178,8 @@ class OneRequestCall implements LastingCall {
       return;
     }
     this.#stream.beginServing();
-    serve?.(reader).then(
+    if (waits === true) this.#gone = new AbortController();
+    serve?.(reader, this.#gone?.signal).then(
       (frame) => this.#answer(frame),
       (error: unknown) => {
         this.#stream.endServing();
@@ -194,43 +197,45 @@ class OneRequestCall implements LastingCall {
   }
 }
 
-/** The watch stream: requests and responses each in their own time. */
-class WatchCall implements WatchSink, LastingCall {
+/** Requests and responses each in their own time. */
+class SessionCall implements LastingCall {
   readonly #stream: Http2Stream;
   readonly #frames: FrameReader;
-  readonly #session: WatchSession;
   readonly #sink: GrpcSink;
+  readonly #session: CallSession;
   readonly #over: () => void;
 
-  constructor(stream: Http2Stream, host: GrpcHost, over: () => void) {
+  constructor(stream: Http2Stream, open: OpenSession, messageBytesMax: number, over: () => void) {
     this.#stream = stream;
     this.#over = over;
-    this.#frames = new FrameReader(host.messageBytesMax);
+    this.#frames = new FrameReader(messageBytesMax);
     this.#sink = new GrpcSink(stream);
-    this.#session = new WatchSession(host.watch, this);
+    this.#session = open(this.#sink);
     this.#sink.begin();
   }
 
-  /** The client gets no more room until what came is served. */
+  /** The client gets no more room until what came may be followed by more. */
   data(bytes: Uint8Array): void {
     const stream = this.#stream;
     if (stream.isEnded) return;
     stream.pause();
     try {
       this.#frames.push(bytes);
-      let served: Promise<void> = Promise.resolve();
+      let served: Promise<void> | undefined;
       for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
-        // Watches live long: what they keep must not keep what else came along.
+        // Sessions live long: what they keep must not keep what else came along.
         served = this.#session.request(next.slice());
       }
-      void served.then(() => stream.resume());
+      if (served === undefined) stream.resume();
+      else void served.then(() => stream.resume());
     } catch (error) {
       this.fail(statusOf(error));
     }
   }
 
-  /** A client that has said all it wants to say may go on listening. */
-  ended(): void {}
+  ended(): void {
+    this.#session.finish();
+  }
 
   drained(): void {
     this.#sink.wake();
@@ -240,18 +245,6 @@ class WatchCall implements WatchSink, LastingCall {
     this.#over();
     this.#session.close();
     this.#sink.wake();
-  }
-
-  write(frame: Uint8Array): void {
-    this.#sink.write(frame);
-  }
-
-  get isFull(): boolean {
-    return this.#sink.isFull;
-  }
-
-  room(): Promise<void> {
-    return this.#sink.room();
   }
 
   fail(error: StatusError): void {

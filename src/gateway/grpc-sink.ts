@@ -39,12 +39,12 @@ export class GrpcSink implements AnswerSink {
     this.#stream.write(frame);
   }
 
-  get isFull(): boolean {
-    return !this.#stream.isClosed && this.#stream.isFull;
+  get hasRoom(): boolean {
+    return this.#stream.isClosed || !this.#stream.isFull;
   }
 
   room(): Promise<void> {
-    if (!this.isFull) return Promise.resolve();
+    if (this.hasRoom) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 

@@ -3,20 +3,19 @@
  * from elsewhere, this listens on nothing.
  */
 import http from "node:http";
+import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
 import { servePage } from "./health.js";
-import { JsonWatch, refusalReply, serveJson, streamJson } from "./json-gateway.js";
-import type { JsonOutput } from "./json-gateway.js";
-import { isWatch } from "./methods.js";
-import type { Method, Methods } from "./methods.js";
+import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway.js";
+import type { JsonOutput, JsonReply } from "./json-gateway.js";
+import type { Method } from "./method.js";
+import type { Methods } from "./methods.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
-import type { WatchHost } from "./watch-session.js";
 
 export interface HttpHost {
   readonly backend: Backend;
   readonly methods: Methods;
-  readonly watch: WatchHost;
   readonly messageBytesMax: number;
 }
 
@@ -28,7 +27,7 @@ export class HttpServer {
   readonly #host: HttpHost;
   readonly #server: http.Server;
   readonly #connections: Set<Connection> = new Set();
-  readonly #watches: Set<JsonWatch> = new Set();
+  readonly #sessions: Set<JsonSession> = new Set();
 
   constructor(host: HttpHost) {
     this.#host = host;
@@ -49,7 +48,7 @@ export class HttpServer {
   }
 
   close(): void {
-    for (const watch of this.#watches) watch.fail(stopped());
+    for (const session of this.#sessions) session.fail(stopped());
     for (const connection of this.#connections) connection.destroy();
   }
 
@@ -71,34 +70,30 @@ export class HttpServer {
       const wrong = new StatusError(GRPC.unimplemented, "flotilla: this path takes POST");
       return sendRefusal(response, method instanceof StatusError ? method : wrong);
     }
-    if (isWatch(method)) return this.#watch(method, request, response);
+    if (method.session !== undefined) return this.#session(method, request, response);
     const body = await bodyOf(request, this.#host.messageBytesMax * JSON_FACTOR);
     if (method.answers !== undefined) {
-      response.setHeader("content-type", JSON_TYPE);
-      const refusal = await streamJson(method, body, outputOf(response));
-      if (refusal !== undefined) send(response, { ...refusal, contentType: JSON_TYPE });
-      return;
+      return streamJson(method, body, outputOf(response));
     }
-    const { status, body: answer } = await serveJson(method, body);
-    send(response, { status, contentType: JSON_TYPE, body: answer });
+    const signal = method.waits === true ? closeOf(response) : undefined;
+    sendJson(response, await serveJson(method, body, signal));
   }
 
-  /** Lives until the client goes; that it has said all it wants does not end it. */
-  async #watch(
+  async #session(
     method: Method,
     request: http.IncomingMessage,
     response: http.ServerResponse,
   ): Promise<void> {
-    const { watch: host, messageBytesMax } = this.#host;
-    const watch = new JsonWatch(host, method, outputOf(response), messageBytesMax * JSON_FACTOR);
-    this.#watches.add(watch);
+    const open = must(method.session);
+    const bytesMax = this.#host.messageBytesMax * JSON_FACTOR;
+    const session = new JsonSession(method, open, outputOf(response), bytesMax);
+    this.#sessions.add(session);
     response.on("close", () => {
-      this.#watches.delete(watch);
-      watch.close();
+      this.#sessions.delete(session);
+      session.close();
     });
-    response.writeHead(200, { "content-type": JSON_TYPE });
-    response.flushHeaders();
-    for await (const chunk of request) await watch.receive(chunk as Uint8Array);
+    for await (const chunk of request) await session.receive(chunk as Uint8Array);
+    session.finish();
   }
 }
 
@@ -108,13 +103,21 @@ interface Connection {
   destroy(): void;
 }
 
+/** Aborted when the response is out, or its client has gone. */
+function closeOf(response: http.ServerResponse): AbortSignal {
+  const closed = new AbortController();
+  response.on("close", () => closed.abort());
+  return closed.signal;
+}
+
 function outputOf(response: http.ServerResponse): JsonOutput {
+  response.setHeader("content-type", JSON_TYPE);
   return {
     write: (bytes) => {
       if (!response.destroyed) response.write(bytes);
     },
-    get isFull() {
-      return response.writableNeedDrain && !response.destroyed;
+    get hasRoom() {
+      return !response.writableNeedDrain || response.destroyed;
     },
     room: () => {
       if (!response.writableNeedDrain || response.destroyed) return Promise.resolve();
@@ -129,6 +132,7 @@ function outputOf(response: http.ServerResponse): JsonOutput {
       });
     },
     end: () => response.end(),
+    refuse: (reply) => sendJson(response, reply),
     get isOver() {
       return response.destroyed;
     },
@@ -153,7 +157,11 @@ async function bodyOf(request: http.IncomingMessage, bytesMax: number): Promise<
 }
 
 function sendRefusal(response: http.ServerResponse, error: StatusError): void {
-  send(response, { ...refusalReply(error), contentType: JSON_TYPE });
+  sendJson(response, refusalReply(error));
+}
+
+function sendJson(response: http.ServerResponse, reply: JsonReply): void {
+  send(response, { ...reply, contentType: JSON_TYPE });
 }
 
 function send(

@@ -1,29 +1,30 @@
 /**
  * etcd's services by JSON: a POST below `/v3` is turned into the message that gRPC would have
- * brought, served as that, and its answer turned back. The watch takes a stream of JSON objects and
- * gives one a line. It knows requests and responses of HTTP only as the interface below.
+ * brought, served as that, and its answer turned back. Sessions take a stream of JSON objects, and
+ * streams of answers are one a line. It knows requests and responses of HTTP only as the interface
+ * below.
  */
 import { utf8, utf8Text } from "../base/bytes.js";
 import { sendAnswers } from "./answer-stream.js";
-import type { AnswerSink, WatchSink } from "./answer-stream.js";
+import type { AnswerSink, CallSession } from "./answer-stream.js";
 import { messageIn } from "./grpc-frames.js";
 import { messageFromJson, messageToJson } from "./json-codec.js";
 import { JsonSplitter } from "./json-splitter.js";
 import { decodeMessage, encodeMessage } from "./message-codec.js";
-import type { Method } from "./methods.js";
+import type { Method, OpenSession } from "./method.js";
 import type { MessageType } from "./schema.js";
 import { GRPC, StatusError, statusOf } from "./status.js";
-import { WatchSession } from "./watch-session.js";
-import type { WatchHost } from "./watch-session.js";
 import { WireReader, WireWriter } from "./wire.js";
 
 /** A response whose length is not known yet. */
 export interface JsonOutput {
   write(bytes: Uint8Array): void;
-  readonly isFull: boolean;
   /** Resolves when there is room, or when all is over. */
   room(): Promise<void>;
+  readonly hasRoom: boolean;
   end(): void;
+  /** All there is to say, where nothing was written yet. */
+  refuse(reply: JsonReply): void;
   /** Whether the reader is gone. */
   readonly isOver: boolean;
   onClose(run: () => void): void;
@@ -39,11 +40,15 @@ export interface JsonReply {
   readonly body: string;
 }
 
-export async function serveJson(method: Method, body: Uint8Array): Promise<JsonReply> {
+export async function serveJson(
+  method: Method,
+  body: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<JsonReply> {
   try {
     if (method.serve === undefined) throw new Error("a stream is no call of one answer");
     const message = requestFrom(method.request, bodyText(body));
-    const frame = await method.serve(new WireReader(message));
+    const frame = await method.serve(new WireReader(message), signal);
     return { status: 200, body: JSON.stringify(jsonOf(method.response, frame)) };
   } catch (error) {
     return refusalReply(statusOf(error));
@@ -58,9 +63,9 @@ export function refusalReply({ code, message }: StatusError): JsonReply {
 
 /** Answers as lines of JSON. */
 class JsonLines implements AnswerSink {
-  hasBegun = false;
   readonly #output: JsonOutput;
   readonly #response: MessageType;
+  #hasBegun = false;
   #isOver = false;
 
   constructor(response: MessageType, output: JsonOutput) {
@@ -76,16 +81,21 @@ class JsonLines implements AnswerSink {
     if (!this.isOver) this.#line({ result: jsonOf(this.#response, frame) });
   }
 
-  get isFull(): boolean {
-    return this.#output.isFull;
+  get hasRoom(): boolean {
+    return this.#output.hasRoom;
   }
 
   room(): Promise<void> {
     return this.#output.room();
   }
 
-  fail({ code, message }: StatusError): void {
+  fail(error: StatusError): void {
     if (this.isOver) return;
+    if (!this.#hasBegun) {
+      this.#isOver = true;
+      return this.#output.refuse(refusalReply(error));
+    }
+    const { code, message } = error;
     const http = HTTP_STATUS[code] ?? 500;
     this.#line({ error: { grpc_code: code, http_code: http, message } });
     this.end();
@@ -98,18 +108,18 @@ class JsonLines implements AnswerSink {
   }
 
   #line(value: object): void {
-    this.hasBegun = true;
+    this.#hasBegun = true;
     this.#output.write(utf8(`${JSON.stringify(value)}\n`));
   }
 }
 
-/** A call whose answer is a stream. What it is refused with is given back, not written. */
+/** A call whose answer is a stream. */
 export async function streamJson(
   method: Method,
   body: Uint8Array,
   output: JsonOutput,
-): Promise<JsonReply | undefined> {
-  const sink = new AnswerLines(method.response, output);
+): Promise<void> {
+  const sink = new JsonLines(method.response, output);
   try {
     if (method.answers === undefined) throw new Error("the answer is no stream");
     const answers = method.answers(new WireReader(requestFrom(method.request, bodyText(body))));
@@ -118,53 +128,35 @@ export async function streamJson(
   } catch (error) {
     sink.fail(statusOf(error));
   }
-  return sink.refusal;
 }
 
-class AnswerLines extends JsonLines {
-  refusal: JsonReply | undefined;
-
-  override fail(error: StatusError): void {
-    if (this.hasBegun) super.fail(error);
-    else this.refusal = refusalReply(error);
-  }
-}
-
-/** One watch stream by JSON. */
-export class JsonWatch implements WatchSink {
-  readonly #method: Method;
+/** A call whose requests are a stream too. */
+export class JsonSession {
+  readonly #request: MessageType;
   readonly #splitter: JsonSplitter;
-  readonly #session: WatchSession;
+  readonly #session: CallSession;
   readonly #lines: JsonLines;
 
-  constructor(host: WatchHost, method: Method, output: JsonOutput, messageBytesMax: number) {
-    this.#method = method;
+  constructor(method: Method, open: OpenSession, output: JsonOutput, messageBytesMax: number) {
+    this.#request = method.request;
     this.#lines = new JsonLines(method.response, output);
     this.#splitter = new JsonSplitter(messageBytesMax);
-    this.#session = new WatchSession(host, this);
+    this.#session = open(this.#lines);
   }
 
   /** Resolves when more may come. */
   async receive(chunk: Uint8Array): Promise<void> {
     try {
       for (const text of this.#splitter.push(chunk)) {
-        await this.#session.request(requestFrom(this.#method.request, text));
+        await this.#session.request(requestFrom(this.#request, text));
       }
     } catch (error) {
       this.fail(statusOf(error));
     }
   }
 
-  write(frame: Uint8Array): void {
-    this.#lines.write(frame);
-  }
-
-  get isFull(): boolean {
-    return this.#lines.isFull;
-  }
-
-  room(): Promise<void> {
-    return this.#lines.room();
+  finish(): void {
+    this.#session.finish();
   }
 
   fail(error: StatusError): void {

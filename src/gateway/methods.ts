@@ -1,48 +1,25 @@
 /**
- * Every method of etcd's services: where gRPC and JSON find it, what it takes and gives, and who
- * serves it. What is not there yet is refused by name, in etcd's words where it has them.
+ * Every method of etcd's services, by the paths where gRPC and JSON find it. What is not there yet
+ * is refused by name, in etcd's words where it has them.
  */
-import type { AnswerStream } from "./answer-stream.js";
-import type { Backend } from "./backend.js";
 import { ClusterService } from "./cluster-service.js";
-import { beginFrame, endFrame } from "./grpc-frames.js";
-import type { HeaderWriter } from "./kv-responses.js";
 import { KvService } from "./kv-service.js";
 import { MaintenanceService } from "./maintenance-service.js";
-import { decodeMessage, encodeMessage } from "./message-codec.js";
-import type { Message } from "./message-codec.js";
-import { ETCD } from "./messages.js";
-import type { MessageType } from "./schema.js";
+import { entry, method, plainly } from "./method.js";
+import type { Method, Plain } from "./method.js";
 import { etcdError, GRPC, notImplemented, StatusError } from "./status.js";
-import type { WireReader } from "./wire.js";
-
-export interface Method {
-  /** Of a request: `/package.Service/Method`. */
-  readonly path: string;
-  /** Of a POST with JSON, below `/v3`. */
-  readonly jsonPath: string;
-  readonly request: MessageType;
-  readonly response: MessageType;
-  /** Of a call with one answer. */
-  readonly serve?: Serve;
-  /** Of a call whose answer is a stream. Refusals are what its first `next` rejects with. */
-  readonly answers?: Answers;
-}
-
-export type Serve = (reader: WireReader) => Promise<Uint8Array>;
-export type Answers = (reader: WireReader) => AnswerStream;
-
-/** The watch stream, the only one that is no call of one request. */
-export function isWatch({ serve, answers }: Method): boolean {
-  return serve === undefined && answers === undefined;
-}
+import { WatchSession } from "./watch-session.js";
+import type { WatchHost } from "./watch-session.js";
+import { WatchSources } from "./watch-source.js";
 
 export interface Methods {
   byPath(path: string): Method | StatusError;
   byJsonPath(path: string): Method | StatusError | undefined;
 }
 
-export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
+export function methodsOf(host: WatchHost): Methods {
+  const { backend, header } = host;
+  const sources = new WatchSources(backend);
   const kv = new KvService(backend, header);
   const cluster = new ClusterService(backend);
   const care = new MaintenanceService(backend);
@@ -52,10 +29,13 @@ export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
     method("KV/DeleteRange", "/kv/deleterange", "DeleteRange", (reader) => kv.deleteRange(reader)),
     method("KV/Txn", "/kv/txn", "Txn", (reader) => kv.txn(reader)),
     method("KV/Compact", "/kv/compaction", "Compaction", (reader) => kv.compact(reader)),
-    entry("Watch/Watch", "/watch", "Watch"),
+    {
+      ...entry("Watch/Watch", "/watch", "Watch"),
+      session: (sink) => new WatchSession(host, sources, sink),
+    },
   ];
   const plain = (path: string, jsonPath: string, name: string, serve: Plain): void => {
-    list.push(method(path, jsonPath, name, plainly(header, name, serve)));
+    list.push(plainly(header, entry(path, jsonPath, name), serve));
   };
   plain("Cluster/MemberList", "/cluster/member/list", "MemberList", () => cluster.list());
   plain("Cluster/MemberAdd", "/cluster/member/add", "MemberAdd", (one) => cluster.add(one));
@@ -74,34 +54,6 @@ export function methodsOf(backend: Backend, header: HeaderWriter): Methods {
     care.moveLeader(one),
   );
   return new MethodTable(list);
-}
-
-type Plain = (request: Message) => Promise<Message>;
-
-/** By plain objects. A `revision` in the answer is that of its header. */
-function plainly(header: HeaderWriter, name: string, serve: Plain): Serve {
-  const request = ETCD.message(`etcdserverpb.${name}Request`);
-  const response = ETCD.message(`etcdserverpb.${name}Response`);
-  return async (reader) => {
-    const answer = await serve(decodeMessage(request, reader.bytes));
-    const out = beginFrame();
-    header.write(out, Number(answer["revision"] ?? 0));
-    encodeMessage(out, response, answer);
-    return endFrame(out);
-  };
-}
-
-function method(path: string, jsonPath: string, name: string, serve: Serve): Method {
-  return { ...entry(path, jsonPath, name), serve };
-}
-
-function entry(path: string, jsonPath: string, name: string): Method {
-  return {
-    path: `/etcdserverpb.${path}`,
-    jsonPath: `/v3${jsonPath}`,
-    request: ETCD.message(`etcdserverpb.${name}Request`),
-    response: ETCD.message(`etcdserverpb.${name}Response`),
-  };
 }
 
 /** What is not there yet, by how its path begins; the first that fits holds. */

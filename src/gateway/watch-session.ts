@@ -10,7 +10,7 @@
 import { compareBytes } from "../base/bytes.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { KvError } from "../protocol/errors.js";
-import type { WatchSink } from "./answer-stream.js";
+import type { AnswerSink, CallSession } from "./answer-stream.js";
 import type { Backend } from "./backend.js";
 import type { GatheredEvents } from "./gathered-events.js";
 import type { HeaderWriter } from "./kv-responses.js";
@@ -22,7 +22,6 @@ import { WireReader } from "./wire.js";
 
 export interface WatchHost {
   readonly backend: Backend;
-  readonly sources: WatchSources;
   readonly header: HeaderWriter;
   readonly timers: Timers;
   /** Responses with more are sent in parts to who asked for that. */
@@ -33,9 +32,10 @@ export interface WatchHost {
 
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 
-export class WatchSession {
+export class WatchSession implements CallSession {
   readonly #host: WatchHost;
-  readonly #sink: WatchSink;
+  readonly #sources: WatchSources;
+  readonly #sink: AnswerSink;
   readonly #watches: Map<number, OneWatch> = new Map();
   #nextId = 0;
   /** The newest revision heard of. */
@@ -46,8 +46,9 @@ export class WatchSession {
   #timer: Timer | undefined;
   #closed = false;
 
-  constructor(host: WatchHost, sink: WatchSink) {
+  constructor(host: WatchHost, sources: WatchSources, sink: AnswerSink) {
     this.#host = host;
+    this.#sources = sources;
     this.#sink = sink;
   }
 
@@ -64,6 +65,9 @@ export class WatchSession {
     });
     return this.#requests;
   }
+
+  /** A client that has said all it wants to say may go on listening. */
+  finish(): void {}
 
   close(): void {
     this.#closed = true;
@@ -91,7 +95,7 @@ export class WatchSession {
     const watchId = this.#idFor(create);
     const keys = keysOf(create);
     // Who begins now can as well begin where others, who watch the same, have come to.
-    const { sources } = this.#host;
+    const sources = this.#sources;
     const now = Math.max(revision, create.startRevision === 0 ? sources.toldRevision(keys) : 0);
     this.#note({ revision: now, watchId, created: true });
     const toldRevision = create.startRevision === 0 ? now : create.startRevision - 1;
@@ -171,7 +175,7 @@ export class WatchSession {
   }
 
   get isFull(): boolean {
-    return this.#sink.isFull;
+    return !this.#sink.hasRoom;
   }
 
   room(): Promise<void> {

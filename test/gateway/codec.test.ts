@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { equalBytes } from "../../src/base/bytes.js";
 import { DecodeError } from "../../src/base/coding.js";
+import { nodeTimers } from "../../src/env/node/node-timers.js";
 import { readDelete, readPut, readRange, readTransaction } from "../../src/gateway/kv-requests.js";
 import { HeaderWriter, writeRange, writeTransaction } from "../../src/gateway/kv-responses.js";
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
@@ -314,7 +315,13 @@ describe("the .proto files", () => {
 
   test("have the calls that are served", () => {
     const backend = new FakeBackend();
-    const methods = methodsOf(backend, new HeaderWriter(() => backend.origin));
+    const methods = methodsOf({
+      backend,
+      header: new HeaderWriter(() => backend.origin),
+      timers: nodeTimers,
+      fragmentBytesMax: 1000,
+      progressIntervalMs: 1000,
+    });
     let service = "";
     let calls = 0;
     for (const line of texts.join("\n").split("\n")) {

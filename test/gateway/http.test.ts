@@ -71,10 +71,17 @@ describe("a watch by JSON", () => {
     await eventually(() => backend.watches.every((watch) => watch.isCancelled));
   });
 
-  test("tells of an error as its last line", async () => {
-    const body = '{"create_request":{"key":5}}';
-    const { text } = await server.fetch("/v3/watch", body);
-    expect(JSON.parse(text)).toMatchObject({ error: { grpc_code: 3, http_code: 400 } });
+  test("is refused as a call is, and tells of a later error as its last line", async () => {
+    const wrong = '{"create_request":{"key":5}}';
+    const refused = await server.fetch("/v3/watch", wrong);
+    expect([refused.status, JSON.parse(refused.text)]).toMatchObject([400, { code: 3 }]);
+    const { status, text } = await server.fetch("/v3/watch", `{"progress_request":{}}${wrong}`);
+    const [first = "", last = ""] = text.trimEnd().split("\n");
+    expect(first).toContain('"watch_id":"-1"');
+    expect([status, JSON.parse(last)]).toMatchObject([
+      200,
+      { error: { grpc_code: 3, http_code: 400 } },
+    ]);
   });
 });
 
