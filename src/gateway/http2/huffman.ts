@@ -7,7 +7,7 @@ import { DecodeError } from "../../base/coding.js";
 /** The length of each symbol's code, a for 5 bits up to z for 30; the last one is the end's. */
 const LENGTHS: string =
   "isxxxxxxxtzxxzxxxxxxxxzxxxxxxxxxbffhibdgffdgdbbbaaabbbbbbbcdkbhfibcccccccccccccccccccc" +
-  "ccdcdioijbkabababbbaccbbbabcbaabccccckgjixprpprrrsrssssststtrstssssqrsrsstrqprrssqrsrrt" +
+  "ccdcdioijbkabababbbaccbbbabcbaabccccckgjixprpprrrsrssssststtrstssssqrsrsstrqprrssqsrrt" +
   "qrssqqrqsrssprrrsrrsvvporsruvvvwwvtuoqvwwvwtqqvvxwwwptpqrqqsrruuttvsvwvvwwwwwxwwwwwvz";
 const BITS_MIN = 5;
 const BITS_MAX = 30;
