@@ -1,7 +1,7 @@
 /**
- * How long events take: watchers by etcd's API at one node of a cluster, and puts that say when they
- * were sent. Two works: `spread`, many keys with one watcher each, and `shared`, one key that all
- * watch. Both clusters run all the time and are loaded in turns.
+ * How long events take: watchers by etcd's API at one node of a cluster, and puts that say when
+ * they were sent. Two works: `spread`, many keys with one watcher each, and `shared`, one key that
+ * all watch. Both clusters run all the time and are loaded in turns.
  *
  * The put goes out at its time whatever became of those before it. Latency is from there to the
  * event, and from the put's answer to the event.
@@ -90,10 +90,9 @@ export async function watchBench(args: readonly string[]): Promise<number> {
   try {
     const sides = await startSides(processes, directory, values.compare === "etcd");
     console.log(line(["work", "", "puts", "events", "missing", ...HEADS]));
+    const rounds = Array.from({ length: Number(values.rounds) }, () => sides).flat();
     for (const work of works) {
-      for (let round = 0; round < Number(values.rounds); round++) {
-        for (const side of sides) console.log(await measure(side, plan, work));
-      }
+      for (const side of rounds) console.log(await measure(side, plan, work));
     }
     processes.requireAlive();
     return 0;

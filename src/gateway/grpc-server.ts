@@ -35,7 +35,7 @@ export class GrpcServer {
   readonly #host: GrpcHost;
   readonly #connections: Set<Http2Connection> = new Set();
   /** Calls that may last for ever. */
-  readonly #lasting: Set<LastingCall> = new Set();
+  readonly #lasting: Set<Call> = new Set();
   #allGone: () => void = nothing;
 
   constructor(host: GrpcHost) {
@@ -82,13 +82,13 @@ export class GrpcServer {
       refuse(stream, method);
       return REFUSED;
     }
-    if (!mayLast(method)) return new OneRequestCall(stream, method, this.#host, head);
-    const over = (): void => void this.#lasting.delete(call);
-    const call: LastingCall =
+    const call =
       method.session === undefined
-        ? new OneRequestCall(stream, method, this.#host, head, over)
-        : new SessionCall(stream, method.session, this.#host.messageBytesMax, over);
+        ? new OneRequestCall(stream, method, this.#host, head.timeout)
+        : new SessionCall(stream, method.session, this.#host.messageBytesMax);
+    if (!mayLast(method)) return call;
     this.#lasting.add(call);
+    call.over = () => this.#lasting.delete(call);
     return call;
   }
 }
@@ -98,35 +98,31 @@ function nothing(): void {}
 /** Whatever else comes of a call that was refused. */
 const REFUSED: StreamHandler = { data: nothing, ended: nothing, drained: nothing, closed: nothing };
 
-interface LastingCall extends StreamHandler {
+interface Call extends StreamHandler {
+  /** Called when it is over. */
+  over: () => void;
   fail(error: StatusError): void;
 }
 
 /** One request: one answer, or a stream of them. */
-class OneRequestCall implements LastingCall {
+class OneRequestCall implements Call {
   readonly #stream: Http2Stream;
   readonly #method: Method;
   readonly #frames: FrameReader;
   readonly #deadline: Timer | undefined;
-  readonly #over: () => void;
+  over: () => void = nothing;
   #answers: AnswerStream | undefined;
   #sink: GrpcSink | undefined;
   /** For a call that wants to hear that the client has gone, or was told that it is too late. */
   #gone: AbortController | undefined;
   #isServed = false;
 
-  constructor(
-    stream: Http2Stream,
-    method: Method,
-    host: GrpcHost,
-    head: RequestHead,
-    over: () => void = nothing,
-  ) {
+  /** `timeout` is a header, as it came. */
+  constructor(stream: Http2Stream, method: Method, host: GrpcHost, timeout: string | undefined) {
     this.#stream = stream;
     this.#method = method;
-    this.#over = over;
     this.#frames = new FrameReader(host.messageBytesMax);
-    const timeoutMs = timeoutMsOf(head.timeout);
+    const timeoutMs = timeoutMsOf(timeout);
     if (timeoutMs === undefined) return;
     this.#deadline = host.timers.after(timeoutMs, () => {
       this.fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
@@ -156,7 +152,7 @@ class OneRequestCall implements LastingCall {
   }
 
   closed(): void {
-    this.#over();
+    this.over();
     this.#deadline?.cancel();
     this.#gone?.abort();
     this.#answers?.close();
@@ -198,16 +194,15 @@ class OneRequestCall implements LastingCall {
 }
 
 /** Requests and responses each in their own time. */
-class SessionCall implements LastingCall {
+class SessionCall implements Call {
   readonly #stream: Http2Stream;
   readonly #frames: FrameReader;
   readonly #sink: GrpcSink;
   readonly #session: CallSession;
-  readonly #over: () => void;
+  over: () => void = nothing;
 
-  constructor(stream: Http2Stream, open: OpenSession, messageBytesMax: number, over: () => void) {
+  constructor(stream: Http2Stream, open: OpenSession, messageBytesMax: number) {
     this.#stream = stream;
-    this.#over = over;
     this.#frames = new FrameReader(messageBytesMax);
     this.#sink = new GrpcSink(stream);
     this.#session = open(this.#sink);
@@ -242,7 +237,7 @@ class SessionCall implements LastingCall {
   }
 
   closed(): void {
-    this.#over();
+    this.over();
     this.#session.close();
     this.#sink.wake();
   }

@@ -3,9 +3,9 @@
  * to a sink.
  *
  * Requests are taken one after the other, and only while the sink has room. Watches are told of
- * events by sources that they share with those who watch the same keys (`watch-source.ts`), also only
- * while the sink has room: a client that does not read costs what the backend holds for it, which is
- * bounded, and what the sink has taken.
+ * events by sources that they share with those who watch the same keys (`watch-source.ts`), also
+ * only while the sink has room: a client that does not read costs what the backend holds for it,
+ * which is bounded, and what the sink has taken.
  */
 import { compareBytes } from "../base/bytes.js";
 import type { Timer, Timers } from "../env/timers.js";

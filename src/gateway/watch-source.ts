@@ -75,7 +75,7 @@ export class WatchSources {
     return source;
   }
 
-  /** From a source that has caught up: it is the common one, or its listeners may go over to that. */
+  /** From a source that has caught up: it is the common one now, or may go over to that. */
   settle(source: WatchSource): WatchSource | undefined {
     const family = this.#families.get(source.name);
     if (family === undefined || family.common === source) return undefined;

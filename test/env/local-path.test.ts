@@ -90,6 +90,6 @@ describe("a process", () => {
     }
     await expect.poll(() => accepted).toEqual(["local", "local", "tcp"]);
     await Promise.all([listener.close(), elsewhere.close()]);
-    await expect(network.connect("myself:1", 1000)).rejects.toThrow();
+    await expect(network.connect("myself:1", 1000)).rejects.toThrow("myself");
   });
 });

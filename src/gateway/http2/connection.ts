@@ -7,7 +7,7 @@
  * with the reason. What one connection can hold is bounded: streams, bytes of requests, bytes that
  * wait to be read, and frames that get nobody any further.
  */
-import { concatBytes, utf8 } from "../../base/bytes.js";
+import { EMPTY_BYTES, concatBytes, utf8 } from "../../base/bytes.js";
 import { DecodeError, readU16BE, readU32BE } from "../../base/coding.js";
 import type { Socket } from "../../env/network.js";
 import type { Timer, Timers } from "../../env/timers.js";
@@ -25,6 +25,7 @@ import {
 import type { Reason } from "./format.js";
 import { FrameOutput } from "./frame-output.js";
 import { FrameSplitter } from "./frame-splitter.js";
+import type { Frame } from "./frame-splitter.js";
 import { HpackDecoder, NO_TABLE, headerBlock } from "./hpack.js";
 import { HEADER_LIST_BYTES_MAX, RequestHead } from "./request-head.js";
 import { Http2Stream } from "./stream.js";
@@ -53,6 +54,7 @@ const IDLE_FRAMES_MAX = 10_000;
 const IDLE_FRAMES_MS = 1000;
 /** A client that is told to go and does not is cut off. */
 const LINGER_MS = 1000;
+const PRIORITY_BYTES = 5;
 const TOO_LARGE: Uint8Array = headerBlock([[":status", "431"]]);
 
 /** A header block that is not complete. */
@@ -132,17 +134,10 @@ export class Http2Connection implements StreamOwner {
     return allowed;
   }
 
-  frame(
-    type: number,
-    flags: number,
-    stream: number,
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-  ): void {
+  data(stream: number, payload: Uint8Array): void {
     if (this.#isOver) return;
-    if (type === FRAME.data) this.#idleFrames = 0;
-    this.#out.frame(type, flags, stream, bytes, from, to);
+    this.#idleFrames = 0;
+    this.#out.frame(FRAME.data, 0, stream, payload);
   }
 
   headers(flags: number, stream: number, block: Uint8Array): void {
@@ -183,7 +178,7 @@ export class Http2Connection implements StreamOwner {
     if (this.#isOver) return;
     try {
       this.#in.push(chunk);
-      while (!this.#isOver && this.#in.next()) this.#take();
+      while (!this.#isOver && this.#in.next()) this.#take(this.#in);
       this.#checkWaiting();
     } catch (error) {
       if (!(error instanceof ConnectionFault)) throw error;
@@ -191,8 +186,8 @@ export class Http2Connection implements StreamOwner {
     }
   }
 
-  #take(): void {
-    const { type, flags, stream, bytes, offset, end } = this.#in;
+  #take(frame: Frame): void {
+    const { type, flags, stream } = frame;
     if (!this.#hasSettings && (type !== FRAME.settings || (flags & FLAG.ack) !== 0)) {
       throw new ConnectionFault(REASON.protocol, "the first frame is no settings");
     }
@@ -201,44 +196,35 @@ export class Http2Connection implements StreamOwner {
     }
     switch (type) {
       case FRAME.data:
-        return this.#onData(flags, stream, bytes, offset, end);
+        return this.#onData(frame);
       case FRAME.headers:
-        return this.#onHeaders(flags, stream, bytes, offset, end);
+        return this.#onHeaders(frame);
       case FRAME.continuation:
-        return this.#onContinuation(flags, stream, bytes.subarray(offset, end));
+        return this.#onContinuation(frame);
       case FRAME.resetStream:
-        return this.#onReset(stream, end - offset);
+        return this.#onReset(frame);
       case FRAME.settings:
-        return this.#onSettings(flags, stream, bytes, offset, end);
+        return this.#onSettings(frame);
       case FRAME.ping:
-        return this.#onPing(flags, stream, bytes, offset, end);
+        return this.#onPing(frame);
       case FRAME.windowUpdate:
-        return this.#onWindowUpdate(stream, bytes, offset, end);
+        return this.#onWindowUpdate(frame);
+      case FRAME.priority:
+        return this.#onPriority(frame);
       case FRAME.pushPromise:
         throw new ConnectionFault(REASON.protocol, "a client pushes");
       case FRAME.goAway:
         if (stream !== 0) throw onWrongStream();
-        return this.#idleFrame();
-      case FRAME.priority:
-        if (stream === 0) throw onWrongStream();
-        if (end - offset !== 5) this.#resetOne(stream, REASON.frameSize);
         return this.#idleFrame();
       default:
         return this.#idleFrame();
     }
   }
 
-  #onData(flags: number, id: number, bytes: Uint8Array, offset: number, end: number): void {
+  #onData({ flags, stream: id, bytes, offset, end }: Frame): void {
     const stream = this.#known(id);
     const windowBytes = end - offset;
-    this.#receiveWindow -= windowBytes;
-    if (this.#receiveWindow < 0) {
-      throw new ConnectionFault(REASON.flowControl, "more than the window allows");
-    }
-    if (this.#receiveWindow < CONNECTION_WINDOW_BYTES / 2) {
-      this.#out.number(FRAME.windowUpdate, 0, CONNECTION_WINDOW_BYTES - this.#receiveWindow);
-      this.#receiveWindow = CONNECTION_WINDOW_BYTES;
-    }
+    this.#useWindow(windowBytes);
     const from = (flags & FLAG.padded) === 0 ? offset : offset + 1;
     const to = end - paddingOf(flags, bytes, offset, end);
     if (to < from) throw new ConnectionFault(REASON.protocol, "a frame is all padding");
@@ -257,39 +243,50 @@ export class Http2Connection implements StreamOwner {
     }
   }
 
-  #onHeaders(flags: number, id: number, bytes: Uint8Array, offset: number, end: number): void {
+  #useWindow(bytes: number): void {
+    this.#receiveWindow -= bytes;
+    if (this.#receiveWindow < 0) {
+      throw new ConnectionFault(REASON.flowControl, "more than the window allows");
+    }
+    if (this.#receiveWindow >= CONNECTION_WINDOW_BYTES / 2) return;
+    this.#out.number(FRAME.windowUpdate, 0, CONNECTION_WINDOW_BYTES - this.#receiveWindow);
+    this.#receiveWindow = CONNECTION_WINDOW_BYTES;
+  }
+
+  #onHeaders({ flags, stream: id, bytes, offset, end }: Frame): void {
     if (id % 2 === 0) throw onWrongStream();
     let from = (flags & FLAG.padded) === 0 ? offset : offset + 1;
-    if ((flags & FLAG.priority) !== 0) from += 5;
+    if ((flags & FLAG.priority) !== 0) from += PRIORITY_BYTES;
     const to = end - paddingOf(flags, bytes, offset, end);
     if (to < from) throw new ConnectionFault(REASON.protocol, "a frame is all padding");
     const endsStream = (flags & FLAG.endStream) !== 0;
-    if ((flags & FLAG.endHeaders) !== 0) return this.#onBlock(id, endsStream, bytes, from, to);
-    this.#block = { stream: id, endsStream, bytes: bytes.slice(from, to), frames: 0 };
+    const block = bytes.subarray(from, to);
+    if ((flags & FLAG.endHeaders) !== 0) this.#onBlock(id, endsStream, block);
+    else this.#block = { stream: id, endsStream, bytes: block, frames: 0 };
   }
 
-  #onContinuation(flags: number, id: number, part: Uint8Array): void {
+  #onContinuation({ flags, stream: id, bytes, offset, end }: Frame): void {
     const block = this.#block;
     if (block === undefined || block.stream !== id) {
       throw new ConnectionFault(REASON.protocol, "a continuation of nothing");
     }
-    block.bytes = concatBytes(block.bytes, part);
+    block.bytes = concatBytes(block.bytes, bytes.subarray(offset, end));
     block.frames++;
     if (block.bytes.length > HEADER_BLOCK_BYTES_MAX || block.frames > CONTINUATIONS_MAX) {
       throw new ConnectionFault(REASON.tooMuch, "a header block is too large");
     }
     if ((flags & FLAG.endHeaders) === 0) return;
     this.#block = undefined;
-    this.#onBlock(id, block.endsStream, block.bytes, 0, block.bytes.length);
+    this.#onBlock(id, block.endsStream, block.bytes);
   }
 
   /** A complete header block: it is read whatever becomes of it, for the table depends on it. */
-  #onBlock(id: number, endsStream: boolean, bytes: Uint8Array, from: number, to: number): void {
+  #onBlock(id: number, endsStream: boolean, block: Uint8Array): void {
     const isNew = id > this.#lastStream;
     const head = this.#head;
     head.begin();
     try {
-      this.#decoder.decode(bytes, from, to, isNew ? head.take : head.takeTrailer);
+      this.#decoder.decode(block, 0, block.length, isNew ? head.take : head.takeTrailer);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       throw new ConnectionFault(REASON.compression, error.message);
@@ -332,14 +329,14 @@ export class Http2Connection implements StreamOwner {
     this.#out.number(FRAME.resetStream, id, REASON.none);
   }
 
-  #onReset(id: number, length: number): void {
-    if (length !== 4) throw onWrongSize();
+  #onReset({ stream: id, offset, end }: Frame): void {
+    if (end - offset !== 4) throw onWrongSize();
     const stream = this.#known(id);
     this.#idleFrame();
     stream?.close();
   }
 
-  #onSettings(flags: number, stream: number, bytes: Uint8Array, offset: number, end: number): void {
+  #onSettings({ flags, stream, bytes, offset, end }: Frame): void {
     if (stream !== 0) throw onWrongStream();
     const isAck = (flags & FLAG.ack) !== 0;
     if ((end - offset) % 6 !== 0 || (isAck && end > offset)) throw onWrongSize();
@@ -349,7 +346,7 @@ export class Http2Connection implements StreamOwner {
     for (let at = offset; at < end; at += 6) {
       this.#set(readU16BE(bytes, at), readU32BE(bytes, at + 2));
     }
-    this.#out.frame(FRAME.settings, FLAG.ack, 0, bytes, 0, 0);
+    this.#out.frame(FRAME.settings, FLAG.ack, 0, EMPTY_BYTES);
     this.#sendBlocked();
   }
 
@@ -371,14 +368,21 @@ export class Http2Connection implements StreamOwner {
     }
   }
 
-  #onPing(flags: number, stream: number, bytes: Uint8Array, offset: number, end: number): void {
+  #onPing({ flags, stream, bytes, offset, end }: Frame): void {
     if (stream !== 0) throw onWrongStream();
     if (end - offset !== 8) throw onWrongSize();
     this.#idleFrame();
-    if ((flags & FLAG.ack) === 0) this.#out.frame(FRAME.ping, FLAG.ack, 0, bytes, offset, end);
+    if ((flags & FLAG.ack) !== 0) return;
+    this.#out.frame(FRAME.ping, FLAG.ack, 0, bytes.subarray(offset, end));
   }
 
-  #onWindowUpdate(id: number, bytes: Uint8Array, offset: number, end: number): void {
+  #onPriority({ stream: id, offset, end }: Frame): void {
+    if (id === 0) throw onWrongStream();
+    if (end - offset !== PRIORITY_BYTES) this.#streams.get(id)?.reset(REASON.frameSize);
+    this.#idleFrame();
+  }
+
+  #onWindowUpdate({ stream: id, bytes, offset, end }: Frame): void {
     if (end - offset !== 4) throw onWrongSize();
     const more = readU32BE(bytes, offset) & WINDOW_BYTES_MAX;
     this.#idleFrame();
@@ -406,10 +410,6 @@ export class Http2Connection implements StreamOwner {
     // While this leaves, streams begin of which it takes no notice.
     if (id % 2 === 0 || (id > this.#lastStream && !this.#isLeaving)) throw onWrongStream();
     return undefined;
-  }
-
-  #resetOne(id: number, reason: Reason): void {
-    this.#streams.get(id)?.reset(reason);
   }
 
   /** A frame each, by turns, as far as windows and the socket allow. */

@@ -33,17 +33,9 @@ export class FrameOutput {
     return this.#out.length - this.#flushed + this.#socket.bufferedBytes();
   }
 
-  /** A frame whose payload is `first` and bytes[from, to). */
-  frame(
-    type: number,
-    flags: number,
-    stream: number,
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-  ): void {
-    this.#head(type, flags, stream, to - from);
-    this.#out.slice(bytes, from, to - from);
+  frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
+    this.#head(type, flags, stream, payload.length);
+    this.#out.slice(payload, 0, payload.length);
   }
 
   /** Headers, with a byte before their block where `before` is not negative. */

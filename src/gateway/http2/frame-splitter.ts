@@ -6,7 +6,18 @@ import { concatBytes, EMPTY_BYTES } from "../../base/bytes.js";
 import { readU16BE, readU32BE } from "../../base/coding.js";
 import { ConnectionFault, FRAME_BYTES_MIN, FRAME_HEAD_BYTES, PREFACE, REASON } from "./format.js";
 
-export class FrameSplitter {
+/** The payload is bytes[offset, end). */
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly end: number;
+}
+
+/** It is itself the frame that it has come to. */
+export class FrameSplitter implements Frame {
   type = 0;
   flags = 0;
   stream = 0;

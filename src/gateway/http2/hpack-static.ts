@@ -1,5 +1,10 @@
 /** The static table of HPACK (RFC 7541, Appendix A), in the order of its indexes from 1. */
-import type { HeaderEntry } from "./hpack.js";
+export interface HeaderEntry {
+  readonly name: string;
+  readonly value: string;
+  /** Name and value have no characters that HTTP/2 forbids there. */
+  readonly isSound: boolean;
+}
 
 const PAIRS: readonly (readonly [name: string, value?: string])[] = [
   [":authority"],

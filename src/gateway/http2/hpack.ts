@@ -14,14 +14,8 @@
 import { ByteWriter, DecodeError } from "../../base/coding.js";
 import { utf8 } from "../../base/bytes.js";
 import { STATIC_HEADERS } from "./hpack-static.js";
+import type { HeaderEntry } from "./hpack-static.js";
 import { huffmanText } from "./huffman.js";
-
-export interface HeaderEntry {
-  readonly name: string;
-  readonly value: string;
-  /** Name and value have no characters that HTTP/2 forbids there. */
-  readonly isSound: boolean;
-}
 
 /** The bound of the dynamic table that RFC 7541 starts with, which is never changed here. */
 const TABLE_BYTES_MAX = 4096;

@@ -3,7 +3,7 @@
  * all (RFC 9113, 8.2 and 8.3). It is filled anew for each header block.
  */
 import { ENTRY_BYTES } from "./hpack.js";
-import type { HeaderEntry } from "./hpack.js";
+import type { HeaderEntry } from "./hpack-static.js";
 
 /** What all headers of a request may take, with what HPACK counts for each. */
 export const HEADER_LIST_BYTES_MAX: number = 64 * 1024;

@@ -22,14 +22,8 @@ export interface StreamHandler {
 export interface StreamOwner {
   /** How much of `wanted` bytes may be sent on the connection now. */
   allowance(wanted: number): number;
-  frame(
-    type: number,
-    flags: number,
-    stream: number,
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-  ): void;
+  /** Some of the answer's body, as one frame. */
+  data(stream: number, payload: Uint8Array): void;
   headers(flags: number, stream: number, block: Uint8Array): void;
   number(type: number, stream: number, value: number): void;
   /** The stream has something to send and may not now. */
@@ -222,7 +216,8 @@ export class Http2Stream {
       const allowed = this.#owner.allowance(Math.min(bytes.length - at, this.sendWindow));
       if (allowed <= 0) break;
       this.sendWindow -= allowed;
-      this.#owner.frame(FRAME.data, 0, this.id, bytes, at, at + allowed);
+      const isAll = allowed === bytes.length;
+      this.#owner.data(this.id, isAll ? bytes : bytes.subarray(at, at + allowed));
       at += allowed;
     }
     return at;
