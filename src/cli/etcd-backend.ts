@@ -70,7 +70,7 @@ export class SdkBackend implements Backend {
     const level = LEVELS[consistency];
     const isEmpty = isEmptyRange(key, rangeEnd);
     if (isEmpty || (rangeEnd === undefined && !isBounded(operation))) {
-      const { header, kv } = await client.get(key, { level, revision, keysOnly });
+      const { header, kv } = await client.get(key, { level, revision, keysOnly, views: true });
       const found = kv === undefined || isEmpty ? [] : [kv];
       const kvs = countOnly ? [] : found;
       return { revision: this.#noted(header), kvs, more: false, count: found.length };

@@ -58,6 +58,8 @@ export interface ReadOptions {
 
 export interface GetOptions extends ReadOptions {
   readonly keysOnly?: boolean | undefined;
+  /** Key and value as views on what was received, for who uses them at once: they keep all of it. */
+  readonly views?: boolean | undefined;
 }
 
 export interface ScanOptions extends Span, ReadOptions {

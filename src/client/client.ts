@@ -20,6 +20,7 @@ import { Admin } from "./admin.js";
 import {
   COMPACT_CALL,
   GET_CALL,
+  GET_VIEW_CALL,
   PUT_CALL,
   READ_TXN_CALL,
   WRITE_TXN_CALL,
@@ -130,7 +131,8 @@ export class Client {
         minRevision: options?.minRevision ?? 0,
       };
       const target = { key: stored, interval: undefined, level };
-      return routedCall(this.#session, GET_CALL, target, { key: stored, options: readOptions });
+      const kind = options?.views === true ? GET_VIEW_CALL : GET_CALL;
+      return routedCall(this.#session, kind, target, { key: stored, options: readOptions });
     } catch (error) {
       return Promise.reject(KvError.from(error));
     }

@@ -8,7 +8,7 @@ import type { Socket } from "../env/network.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { sendAnswers } from "./answer-stream.js";
 import type { AnswerStream, CallSession } from "./answer-stream.js";
-import { FrameReader } from "./grpc-frames.js";
+import { FrameReader, onlyMessage } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
 import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, refuse } from "./grpc-sink.js";
 import { Http2Connection } from "./http2/connection.js";
@@ -108,7 +108,9 @@ interface Call extends StreamHandler {
 class OneRequestCall implements Call {
   readonly #stream: Http2Stream;
   readonly #method: Method;
-  readonly #frames: FrameReader;
+  readonly #messageBytesMax: number;
+  /** Where the message does not come at once. */
+  #frames: FrameReader | undefined;
   readonly #deadline: Timer | undefined;
   over: () => void = nothing;
   #answers: AnswerStream | undefined;
@@ -121,7 +123,7 @@ class OneRequestCall implements Call {
   constructor(stream: Http2Stream, method: Method, host: GrpcHost, timeout: string | undefined) {
     this.#stream = stream;
     this.#method = method;
-    this.#frames = new FrameReader(host.messageBytesMax);
+    this.#messageBytesMax = host.messageBytesMax;
     const timeoutMs = timeoutMsOf(timeout);
     if (timeoutMs === undefined) return;
     this.#deadline = host.timers.after(timeoutMs, () => {
@@ -132,14 +134,22 @@ class OneRequestCall implements Call {
   data(bytes: Uint8Array): void {
     if (this.#isServed || this.#stream.isEnded) return;
     try {
-      this.#frames.push(bytes);
-      const message = this.#frames.next();
+      const message = this.#messageFrom(bytes);
       if (message === undefined) return;
       this.#isServed = true;
       this.#serve(new WireReader(message));
     } catch (error) {
       this.fail(statusOf(error));
     }
+  }
+
+  #messageFrom(bytes: Uint8Array): Uint8Array | undefined {
+    const bytesMax = this.#messageBytesMax;
+    const message = this.#frames === undefined ? onlyMessage(bytes, bytesMax) : undefined;
+    if (message !== undefined) return message;
+    this.#frames ??= new FrameReader(bytesMax);
+    this.#frames.push(bytes);
+    return this.#frames.next();
   }
 
   ended(): void {

@@ -305,8 +305,7 @@ export class Http2Connection implements StreamOwner {
 
   #openStream(id: number, endsStream: boolean): void {
     this.#idleFrames = 0;
-    const windows = { send: this.#streamSendWindow, receive: STREAM_WINDOW_BYTES };
-    const stream = new Http2Stream(this, id, windows);
+    const stream = new Http2Stream(this, id, this.#streamSendWindow, STREAM_WINDOW_BYTES);
     this.#streams.set(id, stream);
     const handler = this.#host.open(stream, this.#head);
     // It may be refused, and over, already.

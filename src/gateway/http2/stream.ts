@@ -38,6 +38,8 @@ export interface StreamOwner {
   isWritable(): boolean;
 }
 
+/** The queue of the many who never wait; nothing is ever put into it. */
+const NOTHING: Uint8Array[] = [];
 /** More than this waiting asks writers who can wait to wait. */
 const QUEUE_BYTES_FULL: number = 64 * 1024;
 
@@ -59,17 +61,17 @@ export class Http2Stream {
   #isClosed = false;
   #isServed = false;
   #wasFull = false;
-  #queue: Uint8Array[] = [];
+  #queue: Uint8Array[] = NOTHING;
   #queueAt = 0;
   #queuedBytes = 0;
   #trailers: Uint8Array | undefined;
 
-  constructor(owner: StreamOwner, id: number, windows: { send: number; receive: number }) {
+  constructor(owner: StreamOwner, id: number, sendWindow: number, receiveWindow: number) {
     this.#owner = owner;
     this.id = id;
-    this.sendWindow = windows.send;
-    this.#windowBytes = windows.receive;
-    this.#receiveWindow = windows.receive;
+    this.sendWindow = sendWindow;
+    this.#windowBytes = receiveWindow;
+    this.#receiveWindow = receiveWindow;
   }
 
   get isClosed(): boolean {
@@ -116,6 +118,7 @@ export class Http2Stream {
       from = this.#send(bytes, 0);
       if (from === bytes.length) return;
     }
+    if (this.#queue === NOTHING) this.#queue = [];
     this.#queue.push(from === 0 ? bytes : bytes.subarray(from));
     this.#addQueued(bytes.length - from);
     this.#owner.blocked(this);
@@ -201,7 +204,7 @@ export class Http2Stream {
     this.#isClosed = true;
     this.#owner.held(-this.#heldBytes);
     this.#owner.queued(-this.#queuedBytes);
-    this.#queue = [];
+    this.#queue = NOTHING;
     if (this.#isServed) this.#owner.orphaned(1);
     this.#owner.forget(this);
     const { handler } = this;
@@ -224,7 +227,7 @@ export class Http2Stream {
   }
 
   #emptied(): void {
-    this.#queue = [];
+    this.#queue = NOTHING;
     this.#queueAt = 0;
     if (this.#trailers !== undefined) this.#sendTrailers();
   }
