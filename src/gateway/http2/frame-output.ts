@@ -7,11 +7,11 @@ import type { Socket } from "../../env/network.js";
 import type { Timers } from "../../env/timers.js";
 import { FLAG, FRAME, FRAME_HEAD_BYTES } from "./format.js";
 
+/** Of a connection with little to say, and of one that says more than half of that in a turn. */
+const SMALL_SLAB_BYTES = 8 * 1024;
 const SLAB_BYTES = 64 * 1024;
-/** With less than this left a slab is given up. */
-const SLAB_REST_BYTES = 8 * 1024;
-/** A connection with few streams gets small slabs. */
-const FIRST_SLAB_BYTES = 8 * 1024;
+/** With less than this part of it left a slab is given up. */
+const SLAB_REST = 1 / 8;
 
 export class FrameOutput {
   /** False while the system takes no more. */
@@ -19,7 +19,7 @@ export class FrameOutput {
   readonly #socket: Socket;
   readonly #timers: Timers;
   readonly #flushAtEnd = (): void => this.flush();
-  #out: ByteWriter = new ByteWriter(FIRST_SLAB_BYTES);
+  #out: ByteWriter = new ByteWriter(SMALL_SLAB_BYTES);
   #flushed = 0;
   #flushPending = false;
 
@@ -73,11 +73,13 @@ export class FrameOutput {
     this.#flushPending = false;
     const out = this.#out;
     if (out.length === this.#flushed) return;
+    const size = out.bytes.length;
+    const said = out.length - this.#flushed;
     const isTaken = this.#socket.write(out.bytes.subarray(this.#flushed, out.length));
     if (!isTaken) this.isWritable = false;
     this.#flushed = out.length;
-    if (out.bytes.length - out.length >= SLAB_REST_BYTES && out.bytes.length <= SLAB_BYTES) return;
-    this.#out = new ByteWriter(SLAB_BYTES);
+    if (size - out.length >= size * SLAB_REST && size <= SLAB_BYTES) return;
+    this.#out = new ByteWriter(said > SMALL_SLAB_BYTES / 2 ? SLAB_BYTES : SMALL_SLAB_BYTES);
     this.#flushed = 0;
   }
 
