@@ -58,7 +58,7 @@ export interface ReadOptions {
 
 export interface GetOptions extends ReadOptions {
   readonly keysOnly?: boolean | undefined;
-  /** Key and value as views on what was received, for who uses them at once: they keep all of it. */
+  /** Key and value as views on what was received, all of which they keep in memory. */
   readonly views?: boolean | undefined;
 }
 

@@ -9,6 +9,7 @@ import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
 import type { KeyspaceDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { GET_FLAGS } from "../protocol/get-codec.js";
+import type { ReadOptions as ReadOptionsOnWire } from "../protocol/get-codec.js";
 import { leaseHigh, leaseLow } from "../protocol/key-value-codec.js";
 import { READ_LEVELS } from "../protocol/key-value.js";
 import type { KeyValue, ReadLevel } from "../protocol/key-value.js";
@@ -123,13 +124,7 @@ export class Client {
     try {
       const stored = storedKey(keyspace, checkedKey(key));
       const level = this.#levelOf(options);
-      const readOptions = {
-        level,
-        flags: options?.keysOnly === true ? GET_FLAGS.keysOnly : 0,
-        revision: options?.revision ?? 0,
-        maxStalenessMs: options?.maxStalenessMs ?? 0,
-        minRevision: options?.minRevision ?? 0,
-      };
+      const readOptions = getOptions(level, options);
       const target = { key: stored, interval: undefined, level };
       const kind = options?.views === true ? GET_VIEW_CALL : GET_CALL;
       return routedCall(this.#session, kind, target, { key: stored, options: readOptions });
@@ -253,6 +248,16 @@ export class Client {
   #levelOf(options: ReadOptions | undefined): number {
     return READ_LEVELS[options?.level ?? this.#level];
   }
+}
+
+function getOptions(level: number, options: GetOptions | undefined): ReadOptionsOnWire {
+  return {
+    level,
+    flags: options?.keysOnly === true ? GET_FLAGS.keysOnly : 0,
+    revision: options?.revision ?? 0,
+    maxStalenessMs: options?.maxStalenessMs ?? 0,
+    minRevision: options?.minRevision ?? 0,
+  };
 }
 
 function putFlags(options: PutOptions): number {
