@@ -68,16 +68,6 @@ export const FILE_PACKAGES: readonly { path: string; imports: string; why: strin
     why: "a hash is a pure function; what depends on chance or keys stays in env",
   },
   {
-    path: "src/gateway/grpc-server.ts",
-    imports: "node:http2",
-    why: "gRPC is served straight from HTTP/2's streams; connections come through env",
-  },
-  {
-    path: "src/gateway/grpc-sink.ts",
-    imports: "node:http2",
-    why: "it writes to the streams that grpc-server.ts accepts",
-  },
-  {
     path: "src/gateway/http-server.ts",
     imports: "node:http",
     why: "HTTP/1.1 is served by Node's own parser; connections come through env",

@@ -12,6 +12,6 @@ export interface ConnectOptions {
 
 export interface BenchCluster {
   connect(options: ConnectOptions): Promise<LoadTarget>;
-  /** Processor time of all its servers so far, or undefined where the system does not say. */
-  cpuMicros(): number | undefined;
+  /** Processor time of each of its servers so far, or undefined where the system does not say. */
+  cpuMicros(): readonly number[] | undefined;
 }

@@ -93,7 +93,9 @@ async function startContenders(
 ): Promise<readonly Contender[]> {
   const contenders: Contender[] = [];
   if (settings.ours) {
-    contenders.push({ name: "ours", cluster: await startOurs(processes, directory) });
+    const { api, etcdMembers: members } = settings;
+    const cluster = await startOurs(processes, { directory, api, members });
+    contenders.push({ name: "ours", cluster });
   }
   if (settings.compareEtcd) {
     const command = findCommand("etcd");
@@ -185,7 +187,7 @@ async function measureRound(lane: Lane, plan: RowPlan, seconds: number): Promise
   const known = serverBefore !== undefined && serverAfter !== undefined;
   return {
     result,
-    serverCpuMicros: known ? serverAfter - serverBefore : undefined,
+    serverCpuMicros: known ? serverAfter.map((micros, i) => micros - serverBefore[i]!) : undefined,
     clientCpuMicros: client.user + client.system,
   };
 }

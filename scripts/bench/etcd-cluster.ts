@@ -36,15 +36,11 @@ export class EtcdCluster implements BenchCluster {
     this.#members = options.members;
   }
 
-  async connect({ connections, level, valueBytes }: ConnectOptions): Promise<LoadTarget> {
-    const leader = await leaderAddress(this.#addresses);
-    if (leader === undefined) throw new Error("etcd has no leader");
-    const targets = this.#members === "all" ? this.#addresses : [leader];
-    const addresses = Array.from({ length: connections }, (_, i) => targets[i % targets.length]!);
-    return connectEtcd({ addresses, valueBytes, serializable: level === "stale" });
+  connect(options: ConnectOptions): Promise<LoadTarget> {
+    return connectByEtcdApi(this.#addresses, this.#members, options);
   }
 
-  cpuMicros(): number | undefined {
+  cpuMicros(): readonly number[] | undefined {
     return cpuMicros(this.#servers);
   }
 
@@ -89,8 +85,21 @@ export async function startEtcd(processes: Processes, options: EtcdOptions): Pro
   return new EtcdCluster(servers, clientAddresses, options);
 }
 
+/** Clients of etcd's API, whoever serves it. */
+export async function connectByEtcdApi(
+  members: readonly string[],
+  which: "leader" | "all",
+  { connections, level, valueBytes }: ConnectOptions,
+): Promise<LoadTarget> {
+  const leader = await leaderAddress(members);
+  if (leader === undefined) throw new Error("there is no leader");
+  const targets = which === "all" ? members : [leader];
+  const addresses = Array.from({ length: connections }, (_, i) => targets[i % targets.length]!);
+  return connectEtcd({ addresses, valueBytes, serializable: level === "stale" });
+}
+
 /** The client address of the leader, once every member answers and all agree on it. */
-async function leaderAddress(addresses: readonly string[]): Promise<string | undefined> {
+export async function leaderAddress(addresses: readonly string[]): Promise<string | undefined> {
   const statuses = await Promise.all(addresses.map(status));
   const leader = statuses[0]?.leader;
   if (statuses.some((one) => one.leader !== leader)) return undefined;

@@ -54,7 +54,7 @@ export async function etcdComparison(args: readonly string[]): Promise<number> {
   const processes = new Processes();
   try {
     const etcd = await startEtcd(processes, { command: values.etcd, directory, members: "all" });
-    const ours = await startOurs(processes, directory);
+    const ours = await startOurs(processes, { directory, api: "sdk", members: "all" });
     // Ours has taken a write when it is ready.
     await postJson(etcd.addresses, "/v3/kv/put", '{"key":"AA==","value":"AA=="}');
     const steps = values.leases ? LEASE_STEPS : STEPS;

@@ -4,6 +4,7 @@
  *
  * PutRequest   = 0a len key 12 len value
  * RangeRequest = 0a len key [38 01 when serializable]
+ * WatchRequest = 0a len (0a len key)
  * gRPC message = 00 | u32 big-endian length | request
  */
 import { connect } from "node:net";
@@ -13,11 +14,13 @@ import { Http2Connection } from "./http2-client.js";
 import type { Done, LoadTarget } from "./load.js";
 
 export const PUT_PATH = "/etcdserverpb.KV/Put";
+export const WATCH_PATH = "/etcdserverpb.Watch/Watch";
 export const RANGE_PATH = "/etcdserverpb.KV/Range";
 
 const PREFIX_BYTES = 5;
 const FIELD_KEY = 0x0a;
 const FIELD_VALUE = 0x12;
+const FIELD_CREATE = 0x0a;
 const FIELD_SERIALIZABLE = 0x38;
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -53,6 +56,15 @@ export function rangeMessage(key: Uint8Array, serializable: boolean): Uint8Array
       writer.u8(FIELD_SERIALIZABLE);
       writer.u8(1);
     }
+  }, key.length + 8);
+}
+
+/** A watch of one key from now on. */
+export function watchMessage(key: Uint8Array): Uint8Array {
+  return message((writer) => {
+    writer.u8(FIELD_CREATE);
+    writer.varint(key.length + 2);
+    bytesField(writer, FIELD_KEY, key);
   }, key.length + 8);
 }
 
@@ -95,12 +107,12 @@ class EtcdTarget implements LoadTarget {
   }
 }
 
-interface Link {
+export interface Link {
   readonly socket: Socket;
   readonly http2: Http2Connection;
 }
 
-function openLink(address: string): Promise<Link> {
+export function openLink(address: string): Promise<Link> {
   const [host = "", port = ""] = address.split(":");
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port: Number(port), noDelay: true });

@@ -22,8 +22,15 @@ export interface Call {
   readonly done: CallDone;
 }
 
+/** A call without end: requests as they come, and what comes back. */
+export interface StreamCall extends Call {
+  /** Some of an answer. */
+  readonly data: (bytes: Uint8Array) => void;
+}
+
 interface OpenStream {
   readonly done: CallDone;
+  readonly data?: ((bytes: Uint8Array) => void) | undefined;
   dataBytes: number;
 }
 
@@ -62,6 +69,8 @@ export class Http2Connection {
   #streamWindowBytes = WINDOW_DEFAULT_BYTES;
   #streamsMax = Number.MAX_SAFE_INTEGER;
   #unacknowledgedBytes = 0;
+  /** Of streams that stay open, since they were last given room. */
+  #streamedBytes = 0;
   #failure: string | undefined;
   #flushPlanned = false;
 
@@ -72,7 +81,7 @@ export class Http2Connection {
     this.#frame(FRAME.settings, 0, 0, 12);
     this.#setting(SETTING.push, 0);
     this.#setting(SETTING.window, RECEIVE_WINDOW_BYTES);
-    this.#windowUpdate(RECEIVE_WINDOW_BYTES - WINDOW_DEFAULT_BYTES);
+    this.#windowUpdate(0, RECEIVE_WINDOW_BYTES - WINDOW_DEFAULT_BYTES);
     this.#planFlush();
   }
 
@@ -90,6 +99,20 @@ export class Http2Connection {
     if (this.#waiting.length > 0 || !this.#allows(call)) this.#waiting.push(call);
     else this.#send(call);
     this.#planFlush();
+  }
+
+  /** Opens a stream with its first request; gives what sends further ones. */
+  stream(call: StreamCall): (body: Uint8Array) => void {
+    const id = this.#begin(call);
+    this.#open.set(id, { done: call.done, data: call.data, dataBytes: 0 });
+    const send = (body: Uint8Array): void => {
+      this.#frame(FRAME.data, 0, id, body.length);
+      this.#out.raw(body);
+      this.#sendWindowBytes -= body.length;
+      this.#planFlush();
+    };
+    send(call.body);
+    return send;
   }
 
   /** Takes what the server sent. What that leads to goes out in one write at the end. */
@@ -139,15 +162,20 @@ export class Http2Connection {
     const length = call.body.length;
     assert(length <= FRAME_MAX_BYTES, "the body exceeds a frame");
     assert(length <= this.#streamWindowBytes, "the body exceeds the server's stream window");
-    const stream = this.#nextStream;
-    this.#nextStream += 2;
-    const block = this.#block(call.path);
-    this.#frame(FRAME.headers, FLAG.endHeaders, stream, block.length);
-    this.#out.raw(block);
+    const stream = this.#begin(call);
     this.#frame(FRAME.data, FLAG.endStream, stream, length);
     this.#out.raw(call.body);
     this.#sendWindowBytes -= length;
     this.#open.set(stream, { done: call.done, dataBytes: 0 });
+  }
+
+  #begin({ path }: Call): number {
+    const stream = this.#nextStream;
+    this.#nextStream += 2;
+    const block = this.#block(path);
+    this.#frame(FRAME.headers, FLAG.endHeaders, stream, block.length);
+    this.#out.raw(block);
+    return stream;
   }
 
   #block(path: string): Uint8Array {
@@ -176,7 +204,7 @@ export class Http2Connection {
     switch (bytes[at + 3]) {
       case FRAME.data:
         this.#unacknowledgedBytes += length;
-        this.#takeData(stream, length);
+        this.#takeData(stream, bytes, payload, length);
         if ((flags & FLAG.endStream) !== 0) this.#finish(stream, "the answer has no trailers");
         return;
       case FRAME.headers:
@@ -204,9 +232,19 @@ export class Http2Connection {
     }
   }
 
-  #takeData(stream: number, length: number): void {
+  #takeData(stream: number, bytes: Uint8Array, at: number, length: number): void {
     const open = this.#open.get(stream);
-    if (open !== undefined) open.dataBytes += length;
+    if (open === undefined) return;
+    open.dataBytes += length;
+    if (open.data === undefined) return;
+    this.#streamedBytes += length;
+    open.data(bytes.subarray(at, at + length));
+    if (this.#streamedBytes < RECEIVE_WINDOW_BYTES / 4) return;
+    // All streams that stay open share the figure: each is given more than it has used.
+    for (const [id, { data }] of this.#open) {
+      if (data !== undefined) this.#windowUpdate(id, this.#streamedBytes);
+    }
+    this.#streamedBytes = 0;
   }
 
   #finish(stream: number, error: string | undefined): void {
@@ -237,12 +275,12 @@ export class Http2Connection {
 
   #acknowledge(): void {
     if (this.#unacknowledgedBytes < RECEIVE_WINDOW_BYTES / 4) return;
-    this.#windowUpdate(this.#unacknowledgedBytes);
+    this.#windowUpdate(0, this.#unacknowledgedBytes);
     this.#unacknowledgedBytes = 0;
   }
 
-  #windowUpdate(bytes: number): void {
-    this.#frame(FRAME.windowUpdate, 0, 0, 4);
+  #windowUpdate(stream: number, bytes: number): void {
+    this.#frame(FRAME.windowUpdate, 0, stream, 4);
     writeU32BE(this.#out.bytes, this.#out.reserve(4), bytes);
   }
 

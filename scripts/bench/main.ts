@@ -5,6 +5,7 @@ import { clusterBench } from "./cluster-bench.js";
 import { etcdComparison } from "./etcd-comparison.js";
 import { storageBench } from "./storage-bench.js";
 import { treesBench } from "./trees-bench.js";
+import { watchBench } from "./watch-bench.js";
 
 interface Benchmark {
   readonly about: string;
@@ -18,6 +19,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["compare", { about: "etcdctl on etcd and on Flotilla: what differs", run: etcdComparison }],
   ["storage", { about: "the storage engine beside classic-level and lmdb", run: storageBench }],
   ["trees", { about: "what many small trees in one store cost", run: treesBench }],
+  ["watch", { about: "how long events take to many watchers of etcd's API", run: watchBench }],
 ]);
 
 function help(): string {

@@ -1,6 +1,7 @@
 /** Three Flotilla nodes on loopback, with their default settings, started by the built CLI. */
 import { existsSync } from "node:fs";
 import type { BenchCluster, ConnectOptions } from "./bench-cluster.js";
+import { connectByEtcdApi, leaderAddress } from "./etcd-cluster.js";
 import type { LoadTarget } from "./load.js";
 import { connectOurs } from "./our-target.js";
 import { cpuMicros, freePorts, waitFor } from "./processes.js";
@@ -9,20 +10,33 @@ import type { Processes, Started } from "./processes.js";
 const NODES = 3;
 export const CLI_PATH = "dist/src/cli/flotilla.js";
 
+export interface OurOptions {
+  readonly directory: string;
+  /** What clients speak. */
+  readonly api: "sdk" | "etcd";
+  /** Of etcd's API: whether clients connect to the leader alone or to all members in turn. */
+  readonly members: "leader" | "all";
+}
+
 export class OurCluster implements BenchCluster {
   readonly #servers: readonly Started[];
   readonly #addresses: readonly string[];
+  readonly #api: "sdk" | "etcd";
+  readonly #members: "leader" | "all";
 
-  constructor(servers: readonly Started[], addresses: readonly string[]) {
+  constructor(servers: readonly Started[], addresses: readonly string[], options: OurOptions) {
     this.#servers = servers;
     this.#addresses = addresses;
+    this.#api = options.api;
+    this.#members = options.members;
   }
 
   connect(options: ConnectOptions): Promise<LoadTarget> {
-    return connectOurs(this.#addresses, options);
+    if (this.#api === "sdk") return connectOurs(this.#addresses, options);
+    return connectByEtcdApi(this.#addresses, this.#members, options);
   }
 
-  cpuMicros(): number | undefined {
+  cpuMicros(): readonly number[] | undefined {
     return cpuMicros(this.#servers);
   }
 
@@ -50,7 +64,8 @@ function startArguments(
   ].flat();
 }
 
-export async function startOurs(processes: Processes, directory: string): Promise<OurCluster> {
+export async function startOurs(processes: Processes, options: OurOptions): Promise<OurCluster> {
+  const { directory } = options;
   if (!existsSync(CLI_PATH)) throw new Error(`${CLI_PATH} is missing: run "npm run build" first`);
   const ports = await freePorts(2 * NODES);
   const addresses = ports.slice(0, NODES).map((port) => `127.0.0.1:${port}`);
@@ -63,8 +78,11 @@ export async function startOurs(processes: Processes, directory: string): Promis
       args: startArguments(i + 1, addresses, peers, directory),
     }),
   );
-  const cluster = new OurCluster(servers, addresses);
+  const cluster = new OurCluster(servers, addresses, options);
   await waitFor("starting flotilla", processes, () => answers(cluster));
+  if (options.api === "etcd") {
+    await waitFor("finding the leader", processes, () => leaderAddress(addresses));
+  }
   return cluster;
 }
 

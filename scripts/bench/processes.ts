@@ -108,18 +108,18 @@ function outputTail({ outputPath }: Started): string {
   return readFileSync(outputPath, "utf8").slice(-OUTPUT_TAIL_BYTES);
 }
 
-/** Processor time used so far by these processes, or undefined where the system does not say. */
-export function cpuMicros(started: readonly Started[]): number | undefined {
-  let ticks = 0;
+/** Processor time used so far by each process, or undefined where the system does not say. */
+export function cpuMicros(started: readonly Started[]): readonly number[] | undefined {
+  const micros: number[] = [];
   for (const { pid } of started) {
     const path = `/proc/${pid}/stat`;
     if (!existsSync(path)) return undefined;
     // The second field is the command in parentheses; user and system time are the 14th and 15th.
     const stat = readFileSync(path, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    ticks += Number(fields[11]) + Number(fields[12]);
+    micros.push((Number(fields[11]) + Number(fields[12])) * MICROS_PER_TICK);
   }
-  return ticks * MICROS_PER_TICK;
+  return micros;
 }
 
 /** Where a command is on the PATH, if it is. */

@@ -5,7 +5,8 @@ import type { LoadResult, Work } from "./load.js";
 /** One round of one side. */
 export interface Round {
   readonly result: LoadResult;
-  readonly serverCpuMicros: number | undefined;
+  /** Of each server. */
+  readonly serverCpuMicros: readonly number[] | undefined;
   readonly clientCpuMicros: number;
 }
 
@@ -15,6 +16,8 @@ export interface Side {
   readonly p99Ms: number;
   /** Of all three servers together; undefined where the system does not say. */
   readonly cpuMicrosPerOp: number | undefined;
+  /** Of the one that has most to do. */
+  readonly busiestMicrosPerOp: number | undefined;
   /** Of the load generator. */
   readonly clientCpuMicrosPerOp: number;
   readonly errors: number;
@@ -39,6 +42,10 @@ export function median(values: readonly number[]): number {
   return Number.isInteger(middle) ? (high + (sorted[middle - 1] ?? 0)) / 2 : high;
 }
 
+function sum(values: readonly number[]): number {
+  return values.reduce((whole, value) => whole + value, 0);
+}
+
 function rounded(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
@@ -56,10 +63,13 @@ export function sideOf(rounds: readonly Round[]): Side | undefined {
     p50Ms: of(({ result }) => result.latencies.percentileMs(0.5), 3),
     p99Ms: of(({ result }) => result.latencies.percentileMs(0.99), 3),
     cpuMicrosPerOp: cpuKnown
-      ? of((round) => perOp(round.serverCpuMicros ?? 0, round), 1)
+      ? of((round) => perOp(sum(round.serverCpuMicros ?? []), round), 1)
+      : undefined,
+    busiestMicrosPerOp: cpuKnown
+      ? of((round) => perOp(Math.max(...(round.serverCpuMicros ?? [])), round), 1)
       : undefined,
     clientCpuMicrosPerOp: of((round) => perOp(round.clientCpuMicros, round), 1),
-    errors: rounds.reduce((sum, { result }) => sum + result.errors, 0),
+    errors: sum(rounds.map(({ result }) => result.errors)),
   };
 }
 
@@ -76,6 +86,7 @@ const COLUMNS = [
   ["p50 ms", 9],
   ["p99 ms", 9],
   ["cpu µs/op", 10],
+  ["busiest", 9],
   ["client µs", 10],
   ["errors", 7],
   ["ratio", 9],
@@ -105,6 +116,7 @@ export function tableLines(row: Row): readonly string[] {
       String(side?.p50Ms),
       String(side?.p99Ms),
       String(side?.cpuMicrosPerOp ?? "–"),
+      String(side?.busiestMicrosPerOp ?? "–"),
       String(side?.clientCpuMicrosPerOp),
       String(side?.errors),
       i === measured.length - 1 && row.ratio !== undefined ? `${row.ratio}x` : "",

@@ -16,6 +16,7 @@ export interface Settings {
   readonly connections: number;
   readonly compareEtcd: boolean;
   readonly ours: boolean;
+  readonly api: "sdk" | "etcd";
   readonly etcdMembers: "leader" | "all";
   readonly directory: string;
   readonly keep: boolean;
@@ -31,6 +32,7 @@ const DEFAULTS = {
   "value-bytes": "256",
   keys: "100000",
   level: "linearizable",
+  api: "sdk",
   connections: "0",
   "etcd-members": "leader",
   data: "dist/bench-data",
@@ -49,10 +51,11 @@ Measures a cluster of three nodes on this machine, and beside it, in turns, one 
   --keys 100000          how many keys, of 12 bytes; all are loaded first
   --level linearizable   how reads are served: linearizable, lease, follower or stale; for etcd
                          stale means serializable, and all else linearizable
+  --api sdk              by which of our interfaces: sdk, or etcd (gRPC)
   --connections 0        how many connections; 0: one for one client, 16 up to 64 clients, else 100
   --compare etcd         measure three etcd servers too (etcd must be on the PATH)
   --only-etcd            measure etcd alone
-  --etcd-members leader  whether etcd's clients connect to the leader or to all members
+  --etcd-members leader  whether clients of etcd's API connect to the leader or to all members
   --data dist/bench-data where the data go; both clusters must be on the disk that is meant
   --keep                 leave the data and the servers' output there
   --json                 print the results as one JSON object in the last line
@@ -75,6 +78,7 @@ export function parseSettings(args: readonly string[]): Settings | "help" {
       "value-bytes": text(DEFAULTS["value-bytes"]),
       keys: text(DEFAULTS.keys),
       level: text(DEFAULTS.level),
+      api: text(DEFAULTS.api),
       connections: text(DEFAULTS.connections),
       "etcd-members": text(DEFAULTS["etcd-members"]),
       data: text(DEFAULTS.data),
@@ -99,6 +103,7 @@ export function parseSettings(args: readonly string[]): Settings | "help" {
     connections: number("connections", values.connections, 0, 10_000),
     compareEtcd: onlyEtcd || choiceOrNone(values.compare) === "etcd",
     ours: !onlyEtcd,
+    api: choice("api", values.api, ["sdk", "etcd"]),
     etcdMembers: choice("etcd-members", values["etcd-members"], ["leader", "all"]),
     directory: values.data,
     keep: values.keep,

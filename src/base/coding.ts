@@ -86,8 +86,9 @@ export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
 
-  constructor(capacity = 256) {
-    this.bytes = new Uint8Array(capacity);
+  /** Over memory of its own, or over bytes that nobody else uses until it outgrows them. */
+  constructor(memory: number | Uint8Array = 256) {
+    this.bytes = typeof memory === "number" ? new Uint8Array(memory) : memory;
   }
 
   /** Forgets what was written, keeps the memory. */

@@ -85,7 +85,7 @@ export class SdkBackend implements Backend {
     const level = LEVELS[consistency];
     const isEmpty = isEmptyRange(key, rangeEnd);
     if (isEmpty || (rangeEnd === undefined && !isBounded(operation))) {
-      const { header, kv } = await client.get(key, { level, revision, keysOnly });
+      const { header, kv } = await client.get(key, { level, revision, keysOnly, views: true });
       const found = kv === undefined || isEmpty ? [] : [kv];
       const kvs = countOnly ? [] : found;
       return { revision: this.#noted(header), kvs, more: false, count: found.length };
@@ -127,9 +127,7 @@ export class SdkBackend implements Backend {
   }
 
   watch(options: WatchOptions): BackendWatch {
-    return new SdkWatch(
-      this.#connected().then((client) => client.watch({ ...options, progress: true })),
-    );
+    return new SdkWatch(this.#connected().then((client) => client.watch(options)));
   }
 
   async revision(): Promise<number> {
@@ -278,6 +276,12 @@ class SdkWatch implements BackendWatch {
 
   take(): WatchItem | undefined {
     return this.#watch?.take();
+  }
+
+  askProgress(revision: number): void {
+    if (this.#watch !== undefined) return this.#watch.askProgress(revision);
+    // Who draws from it hears of a failure.
+    this.#opening.then((watch) => watch.askProgress(revision)).catch(() => undefined);
   }
 
   cancel(): void {

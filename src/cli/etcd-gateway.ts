@@ -3,6 +3,7 @@
  * gateway, whose backend is the SDK. Until the node runs such connections are closed.
  */
 import type { Env } from "../env/env.js";
+import type { Socket, SocketHandlers } from "../env/network.js";
 import { Gateway } from "../gateway/gateway.js";
 import type { NodeConfig } from "../node/config.js";
 import type { RunningNode } from "../node/node.js";
@@ -15,12 +16,20 @@ export interface HttpConnection {
   destroy(): void;
 }
 
+const DEAF: SocketHandlers = { data: () => {}, drain: () => {}, close: () => {} };
+
 export class EtcdGateway {
   #gateway: Gateway | undefined;
 
-  accept(connection: HttpConnection, version: 1 | 2): void {
+  http1(connection: HttpConnection): void {
     if (this.#gateway === undefined) connection.destroy();
-    else this.#gateway.accept(connection, version);
+    else this.#gateway.acceptHttp1(connection);
+  }
+
+  http2(socket: Socket): void {
+    if (this.#gateway !== undefined) return this.#gateway.acceptHttp2(socket);
+    socket.handle(DEAF);
+    socket.destroy();
   }
 
   /** The node with its gateway; closing it closes both. */
@@ -48,6 +57,6 @@ export class EtcdGateway {
 }
 
 /** An address that stands for every interface is reached by loopback. */
-function reachable(address: string): string {
+export function reachable(address: string): string {
   return address.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
 }

@@ -15,21 +15,26 @@ import { endProcess, systemTerminal } from "./system-terminal.js";
 const WORKERS_MAX = 2;
 
 async function startNode(config: NodeConfig, logLevel: TraceLevel): Promise<StartedNode> {
-  const [environment, network, gateway, node] = await Promise.all([
+  const [environment, network, local, gateway, node] = await Promise.all([
     import("../env/node/node-env.js"),
     import("../env/node/node-network.js"),
+    import("../env/local-path.js"),
     import("./etcd-gateway.js"),
     import("../node/node.js"),
   ]);
   const etcd = new gateway.EtcdGateway();
+  const { listenClient, advertiseClient } = config;
   const env = {
     ...environment.createNodeEnv({
       tracer: { level: logLevel, fields: { node: config.name } },
       jobs: { worker: new URL("../store/worker.js", import.meta.url), workersMax: WORKERS_MAX },
     }),
-    network: network.networkWithHttp(config.listenClient, (connection, version) => {
-      etcd.accept(connection, version);
-    }),
+    // The gateway's client is in the process of the node that it mostly speaks to.
+    network: local.withLocalPath(
+      network.networkWithHttp(listenClient, etcd),
+      listenClient,
+      (bound) => [gateway.reachable(bound), advertiseClient],
+    ),
   };
   return etcd.serve(env, await node.startNode(env, config), config);
 }

@@ -11,7 +11,11 @@ import { encodePut } from "../protocol/put-codec.js";
 import type { PutRequest } from "../protocol/put-codec.js";
 import { encodeCompact, encodeTxnHead } from "../protocol/request-codec.js";
 import type { CompactRequest } from "../protocol/request-codec.js";
-import { decodeOptionalKeyValue, decodeTransactionResult } from "../protocol/result-codec.js";
+import {
+  decodeOptionalKeyValue,
+  decodeOptionalKeyValueView,
+  decodeTransactionResult,
+} from "../protocol/result-codec.js";
 import type { GetResponse, PutResponse, TransactionResponse } from "./client-types.js";
 import type { CallKind } from "./routed-call.js";
 
@@ -40,6 +44,15 @@ export const GET_CALL: CallKind<GetRequest, GetResponse> = {
   decode: (reader) => ({
     header: decodeAnswerHeader(reader),
     kv: decodeOptionalKeyValue(reader),
+  }),
+};
+
+/** The same; bytes of the answer are views. */
+export const GET_VIEW_CALL: CallKind<GetRequest, GetResponse> = {
+  ...GET_CALL,
+  decode: (reader) => ({
+    header: decodeAnswerHeader(reader),
+    kv: decodeOptionalKeyValueView(reader),
   }),
 };
 

@@ -58,6 +58,8 @@ export interface ReadOptions {
 
 export interface GetOptions extends ReadOptions {
   readonly keysOnly?: boolean | undefined;
+  /** Key and value as views on what was received, all of which they keep in memory. */
+  readonly views?: boolean | undefined;
 }
 
 export interface ScanOptions extends Span, ReadOptions {

@@ -9,6 +9,7 @@ import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
 import type { KeyspaceDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { GET_FLAGS } from "../protocol/get-codec.js";
+import type { ReadOptions as ReadOptionsOnWire } from "../protocol/get-codec.js";
 import { leaseHigh, leaseLow } from "../protocol/key-value-codec.js";
 import { READ_LEVELS } from "../protocol/key-value.js";
 import type { KeyValue, ReadLevel } from "../protocol/key-value.js";
@@ -20,6 +21,7 @@ import { Admin } from "./admin.js";
 import {
   COMPACT_CALL,
   GET_CALL,
+  GET_VIEW_CALL,
   PUT_CALL,
   READ_TXN_CALL,
   WRITE_TXN_CALL,
@@ -123,15 +125,10 @@ export class Client {
     try {
       const stored = storedKey(keyspace, checkedKey(key));
       const level = this.#levelOf(options);
-      const readOptions = {
-        level,
-        flags: options?.keysOnly === true ? GET_FLAGS.keysOnly : 0,
-        revision: options?.revision ?? 0,
-        maxStalenessMs: options?.maxStalenessMs ?? 0,
-        minRevision: options?.minRevision ?? 0,
-      };
+      const readOptions = getOptions(level, options);
       const target = { key: stored, interval: undefined, level };
-      return routedCall(this.#session, GET_CALL, target, { key: stored, options: readOptions });
+      const kind = options?.views === true ? GET_VIEW_CALL : GET_CALL;
+      return routedCall(this.#session, kind, target, { key: stored, options: readOptions });
     } catch (error) {
       return Promise.reject(KvError.from(error));
     }
@@ -257,6 +254,16 @@ export class Client {
   #levelOf(options: ReadOptions | undefined): number {
     return READ_LEVELS[options?.level ?? this.#level];
   }
+}
+
+function getOptions(level: number, options: GetOptions | undefined): ReadOptionsOnWire {
+  return {
+    level,
+    flags: options?.keysOnly === true ? GET_FLAGS.keysOnly : 0,
+    revision: options?.revision ?? 0,
+    maxStalenessMs: options?.maxStalenessMs ?? 0,
+    minRevision: options?.minRevision ?? 0,
+  };
 }
 
 function putFlags(options: PutOptions): number {

@@ -54,6 +54,8 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
   #waitingBytes = 0;
   #reader: Reader | undefined;
   #progressSaid = 0;
+  /** Progress up to here is to be said once, whatever the options. */
+  #progressAsked = 0;
   #paused = false;
   #ended = false;
   #error: KvError | undefined;
@@ -102,6 +104,14 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
     return item;
   }
 
+  /** Has the progress told once it has come to `revision`, also where the options do not. */
+  askProgress(revision: number): void {
+    this.#progressAsked = Math.max(this.#progressAsked, revision);
+    if (this.#merger === undefined || this.#ended) return;
+    this.#sayProgress(this.#merger.emittedRevision);
+    this.nudgeLaggards();
+  }
+
   cancel(): void {
     this.#end();
     this.#items = [];
@@ -132,8 +142,15 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
 
   /** From a stream too, after a nudge that did not help. */
   nudgeLaggards(): void {
+    const merger = this.#merger;
+    if (merger === undefined) return;
+    if (this.#progressAsked > merger.emittedRevision) {
+      for (const [i, stream] of this.#streams.entries()) {
+        if (merger.completeRevision(i) < this.#progressAsked) stream.nudge();
+      }
+    }
     if (this.#streams.length < 2) return;
-    for (const laggard of this.#merger?.laggards() ?? []) this.#streams[laggard]?.nudge();
+    for (const laggard of merger.laggards()) this.#streams[laggard]?.nudge();
   }
 
   /** From a stream: its interval is no longer one shard's. */
@@ -214,7 +231,8 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
         prevKv,
         noPut,
         noDelete,
-        progress: true,
+        // One stream's events wait for nobody.
+        progress: this.#options.progress === true || pieces.length > 1,
       };
       return new WatchStream(this.#session, this, index, { interval: piece, create });
     });
@@ -242,8 +260,10 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
   }
 
   #sayProgress(revision: number): void {
-    if (this.#options.progress !== true || revision <= this.#progressSaid) return;
-    this.#progressSaid = revision;
+    const isAsked = this.#progressAsked > 0 && revision >= this.#progressAsked;
+    if (isAsked) this.#progressAsked = 0;
+    else if (this.#options.progress !== true || revision <= this.#progressSaid) return;
+    this.#progressSaid = Math.max(this.#progressSaid, revision);
     this.#push({ progress: revision });
   }
 

@@ -52,7 +52,7 @@ export interface TransactionAnswer {
   readonly results: readonly OperationResult[];
 }
 
-/** The backend always hears of the progress. */
+/** Progress is told of where it is asked for. */
 export type WatchOptions = Omit<WatchCreate, "progress">;
 
 /** All events of one revision, or the news that nothing at or below `progress` will follow. */
@@ -66,6 +66,8 @@ export interface BackendWatch {
   next(): Promise<WatchItem | undefined>;
   /** The next item if it is here already. */
   take(): WatchItem | undefined;
+  /** Asks for the news, in due course, that nothing at or below `revision` will follow. */
+  askProgress(revision: number): void;
   cancel(): void;
 }
 

@@ -2,6 +2,7 @@
  * The gateway of one node: etcd's API over a backend. Connections that speak HTTP are handed to it;
  * it opens none and listens on nothing.
  */
+import type { Socket } from "../env/network.js";
 import type { Timers } from "../env/timers.js";
 import type { Backend } from "./backend.js";
 import { GrpcServer } from "./grpc-server.js";
@@ -40,9 +41,14 @@ export class Gateway {
     this.#http = new HttpServer({ backend, methods, messageBytesMax });
   }
 
-  accept(connection: object, version: 1 | 2): void {
-    if (version === 2) this.#grpc.accept(connection);
-    else this.#http.accept(connection);
+  /** A connection of Node's that speaks HTTP/1.1. */
+  acceptHttp1(connection: object): void {
+    this.#http.accept(connection);
+  }
+
+  /** One that speaks HTTP/2. */
+  acceptHttp2(socket: Socket): void {
+    this.#grpc.accept(socket);
   }
 
   /** Those who are connected are told to go elsewhere. */

@@ -12,11 +12,27 @@ import { WireWriter } from "./wire.js";
 export const FRAME_HEAD_BYTES = 5;
 /** What most answers fit into. */
 const CAPACITY_BYTES = 192;
+/** Small frames share memory, for one piece each costs more than writing it. */
+const SLAB_BYTES: number = 64 * 1024;
+const SMALL_BYTES = 2048;
+
+let slab: Uint8Array = EMPTY_BYTES;
+let slabUsed = 0;
 
 export function beginFrame(capacityBytes: number = CAPACITY_BYTES): WireWriter {
-  const out = new WireWriter(capacityBytes);
+  const out = new WireWriter(capacityBytes > SMALL_BYTES ? capacityBytes : pieceOf(capacityBytes));
   out.reserve(FRAME_HEAD_BYTES);
   return out;
+}
+
+function pieceOf(bytes: number): Uint8Array {
+  if (slab.length - slabUsed < bytes) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const from = slabUsed;
+  slabUsed += bytes;
+  return slab.subarray(from, slabUsed);
 }
 
 /** The whole frame; the writer must not be used any more. */
@@ -28,6 +44,14 @@ export function endFrame(out: WireWriter): Uint8Array {
 /** The message in a frame. */
 export function messageIn(frame: Uint8Array): Uint8Array {
   return frame.subarray(FRAME_HEAD_BYTES);
+}
+
+/** The message where the bytes are exactly one frame with one that is not compressed. */
+export function onlyMessage(bytes: Uint8Array, messageBytesMax: number): Uint8Array | undefined {
+  if (bytes.length < FRAME_HEAD_BYTES || bytes[0] !== 0) return undefined;
+  const size = readU32BE(bytes, 1);
+  if (size !== bytes.length - FRAME_HEAD_BYTES || size > messageBytesMax) return undefined;
+  return bytes.subarray(FRAME_HEAD_BYTES);
 }
 
 export class FrameReader {

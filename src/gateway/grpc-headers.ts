@@ -14,7 +14,8 @@ const TIMEOUT_MS_MAX = 2_147_483_647;
 
 /** From at most eight digits and a unit; undefined where there is no deadline. */
 export function timeoutMsOf(header: string | readonly string[] | undefined): number | undefined {
-  const match = /^(\d{1,8})([HMSmun])$/.exec(String(header ?? ""));
+  if (header === undefined) return undefined;
+  const match = /^(\d{1,8})([HMSmun])$/.exec(String(header));
   if (match === null) return undefined;
   const [, digits = "", unit = ""] = match;
   return Math.min(TIMEOUT_MS_MAX, Math.ceil(Number(digits) * UNIT_MS[unit]!));

@@ -1,22 +1,26 @@
 /**
- * gRPC over HTTP/2, by Node's own server and its streams: connections come from elsewhere, this
- * listens on nothing. A call of one request ends with one frame and trailers, with trailers alone,
- * or has a stream of frames before them; a session is requests and frames each in their own time.
- * Whatever a client sends, the worst it gets is a status, a reset stream, or for bytes that are no
- * HTTP/2 a closed connection.
+ * gRPC over HTTP/2: connections come from elsewhere, this listens on nothing. A call of one request
+ * ends with one frame and trailers, with trailers alone, or has a stream of frames before them; a
+ * session is requests and frames each in their own time. Whatever a client sends, the worst it gets
+ * is a status, a reset stream, or for bytes that are no HTTP/2 a closed connection.
  */
-import http2 from "node:http2";
-import type { Timers } from "../env/timers.js";
+import type { Socket } from "../env/network.js";
+import type { Timer, Timers } from "../env/timers.js";
 import { sendAnswers } from "./answer-stream.js";
 import type { AnswerStream, CallSession } from "./answer-stream.js";
-import { FrameReader } from "./grpc-frames.js";
+import { FrameReader, onlyMessage } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
-import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, WITH_TRAILERS, refuse } from "./grpc-sink.js";
-import type { Stream } from "./grpc-sink.js";
+import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, refuse } from "./grpc-sink.js";
+import { Http2Connection } from "./http2/connection.js";
+import { headerBlock } from "./http2/hpack.js";
+import type { RequestHead } from "./http2/request-head.js";
+import type { Http2Stream, StreamHandler } from "./http2/stream.js";
 import type { LeaderMonitor } from "./leader-monitor.js";
+import { LedCall } from "./led-call.js";
+import type { FailingHandler } from "./led-call.js";
 import { mayLast } from "./method.js";
 import type { Method, Methods, OpenSession } from "./method.js";
-import { GRPC, StatusError, noLeader, statusOf, stopped } from "./status.js";
+import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 import { WireReader } from "./wire.js";
 
 export interface GrpcHost {
@@ -26,131 +30,118 @@ export interface GrpcHost {
   readonly messageBytesMax: number;
 }
 
-/** Node's bound on what a connection may hold, in MiB: many answers may wait to be read. */
-const SESSION_MEMORY_MIB = 256;
-const WINDOW_BYTES: number = 1024 * 1024;
-/** About as long as three elections take. */
-const LOOKS_WITHOUT_LEADER_MAX = 3;
+const NOT_GRPC: Uint8Array = headerBlock([[":status", "415"]]);
 /** How long those who are connected have to go when this ends. */
 const GOODBYE_MS = 500;
 
 export class GrpcServer {
   readonly #host: GrpcHost;
-  readonly #server: http2.Http2Server;
-  readonly #connections: Set<http2.ServerHttp2Session> = new Set();
+  readonly #connections: Set<Http2Connection> = new Set();
   /** Calls that may last for ever. */
   readonly #lasting: Set<Call> = new Set();
+  #allGone: () => void = nothing;
 
   constructor(host: GrpcHost) {
     this.#host = host;
-    this.#server = http2.createServer({
-      maxSessionMemory: SESSION_MEMORY_MIB,
-      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
-    });
-    this.#server.on("session", (connection) => {
-      this.#connections.add(connection);
-      connection.on("close", () => this.#connections.delete(connection));
-    });
-    this.#server.on("stream", (stream, headers) => this.#open(stream, headers));
   }
 
-  /** A connection whose first bytes are the preface of HTTP/2. */
-  accept(connection: object): void {
-    this.#server.emit("connection", connection);
+  /** A connection that begins with the preface of HTTP/2. */
+  accept(socket: Socket): void {
+    const connection = new Http2Connection(
+      {
+        timers: this.#host.timers,
+        open: (stream, head) => this.#open(stream, head),
+        closed: (gone) => this.#gone(gone),
+      },
+      socket,
+    );
+    this.#connections.add(connection);
   }
 
   /** Calls that end soon may end, others are told to go elsewhere, nobody begins anew. */
   async close(): Promise<void> {
+    const gone = new Promise<void>((resolve) => (this.#allGone = resolve));
     for (const call of this.#lasting) call.fail(stopped());
-    const gone = [...this.#connections].map(
-      (connection) => new Promise<void>((resolve) => connection.close(resolve)),
-    );
+    for (const connection of this.#connections) connection.leave();
+    if (this.#connections.size === 0) return;
     const late = new Promise<void>((resolve) => this.#host.timers.after(GOODBYE_MS, resolve));
-    await Promise.race([Promise.all(gone), late]);
+    await Promise.race([gone, late]);
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #open(stream: Stream, headers: http2.IncomingHttpHeaders): void {
-    // A stream that the client resets has nobody to be told of it.
-    stream.on("error", () => undefined);
-    const isGrpc = headers["content-type"]?.startsWith(CONTENT_TYPE) === true;
-    if (!isGrpc || headers[":method"] !== "POST") {
-      stream.respond({ ":status": 415 }, { endStream: true });
-      return;
+  #led(stream: Http2Stream, call: Call, { serve }: Method): StreamHandler {
+    return new LedCall(this.#host.leaders, stream, call, serve === undefined);
+  }
+
+  #gone(connection: Http2Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#allGone();
+  }
+
+  #open(stream: Http2Stream, head: RequestHead): StreamHandler {
+    const isGrpc = head.contentType?.startsWith(CONTENT_TYPE) === true;
+    if (!isGrpc || head.method !== "POST") {
+      stream.refuse(NOT_GRPC);
+      return REFUSED;
     }
-    const method = this.#host.methods.byPath(headers[":path"] ?? "");
-    if (method instanceof StatusError) return refuse(stream, method);
+    const method = this.#host.methods.byPath(head.path ?? "");
+    if (method instanceof StatusError) {
+      refuse(stream, method);
+      return REFUSED;
+    }
     const call =
       method.session === undefined
-        ? new OneRequestCall(stream, method, this.#host)
-        : new SessionCall(stream, method.session, this.#host);
-    if (mayLast(method)) this.#track(stream, call);
-    if (headers["hasleader"] !== "true") return call.open(headers["grpc-timeout"]);
-    void this.#host.leaders.hasLeader().then((hasLeader) => {
-      if (stream.destroyed) return;
-      if (!hasLeader) return refuse(stream, noLeader());
-      if (method.serve === undefined) this.#cutWithoutLeader(stream, call);
-      call.open(headers["grpc-timeout"]);
-    });
-  }
-
-  /** Streams that want a leader end when there was none for a while. */
-  #cutWithoutLeader(stream: Stream, call: Call): void {
-    let missed = 0;
-    const unfollow = this.#host.leaders.follow((hasLeader) => {
-      missed = hasLeader ? 0 : missed + 1;
-      if (missed === LOOKS_WITHOUT_LEADER_MAX) call.fail(noLeader());
-    });
-    stream.on("close", unfollow);
-  }
-
-  #track(stream: Stream, call: Call): void {
+        ? new OneRequestCall(stream, method, this.#host, head.timeout)
+        : new SessionCall(stream, method.session, this.#host.messageBytesMax);
+    const own = head.wantsLeader ? this.#led(stream, call, method) : call;
+    if (!mayLast(method)) return own;
     this.#lasting.add(call);
-    stream.on("close", () => this.#lasting.delete(call));
+    call.over = () => this.#lasting.delete(call);
+    return own;
   }
 }
 
-interface Call {
-  open(timeout: string | string[] | undefined): void;
-  fail(error: StatusError): void;
+function nothing(): void {}
+
+/** Whatever else comes of a call that was refused. */
+const REFUSED: StreamHandler = { data: nothing, ended: nothing, drained: nothing, closed: nothing };
+
+interface Call extends FailingHandler {
+  /** Called when it is over. */
+  over: () => void;
 }
 
 /** One request: one answer, or a stream of them. */
 class OneRequestCall implements Call {
-  readonly #stream: Stream;
+  readonly #stream: Http2Stream;
   readonly #method: Method;
-  readonly #timers: Timers;
-  readonly #frames: FrameReader;
-  /** Ends a stream of answers. */
-  #endAnswers: ((error: StatusError) => void) | undefined;
+  readonly #messageBytesMax: number;
+  /** Where the message does not come at once. */
+  #frames: FrameReader | undefined;
+  readonly #deadline: Timer | undefined;
+  over: () => void = nothing;
+  #answers: AnswerStream | undefined;
+  #sink: GrpcSink | undefined;
+  /** For a call that wants to hear that the client has gone, or was told that it is too late. */
+  #gone: AbortController | undefined;
   #isServed = false;
-  #isOver = false;
 
-  constructor(stream: Stream, method: Method, host: GrpcHost) {
+  /** `timeout` is a header, as it came. */
+  constructor(stream: Http2Stream, method: Method, host: GrpcHost, timeout: string | undefined) {
     this.#stream = stream;
     this.#method = method;
-    this.#timers = host.timers;
-    this.#frames = new FrameReader(host.messageBytesMax);
-  }
-
-  open(timeout: string | string[] | undefined): void {
-    this.#stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    this.#stream.on("end", () => {
-      if (!this.#isServed) this.fail(new StatusError(GRPC.internal, "the request has no message"));
-    });
+    this.#messageBytesMax = host.messageBytesMax;
     const timeoutMs = timeoutMsOf(timeout);
     if (timeoutMs === undefined) return;
-    const timer = this.#timers.after(timeoutMs, () => {
+    this.#deadline = host.timers.after(timeoutMs, () => {
       this.fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
     });
-    this.#stream.on("close", () => timer.cancel());
   }
 
-  #receive(chunk: Uint8Array): void {
-    if (this.#isServed || this.#isOver) return;
+  data(bytes: Uint8Array): void {
+    if (this.#isServed || this.#stream.isEnded) return;
     try {
-      this.#frames.push(plainBytes(chunk));
-      const message = this.#frames.next();
+      const message = this.#messageFrom(bytes);
       if (message === undefined) return;
       this.#isServed = true;
       this.#serve(new WireReader(message));
@@ -159,98 +150,117 @@ class OneRequestCall implements Call {
     }
   }
 
+  #messageFrom(bytes: Uint8Array): Uint8Array | undefined {
+    const bytesMax = this.#messageBytesMax;
+    const message = this.#frames === undefined ? onlyMessage(bytes, bytesMax) : undefined;
+    if (message !== undefined) return message;
+    this.#frames ??= new FrameReader(bytesMax);
+    this.#frames.push(bytes);
+    return this.#frames.next();
+  }
+
+  ended(): void {
+    if (this.#isServed) return;
+    this.fail(new StatusError(GRPC.internal, "the request has no message"));
+  }
+
+  drained(): void {
+    this.#sink?.wake();
+  }
+
+  closed(): void {
+    this.over();
+    this.#deadline?.cancel();
+    this.#gone?.abort();
+    this.#answers?.close();
+    this.#sink?.wake();
+  }
+
+  fail(error: StatusError): void {
+    if (this.#sink === undefined) return refuse(this.#stream, error);
+    this.#sink.fail(error);
+    this.#answers?.close();
+  }
+
   #serve(reader: WireReader): void {
     const { serve, waits, answers } = this.#method;
-    if (answers !== undefined) return this.#answerAll(answers(reader));
-    serve?.(reader, waits === true ? this.#untilGone() : undefined).then(
+    if (answers !== undefined) {
+      this.#sink = new GrpcSink(this.#stream);
+      this.#answers = answers(reader);
+      void sendAnswers(this.#answers, this.#sink);
+      return;
+    }
+    this.#stream.beginServing();
+    if (waits === true) this.#gone = new AbortController();
+    serve?.(reader, this.#gone?.signal).then(
       (frame) => this.#answer(frame),
-      (error: unknown) => this.fail(statusOf(error)),
+      (error: unknown) => {
+        this.#stream.endServing();
+        this.fail(statusOf(error));
+      },
     );
-  }
-
-  /** Aborted when the client has gone, or has been told that it is too late. */
-  #untilGone(): AbortSignal {
-    const gone = new AbortController();
-    this.#stream.on("close", () => gone.abort());
-    return gone.signal;
-  }
-
-  #answerAll(answers: AnswerStream): void {
-    const sink = new GrpcSink(this.#stream, this.#timers);
-    this.#stream.on("close", () => answers.close());
-    this.#endAnswers = (error) => {
-      sink.fail(error);
-      answers.close();
-    };
-    void sendAnswers(answers, sink);
   }
 
   #answer(frame: Uint8Array): void {
     const stream = this.#stream;
-    if (this.#isOver || stream.destroyed) return;
-    this.#isOver = true;
-    stream.on("wantTrailers", sendOk);
-    stream.respond(HEAD, WITH_TRAILERS);
-    stream.end(frame);
-  }
-
-  fail(error: StatusError): void {
-    if (this.#isOver || this.#stream.destroyed) return;
-    this.#isOver = true;
-    if (this.#endAnswers === undefined) refuse(this.#stream, error);
-    else this.#endAnswers(error);
+    stream.endServing();
+    stream.respond(HEAD);
+    stream.write(frame);
+    stream.end(OK_TRAILERS);
   }
 }
 
 /** Requests and responses each in their own time. */
 class SessionCall implements Call {
-  readonly #stream: Stream;
+  readonly #stream: Http2Stream;
   readonly #frames: FrameReader;
   readonly #sink: GrpcSink;
   readonly #session: CallSession;
+  over: () => void = nothing;
 
-  constructor(stream: Stream, open: OpenSession, { messageBytesMax, timers }: GrpcHost) {
+  constructor(stream: Http2Stream, open: OpenSession, messageBytesMax: number) {
     this.#stream = stream;
     this.#frames = new FrameReader(messageBytesMax);
-    this.#sink = new GrpcSink(stream, timers);
+    this.#sink = new GrpcSink(stream);
     this.#session = open(this.#sink);
+    this.#sink.begin();
   }
 
-  open(): void {
-    this.#sink.begin();
-    this.#stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    this.#stream.on("end", () => this.#session.finish());
-    this.#stream.on("close", () => this.#session.close());
+  /** The client gets no more room until what came may be followed by more. */
+  data(bytes: Uint8Array): void {
+    const stream = this.#stream;
+    if (stream.isEnded) return;
+    stream.pause();
+    try {
+      this.#frames.push(bytes);
+      let served: Promise<void> | undefined;
+      for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
+        // Sessions live long: what they keep must not keep what else came along.
+        served = this.#session.request(next.slice());
+      }
+      if (served === undefined) stream.resume();
+      else void served.then(() => stream.resume());
+    } catch (error) {
+      this.fail(statusOf(error));
+    }
+  }
+
+  ended(): void {
+    this.#session.finish();
+  }
+
+  drained(): void {
+    this.#sink.wake();
+  }
+
+  closed(): void {
+    this.over();
+    this.#session.close();
+    this.#sink.wake();
   }
 
   fail(error: StatusError): void {
     this.#session.close();
     this.#sink.fail(error);
   }
-
-  /** No more is read until what came may be followed by more. */
-  #receive(chunk: Uint8Array): void {
-    if (this.#stream.writableEnded) return;
-    try {
-      this.#frames.push(plainBytes(chunk));
-      let served: Promise<void> | undefined;
-      for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
-        served = this.#session.request(next);
-      }
-      if (served === undefined) return;
-      this.#stream.pause();
-      void served.then(() => this.#stream.resume());
-    } catch (error) {
-      this.fail(statusOf(error));
-    }
-  }
-}
-
-function sendOk(this: Stream): void {
-  this.sendTrailers(OK_TRAILERS);
-}
-
-/** Not a Buffer, whose `slice` copies nothing. */
-function plainBytes(chunk: Uint8Array): Uint8Array {
-  return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }

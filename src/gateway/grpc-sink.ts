@@ -1,68 +1,46 @@
-/**
- * The answering half of a gRPC stream: frames while there is room, and trailers at the end. Frames
- * of one turn leave together.
- */
-import http2 from "node:http2";
-import type { Timers } from "../env/timers.js";
+/** The answering half of a gRPC stream: frames while there is room, and trailers at the end. */
 import type { AnswerSink } from "./answer-stream.js";
 import { grpcMessage } from "./grpc-headers.js";
+import { headerBlock } from "./http2/hpack.js";
+import type { Http2Stream } from "./http2/stream.js";
 import type { StatusError } from "./status.js";
 
-export type Stream = http2.ServerHttp2Stream;
-
 export const CONTENT_TYPE = "application/grpc";
-export const HEAD: http2.OutgoingHttpHeaders = { ":status": 200, "content-type": CONTENT_TYPE };
-export const WITH_TRAILERS: http2.ServerStreamResponseOptions & { sendDate: boolean } = {
-  waitForTrailers: true,
-  sendDate: false,
-};
-export const OK_TRAILERS: http2.OutgoingHttpHeaders = { "grpc-status": "0" };
+const HEAD_PAIRS = [
+  [":status", "200"],
+  ["content-type", CONTENT_TYPE],
+] as const;
+export const HEAD: Uint8Array = headerBlock(HEAD_PAIRS);
+export const OK_TRAILERS: Uint8Array = headerBlock([["grpc-status", "0"]]);
 
 export class GrpcSink implements AnswerSink {
-  readonly #stream: Stream;
-  readonly #timers: Timers;
-  #isGathering = false;
-  #trailers: http2.OutgoingHttpHeaders = OK_TRAILERS;
+  readonly #stream: Http2Stream;
   /** Those who wait for room. */
   #waiting: (() => void)[] = [];
+  #hasBegun = false;
 
-  constructor(stream: Stream, timers: Timers) {
+  constructor(stream: Http2Stream) {
     this.#stream = stream;
-    this.#timers = timers;
-    stream.on("drain", () => this.#wake());
-    stream.on("close", () => this.#wake());
   }
 
   get isOver(): boolean {
-    return this.#stream.destroyed || this.#stream.writableEnded;
+    return this.#stream.isEnded;
   }
 
   /** The head goes out, at the latest with the first frame. */
   begin(): void {
-    const stream = this.#stream;
-    if (stream.headersSent || stream.destroyed) return;
-    stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers));
-    stream.respond(HEAD, WITH_TRAILERS);
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#stream.respond(HEAD);
   }
 
   write(frame: Uint8Array): void {
-    if (this.isOver) return;
     this.begin();
-    if (!this.#isGathering) this.#gather();
     this.#stream.write(frame);
   }
 
-  #gather(): void {
-    this.#isGathering = true;
-    this.#stream.cork();
-    this.#timers.endOfTurn(() => {
-      this.#isGathering = false;
-      this.#stream.uncork();
-    });
-  }
-
   get hasRoom(): boolean {
-    return !this.#stream.writableNeedDrain || this.#stream.destroyed;
+    return this.#stream.isClosed || !this.#stream.isFull;
   }
 
   room(): Promise<void> {
@@ -71,21 +49,17 @@ export class GrpcSink implements AnswerSink {
   }
 
   end(): void {
-    if (this.isOver) return;
     this.begin();
-    this.#stream.end();
-    // What is still to come is read, for a stream ends only then, and dropped.
-    this.#stream.resume();
+    this.#stream.end(OK_TRAILERS);
   }
 
   fail(error: StatusError): void {
-    if (this.isOver) return;
-    if (!this.#stream.headersSent) return refuse(this.#stream, error);
-    this.#trailers = trailersOf(error);
-    this.end();
+    if (this.#hasBegun) this.#stream.end(trailersOf(error, []));
+    else refuse(this.#stream, error);
   }
 
-  #wake(): void {
+  /** There is room, or all is over. */
+  wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
@@ -93,11 +67,17 @@ export class GrpcSink implements AnswerSink {
 }
 
 /** The status alone; what the client still sends is not wanted. */
-export function refuse(stream: Stream, error: StatusError): void {
-  stream.respond({ ...HEAD, ...trailersOf(error) }, { endStream: true });
-  if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_NO_ERROR);
+export function refuse(stream: Http2Stream, error: StatusError): void {
+  stream.refuse(trailersOf(error, HEAD_PAIRS));
 }
 
-function trailersOf({ code, message }: StatusError): http2.OutgoingHttpHeaders {
-  return { "grpc-status": String(code), "grpc-message": grpcMessage(message) };
+function trailersOf(
+  { code, message }: StatusError,
+  before: readonly (readonly [name: string, value: string])[],
+): Uint8Array {
+  return headerBlock([
+    ...before,
+    ["grpc-status", String(code)],
+    ["grpc-message", grpcMessage(message)],
+  ]);
 }

@@ -16,9 +16,11 @@ import { snapshotBlobs } from "./snapshot-stream.js";
 import { etcdError, GRPC, notImplemented, StatusError } from "./status.js";
 import { WatchSession } from "./watch-session.js";
 import type { WatchHost } from "./watch-session.js";
+import { WatchSources } from "./watch-source.js";
 
 export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
   const { backend, header } = host;
+  const sources = new WatchSources(backend);
   const kv = new KvService(backend, header);
   const cluster = new ClusterService(backend);
   const care = new MaintenanceService(backend);
@@ -30,7 +32,7 @@ export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
     method("KV/Compact", "/kv/compaction", "Compaction", (reader) => kv.compact(reader)),
     {
       ...entry("Watch/Watch", "/watch", "Watch"),
-      session: (sink) => new WatchSession(host, sink),
+      session: (sink) => new WatchSession(host, sources, sink),
     },
     {
       ...entry("KV/RangeStream", "/kv/rangestream", "RangeStream", "Range"),

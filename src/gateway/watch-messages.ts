@@ -4,7 +4,7 @@ import type { WatchEvent } from "../protocol/key-value.js";
 import { beginFrame, endFrame } from "./grpc-frames.js";
 import { keyValueHint, writeKeyValue } from "./kv-responses.js";
 import type { HeaderWriter } from "./kv-responses.js";
-import { WIRE_TYPES } from "./wire.js";
+import { WIRE_TYPES, WireWriter } from "./wire.js";
 import type { WireReader } from "./wire.js";
 
 export interface WatchCreate {
@@ -36,6 +36,8 @@ export interface WatchNote {
   readonly cancelReason?: string;
 }
 
+/** What stands before the events of a frame, at most. */
+const HEAD_BYTES = 80;
 /** Bytes of an event besides its keys and values. */
 const EVENT_BYTES = 48;
 
@@ -139,6 +141,26 @@ export function eventFrames(
   return frames;
 }
 
+/** Events as they stand in a response, for a frame of any watch. */
+export function encodeEvents(events: readonly WatchEvent[], hintBytes: number): Uint8Array {
+  const out = new WireWriter(hintBytes);
+  for (const event of events) writeEvent(out, event);
+  return out.view();
+}
+
+/** One response with events that are encoded already. */
+export function encodedFrame(
+  header: HeaderWriter,
+  plan: Pick<EventsPlan, "revision" | "watchId">,
+  events: Uint8Array,
+): Uint8Array {
+  const out = beginFrame(events.length + HEAD_BYTES);
+  header.write(out, plan.revision);
+  out.int64(2, plan.watchId);
+  out.slice(events, 0, events.length);
+  return endFrame(out);
+}
+
 function fits(writtenBytes: number, next: WatchEvent, bytesMax: number): boolean {
   return bytesMax === 0 || writtenBytes + eventHint(next) <= bytesMax;
 }
@@ -148,7 +170,7 @@ export function eventHint({ kv, prevKv }: WatchEvent): number {
   return keyValueHint(kv) + (prevKv === undefined ? 0 : keyValueHint(prevKv)) + EVENT_BYTES;
 }
 
-function writeEvent(out: ReturnType<typeof beginFrame>, event: WatchEvent): void {
+function writeEvent(out: WireWriter, event: WatchEvent): void {
   const hint = eventHint(event) - EVENT_BYTES;
   const start = out.begin(11, hint);
   out.int64(1, event.type === "delete" ? 1 : 0);

@@ -2,20 +2,22 @@
  * One watch stream of a client, with all its watches. It knows nothing of gRPC or JSON: frames go
  * to a sink.
  *
- * Requests are taken one after the other, and only while the sink has room. Each watch draws from
- * the backend item by item, and only while the sink has room: a client that does not read costs
- * what the backend holds for it, which is bounded, and what the sink has taken.
+ * Requests are taken one after the other, and only while the sink has room. Watches are told of
+ * events by sources that they share with those who watch the same keys (`watch-source.ts`), also
+ * only while the sink has room: a client that does not read costs what the backend holds for it,
+ * which is bounded, and what the sink has taken.
  */
 import { compareBytes } from "../base/bytes.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { KvError } from "../protocol/errors.js";
-import type { WatchEvent } from "../protocol/key-value.js";
-import type { CallSession, FrameSink } from "./answer-stream.js";
-import type { Backend, BackendWatch, WatchItem } from "./backend.js";
+import type { AnswerSink, CallSession } from "./answer-stream.js";
+import type { Backend } from "./backend.js";
+import type { GatheredEvents } from "./gathered-events.js";
 import type { HeaderWriter } from "./kv-responses.js";
 import { COMPACTED_TEXT, statusOf } from "./status.js";
-import { eventFrames, eventHint, noteFrame, readWatchRequest } from "./watch-messages.js";
+import { encodedFrame, eventFrames, noteFrame, readWatchRequest } from "./watch-messages.js";
 import type { WatchCreate, WatchNote } from "./watch-messages.js";
+import type { WatchKeys, WatchListener, WatchSource, WatchSources } from "./watch-source.js";
 import { WireReader } from "./wire.js";
 
 export interface WatchHost {
@@ -28,23 +30,12 @@ export interface WatchHost {
   readonly progressIntervalMs: number;
 }
 
-interface OneWatch {
-  readonly watchId: number;
-  readonly create: WatchCreate;
-  readonly source: BackendWatch;
-  /** Everything up to here was told. */
-  toldRevision: number;
-  /** Something was told since the last progress notification was due. */
-  spoke: boolean;
-}
-
-/** Events of several revisions are told together up to about this. */
-const GATHERED_BYTES: number = 64 * 1024;
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 
 export class WatchSession implements CallSession {
   readonly #host: WatchHost;
-  readonly #sink: FrameSink;
+  readonly #sources: WatchSources;
+  readonly #sink: AnswerSink;
   readonly #watches: Map<number, OneWatch> = new Map();
   #nextId = 0;
   /** The newest revision heard of. */
@@ -55,8 +46,9 @@ export class WatchSession implements CallSession {
   #timer: Timer | undefined;
   #closed = false;
 
-  constructor(host: WatchHost, sink: FrameSink) {
+  constructor(host: WatchHost, sources: WatchSources, sink: AnswerSink) {
     this.#host = host;
+    this.#sources = sources;
     this.#sink = sink;
   }
 
@@ -80,7 +72,7 @@ export class WatchSession implements CallSession {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
-    for (const { source } of this.#watches.values()) source.cancel();
+    for (const watch of this.#watches.values()) watch.end();
     this.#watches.clear();
   }
 
@@ -92,7 +84,6 @@ export class WatchSession implements CallSession {
   }
 
   async #create(asked: WatchCreate): Promise<void> {
-    const { backend } = this.#host;
     const revision = await this.#askRevision();
     if (this.#closed) return;
     const create = asked.key.length === 0 ? { ...asked, key: FIRST_KEY } : asked;
@@ -102,16 +93,16 @@ export class WatchSession implements CallSession {
       return;
     }
     const watchId = this.#idFor(create);
-    this.#note({ revision, watchId, created: true });
-    const startRevision = create.startRevision === 0 ? revision + 1 : create.startRevision;
-    const { key, rangeEnd, prevKv, noPut, noDelete } = create;
-    const end = rangeEnd.length === 0 ? undefined : rangeEnd;
-    const options = { key, rangeEnd: end, startRevision, prevKv, noPut, noDelete };
-    const source = backend.watch(options);
-    const watch = { watchId, create, source, toldRevision: startRevision - 1, spoke: false };
+    const keys = keysOf(create);
+    // Who begins now can as well begin where others, who watch the same, have come to.
+    const sources = this.#sources;
+    const now = Math.max(revision, create.startRevision === 0 ? sources.toldRevision(keys) : 0);
+    this.#note({ revision: now, watchId, created: true });
+    const toldRevision = create.startRevision === 0 ? now : create.startRevision - 1;
+    const watch = new OneWatch(this, sources, { create, watchId, after: toldRevision });
     this.#watches.set(watchId, watch);
     if (create.progressNotify) this.#keepTime();
-    void this.#pump(watch);
+    watch.attach(revision);
   }
 
   #refusal({ key, rangeEnd, watchId, startRevision }: WatchCreate): string | undefined {
@@ -148,6 +139,7 @@ export class WatchSession implements CallSession {
     const revision = await this.#askRevision();
     if (this.#closed) return;
     this.#progressAsked.push(revision);
+    for (const watch of this.#watches.values()) watch.askProgress(revision);
     this.#tellProgress();
   }
 
@@ -161,45 +153,38 @@ export class WatchSession implements CallSession {
     for (const revision of due) this.#note({ revision, watchId: -1 });
   }
 
-  /** Draws one watch until it ends. */
-  async #pump(watch: OneWatch): Promise<void> {
-    try {
-      for (;;) {
-        const item = await watch.source.next();
-        if (item === undefined || this.#watches.get(watch.watchId) !== watch) return;
-        this.#tell(watch, item);
-        this.#tellProgress();
-        await this.#sink.room();
-      }
-    } catch (error) {
-      if (this.#watches.get(watch.watchId) === watch) this.#broken(watch, error);
+  /** From a watch: these events, if any, and how far it has come. */
+  tell(watch: OneWatch, batch: GatheredEvents): void {
+    const { watchId, create, toldRevision } = watch;
+    const revision = Math.max(toldRevision, batch.toldRevision);
+    const fragmentBytesMax = create.fragment ? this.#host.fragmentBytesMax : 0;
+    const isWhole = batch.isAllAfter(toldRevision);
+    if (batch.bytes > 0 && isWhole && (fragmentBytesMax === 0 || batch.bytes < fragmentBytesMax)) {
+      this.#sink.write(encodedFrame(this.#host.header, { revision, watchId }, batch.encoded()));
+      watch.spoke = true;
+    } else if (batch.bytes > 0) {
+      const plan = { revision, watchId, fragmentBytesMax };
+      const events = batch.after(toldRevision);
+      for (const frame of eventFrames(this.#host.header, plan, events)) this.#sink.write(frame);
+      watch.spoke ||= events.length > 0;
     }
+    watch.toldRevision = revision;
+    this.#revision = Math.max(this.#revision, revision);
+    if (watch.notifyRevision > 0 && revision >= watch.notifyRevision) this.#notify(watch);
+    this.#tellProgress();
   }
 
-  /** This item, and those behind it that are here already, in one response while it is small. */
-  #tell(watch: OneWatch, first: WatchItem): void {
-    const events: WatchEvent[] = [];
-    let bytes = 0;
-    for (let item: WatchItem | undefined = first; item !== undefined; item = watch.source.take()) {
-      watch.toldRevision = Math.max(watch.toldRevision, revisionOf(item));
-      if (!("events" in item)) continue;
-      for (const event of item.events) {
-        events.push(event);
-        bytes += eventHint(event);
-      }
-      if (bytes > GATHERED_BYTES) break;
-    }
-    if (events.length === 0) return;
-    const { watchId, create, toldRevision } = watch;
-    const fragmentBytesMax = create.fragment ? this.#host.fragmentBytesMax : 0;
-    const plan = { revision: toldRevision, watchId, fragmentBytesMax };
-    for (const frame of eventFrames(this.#host.header, plan, events)) this.#sink.write(frame);
-    this.#revision = Math.max(this.#revision, toldRevision);
-    watch.spoke = true;
+  get isFull(): boolean {
+    return !this.#sink.hasRoom;
+  }
+
+  room(): Promise<void> {
+    return this.#sink.room();
   }
 
   /** A watch that starts in what was compacted is told so; all else ends the stream. */
-  #broken(watch: OneWatch, error: unknown): void {
+  broken(watch: OneWatch, error: unknown): void {
+    if (this.#watches.get(watch.watchId) !== watch) return;
     const { code, details } = KvError.from(error);
     if (code !== "compacted") return this.#fail(error);
     this.#drop(watch);
@@ -211,7 +196,7 @@ export class WatchSession implements CallSession {
 
   #drop(watch: OneWatch): void {
     this.#watches.delete(watch.watchId);
-    watch.source.cancel();
+    watch.end();
   }
 
   /** Notifications for watches that asked for them and had nothing else to tell. */
@@ -219,15 +204,36 @@ export class WatchSession implements CallSession {
     if (this.#timer !== undefined) return;
     this.#timer = this.#host.timers.after(this.#host.progressIntervalMs, () => {
       this.#timer = undefined;
-      let isWanted = false;
+      const silent: OneWatch[] = [];
       for (const watch of this.#watches.values()) {
         if (!watch.create.progressNotify) continue;
-        isWanted = true;
-        if (!watch.spoke) this.#note({ revision: watch.toldRevision, watchId: watch.watchId });
+        this.#keepTime();
+        if (!watch.spoke) silent.push(watch);
         watch.spoke = false;
       }
-      if (isWanted) this.#keepTime();
+      if (silent.length === 0) return;
+      // How far they are is known when they have come to what is now the newest.
+      this.#askRevision().then(
+        (revision) => {
+          for (const watch of silent) this.#notifyAt(watch, revision);
+        },
+        (error: unknown) => this.#fail(error),
+      );
     });
+  }
+
+  #notifyAt(watch: OneWatch, revision: number): void {
+    if (this.#watches.get(watch.watchId) !== watch) return;
+    watch.notifyRevision = revision;
+    if (watch.toldRevision >= revision) this.#notify(watch);
+    else watch.askProgress(revision);
+  }
+
+  /** Unless it has told events meanwhile, which say as much. */
+  #notify(watch: OneWatch): void {
+    watch.notifyRevision = 0;
+    if (!watch.spoke) this.#note({ revision: watch.toldRevision, watchId: watch.watchId });
+    watch.spoke = false;
   }
 
   #note(note: WatchNote): void {
@@ -241,6 +247,81 @@ export class WatchSession implements CallSession {
   }
 }
 
-function revisionOf(item: WatchItem): number {
-  return "events" in item ? item.revision : item.progress;
+/** One watch, as a listener of its source. */
+class OneWatch implements WatchListener {
+  readonly watchId: number;
+  readonly create: WatchCreate;
+  toldRevision: number;
+  /** Something was told since the last progress notification was due. */
+  spoke = false;
+  /** A progress notification is due once this is reached; 0: none. */
+  notifyRevision = 0;
+  readonly #session: WatchSession;
+  readonly #sources: WatchSources;
+  #source: WatchSource | undefined;
+  #askedRevision = 0;
+  #isOver = false;
+
+  constructor(
+    session: WatchSession,
+    sources: WatchSources,
+    asked: { readonly create: WatchCreate; readonly watchId: number; readonly after: number },
+  ) {
+    this.#session = session;
+    this.#sources = sources;
+    this.create = asked.create;
+    this.watchId = asked.watchId;
+    this.toldRevision = asked.after;
+  }
+
+  get isFull(): boolean {
+    return this.#session.isFull;
+  }
+
+  room(): Promise<void> {
+    return this.#session.room();
+  }
+
+  /** `newest` is the newest revision that is known, 0 where none is. */
+  attach(newest: number): void {
+    this.moved(this.#sources.attach(keysOf(this.create), this, newest));
+  }
+
+  told(batch: GatheredEvents): void {
+    this.#session.tell(this, batch);
+  }
+
+  leftBehind(): void {
+    this.#source = undefined;
+    void this.room().then(() => {
+      if (!this.#isOver) this.attach(0);
+    });
+  }
+
+  moved(to: WatchSource): void {
+    this.#source = to;
+    if (this.#askedRevision > this.toldRevision) to.askProgress(this.#askedRevision);
+  }
+
+  failed(error: unknown): void {
+    this.#source = undefined;
+    this.#session.broken(this, error);
+  }
+
+  /** Wants to be told, by events or without, when it has come to `revision`. */
+  askProgress(revision: number): void {
+    this.#askedRevision = revision;
+    if (this.toldRevision < revision) this.#source?.askProgress(revision);
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#source?.leave(this);
+    this.#source = undefined;
+  }
+}
+
+function keysOf({ key, rangeEnd, prevKv, noPut, noDelete }: WatchCreate): WatchKeys {
+  const end = rangeEnd.length === 0 ? undefined : rangeEnd;
+  return { key, rangeEnd: end, prevKv, noPut, noDelete };
 }

@@ -56,15 +56,22 @@ export function encodeKeyValue(out: ByteWriter, kv: KeyValue): void {
   out.raw(kv.value);
 }
 
+/** With bytes of its own. */
 export function decodeKeyValue(reader: ByteReader): KeyValue {
+  const { key, value, createRevision, modRevision, version, lease } = decodeKeyValueView(reader);
+  return { key: key.slice(), value: value.slice(), createRevision, modRevision, version, lease };
+}
+
+/** Its bytes are views, which keep in memory what came along with them. */
+export function decodeKeyValueView(reader: ByteReader): KeyValue {
   const keyLength = reader.u32();
   const valueLength = reader.u32();
   const createRevision = reader.u53();
   const modRevision = reader.u53();
   const version = reader.u53();
   const lease = decodeLease(reader);
-  const key = reader.rawView(keyLength).slice();
-  const value = reader.rawView(valueLength).slice();
+  const key = reader.rawView(keyLength);
+  const value = reader.rawView(valueLength);
   return { key, value, createRevision, modRevision, version, lease };
 }
 

@@ -10,7 +10,7 @@
  */
 import { DecodeError } from "../base/coding.js";
 import type { ByteReader, ByteWriter } from "../base/coding.js";
-import { decodeKeyValue, encodeKeyValue } from "./key-value-codec.js";
+import { decodeKeyValue, decodeKeyValueView, encodeKeyValue } from "./key-value-codec.js";
 import type { KeyValue } from "./key-value.js";
 import { OPERATION_KINDS } from "./operation-codec.js";
 import type { OperationResult, TransactionResult } from "./operations.js";
@@ -41,6 +41,11 @@ export function encodeOptionalKeyValue(out: ByteWriter, kv: KeyValue | undefined
 
 export function decodeOptionalKeyValue(reader: ByteReader): KeyValue | undefined {
   return reader.u8() === 0 ? undefined : decodeKeyValue(reader);
+}
+
+/** The same, its bytes as views. */
+export function decodeOptionalKeyValueView(reader: ByteReader): KeyValue | undefined {
+  return reader.u8() === 0 ? undefined : decodeKeyValueView(reader);
 }
 
 function encodeResult(out: ByteWriter, result: OperationResult): void {

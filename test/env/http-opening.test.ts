@@ -40,9 +40,17 @@ describe("a port for both", () => {
     const taken: string[] = [];
     const over = (text: string): void => void taken.push(text);
     const address = "127.0.0.1:0";
-    const network = networkWithHttp(address, (connection, version) => {
-      connection.on("data", (chunk: Uint8Array) => over(`http${version} ${String(chunk)}`));
-      connection.resume();
+    const network = networkWithHttp(address, {
+      http1: (connection) => {
+        connection.on("data", (chunk: Uint8Array) => over(`http1 ${String(chunk)}`));
+      },
+      http2: (socket) => {
+        socket.handle({
+          data: (chunk) => over(`http2 ${textOf(chunk)}`),
+          drain: () => undefined,
+          close: () => undefined,
+        });
+      },
     });
     const listener = await network.listen(address, (socket) => {
       socket.handle({
@@ -69,7 +77,10 @@ describe("a port for both", () => {
   });
 
   test("is one address: elsewhere the same bytes are frames", async () => {
-    const network = networkWithHttp("127.0.0.1:1", () => expect.unreachable());
+    const network = networkWithHttp("127.0.0.1:1", {
+      http1: () => expect.unreachable(),
+      http2: () => expect.unreachable(),
+    });
     const received = new Promise<string>((resolve) => {
       void network
         .listen("127.0.0.1:0", (socket) => {

@@ -19,7 +19,8 @@ import { FakeLeases, FakeLines } from "./fake-leases.js";
 
 export class FakeWatch implements BackendWatch {
   readonly options: WatchOptions;
-  readonly drawn: WatchItem[] = [];
+  /** Revisions up to which progress was asked for. */
+  readonly asked: number[] = [];
   isCancelled = false;
   readonly #items: WatchItem[] = [];
   #wake: () => void = () => undefined;
@@ -41,6 +42,10 @@ export class FakeWatch implements BackendWatch {
   break(error: Error): void {
     this.#error = error;
     this.#wake();
+  }
+
+  askProgress(revision: number): void {
+    this.asked.push(revision);
   }
 
   take(): WatchItem | undefined {

@@ -92,7 +92,7 @@ describe("creating", () => {
 describe("events", () => {
   test("come with their watch's id; those that wait come together", async () => {
     const first = (await create({})).feed;
-    const second = (await create({})).feed;
+    const second = (await create({ key: bytesOf("other") })).feed;
     second.give({ revision: 6, events: [putEvent("b", 6, VALUE)] });
     expect(await stream.next()).toMatchObject({ watch_id: 1n, header: { revision: 6n } });
     first.give({ revision: 6, events: [putEvent("a", 6, VALUE), putEvent("b", 6, VALUE)] });
@@ -133,8 +133,43 @@ describe("events", () => {
       [["c"], true],
       [["d"], undefined],
     ]);
-    (await create({})).feed.give({ revision: 7, events });
+    const whole = (await create({ key: bytesOf("other") })).feed;
+    whole.give({ revision: 7, events });
     expect(keysIn(await stream.next())).toEqual(["a", "b", "c", "d"]);
+  });
+
+  test("are drawn once for all who watch the same", async () => {
+    const { feed } = await create({});
+    await create({ fragment: true });
+    await create({ prev_kv: true });
+    expect(backend.watches.length).toBe(2);
+    feed.give({ revision: 6, events: ["a", "b"].map((key) => putEvent(key, 6, VALUE)) });
+    const told: unknown[] = [];
+    for (let i = 0; i < 2; i++) {
+      const part = await stream.next();
+      told.push([part?.["watch_id"] ?? 0n, ...keysIn(part)]);
+    }
+    expect(told).toEqual([
+      [0n, "a", "b"],
+      [1n, "a", "b"],
+    ]);
+  });
+
+  test("behind which a watch begins are not told to it", async () => {
+    const { feed } = await create({});
+    backend.now = 6;
+    await create({ start_revision: 8n });
+    feed.give({ revision: 6, events: [putEvent("k", 6, VALUE)] });
+    feed.give({ revision: 8, events: [putEvent("k", 8, VALUE)] });
+    const told: unknown[] = [];
+    for (let i = 0; i < 2; i++) {
+      const { watch_id = 0n, events } = (await stream.next()) as { watch_id?: bigint; events: [] };
+      told.push([watch_id, events.length]);
+    }
+    expect(told).toEqual([
+      [0n, 2],
+      [1n, 1],
+    ]);
   });
 
   test("wait with the backend while nobody reads", async () => {
@@ -158,7 +193,7 @@ describe("events", () => {
 describe("the end of a watch", () => {
   test("by its client leaves the others alone; an unknown id gets no answer", async () => {
     const first = (await create({})).feed;
-    const second = (await create({})).feed;
+    const second = (await create({ key: bytesOf("other") })).feed;
     stream.send({ cancel_request: { watch_id: 55n } });
     stream.send({ cancel_request: { watch_id: 0n } });
     expect(await stream.next()).toMatchObject({ header: { revision: 5n }, canceled: true });
@@ -192,9 +227,10 @@ describe("the end of a watch", () => {
 describe("progress", () => {
   test("is told on request once every watch has come so far", async () => {
     const first = (await create({})).feed;
-    const second = (await create({})).feed;
+    const second = (await create({ key: bytesOf("other") })).feed;
     backend.now = 8;
     stream.send({ progress_request: {} });
+    await eventually(() => first.asked.includes(8) && second.asked.includes(8));
     first.give({ progress: 8 });
     second.give({ revision: 7, events: [putEvent("k", 7, VALUE)] });
     expect(keysIn(await stream.next())).toEqual(["k"]);
@@ -209,11 +245,12 @@ describe("progress", () => {
     await server.close();
     await open({ progressIntervalMs: 50 });
     await create({});
-    const { feed } = await create({ progress_notify: true });
+    const { feed } = await create({ progress_notify: true, key: bytesOf("other") });
+    backend.now = 7;
+    await eventually(() => feed.asked.includes(7));
     feed.give({ progress: 7 });
-    await eventually(() => feed.waiting === 0);
     const told = await stream.next();
-    expect(told).toMatchObject({ watch_id: 1n });
+    expect(told).toMatchObject({ watch_id: 1n, header: { revision: 7n } });
     expect(told?.["events"]).toBeUndefined();
   });
 });

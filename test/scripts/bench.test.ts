@@ -174,7 +174,11 @@ describe("report", () => {
     const latencies = new Histogram();
     latencies.record(1);
     const result = { operations, errors, firstError: undefined, elapsedMs, latencies };
-    return { result, serverCpuMicros: operations * 20, clientCpuMicros: operations * 5 };
+    return {
+      result,
+      serverCpuMicros: [operations * 8, operations * 12],
+      clientCpuMicros: operations * 5,
+    };
   }
 
   test("medians over rounds, errors summed", () => {
@@ -185,6 +189,7 @@ describe("report", () => {
     expect(side).toMatchObject({
       opsPerSecond: 2000,
       cpuMicrosPerOp: 20,
+      busiestMicrosPerOp: 12,
       clientCpuMicrosPerOp: 5,
       errors: 3,
     });

@@ -23,8 +23,9 @@ export class GatewayServer {
       ...options,
     });
     const address = await freeAddress();
-    const network = networkWithHttp(address, (connection, version) => {
-      gateway.accept(connection, version);
+    const network = networkWithHttp(address, {
+      http1: (connection) => gateway.acceptHttp1(connection),
+      http2: (socket) => gateway.acceptHttp2(socket),
     });
     const listener = await network.listen(address, (socket) => socket.destroy());
     return new GatewayServer(gateway, address, listener);

@@ -12,7 +12,7 @@ import { whenOpened } from "./http-opening.js";
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 10_000 };
 
 export const nodeNetwork: Network = {
-  listen: (address, accept) => listenRaw(address, (raw) => acceptFrames(raw, accept)),
+  listen: (address, accept) => listenRaw(address, (raw) => acceptSocket(raw, accept)),
 
   connect: (address, timeoutMs) =>
     new Promise((resolve, reject) => {
@@ -35,21 +35,26 @@ export const nodeNetwork: Network = {
     }),
 };
 
-/** Takes over a connection that speaks HTTP of this version. */
-export type TakeHttp = (connection: net.Socket, version: 1 | 2) => void;
+/** Who takes over connections that speak HTTP. */
+export interface HttpTakers {
+  /** As it is, for Node's own server. */
+  http1(connection: net.Socket): void;
+  /** Sets its handlers at once. */
+  http2(socket: Socket): void;
+}
 
-/** As nodeNetwork, but who speaks HTTP to this one address is handed to `take`. */
-export function networkWithHttp(httpAddress: string, take: TakeHttp): Network {
+/** As nodeNetwork, but who speaks HTTP to this one address is handed to `takers`. */
+export function networkWithHttp(httpAddress: string, takers: HttpTakers): Network {
   return {
     ...nodeNetwork,
     listen: (address, accept) => {
       if (address !== httpAddress) return nodeNetwork.listen(address, accept);
       return listenRaw(address, (raw) =>
         whenOpened(raw, (opening) => {
-          if (opening === "frames") return acceptFrames(raw, accept);
-          take(raw, opening === "http1" ? 1 : 2);
-          // An HTTP/2 server reads what waits by itself.
-          if (opening === "http1") raw.resume();
+          if (opening === "frames") return acceptSocket(raw, accept);
+          if (opening === "http2") return acceptSocket(raw, (socket) => takers.http2(socket));
+          takers.http1(raw);
+          raw.resume();
         }),
       );
     },
@@ -80,7 +85,7 @@ function listenRaw(address: string, accept: (raw: net.Socket) => void): Promise<
   });
 }
 
-function acceptFrames(raw: net.Socket, accept: (socket: Socket) => void): void {
+function acceptSocket(raw: net.Socket, accept: (socket: Socket) => void): void {
   const socket = new NodeSocket(raw);
   accept(socket);
   socket.checkHandled();

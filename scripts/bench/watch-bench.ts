@@ -1,0 +1,293 @@
+/**
+ * How long events take: watchers by etcd's API at one node of a cluster, and puts that say when
+ * they were sent. Two works: `spread`, many keys with one watcher each, and `shared`, one key that
+ * all watch. Both clusters run all the time and are loaded in turns.
+ *
+ * The put goes out at its time whatever became of those before it. Latency is from there to the
+ * event, and from the put's answer to the event.
+ */
+import { mkdirSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { utf8, utf8Text } from "../../src/base/bytes.js";
+import { FrameReader } from "../../src/gateway/grpc-frames.js";
+import { WireReader } from "../../src/gateway/wire.js";
+import { leaderAddress, startEtcd } from "./etcd-cluster.js";
+import { PUT_PATH, WATCH_PATH, openLink, putMessage, watchMessage } from "./etcd-load.js";
+import type { Link } from "./etcd-load.js";
+import { Histogram } from "./histogram.js";
+import { startOurs } from "./our-cluster.js";
+import { Processes, findCommand } from "./processes.js";
+
+const HELP = `Usage: npm run -s bench -- watch [options]
+
+  --watchers 1000     how many watches
+  --connections 10    over how many connections; each has one stream for its watches
+  --rate 1000         puts a second of the work "spread"; the work "shared" has --shared-rate
+  --shared-rate 20
+  --seconds 5         how long a round takes
+  --rounds 2
+  --compare etcd      beside three etcd servers
+  --data dist/bench-data
+`;
+
+interface Plan {
+  readonly watchers: number;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+interface Side {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  cpuMicros(): readonly number[] | undefined;
+}
+
+interface Work {
+  readonly name: string;
+  readonly keys: readonly Uint8Array[];
+  readonly rate: number;
+  /** Of each put. */
+  readonly eventsPerPut: number;
+}
+
+const DRAIN_MS = 2000;
+const MESSAGE_BYTES_MAX: number = 64 * 1024 * 1024;
+const TICK_MS = 2;
+
+export async function watchBench(args: readonly string[]): Promise<number> {
+  const text = (fallback: string): { type: "string"; default: string } => ({
+    type: "string",
+    default: fallback,
+  });
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      watchers: text("1000"),
+      connections: text("10"),
+      rate: text("1000"),
+      "shared-rate": text("20"),
+      seconds: text("5"),
+      rounds: text("2"),
+      compare: text(""),
+      data: text("dist/bench-data"),
+      help: { type: "boolean", default: false, short: "h" },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const plan = {
+    watchers: Number(values.watchers),
+    connections: Number(values.connections),
+    seconds: Number(values.seconds),
+  };
+  const works = worksOf(plan.watchers, Number(values.rate), Number(values["shared-rate"]));
+  const processes = new Processes();
+  const directory = resolve(values.data, String(process.pid));
+  mkdirSync(directory, { recursive: true });
+  try {
+    const sides = await startSides(processes, directory, values.compare === "etcd");
+    console.log(line(["work", "", "puts", "events", "missing", ...HEADS]));
+    const rounds = Array.from({ length: Number(values.rounds) }, () => sides).flat();
+    for (const work of works) {
+      for (const side of rounds) console.log(await measure(side, plan, work));
+    }
+    processes.requireAlive();
+    return 0;
+  } finally {
+    await processes.stopAll();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const HEADS = ["put p50", "p99", "ack p50", "p99", "max ms", "busiest %"];
+
+function line(cells: readonly string[]): string {
+  return cells.map((cell) => cell.padStart(10)).join("");
+}
+
+function worksOf(watchers: number, rate: number, sharedRate: number): readonly Work[] {
+  const keys = Array.from({ length: watchers }, (_, i) => utf8(`watched-${i}`));
+  return [
+    { name: "spread", keys, rate, eventsPerPut: 1 },
+    { name: "shared", keys: [utf8("shared")], rate: sharedRate, eventsPerPut: watchers },
+  ];
+}
+
+async function startSides(
+  processes: Processes,
+  directory: string,
+  withEtcd: boolean,
+): Promise<readonly Side[]> {
+  const ours = await startOurs(processes, { directory, api: "etcd", members: "leader" });
+  const sides: Side[] = [
+    { name: "ours", addresses: ours.addresses, cpuMicros: () => ours.cpuMicros() },
+  ];
+  const command = findCommand("etcd");
+  if (!withEtcd || command === undefined) return sides;
+  const etcd = await startEtcd(processes, { command, directory, members: "leader" });
+  sides.push({ name: "etcd", addresses: etcd.addresses, cpuMicros: () => etcd.cpuMicros() });
+  return sides;
+}
+
+async function measure(side: Side, plan: Plan, work: Work): Promise<string> {
+  const address = await leaderAddress(side.addresses);
+  if (address === undefined) throw new Error(`${side.name} has no leader`);
+  const links = await Promise.all(
+    Array.from({ length: plan.connections }, () => openLink(address)),
+  );
+  const writer = await openLink(address);
+  const round = new WatchRound(work);
+  await round.watchAll(links, plan.watchers);
+  const before = side.cpuMicros() ?? [];
+  const startedMs = performance.now();
+  await round.putAll(writer, plan.seconds);
+  const tookMs = performance.now() - startedMs;
+  const after = side.cpuMicros() ?? [];
+  const busiest = Math.max(...after.map((micros, i) => micros - before[i]!)) / tookMs / 10;
+  for (const { socket } of [...links, writer]) socket.destroy();
+  return line([work.name, side.name, ...round.figures(), busiest.toFixed(1)]);
+}
+
+class WatchRound {
+  readonly #work: Work;
+  readonly #fromPut = new Histogram();
+  readonly #fromAck = new Histogram();
+  /** When the put was answered, by its number. */
+  readonly #ackedMs: (number | undefined)[] = [];
+  /** Events that came before the answer to their put. */
+  readonly #early: Map<number, number[]> = new Map();
+  #sent = 0;
+  #created = 0;
+  #events = 0;
+  #worstMs = 0;
+  #sentMs: number[] = [];
+  #allCreated: () => void = () => undefined;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  watchAll(links: readonly Link[], watchers: number): Promise<void> {
+    const { keys } = this.#work;
+    const created = new Promise<void>((done) => {
+      this.#allCreated = () => {
+        if (++this.#created === watchers) done();
+      };
+    });
+    const senders = links.map(({ http2 }) => {
+      let send: ((body: Uint8Array) => void) | undefined;
+      const frames = new FrameReader(MESSAGE_BYTES_MAX);
+      const data = (bytes: Uint8Array): void => {
+        frames.push(bytes);
+        for (let next = frames.next(); next !== undefined; next = frames.next()) this.#take(next);
+      };
+      const done = (error: string | undefined): void => {
+        if (error !== "the connection was closed") console.error(`a watch stream ended: ${error}`);
+      };
+      return (body: Uint8Array): void => {
+        if (send === undefined) send = http2.stream({ path: WATCH_PATH, body, data, done });
+        else send(body);
+      };
+    });
+    for (let i = 0; i < watchers; i++) {
+      senders[i % senders.length]!(watchMessage(keys[i % keys.length]!));
+    }
+    return created;
+  }
+
+  async putAll({ http2 }: Link, seconds: number): Promise<void> {
+    const { keys, rate } = this.#work;
+    const count = rate * seconds;
+    const startMs = performance.now();
+    await new Promise<void>((done) => {
+      const timer = setInterval(() => {
+        const due = Math.min(count, ((performance.now() - startMs) / 1000) * rate);
+        while (this.#sent < due) this.#put(http2, keys[this.#sent % keys.length]!);
+        if (this.#sent < count) return;
+        clearInterval(timer);
+        done();
+      }, TICK_MS);
+    });
+    const endMs = performance.now() + DRAIN_MS;
+    while (this.#events < this.#wanted && performance.now() < endMs) {
+      await new Promise((later) => setTimeout(later, 10));
+    }
+  }
+
+  figures(): string[] {
+    const ms = (histogram: Histogram, fraction: number): string =>
+      histogram.percentileMs(fraction).toFixed(2);
+    return [
+      String(this.#sent),
+      String(this.#events),
+      String(this.#wanted - this.#events),
+      ms(this.#fromPut, 0.5),
+      ms(this.#fromPut, 0.99),
+      ms(this.#fromAck, 0.5),
+      ms(this.#fromAck, 0.99),
+      this.#worstMs.toFixed(1),
+    ];
+  }
+
+  get #wanted(): number {
+    return this.#sent * this.#work.eventsPerPut;
+  }
+
+  #put(http2: Link["http2"], key: Uint8Array): void {
+    const number = this.#sent++;
+    this.#sentMs[number] = performance.now();
+    const body = putMessage(key, utf8(String(number)));
+    http2.call({ path: PUT_PATH, body, done: (error) => this.#acked(number, error) });
+  }
+
+  #acked(number: number, error: string | undefined): void {
+    if (error !== undefined) console.error(`a put failed: ${error}`);
+    const nowMs = performance.now();
+    this.#ackedMs[number] = nowMs;
+    for (const _ of this.#early.get(number) ?? []) this.#fromAck.record(0);
+    this.#early.delete(number);
+  }
+
+  /** WatchResponse: 3 created, 11 events: 2 kv: 5 value. */
+  #take(message: Uint8Array): void {
+    const reader = new WireReader(message);
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+      if (tag === 0x18 && reader.bool()) this.#allCreated();
+      else if (tag === 0x5a) this.#takeEvent(reader);
+      else if (tag !== 0x18) reader.skip(tag);
+    }
+  }
+
+  #takeEvent(reader: WireReader): void {
+    const outer = reader.enter();
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+      if (tag !== 0x12) {
+        reader.skip(tag);
+        continue;
+      }
+      const event = reader.enter();
+      for (let field = reader.tag(); field !== 0; field = reader.tag()) {
+        if (field === 0x2a) this.#seen(Number(utf8Text(reader.blob())));
+        else reader.skip(field);
+      }
+      reader.leave(event);
+    }
+    reader.leave(outer);
+  }
+
+  #seen(number: number): void {
+    const nowMs = performance.now();
+    this.#events++;
+    const tookMs = nowMs - this.#sentMs[number]!;
+    this.#worstMs = Math.max(this.#worstMs, tookMs);
+    this.#fromPut.record(tookMs);
+    const ackedMs = this.#ackedMs[number];
+    if (ackedMs !== undefined) return this.#fromAck.record(nowMs - ackedMs);
+    const early = this.#early.get(number);
+    if (early === undefined) this.#early.set(number, [nowMs]);
+    else early.push(nowMs);
+  }
+}
