@@ -216,6 +216,9 @@ class SessionCall implements Call {
   readonly #frames: FrameReader;
   readonly #sink: GrpcSink;
   readonly #session: CallSession;
+  /** What came with a request that is being served waits. */
+  #isServing = false;
+  #hasEnded = false;
   over: () => void = nothing;
 
   constructor(stream: Http2Stream, open: OpenSession, messageBytesMax: number) {
@@ -228,25 +231,43 @@ class SessionCall implements Call {
 
   /** The client gets no more room until what came may be followed by more. */
   data(bytes: Uint8Array): void {
-    const stream = this.#stream;
-    if (stream.isEnded) return;
-    stream.pause();
+    if (this.#stream.isEnded) return;
+    this.#stream.pause();
     try {
       this.#frames.push(bytes);
-      let served: Promise<void> | undefined;
-      for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
-        // Sessions live long: what they keep must not keep what else came along.
-        served = this.#session.request(next.slice());
-      }
-      if (served === undefined) stream.resume();
-      else void served.then(() => stream.resume());
+      if (!this.#isServing) this.#serve();
     } catch (error) {
       this.fail(statusOf(error));
     }
   }
 
   ended(): void {
-    this.#session.finish();
+    this.#hasEnded = true;
+    if (!this.#isServing) this.#session.finish();
+  }
+
+  /** Hands over what has come, as far as the session will take it now. */
+  #serve(): void {
+    for (let next = this.#frames.next(); next !== undefined; next = this.#frames.next()) {
+      // Sessions live long: what they keep must not keep what else came along.
+      const served = this.#session.request(next.slice());
+      if (served === undefined) continue;
+      this.#isServing = true;
+      void served.then(() => this.#goOn());
+      return;
+    }
+    this.#stream.resume();
+  }
+
+  #goOn(): void {
+    this.#isServing = false;
+    if (this.#stream.isEnded) return;
+    try {
+      this.#serve();
+    } catch (error) {
+      return this.fail(statusOf(error));
+    }
+    if (this.#hasEnded && !this.#isServing) this.#session.finish();
   }
 
   drained(): void {
