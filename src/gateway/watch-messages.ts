@@ -43,7 +43,7 @@ export function readWatchRequest(reader: WireReader): WatchRequest {
   let request: WatchRequest = { kind: "none" };
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag !== 0x0a && tag !== 0x12 && tag !== 0x1a) {
-      reader.skip(tag);
+      reader.skip(tag, 3);
       continue;
     }
     const outer = reader.enter();
@@ -73,7 +73,7 @@ function readCreate(reader: WireReader): WatchCreate {
     else if (tag === 0x30) prevKv = reader.bool();
     else if (tag === 0x38) watchId = reader.int64();
     else if (tag === 0x40) fragment = reader.bool();
-    else reader.skip(tag);
+    else reader.skip(tag, 8);
   }
   const [noPut, noDelete] = [filters.has(0), filters.has(1)];
   const asked = { key, rangeEnd, startRevision, progressNotify, noPut, noDelete };
@@ -95,7 +95,7 @@ function readWatchId(reader: WireReader): number {
   let watchId = 0;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 0x08) watchId = reader.int64();
-    else reader.skip(tag);
+    else reader.skip(tag, 1);
   }
   return watchId;
 }
