@@ -71,8 +71,9 @@ export class HttpServer {
       return sendRefusal(response, method instanceof StatusError ? method : wrong);
     }
     if (method.serve === undefined) return this.#watch(method, request, response);
-    const body = await bodyOf(request, this.#host.messageBytesMax * JSON_FACTOR);
-    const { status, body: answer } = await serveJson(method, body);
+    const { messageBytesMax } = this.#host;
+    const body = await bodyOf(request, messageBytesMax * JSON_FACTOR);
+    const { status, body: answer } = await serveJson(method, body, messageBytesMax);
     send(response, { status, contentType: JSON_TYPE, body: answer });
   }
 

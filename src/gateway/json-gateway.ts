@@ -4,8 +4,8 @@
  * gives one a line. It knows requests and responses of HTTP only as the interface below.
  */
 import { utf8, utf8Text } from "../base/bytes.js";
-import { messageIn } from "./grpc-frames.js";
-import { messageFromJson, messageToJson } from "./json-codec.js";
+import { checkSize, messageIn } from "./grpc-frames.js";
+import { messageFromJson, messageToJson, withLongIntegers } from "./json-codec.js";
 import { JsonSplitter } from "./json-splitter.js";
 import { decodeMessage, encodeMessage } from "./message-codec.js";
 import type { Method } from "./methods.js";
@@ -33,10 +33,15 @@ export interface JsonReply {
   readonly body: string;
 }
 
-export async function serveJson(method: Method, body: Uint8Array): Promise<JsonReply> {
+export async function serveJson(
+  method: Method,
+  body: Uint8Array,
+  messageBytesMax: number,
+): Promise<JsonReply> {
   try {
     if (method.serve === undefined) throw new Error("the watch is no call of one request");
-    const message = requestFrom(method.request, body.length === 0 ? "{}" : utf8Text(body));
+    const message = requestFrom(method.request, bodyText(body));
+    checkSize(message.length, messageBytesMax);
     const frame = await method.serve(new WireReader(message));
     return { status: 200, body: JSON.stringify(jsonOf(method.response, frame)) };
   } catch (error) {
@@ -102,6 +107,12 @@ export class JsonWatch implements FrameSink {
   }
 }
 
+/** No body is an empty message. */
+function bodyText(body: Uint8Array): string {
+  const text = utf8Text(body);
+  return text.trim() === "" ? "{}" : text;
+}
+
 function requestFrom(type: MessageType, text: string): Uint8Array {
   const out = new WireWriter();
   encodeMessage(out, type, messageFromJson(type, parsed(text)));
@@ -110,7 +121,7 @@ function requestFrom(type: MessageType, text: string): Uint8Array {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(withLongIntegers(text));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new StatusError(GRPC.invalidArgument, `flotilla: the request is no JSON: ${reason}`);
