@@ -67,7 +67,7 @@ function readCreate(reader: WireReader): WatchCreate {
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 0x0a) key = reader.blob();
     else if (tag === 0x12) rangeEnd = reader.blob();
-    else if (tag === 0x18) startRevision = reader.int64();
+    else if (tag === 0x18) startRevision = Math.min(reader.int64(), Number.MAX_SAFE_INTEGER);
     else if (tag === 0x20) progressNotify = reader.bool();
     else if (tag === 0x28 || tag === 0x2a) readFilters(reader, tag, filters);
     else if (tag === 0x30) prevKv = reader.bool();
