@@ -192,7 +192,8 @@ describe("hot requests, read by hand, are what the tables say", () => {
       kind: "create",
       create: {
         key: message["key"] ?? new Uint8Array(0),
-        startRevision: Number(message["start_revision"] ?? 0n),
+        startRevision: Math.min(Number(message["start_revision"] ?? 0n), Number.MAX_SAFE_INTEGER),
+        watchId: message["watch_id"] ?? 0n,
         noPut: filters.includes(0),
         noDelete: filters.includes(1),
         fragment: message["fragment"] === true,

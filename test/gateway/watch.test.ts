@@ -57,10 +57,10 @@ describe("creating", () => {
 
   test("gives ids from 0 on, or the one that is wanted", async () => {
     const ids: unknown[] = [];
-    for (const watch_id of [0n, 0n, 2n, 7n, 0n]) {
+    for (const watch_id of [0n, 0n, 2n, 7n, 0n, 2n ** 53n + 1n, -5n]) {
       ids.push((await create({ watch_id })).response["watch_id"]);
     }
-    expect(ids).toEqual([undefined, 1n, 2n, 7n, 3n]);
+    expect(ids).toEqual([undefined, 1n, 2n, 7n, 3n, 2n ** 53n + 1n, -5n]);
     const { response } = await create({ watch_id: 7n });
     expect(response).toMatchObject({
       watch_id: -1n,
@@ -68,6 +68,12 @@ describe("creating", () => {
       canceled: true,
       cancel_reason: "mvcc: duplicate watch ID provided on the WatchStream",
     });
+  });
+
+  test("may begin at any revision there can be", async () => {
+    const { response, feed } = await create({ start_revision: 2n ** 63n - 1n });
+    expect(response).toMatchObject({ created: true });
+    expect(feed.options.startRevision).toBe(Number.MAX_SAFE_INTEGER);
   });
 
   test("is refused for a range that is empty, and for a start below zero", async () => {

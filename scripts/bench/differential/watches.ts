@@ -21,6 +21,7 @@ export type WatchStep =
   | { readonly kind: "call"; readonly method: MethodName; readonly draft: Draft }
   | { readonly kind: "stream"; readonly draft: Draft };
 
+const LONG_ID = 2n ** 53n + 1n;
 const filters = fc.array(fc.constantFrom(0, 1, 0, 1, 0, 1, 7), { maxLength: 2 });
 const flag = fc.boolean();
 
@@ -46,7 +47,7 @@ const creation: fc.Arbitrary<Draft> = fc.record(
     progress_notify: flag,
     filters,
     prev_kv: flag,
-    watch_id: fc.constantFrom(0n, 0n, 0n, 1n, 5n),
+    watch_id: fc.constantFrom(0n, 0n, 0n, 0n, 1n, 5n, LONG_ID),
     fragment: flag,
   },
   { requiredKeys: ["key"] },
@@ -70,7 +71,7 @@ export const watchStep: fc.Arbitrary<WatchStep> = fc.oneof(
     weight: 4,
     arbitrary: say(
       "cancel_request",
-      fc.constantFrom(0n, 1n, 2n, 5n, 99n, -1n).map((id) => ({ watch_id: id })),
+      fc.constantFrom(0n, 1n, 2n, 5n, 99n, -1n, LONG_ID).map((id) => ({ watch_id: id })),
     ),
   },
   { weight: 3, arbitrary: say("progress_request", fc.constant({})) },
