@@ -71,7 +71,9 @@ function withTies(request: Message, response: Message): Message {
   // Without its values nobody sees what rows were sorted by.
   const isHidden = by === "value" && request["keys_only"] === true;
   const isCut = response["more"] === true;
-  if (isHidden && isCut) return { ...response, kvs: rows.map(() => ({})) };
+  // With an order of none, etcd takes the first keys as far as the limit goes, and sorts those alone.
+  const isPicked = isCut && (request["sort_order"] ?? 0) === 0;
+  if (isPicked || (isHidden && isCut)) return { ...response, kvs: rows.map(() => ({})) };
   const kvs: Message[] = [];
   for (let from = 0; from < rows.length;) {
     let to = from + 1;

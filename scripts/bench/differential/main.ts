@@ -12,7 +12,7 @@ Sends random requests to etcd and to Flotilla, one node each, and shows the firs
   --seed N        of the random numbers (the time)
   --etcd COMMAND  etcd's server (etcd)`;
 
-const SHRINK_MS = 60_000;
+const SHRINK_MS = 180_000;
 
 /** Gives 1 where something differs that was not expected to. */
 export async function differential(args: readonly string[]): Promise<number> {
