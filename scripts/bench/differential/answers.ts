@@ -71,20 +71,25 @@ function withTies(request: Message, response: Message): Message {
   // Without its values nobody sees what rows were sorted by.
   const isHidden = by === "value" && request["keys_only"] === true;
   const isCut = response["more"] === true;
-  // With an order of none, etcd takes the first keys as far as the limit goes, and sorts those alone.
+  // With an order of none, etcd takes as many keys as the limit says, and sorts those alone.
   const isPicked = isCut && (request["sort_order"] ?? 0) === 0;
   if (isPicked || (isHidden && isCut)) return { ...response, kvs: rows.map(() => ({})) };
+  return { ...response, kvs: isHidden ? rows.toSorted(byKey) : inTies(rows, by, isCut) };
+}
+
+function inTies(rows: readonly Message[], by: string, isCut: boolean): readonly Message[] {
   const kvs: Message[] = [];
-  for (let from = 0; from < rows.length;) {
+  let from = 0;
+  while (from < rows.length) {
     let to = from + 1;
-    while (to < rows.length && (isHidden || alike(rows[from]!, rows[to]!, by))) to++;
+    while (to < rows.length && alike(rows[from]!, rows[to]!, by)) to++;
     const tied = rows.slice(from, to);
     // Where a limit cuts through rows that are alike, any of them may be among those given.
     if (isCut && to === rows.length) kvs.push(...tied.map((row) => ({ [by]: row[by] ?? 0n })));
     else kvs.push(...tied.toSorted(byKey));
     from = to;
   }
-  return { ...response, kvs };
+  return kvs;
 }
 
 function alike(a: Message, b: Message, field: string): boolean {
