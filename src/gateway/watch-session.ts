@@ -29,7 +29,7 @@ export interface WatchHost {
 }
 
 interface OneWatch {
-  readonly watchId: number;
+  readonly watchId: bigint;
   readonly create: WatchCreate;
   readonly source: BackendWatch;
   /** Everything up to here was told. */
@@ -45,8 +45,8 @@ const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 export class WatchSession implements CallSession {
   readonly #host: WatchHost;
   readonly #sink: FrameSink;
-  readonly #watches: Map<number, OneWatch> = new Map();
-  #nextId = 0;
+  readonly #watches: Map<bigint, OneWatch> = new Map();
+  #nextId = 0n;
   /** The newest revision heard of. */
   #revision = 0;
   #requests: Promise<void> = Promise.resolve();
@@ -98,7 +98,7 @@ export class WatchSession implements CallSession {
     const create = asked.key.length === 0 ? { ...asked, key: FIRST_KEY } : asked;
     const refusal = this.#refusal(create);
     if (refusal !== undefined) {
-      this.#note({ revision, watchId: -1, created: true, canceled: true, cancelReason: refusal });
+      this.#note({ revision, watchId: -1n, created: true, canceled: true, cancelReason: refusal });
       return;
     }
     const watchId = this.#idFor(create);
@@ -120,17 +120,17 @@ export class WatchSession implements CallSession {
       return "mvcc: watcher range is empty";
     }
     if (startRevision < 0) return COMPACTED_TEXT;
-    if (watchId === 0 || !this.#watches.has(watchId)) return undefined;
+    if (watchId === 0n || !this.#watches.has(watchId)) return undefined;
     return "mvcc: duplicate watch ID provided on the WatchStream";
   }
 
-  #idFor({ watchId }: WatchCreate): number {
-    if (watchId !== 0) return watchId;
+  #idFor({ watchId }: WatchCreate): bigint {
+    if (watchId !== 0n) return watchId;
     while (this.#watches.has(this.#nextId)) this.#nextId++;
     return this.#nextId++;
   }
 
-  #cancel(watchId: number): void {
+  #cancel(watchId: bigint): void {
     const watch = this.#watches.get(watchId);
     if (watch === undefined) return;
     this.#drop(watch);
@@ -158,7 +158,7 @@ export class WatchSession implements CallSession {
     for (const { toldRevision } of this.#watches.values()) told = Math.min(told, toldRevision);
     const due = this.#progressAsked.filter((revision) => revision <= told);
     this.#progressAsked = this.#progressAsked.filter((revision) => revision > told);
-    for (const revision of due) this.#note({ revision, watchId: -1 });
+    for (const revision of due) this.#note({ revision, watchId: -1n });
   }
 
   /** Draws one watch until it ends. */
