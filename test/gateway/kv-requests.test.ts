@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { concatBytes } from "../../src/base/bytes.js";
 import { DecodeError } from "../../src/base/coding.js";
+import { readGrant, readLeaseId } from "../../src/gateway/lease-messages.js";
 import { readDelete, readPut, readRange, readTransaction } from "../../src/gateway/kv-requests.js";
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
@@ -26,6 +27,8 @@ describe("a known field of another wire type", () => {
     ["DeleteRangeRequest", readDelete],
     ["TxnRequest", readTransaction],
     ["WatchRequest", readWatchRequest],
+    ["LeaseGrantRequest", readGrant],
+    ["LeaseRevokeRequest", readLeaseId],
   ] as const)("makes a %s no message", (name, read) => {
     const wrong = [0x0d, 1, 2, 3, 4];
     expect(() => read(bytesOfMessage(name, {}, ...wrong))).toThrow(DecodeError);

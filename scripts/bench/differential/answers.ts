@@ -30,7 +30,22 @@ export function canonical(method: string, request: Message, response: Message): 
   const masked = header === undefined ? {} : { header: maskedHeader(header) };
   if (method === "Range") return { ...withTies(request, response), ...masked };
   if (method === "Txn") return { ...withTiesInside(request, response), ...masked };
+  if (method === "LeaseTimeToLive") return { ...leaseSince(response), ...masked };
+  if (method === "LeaseLeases") return { leases: inOrder(response["leases"], "ID"), ...masked };
   return { ...response, ...masked };
+}
+
+/** How long it still has depends on the time; its keys come in no order. */
+function leaseSince(response: Message): Message {
+  const [left, granted] = [response["TTL"], response["grantedTTL"]].map(Number);
+  const isNew = left! > 0 && left! <= granted! && left! > granted! - 60;
+  const keys = ((response["keys"] ?? []) as readonly Uint8Array[]).toSorted(compareBytes);
+  return { ...response, keys, ...(isNew ? { TTL: "new" } : {}) };
+}
+
+function inOrder(list: Value | undefined, by: string): readonly Message[] {
+  const items = (list ?? []) as readonly Message[];
+  return items.toSorted((a, b) => Number(a[by]) - Number(b[by]));
 }
 
 export function maskedHeader(header: Message): Message {

@@ -14,6 +14,10 @@ export const SERVICES: Readonly<Record<MethodName, readonly [grpc: string, json:
   DeleteRange: ["KV/DeleteRange", "/kv/deleterange"],
   Txn: ["KV/Txn", "/kv/txn"],
   Compaction: ["KV/Compact", "/kv/compaction"],
+  LeaseGrant: ["Lease/LeaseGrant", "/lease/grant"],
+  LeaseRevoke: ["Lease/LeaseRevoke", "/lease/revoke"],
+  LeaseTimeToLive: ["Lease/LeaseTimeToLive", "/lease/timetolive"],
+  LeaseLeases: ["Lease/LeaseLeases", "/lease/leases"],
 };
 
 const EVERYTHING: Message = { key: Uint8Array.of(0), range_end: Uint8Array.of(0) };
@@ -21,6 +25,7 @@ const PADDING: Message = { key: Uint8Array.of(0x70) };
 /** Gives the revision at which both sides stand. */
 export async function begin({ theirs, ours }: Pair): Promise<bigint> {
   const sides = [theirs, ours];
+  await Promise.all(sides.map(endLeases));
   let revisions = await Promise.all(sides.map((side) => change(side, "DeleteRange", EVERYTHING)));
   const newest = revisions.reduce((a, b) => (a > b ? a : b));
   await Promise.all(
@@ -36,6 +41,12 @@ export async function begin({ theirs, ours }: Pair): Promise<bigint> {
   // It fails where the run before has compacted as much.
   await Promise.all(sides.map((side) => call(side, "Compaction", { revision: base })));
   return base;
+}
+
+async function endLeases(side: Side): Promise<void> {
+  const { response } = await call(side, "LeaseLeases", {});
+  const leases = (must(response)["leases"] ?? []) as readonly Message[];
+  for (const { ID } of leases) await call(side, "LeaseRevoke", { ID });
 }
 
 /** Gives the revision after it. */

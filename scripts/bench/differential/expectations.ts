@@ -73,6 +73,11 @@ const UNMARSHALLING = "grpc: error unmarshalling request: ";
 
 const EXPECTATIONS: readonly Expectation[] = [
   {
+    name: "a failed precondition is 400 by HTTP since 3.6, and was 412",
+    holds: ({ theirs, ours }) =>
+      theirs.http === 412 && ours.http === 400 && theirs.message === ours.message,
+  },
+  {
     name: "what follows an object of JSON is an error: etcd does not look at it",
     holds: ({ request, ours }) =>
       (request.text === "null" || /^{.*}./.test(request.text ?? "")) &&

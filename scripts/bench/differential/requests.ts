@@ -22,7 +22,16 @@ export type Damage =
   | { readonly kind: "append"; readonly bytes: Uint8Array }
   | { readonly kind: "flip"; readonly at: number; readonly bit: number };
 
-export type MethodName = "Range" | "Put" | "DeleteRange" | "Txn" | "Compaction";
+export type MethodName =
+  | "Range"
+  | "Put"
+  | "DeleteRange"
+  | "Txn"
+  | "Compaction"
+  | "LeaseGrant"
+  | "LeaseRevoke"
+  | "LeaseTimeToLive"
+  | "LeaseLeases";
 
 export interface Request {
   readonly method: MethodName;
@@ -71,6 +80,8 @@ const value = fc.oneof(
   { weight: 10, arbitrary: fc.constantFrom(...["", "1", "2", "10"].map(text)) },
   { weight: 1, arbitrary: fc.constant(new Uint8Array(1000).fill(0x78)) },
 );
+/** Numbers of leases, which clients may choose. */
+export const LEASES: readonly bigint[] = [1n, 2n, 2n ** 53n + 1n, 2n ** 62n, -3n];
 const flag = fc.boolean();
 const rarely = fc.oneof(
   { weight: 6, arbitrary: fc.constant(false) },
@@ -122,6 +133,7 @@ export const put: fc.Arbitrary<Draft> = fc.record(
     value,
     lease: fc.oneof(
       { weight: 15, arbitrary: fc.constant(0n) },
+      { weight: 3, arbitrary: fc.constantFrom(...LEASES) },
       { weight: 1, arbitrary: fc.constantFrom(77n, ...INT64S) },
     ),
     prev_kv: flag,
@@ -149,7 +161,7 @@ const compare: fc.Arbitrary<Draft> = fc
       fc.record({ create_revision: revision }),
       fc.record({ mod_revision: revision }),
       fc.record({ value }),
-      fc.record({ lease: number(1) }),
+      fc.record({ lease: fc.oneof(number(1), fc.constantFrom(...LEASES)) }),
     ),
     isMatching: fc.boolean(),
   })
@@ -201,6 +213,18 @@ export const compaction: fc.Arbitrary<Draft> = fc.record(
   { revision, physical: flag },
   { requiredKeys: ["revision"] },
 );
+
+/** That a server chooses the number cannot be compared. */
+const leaseId = fc.oneof(
+  { weight: 8, arbitrary: fc.constantFrom(...LEASES) },
+  { weight: 1, arbitrary: fc.constantFrom(77n, 0n) },
+);
+
+/** So long that none runs out, so short that it is raised, or too long. */
+const grant: fc.Arbitrary<Draft> = fc.record({
+  ID: fc.constantFrom(...LEASES),
+  TTL: fc.constantFrom(3600n, 100_000n, 9_000_000_000n, 9_000_000_001n, 2n ** 63n - 1n),
+});
 
 const damage: fc.Arbitrary<Damage> = fc.oneof(
   fc.integer({ min: 1, max: 8 }).map((bytes) => ({ kind: "truncate" as const, bytes })),
@@ -333,6 +357,17 @@ export const request: fc.Arbitrary<Request> = fc.oneof(
   { weight: 60, arbitrary: requestOf("DeleteRange", deletion) },
   { weight: 200, arbitrary: requestOf("Txn", txn) },
   { weight: 15, arbitrary: requestOf("Compaction", compaction) },
+  // Undamaged: a number that a server chose, or a short time, would make all that follows differ.
+  {
+    weight: 25,
+    arbitrary: requestOf("LeaseGrant", grant).filter(({ damage: done }) => done === undefined),
+  },
+  { weight: 12, arbitrary: requestOf("LeaseRevoke", fc.record({ ID: leaseId })) },
+  {
+    weight: 10,
+    arbitrary: requestOf("LeaseTimeToLive", fc.record({ ID: leaseId, keys: flag })),
+  },
+  { weight: 4, arbitrary: requestOf("LeaseLeases", fc.constant({})) },
   { weight: 2, arbitrary: requestOf("Txn", longTxn) },
   { weight: 1, arbitrary: requestOf("Put", largePut) },
   { weight: 15, arbitrary: oddText },
