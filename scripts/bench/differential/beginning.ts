@@ -26,16 +26,15 @@ const PADDING: Message = { key: Uint8Array.of(0x70) };
 export async function begin({ theirs, ours }: Pair): Promise<bigint> {
   const sides = [theirs, ours];
   await Promise.all(sides.map(endLeases));
-  let revisions = await Promise.all(sides.map((side) => change(side, "DeleteRange", EVERYTHING)));
-  const newest = revisions.reduce((a, b) => (a > b ? a : b));
-  await Promise.all(
-    sides.map(async (side, i) => {
-      for (let at = must(revisions[i]); at < newest; at++) await change(side, "Put", PADDING);
-    }),
-  );
-  if (revisions[0] !== revisions[1]) {
-    for (const side of sides) await change(side, "Put", PADDING);
-    revisions = await Promise.all(sides.map((side) => change(side, "DeleteRange", EVERYTHING)));
+  const look = (): Promise<bigint[]> =>
+    Promise.all(sides.map((side) => change(side, "DeleteRange", EVERYTHING)));
+  let revisions = await look();
+  while (revisions[0] !== revisions[1]) {
+    const newest = revisions.reduce((a, b) => (a > b ? a : b));
+    for (const [i, side] of sides.entries()) {
+      for (let at = must(revisions[i]); at <= newest; at++) await change(side, "Put", PADDING);
+    }
+    revisions = await look();
   }
   const base = must(revisions[0]);
   // It fails where the run before has compacted as much.

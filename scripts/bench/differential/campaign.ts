@@ -25,6 +25,8 @@ export interface Finding {
   readonly request: string | undefined;
   readonly theirs: string;
   readonly ours: string;
+  /** How it was answered when it was first seen: the smallest may be another difference. */
+  readonly first?: string;
 }
 
 export interface CampaignResult {
@@ -102,19 +104,23 @@ class Campaign implements CampaignResult {
 
   #found(finding: Finding): false {
     if (this.finding === undefined) this.#deadline = performance.now() + this.#shrinkMs;
-    this.finding = finding;
+    const first = this.finding?.first ?? answersText(finding);
+    this.finding = { ...finding, first };
     return false;
   }
 }
 
-export function findingText({ requests, request: one, theirs, ours }: Finding): string {
-  const lines = requests.map((text) => `  ${text}`);
-  const which = one === undefined ? [] : ["of these it is", `  ${one}`];
+export function findingText(finding: Finding): string {
   return [
     "the smallest list of requests that is answered differently:",
-    ...lines,
-    ...which,
-    `  etcd | ${theirs}`,
-    `  ours | ${ours}`,
+    ...finding.requests.map((text) => `  ${text}`),
+    answersText(finding),
+    "as it was seen first:",
+    finding.first ?? "",
   ].join("\n");
+}
+
+function answersText({ request: one, theirs, ours }: Finding): string {
+  const which = one === undefined ? [] : ["of these it is", `  ${one}`];
+  return [...which, `  etcd | ${theirs}`, `  ours | ${ours}`].join("\n");
 }
