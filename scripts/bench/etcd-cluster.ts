@@ -1,6 +1,6 @@
 /**
- * Three etcd servers on loopback with their default settings, as the yardstick. The quota alone is
- * raised, since a benchmark writes more than the default allows.
+ * etcd servers on loopback, three if nothing else is said, with their default settings, as the
+ * yardstick. The quota alone is raised, since a benchmark writes more than the default allows.
  */
 import { execFileSync } from "node:child_process";
 import type { BenchCluster, ConnectOptions } from "./bench-cluster.js";
@@ -18,6 +18,8 @@ export interface EtcdOptions {
   readonly directory: string;
   /** Whether clients connect to the leader alone, as ours do, or to all members in turn. */
   readonly members: "leader" | "all";
+  /** Default: 3. */
+  readonly nodes?: number;
 }
 
 interface Status {
@@ -56,9 +58,10 @@ export function etcdVersion(command: string): string {
 }
 
 export async function startEtcd(processes: Processes, options: EtcdOptions): Promise<EtcdCluster> {
-  const ports = await freePorts(2 * NODES);
-  const clientAddresses = ports.slice(0, NODES).map((port) => `127.0.0.1:${port}`);
-  const peerUrls = ports.slice(NODES).map((port) => `http://127.0.0.1:${port}`);
+  const { nodes = NODES } = options;
+  const ports = await freePorts(2 * nodes);
+  const clientAddresses = ports.slice(0, nodes).map((port) => `127.0.0.1:${port}`);
+  const peerUrls = ports.slice(nodes).map((port) => `http://127.0.0.1:${port}`);
   const members = peerUrls.map((url, i) => `bench${i + 1}=${url}`).join(",");
   const servers = clientAddresses.map((address, i) =>
     processes.start({

@@ -1,4 +1,7 @@
-/** Three Flotilla nodes on loopback, with their default settings, started by the built CLI. */
+/**
+ * Flotilla nodes on loopback, three if nothing else is said, with their default settings, started
+ * by the built CLI.
+ */
 import { existsSync } from "node:fs";
 import type { BenchCluster, ConnectOptions } from "./bench-cluster.js";
 import { connectByEtcdApi, leaderAddress } from "./etcd-cluster.js";
@@ -16,6 +19,8 @@ export interface OurOptions {
   readonly api: "sdk" | "etcd";
   /** Of etcd's API: whether clients connect to the leader alone or to all members in turn. */
   readonly members: "leader" | "all";
+  /** Default: three. */
+  readonly nodes?: number | undefined;
 }
 
 export class OurCluster implements BenchCluster {
@@ -65,11 +70,11 @@ function startArguments(
 }
 
 export async function startOurs(processes: Processes, options: OurOptions): Promise<OurCluster> {
-  const { directory } = options;
+  const { directory, nodes = NODES } = options;
   if (!existsSync(CLI_PATH)) throw new Error(`${CLI_PATH} is missing: run "npm run build" first`);
-  const ports = await freePorts(2 * NODES);
-  const addresses = ports.slice(0, NODES).map((port) => `127.0.0.1:${port}`);
-  const peers = ports.slice(NODES).map((port) => `127.0.0.1:${port}`);
+  const ports = await freePorts(2 * nodes);
+  const addresses = ports.slice(0, nodes).map((port) => `127.0.0.1:${port}`);
+  const peers = ports.slice(nodes).map((port) => `127.0.0.1:${port}`);
   const servers = addresses.map((_, i) =>
     processes.start({
       name: `flotilla ${i + 1}`,

@@ -54,6 +54,13 @@ export function onlyMessage(bytes: Uint8Array, messageBytesMax: number): Uint8Ar
   return bytes.subarray(FRAME_HEAD_BYTES);
 }
 
+/** Throws StatusError for a message that is too large. */
+export function checkSize(bytes: number, bytesMax: number): void {
+  if (bytes <= bytesMax) return;
+  const text = `grpc: received message larger than max (${bytes} vs. ${bytesMax})`;
+  throw new StatusError(GRPC.resourceExhausted, text);
+}
+
 export class FrameReader {
   readonly #messageBytesMax: number;
   #rest: Uint8Array = EMPTY_BYTES;
@@ -93,11 +100,7 @@ export class FrameReader {
   }
 
   #check(compressed: number, size: number): void {
-    if (size > this.#messageBytesMax) {
-      const sizes = `${size} vs. ${this.#messageBytesMax}`;
-      const text = `grpc: received message larger than max (${sizes})`;
-      throw new StatusError(GRPC.resourceExhausted, text);
-    }
+    checkSize(size, this.#messageBytesMax);
     if (compressed === 0) return;
     const text = "flotilla: compressed messages are not supported";
     throw new StatusError(GRPC.unimplemented, text);

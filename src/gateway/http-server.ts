@@ -70,12 +70,13 @@ export class HttpServer {
       return sendRefusal(response, method instanceof StatusError ? method : wrong);
     }
     if (method.session !== undefined) return this.#session(method, request, response);
-    const body = await bodyOf(request, this.#host.messageBytesMax * JSON_FACTOR);
+    const { messageBytesMax } = this.#host;
+    const body = await bodyOf(request, messageBytesMax * JSON_FACTOR);
     if (method.answers !== undefined) {
       return streamJson(method, body, outputOf(response));
     }
     const signal = method.waits === true ? closeOf(response) : undefined;
-    sendJson(response, await serveJson(method, body, signal));
+    sendJson(response, await serveJson(method, body, messageBytesMax, signal));
   }
 
   async #session(

@@ -7,7 +7,7 @@
 import { fromBase64, toBase64 } from "./base64.js";
 import { NESTING_MAX } from "./message-codec.js";
 import type { Message, Value } from "./message-codec.js";
-import type { Field, FieldType, MessageType } from "./schema.js";
+import type { Field, FieldType, MessageType, ScalarType } from "./schema.js";
 import { GRPC, StatusError } from "./status.js";
 
 type Json = { readonly [name: string]: unknown };
@@ -31,9 +31,14 @@ export function messageFromJson(type: MessageType, json: unknown, depth = 0): Me
   }
   if (depth > NESTING_MAX) throw wrong(type.name, "nested less deeply");
   const message: Record<string, Value> = {};
+  let chosen: Field | undefined;
   for (const [name, value] of Object.entries(json)) {
     const field = type.fieldNamed(name);
     if (field === undefined || value === null) continue;
+    if (field.alternative) {
+      if (chosen !== undefined) throw wrong(field.name, `absent where ${chosen.name} is given`);
+      chosen = field;
+    }
     message[field.name] = field.repeated
       ? itemsFrom(field, value, depth)
       : fromJson(field, value, depth);
@@ -87,22 +92,39 @@ function fromJson(field: Field, json: unknown, depth: number): Value {
     case "message":
       return messageFromJson(type.type, json, depth + 1);
     default:
-      return integerFrom(name, json);
+      return integerFrom(name, type.kind, json);
   }
 }
 
 function enumFrom(name: string, values: readonly string[], json: unknown): number {
-  const number = typeof json === "string" ? values.indexOf(json) : Number(json);
-  if (!Number.isInteger(number) || number < 0) throw wrong(name, `one of ${values.join(", ")}`);
+  const number = typeof json === "string" ? values.indexOf(json) : json;
+  const isUnknown = typeof json === "string" && number === -1;
+  if (isUnknown || typeof number !== "number" || number !== (number | 0)) {
+    throw wrong(name, `one of ${values.join(", ")}`);
+  }
   return number;
 }
 
-function integerFrom(name: string, json: unknown): bigint {
+function integerFrom(name: string, kind: ScalarType, json: unknown): bigint {
   const isNumber = typeof json === "number" && Number.isInteger(json);
-  if (!isNumber && (typeof json !== "string" || !/^-?\d{1,20}$/.test(json))) {
+  if (!isNumber && (typeof json !== "string" || !/^-?(?:0|[1-9]\d{0,19})$/.test(json))) {
     throw wrong(name, "an integer");
   }
-  return BigInt(json);
+  const value = BigInt(json);
+  const fits = kind === "int64" ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
+  if (fits !== value) throw wrong(name, `within ${kind}`);
+  return value;
+}
+
+/**
+ * The text as `JSON.parse` must see it, which knows no integers beyond 2^53: longer ones are made
+ * texts, as which they are read too.
+ */
+export function withLongIntegers(text: string): string {
+  if (!/\d{16}/.test(text)) return text;
+  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) =>
+    /^-?\d{16,}$/.test(token) ? `"${token}"` : token,
+  );
 }
 
 function wrong(name: string, wanted: string): StatusError {

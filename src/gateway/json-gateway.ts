@@ -7,8 +7,8 @@
 import { utf8, utf8Text } from "../base/bytes.js";
 import { sendAnswers } from "./answer-stream.js";
 import type { AnswerSink, CallSession } from "./answer-stream.js";
-import { messageIn } from "./grpc-frames.js";
-import { messageFromJson, messageToJson } from "./json-codec.js";
+import { checkSize, messageIn } from "./grpc-frames.js";
+import { messageFromJson, messageToJson, withLongIntegers } from "./json-codec.js";
 import { JsonSplitter } from "./json-splitter.js";
 import { decodeMessage, encodeMessage } from "./message-codec.js";
 import type { Method, OpenSession } from "./method.js";
@@ -43,11 +43,13 @@ export interface JsonReply {
 export async function serveJson(
   method: Method,
   body: Uint8Array,
+  messageBytesMax: number,
   signal: AbortSignal | undefined,
 ): Promise<JsonReply> {
   try {
     if (method.serve === undefined) throw new Error("a stream is no call of one answer");
     const message = requestFrom(method.request, bodyText(body));
+    checkSize(message.length, messageBytesMax);
     const frame = await method.serve(new WireReader(message), signal);
     return { status: 200, body: JSON.stringify(jsonOf(method.response, frame)) };
   } catch (error) {
@@ -170,7 +172,8 @@ export class JsonSession {
 }
 
 function bodyText(body: Uint8Array): string {
-  return body.length === 0 ? "{}" : utf8Text(body);
+  const text = utf8Text(body);
+  return text.trim() === "" ? "{}" : text;
 }
 
 function requestFrom(type: MessageType, text: string): Uint8Array {
@@ -181,7 +184,7 @@ function requestFrom(type: MessageType, text: string): Uint8Array {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(withLongIntegers(text));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new StatusError(GRPC.invalidArgument, `flotilla: the request is no JSON: ${reason}`);

@@ -61,7 +61,7 @@ export class KvService {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 0x08) revision = reader.int64();
       else if (tag === 0x10) physical = reader.bool();
-      else reader.skip(tag);
+      else reader.skip(tag, 2);
     }
     const asked = Math.min(Math.max(revision, 0), Number.MAX_SAFE_INTEGER);
     return endFrame(this.#begin(await this.#backend.compact(asked, physical), NONE));

@@ -16,7 +16,7 @@ export function readGrant(reader: WireReader): GrantRequest {
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 0x08) ttlSeconds = reader.int64();
     else if (tag === 0x10) id = reader.uint64Big();
-    else reader.skip(tag);
+    else reader.skip(tag, 2);
   }
   return { ttlSeconds: Math.min(Math.max(ttlSeconds, 0), Number.MAX_SAFE_INTEGER), id };
 }
@@ -26,7 +26,7 @@ export function readLeaseId(reader: WireReader): bigint {
   let id = 0n;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 0x08) id = reader.uint64Big();
-    else reader.skip(tag);
+    else reader.skip(tag, 1);
   }
   return id;
 }

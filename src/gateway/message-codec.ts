@@ -47,7 +47,7 @@ function readMessage(type: MessageType, reader: WireReader, depth: number): Mess
       if (field.repeated) itemsOf(message, field).push(value);
       else message[field.name] = value;
     } else if (packs && (tag & 7) === WIRE_TYPES.length) readPacked(field, reader, message);
-    else reader.skip(tag);
+    else reader.skip(tag, field.number);
   }
   return message;
 }

@@ -15,21 +15,21 @@ export interface WatchCreate {
   readonly noPut: boolean;
   readonly noDelete: boolean;
   readonly prevKv: boolean;
-  /** 0: the server chooses. */
-  readonly watchId: number;
+  /** 0: the server chooses. Clients may take any number of 64 bits. */
+  readonly watchId: bigint;
   readonly fragment: boolean;
 }
 
 export type WatchRequest =
   | { readonly kind: "create"; readonly create: WatchCreate }
-  | { readonly kind: "cancel"; readonly watchId: number }
+  | { readonly kind: "cancel"; readonly watchId: bigint }
   | { readonly kind: "progress" }
   | { readonly kind: "none" };
 
 /** What a response can say besides its events. */
 export interface WatchNote {
   readonly revision: number;
-  readonly watchId: number;
+  readonly watchId: bigint;
   readonly created?: boolean;
   readonly canceled?: boolean;
   readonly compactRevision?: number;
@@ -45,7 +45,7 @@ export function readWatchRequest(reader: WireReader): WatchRequest {
   let request: WatchRequest = { kind: "none" };
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag !== 0x0a && tag !== 0x12 && tag !== 0x1a) {
-      reader.skip(tag);
+      reader.skip(tag, 3);
       continue;
     }
     const outer = reader.enter();
@@ -63,19 +63,19 @@ function readCreate(reader: WireReader): WatchCreate {
   let startRevision = 0;
   let progressNotify = false;
   let prevKv = false;
-  let watchId = 0;
+  let watchId = 0n;
   let fragment = false;
   const filters = new Set<number>();
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 0x0a) key = reader.blob();
     else if (tag === 0x12) rangeEnd = reader.blob();
-    else if (tag === 0x18) startRevision = reader.int64();
+    else if (tag === 0x18) startRevision = Math.min(reader.int64(), Number.MAX_SAFE_INTEGER);
     else if (tag === 0x20) progressNotify = reader.bool();
     else if (tag === 0x28 || tag === 0x2a) readFilters(reader, tag, filters);
     else if (tag === 0x30) prevKv = reader.bool();
-    else if (tag === 0x38) watchId = reader.int64();
+    else if (tag === 0x38) watchId = reader.int64Big();
     else if (tag === 0x40) fragment = reader.bool();
-    else reader.skip(tag);
+    else reader.skip(tag, 8);
   }
   const [noPut, noDelete] = [filters.has(0), filters.has(1)];
   const asked = { key, rangeEnd, startRevision, progressNotify, noPut, noDelete };
@@ -93,11 +93,11 @@ function readFilters(reader: WireReader, tag: number, into: Set<number>): void {
   reader.leave(outer);
 }
 
-function readWatchId(reader: WireReader): number {
-  let watchId = 0;
+function readWatchId(reader: WireReader): bigint {
+  let watchId = 0n;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === 0x08) watchId = reader.int64();
-    else reader.skip(tag);
+    if (tag === 0x08) watchId = reader.int64Big();
+    else reader.skip(tag, 1);
   }
   return watchId;
 }
@@ -105,7 +105,7 @@ function readWatchId(reader: WireReader): number {
 export function noteFrame(header: HeaderWriter, note: WatchNote): Uint8Array {
   const out = beginFrame();
   header.write(out, note.revision);
-  out.int64(2, note.watchId);
+  out.int64Big(2, note.watchId);
   out.bool(3, note.created === true);
   out.bool(4, note.canceled === true);
   out.int64(5, note.compactRevision ?? 0);
@@ -116,7 +116,7 @@ export function noteFrame(header: HeaderWriter, note: WatchNote): Uint8Array {
 /** How the events of one revision are told. */
 export interface EventsPlan {
   readonly revision: number;
-  readonly watchId: number;
+  readonly watchId: bigint;
   /** Above this they come in several responses, each but the last saying so; 0: never. */
   readonly fragmentBytesMax: number;
 }
@@ -131,7 +131,7 @@ export function eventFrames(
   for (let at = 0; at < events.length;) {
     const out = beginFrame();
     header.write(out, plan.revision);
-    out.int64(2, plan.watchId);
+    out.int64Big(2, plan.watchId);
     do {
       writeEvent(out, events[at++]!);
     } while (at < events.length && fits(out.length, events[at]!, fragmentBytesMax));
@@ -156,7 +156,7 @@ export function encodedFrame(
 ): Uint8Array {
   const out = beginFrame(events.length + HEAD_BYTES);
   header.write(out, plan.revision);
-  out.int64(2, plan.watchId);
+  out.int64Big(2, plan.watchId);
   out.slice(events, 0, events.length);
   return endFrame(out);
 }

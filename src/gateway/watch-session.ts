@@ -36,8 +36,8 @@ export class WatchSession implements CallSession {
   readonly #host: WatchHost;
   readonly #sources: WatchSources;
   readonly #sink: AnswerSink;
-  readonly #watches: Map<number, OneWatch> = new Map();
-  #nextId = 0;
+  readonly #watches: Map<bigint, OneWatch> = new Map();
+  #nextId = 0n;
   /** The newest revision heard of. */
   #revision = 0;
   #requests: Promise<void> = Promise.resolve();
@@ -89,7 +89,7 @@ export class WatchSession implements CallSession {
     const create = asked.key.length === 0 ? { ...asked, key: FIRST_KEY } : asked;
     const refusal = this.#refusal(create);
     if (refusal !== undefined) {
-      this.#note({ revision, watchId: -1, created: true, canceled: true, cancelReason: refusal });
+      this.#note({ revision, watchId: -1n, created: true, canceled: true, cancelReason: refusal });
       return;
     }
     const watchId = this.#idFor(create);
@@ -111,17 +111,17 @@ export class WatchSession implements CallSession {
       return "mvcc: watcher range is empty";
     }
     if (startRevision < 0) return COMPACTED_TEXT;
-    if (watchId === 0 || !this.#watches.has(watchId)) return undefined;
+    if (watchId === 0n || !this.#watches.has(watchId)) return undefined;
     return "mvcc: duplicate watch ID provided on the WatchStream";
   }
 
-  #idFor({ watchId }: WatchCreate): number {
-    if (watchId !== 0) return watchId;
+  #idFor({ watchId }: WatchCreate): bigint {
+    if (watchId !== 0n) return watchId;
     while (this.#watches.has(this.#nextId)) this.#nextId++;
     return this.#nextId++;
   }
 
-  #cancel(watchId: number): void {
+  #cancel(watchId: bigint): void {
     const watch = this.#watches.get(watchId);
     if (watch === undefined) return;
     this.#drop(watch);
@@ -150,7 +150,7 @@ export class WatchSession implements CallSession {
     for (const { toldRevision } of this.#watches.values()) told = Math.min(told, toldRevision);
     const due = this.#progressAsked.filter((revision) => revision <= told);
     this.#progressAsked = this.#progressAsked.filter((revision) => revision > told);
-    for (const revision of due) this.#note({ revision, watchId: -1 });
+    for (const revision of due) this.#note({ revision, watchId: -1n });
   }
 
   /** From a watch: these events, if any, and how far it has come. */
@@ -249,7 +249,7 @@ export class WatchSession implements CallSession {
 
 /** One watch, as a listener of its source. */
 class OneWatch implements WatchListener {
-  readonly watchId: number;
+  readonly watchId: bigint;
   readonly create: WatchCreate;
   toldRevision: number;
   /** Something was told since the last progress notification was due. */
@@ -265,7 +265,7 @@ class OneWatch implements WatchListener {
   constructor(
     session: WatchSession,
     sources: WatchSources,
-    asked: { readonly create: WatchCreate; readonly watchId: number; readonly after: number },
+    asked: { readonly create: WatchCreate; readonly watchId: bigint; readonly after: number },
   ) {
     this.#session = session;
     this.#sources = sources;

@@ -8,6 +8,8 @@ import { ByteWriter, DecodeError } from "../base/coding.js";
 import { EMPTY_BYTES, utf8, utf8Text } from "../base/bytes.js";
 
 export const WIRE_TYPES = { varint: 0, fixed64: 1, length: 2, fixed32: 5 } as const;
+const GROUP_START = 3;
+const GROUP_END = 4;
 
 const TWO_32 = 0x1_0000_0000;
 const VARINT_BYTES_MAX = 10;
@@ -86,8 +88,14 @@ export class WireReader {
     this.end = outer;
   }
 
-  /** Passes over the value of a field that nobody wants. */
-  skip(tag: number): void {
+  /**
+   * Passes over the value of a field that nobody knows. Fields up to the number `known` are known,
+   * so that this one came with another type than it has.
+   */
+  skip(tag: number, known: number = 0): void {
+    if (tag >>> 3 <= known) {
+      throw new DecodeError(`field ${tag >>> 3} has not the wire type ${tag & 7}`);
+    }
     switch (tag & 7) {
       case WIRE_TYPES.varint:
         return this.#varint();
@@ -97,6 +105,8 @@ export class WireReader {
         return this.#pass(this.#length());
       case WIRE_TYPES.fixed32:
         return this.#pass(4);
+      case GROUP_START:
+        return this.#passGroup(tag >>> 3);
       default:
         throw new DecodeError(`no field has the wire type ${tag & 7}`);
     }
@@ -108,6 +118,19 @@ export class WireReader {
       throw new DecodeError("a length reaches beyond the end");
     }
     return this.#low;
+  }
+
+  /** A group, which nobody writes any more, ends with a tag of its own and may hold others. */
+  #passGroup(number: number): void {
+    const open = [number];
+    while (open.length > 0) {
+      const tag = this.tag();
+      if (tag === 0) throw new DecodeError("unexpected end of the message");
+      const type = tag & 7;
+      if (type === GROUP_START) open.push(tag >>> 3);
+      else if (type !== GROUP_END) this.skip(tag);
+      else if (open.pop() !== tag >>> 3) throw new DecodeError("a group ends that is not open");
+    }
   }
 
   #pass(count: number): void {

@@ -58,7 +58,10 @@ function difference(row: KeyValueView, target: CompareTarget): number {
     case "mod":
       return row.modRevision - target.value;
     case "lease":
-      return row.leaseHigh - leaseHigh(target.value) || row.leaseLow - leaseLow(target.value);
+      // As numbers with a sign, which is how they came from etcd's clients.
+      return (
+        (row.leaseHigh | 0) - (leaseHigh(target.value) | 0) || row.leaseLow - leaseLow(target.value)
+      );
     case "value": {
       const { valueBytes, valueOffset, valueLength } = row;
       const wanted = target.value;

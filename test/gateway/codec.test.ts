@@ -145,6 +145,9 @@ const number = (value: Message[string]): number => {
   return whole < 0 ? 0 : Math.min(whole, Number.MAX_SAFE_INTEGER);
 };
 
+const isBarred = (message: Message): boolean =>
+  ["max_mod_revision", "max_create_revision"].some((name) => Number(message[name] ?? 0n) < 0);
+
 describe("hot requests, read by hand, are what the tables say", () => {
   property.prop([anyKv("etcdserverpb.RangeRequest").filter((one) => "key" in one)])(
     "range",
@@ -161,7 +164,9 @@ describe("hot requests, read by hand, are what the tables say", () => {
         sortTarget: ["key", "version", "create", "mod", "value"][number(message["sort_target"])],
         keysOnly: message["keys_only"] === true,
         countOnly: message["count_only"] === true,
-        minModRevision: number(message["min_mod_revision"]),
+        minModRevision: isBarred(message)
+          ? Number.MAX_SAFE_INTEGER
+          : number(message["min_mod_revision"]),
         maxModRevision: number(message["max_mod_revision"]),
         minCreateRevision: number(message["min_create_revision"]),
         maxCreateRevision: number(message["max_create_revision"]),
@@ -189,7 +194,8 @@ describe("hot requests, read by hand, are what the tables say", () => {
       kind: "create",
       create: {
         key: message["key"] ?? new Uint8Array(0),
-        startRevision: Number(message["start_revision"] ?? 0n),
+        startRevision: Math.min(Number(message["start_revision"] ?? 0n), Number.MAX_SAFE_INTEGER),
+        watchId: message["watch_id"] ?? 0n,
         noPut: filters.includes(0),
         noDelete: filters.includes(1),
         fragment: message["fragment"] === true,

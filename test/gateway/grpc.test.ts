@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { GatewayServer } from "../support/gateway-server.js";
-import { frameOf } from "../support/grpc-client.js";
-import type { GrpcClient } from "../support/grpc-client.js";
+import { frameOf } from "../../scripts/bench/grpc-client.js";
+import type { GrpcClient } from "../../scripts/bench/grpc-client.js";
 import { must } from "../../src/base/assert.js";
 import { equalBytes } from "../../src/base/bytes.js";
 import { grpcMessage, timeoutMsOf } from "../../src/gateway/grpc-headers.js";

@@ -46,6 +46,9 @@ describe("a call by JSON", () => {
   test("is refused where it is larger than any request", async () => {
     const body = JSON.stringify({ key: "aw==", value: "A".repeat(5_000_000) });
     expect((await server.fetch("/v3/kv/put", body)).status).toBe(429);
+    const value = "A".repeat(2_900_000);
+    const large = await server.fetch("/v3/kv/put", JSON.stringify({ key: "aw==", value }));
+    expect(large.text).toContain("grpc: received message larger than max (2175008 vs. 2097152)");
   });
 });
 

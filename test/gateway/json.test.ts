@@ -3,7 +3,7 @@ import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { fromBase64, toBase64 } from "../../src/gateway/base64.js";
-import { messageFromJson, messageToJson } from "../../src/gateway/json-codec.js";
+import { messageFromJson, messageToJson, withLongIntegers } from "../../src/gateway/json-codec.js";
 import { JsonSplitter } from "../../src/gateway/json-splitter.js";
 import { ETCD } from "../../src/gateway/messages.js";
 
@@ -32,6 +32,18 @@ describe("messages", () => {
       { key: "aw==", rangeEnd: "bA==", limit: 7, sortOrder: 2, revision: null },
     ];
     for (const form of forms) expect(messageFromJson(range, form)).toEqual(wanted);
+    // Whether a number is one of the enum is for who serves it to say.
+    expect(messageFromJson(range, { sort_order: -1 })).toEqual({ sort_order: -1 });
+  });
+
+  test("keep the last digit of long integers, written as numbers", () => {
+    const text = '{"limit": 9007199254740993, "revision":-9223372036854775808, "key":"\\u0030"}';
+    const long =
+      '{"limit": "9007199254740993", "revision":"-9223372036854775808", "key":"\\u0030"}';
+    expect(withLongIntegers(text)).toBe(long);
+    const others =
+      '{"a":"9007199254740993, \\" 9007199254740993","b":0.12345678901234567890,"c":1}';
+    expect(withLongIntegers(others)).toBe(others);
   });
 
   test("are written without what is a default, but for alternatives that were chosen", () => {
@@ -55,12 +67,21 @@ describe("messages", () => {
     [{ key: "*" }, /key must be base64/],
     [{ key: 5 }, /key must be base64/],
     [{ limit: "seven" }, /limit must be an integer/],
+    [{ limit: "01" }, /limit must be an integer/],
     [{ limit: 1.5 }, /limit must be an integer/],
     [{ sort_order: "UP" }, /sort_order must be one of NONE, ASCEND, DESCEND/],
+    [{ limit: "9223372036854775808" }, /limit must be within int64/],
+    [{ sort_order: 2 ** 31 }, /sort_order must be one of NONE, ASCEND, DESCEND/],
     [{ serializable: "yes" }, /serializable must be true or false/],
   ])("that are none are refused: %j", (json, reason) => {
     expect(() => messageFromJson(range, json)).toThrow(reason);
   });
+});
+
+test("two alternatives in one message are refused", () => {
+  const compare = ETCD.message("etcdserverpb.Compare");
+  const both = { key: "aw==", version: 1, value: "dg==" };
+  expect(() => messageFromJson(compare, both)).toThrow(/value must be absent where version is/);
 });
 
 describe("a stream of objects", () => {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { GatewayServer } from "../support/gateway-server.js";
-import type { GrpcClient } from "../support/grpc-client.js";
+import type { GrpcClient } from "../../scripts/bench/grpc-client.js";
 import { FakeBackend } from "./fake-backend.js";
 
 const CHECK = "grpc.health.v1.HealthCheck";

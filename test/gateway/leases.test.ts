@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
 import { GatewayServer } from "../support/gateway-server.js";
-import type { GrpcClient, GrpcStream } from "../support/grpc-client.js";
+import type { GrpcClient, GrpcStream } from "../../scripts/bench/grpc-client.js";
 import { must } from "../../src/base/assert.js";
 import { notApplied } from "../../src/protocol/errors.js";
 import { FakeBackend } from "./fake-backend.js";

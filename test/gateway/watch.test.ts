@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
 import { GatewayServer } from "../support/gateway-server.js";
-import type { GrpcStream } from "../support/grpc-client.js";
+import type { GrpcStream } from "../../scripts/bench/grpc-client.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { notApplied } from "../../src/protocol/errors.js";
 import { FakeBackend, putEvent } from "./fake-backend.js";
@@ -57,10 +57,10 @@ describe("creating", () => {
 
   test("gives ids from 0 on, or the one that is wanted", async () => {
     const ids: unknown[] = [];
-    for (const watch_id of [0n, 0n, 2n, 7n, 0n]) {
+    for (const watch_id of [0n, 0n, 2n, 7n, 0n, 2n ** 53n + 1n, -5n]) {
       ids.push((await create({ watch_id })).response["watch_id"]);
     }
-    expect(ids).toEqual([undefined, 1n, 2n, 7n, 3n]);
+    expect(ids).toEqual([undefined, 1n, 2n, 7n, 3n, 2n ** 53n + 1n, -5n]);
     const { response } = await create({ watch_id: 7n });
     expect(response).toMatchObject({
       watch_id: -1n,
@@ -68,6 +68,12 @@ describe("creating", () => {
       canceled: true,
       cancel_reason: "mvcc: duplicate watch ID provided on the WatchStream",
     });
+  });
+
+  test("may begin at any revision there can be", async () => {
+    const { response, feed } = await create({ start_revision: 2n ** 63n - 1n });
+    expect(response).toMatchObject({ created: true });
+    expect(feed.options.startRevision).toBe(Number.MAX_SAFE_INTEGER);
   });
 
   test("is refused for a range that is empty, and for a start below zero", async () => {

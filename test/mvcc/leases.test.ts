@@ -10,7 +10,7 @@ import {
 } from "../../src/base/limits.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
 import type { Operation, PutOperation } from "../../src/protocol/operations.js";
-import { put, remove, txn } from "../support/operations.js";
+import { compare, put, remove, txn } from "../support/operations.js";
 import { Replica } from "./replica.js";
 
 const ID = 0x1234_5678_9abcn;
@@ -37,6 +37,21 @@ function secondsIn(response: Uint8Array | undefined): number {
 }
 
 describe("a lease", () => {
+  test("is compared as a number with a sign, as etcd's clients send it", () => {
+    const replica = new Replica();
+    replica.grant(OTHER, 10);
+    write(replica, leased("x", OTHER));
+    const isBelow = (key: string, value: bigint): boolean => {
+      const before = replica.transaction(txn([], [])).revision;
+      const below = compare(key, { kind: "lease", value }, "less");
+      return replica.transaction(txn([below], [put("y")])).revision > before;
+    };
+    expect(isBelow("x", 0n)).toBe(true);
+    expect(isBelow("x", ID)).toBe(true);
+    expect(isBelow("none", OTHER)).toBe(false);
+    expect(isBelow("none", ID)).toBe(true);
+  });
+
   test("is granted at least the least, takes no revision, and is there once", () => {
     const replica = new Replica();
     const granted = replica.grant(ID, 0);

@@ -1,6 +1,6 @@
 /** A gateway over any backend, listening on loopback as a node would. */
 import { freeAddress } from "./ports.js";
-import { GrpcClient } from "./grpc-client.js";
+import { GrpcClient } from "../../scripts/bench/grpc-client.js";
 import { networkWithHttp } from "../../src/env/node/node-network.js";
 import { nodeTimers } from "../../src/env/node/node-timers.js";
 import type { Listener } from "../../src/env/network.js";

@@ -1,7 +1,7 @@
 /** etcd's API at three real processes: by gRPC, by JSON, and by etcdctl where it is installed. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
-import { GrpcClient } from "../support/grpc-client.js";
+import { GrpcClient } from "../../scripts/bench/grpc-client.js";
 import { ProcessCluster } from "../support/processes.js";
 import { isInstalled, runProgram } from "../support/programs.js";
 import type { ProgramResult } from "../support/programs.js";

@@ -13,6 +13,8 @@ export interface GrpcOutcome {
 }
 
 const SIZE_MAX = 64 * 1024 * 1024;
+/** What a connection may hold: Node counts what a reset stream has left unsent, for good. */
+const SESSION_MEMORY_MIB = 4096;
 
 export class GrpcClient {
   readonly #session: http2.ClientHttp2Session;
@@ -20,7 +22,7 @@ export class GrpcClient {
   readonly goneAway: Promise<void>;
 
   constructor(address: string) {
-    this.#session = http2.connect(`http://${address}`);
+    this.#session = http2.connect(`http://${address}`, { maxSessionMemory: SESSION_MEMORY_MIB });
     this.#session.on("error", () => undefined);
     this.goneAway = new Promise((resolve) => {
       this.#session.once("goaway", () => resolve());
