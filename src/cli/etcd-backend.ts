@@ -221,7 +221,7 @@ export class SdkBackend implements Backend {
 
   /** Who waits in a line has to be told before. */
   async close(): Promise<void> {
-    await this.lines.settled();
+    await this.lines.settled(this.#env.timers);
     const client = await this.#connecting?.catch(() => undefined);
     await client?.close();
   }

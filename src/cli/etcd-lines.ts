@@ -4,6 +4,7 @@ import { campaign, leaderOf, proclaim, resign } from "../client/election.js";
 import { LeaderWatch } from "../client/leader-watch.js";
 import type { LeaderSeen } from "../client/leader-watch.js";
 import { acquireLock } from "../client/lock.js";
+import type { Timer, Timers } from "../env/timers.js";
 import type {
   CampaignAnswer,
   LeaderAnswer,
@@ -17,6 +18,8 @@ import type { ClientSource } from "./etcd-leases.js";
 
 /** Of the lease of who brings none, as in etcd. */
 const OWN_TTL_SECONDS = 60;
+/** How long those who wait have to leave when the node ends; the cluster may not answer. */
+const LEAVING_MS = 2000;
 
 type Gone = AbortSignal | undefined;
 
@@ -72,9 +75,13 @@ export class SdkLines implements LineBackend {
     return this.#source.noted((await resign(client, leader)).header);
   }
 
-  /** Resolves when nobody waits any more. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#waiting);
+  /** Resolves when nobody waits any more, or what is left is left to leases. */
+  async settled(timers: Timers): Promise<void> {
+    if (this.#waiting.size === 0) return;
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => (timer = timers.after(LEAVING_MS, resolve)));
+    await Promise.race([Promise.allSettled(this.#waiting), late]);
+    timer?.cancel();
   }
 
   #wait<T>(lease: bigint, run: (client: Client, lease: bigint) => Promise<T>): Promise<T> {

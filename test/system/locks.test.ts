@@ -149,6 +149,21 @@ describe("by gRPC", () => {
     cluster.startNode("n2");
   }, 60_000);
 
+  test("who waits holds nobody up where nobody could be told that he leaves", async () => {
+    const here = new GrpcClient(cluster.endpoint("n1"));
+    await startLock(here, "alone").next();
+    const waiting = startLock(here, "alone");
+    await eventually(async () => (await keysBelow("alone/")).length === 2);
+    await Promise.all(["n2", "n3"].map((name) => cluster.signal(name, "SIGKILL")));
+    const startMs = performance.now();
+    expect(await cluster.signal("n1", "SIGTERM")).toBe(0);
+    expect(performance.now() - startMs).toBeLessThan(8000);
+    expect(await waiting.ended).toMatchObject({ status: 14 });
+    here.close();
+    for (const name of cluster.names) cluster.startNode(name);
+    await eventually(() => client.put("ready", "again"), 30_000);
+  }, 60_000);
+
   test("keep-alives at any node renew, many on their way at once", async () => {
     const { id } = await client.leases.grant(30);
     for (const name of cluster.names) {
