@@ -36,6 +36,8 @@ export class InvalidEditError extends Error {
 export class Catalog {
   run = 0;
   nextFileNumber = 1;
+  /** Goes up whenever a pack comes, goes or loses a table. */
+  packChanges = 0;
   readonly trees: Map<number, CatalogTree> = new Map();
   readonly files: Map<number, TableFile> = new Map();
   readonly #packs: Map<number, PackRecord> = new Map();
@@ -139,6 +141,7 @@ export class Catalog {
   #addPack({ packNumber, sizeBytes }: Pack): void {
     if (this.#packs.has(packNumber)) throw new InvalidEditError(`pack ${packNumber} exists`);
     this.#packs.set(packNumber, { packNumber, sizeBytes, tables: new Set(), liveBytes: 0 });
+    this.packChanges++;
     this.nextFileNumber = Math.max(this.nextFileNumber, packNumber + 1);
   }
 
@@ -173,6 +176,7 @@ export class Catalog {
     if (file?.home === undefined) return;
     const { packNumber } = file.home;
     const pack = this.#packs.get(packNumber)!;
+    this.packChanges++;
     pack.tables.delete(fileNumber);
     pack.liveBytes -= file.sizeBytes;
     if (pack.tables.size === 0) this.#packs.delete(packNumber);

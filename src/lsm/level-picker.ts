@@ -11,13 +11,13 @@
  * gives the table that overlaps least to the next one.
  *
  * The newer entry of a key is always in a newer tier or a higher level: tiers go down only with all
- * older ones, and a table only together with what it overlaps below.
+ * older ones, and a table only together with what it overlaps below. A large one that overlaps
+ * nothing goes down as it is, so that keys which come in their order are written once.
  */
 import { compareBytes } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
 import { intersectRanges } from "../base/key-range.js";
-import type { GcPolicy } from "./families.js";
-import type { PickOptions } from "./compaction-picker.js";
+import type { Collecting, PickOptions } from "./compaction-picker.js";
 import {
   garbageFraction,
   INPUTS_MAX,
@@ -56,11 +56,12 @@ export interface Merge {
 }
 
 const TIER_LEVEL_MAX = LEVEL_BASE - 1;
+/** Of what tiers may hold, how much one must have to go down alone: a level of crumbs reads badly. */
+const MOVED_FRACTION = 1 / 8;
 
 export function pickMerge(
   slices: readonly Slice[],
-  policy: GcPolicy,
-  horizon: number,
+  collecting: Collecting,
   options: LevelOptions,
 ): Merge | undefined {
   const tiers = slices.filter((slice) => slice.level < LEVEL_BASE).sort(newestFirst);
@@ -69,19 +70,25 @@ export function pickMerge(
     leveled.length > 0 ||
     options.style === "leveled" ||
     (options.style === "auto" && sizeOf(slices) > options.leveledFromBytes);
-  if (isLeveled) return new LeveledPicker(tiers, leveled, options).pick(policy, horizon);
-  const inputs = pickCompaction(tiers, options) ?? pickTieredGarbage(tiers, policy, horizon);
+  if (isLeveled) return new LeveledPicker(tiers, leveled, options).pick(collecting);
+  const similar = pickCompaction(tiers, options);
+  if (similar !== undefined && options.style === "auto") {
+    const move = new LeveledPicker(tiers, [], options).pickMove();
+    if (move !== undefined) return move;
+  }
+  const inputs = similar ?? pickTieredGarbage(tiers, collecting);
   return inputs === undefined ? undefined : tierMerge(inputs, tiers);
 }
 
 function pickTieredGarbage(
   tiers: readonly Slice[],
-  policy: GcPolicy,
-  horizon: number,
+  collecting: Collecting,
 ): readonly Slice[] | undefined {
-  if (policy !== "mvcc") return undefined;
+  if (collecting.policy !== "mvcc") return undefined;
   return (
-    pickGarbage(tiers, horizon) ?? pickTombstones(tiers, horizon) ?? pickSettled(tiers, horizon)
+    pickGarbage(tiers, collecting) ??
+    pickTombstones(tiers, collecting.horizon) ??
+    pickSettled(tiers, collecting)
   );
 }
 
@@ -118,11 +125,11 @@ class LeveledPicker {
     this.#base = topmost < 0 ? base : Math.min(base, topmost);
   }
 
-  pick(policy: GcPolicy, horizon: number): Merge | undefined {
+  pick(collecting: Collecting): Merge | undefined {
     return (
       this.#pickTiers() ??
       this.#pickLevel() ??
-      (policy === "mvcc" ? this.#pickGarbage(horizon) : undefined)
+      (collecting.policy === "mvcc" ? this.#pickGarbage(collecting) : undefined)
     );
   }
 
@@ -131,12 +138,23 @@ class LeveledPicker {
     const tiers = this.#tiers;
     if (sizeOf(tiers) > levelBaseBytes || tiers.length > runsMax) return this.#mergeTiers();
     const inputs = pickCompaction(tiers, this.#options);
-    return inputs === undefined ? undefined : tierMerge(inputs, this.#all);
+    if (inputs === undefined) return undefined;
+    return this.pickMove() ?? tierMerge(inputs, this.#all);
   }
 
   /** The oldest tiers, with what they overlap in the base. */
   #mergeTiers(): Merge {
-    return this.#mergeDown(this.#tiers.slice(-INPUTS_MAX), this.#base);
+    return this.pickMove() ?? this.#mergeDown(this.#tiers.slice(-INPUTS_MAX), this.#base);
+  }
+
+  /** The oldest tier, where it is large and overlaps no other tier and nothing in the base. */
+  pickMove(): Merge | undefined {
+    const oldest = this.#tiers.at(-1);
+    const movedBytesMin = this.#options.levelBaseBytes * MOVED_FRACTION;
+    if (oldest === undefined || oldest.sizeBytes < movedBytesMin) return undefined;
+    if (overlapping(this.#tiers.slice(0, -1), [oldest]).length > 0) return undefined;
+    const merge = this.#mergeDown([oldest], this.#base);
+    return merge.isMove ? merge : undefined;
   }
 
   #pickLevel(): Merge | undefined {
@@ -180,8 +198,9 @@ class LeveledPicker {
   }
 
   /** What gives back space, or shortens scans, although no level is too large. */
-  #pickGarbage(horizon: number): Merge | undefined {
-    const worthwhile = worthwhileFraction(this.#all, horizon);
+  #pickGarbage(collecting: Collecting): Merge | undefined {
+    const { horizon } = collecting;
+    const worthwhile = worthwhileFraction(this.#all, collecting);
     for (let level = 1; level <= LEVEL_BOTTOM; level++) {
       const deeper = this.#levels.slice(level + 1).flat();
       for (const slice of this.#levels[level]!) {
@@ -196,12 +215,12 @@ class LeveledPicker {
         }
       }
     }
-    return this.#pickSettled(horizon);
+    return this.#pickSettled(collecting);
   }
 
   /** With nothing written any more, what lies twice goes down step by step. */
-  #pickSettled(horizon: number): Merge | undefined {
-    if (!isSettled(this.#all, horizon)) return undefined;
+  #pickSettled(collecting: Collecting): Merge | undefined {
+    if (!isSettled(this.#all, collecting)) return undefined;
     const bottom = sizeOf(this.#levels[LEVEL_BOTTOM]!);
     if (sizeOf(this.#all) - bottom <= bottom * SETTLED_FRACTION) return undefined;
     if (this.#tiers.length > 0) return this.#mergeTiers();
