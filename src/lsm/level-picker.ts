@@ -105,7 +105,7 @@ function tierMerge(inputs: readonly Slice[], all: readonly Slice[]): Merge {
 class LeveledPicker {
   readonly #tiers: readonly Slice[];
   readonly #all: readonly Slice[];
-  /** By number of the level; 0 is not used. */
+  /** By number of the level, ascending by key, of which no two overlap; 0 is not used. */
   readonly #levels: readonly (readonly Slice[])[];
   readonly #targets: readonly number[];
   /** Where tiers go. */
@@ -118,6 +118,7 @@ class LeveledPicker {
     this.#options = options;
     const levels: Slice[][] = Array.from({ length: LEVEL_BOTTOM + 1 }, () => []);
     for (const slice of leveled) levels[slice.level - LEVEL_BASE]!.push(slice);
+    for (const level of levels) level.sort((a, b) => compareBytes(a.range.start, b.range.start));
     this.#levels = levels;
     const { base, targets } = targetsOf(levels.map(sizeOf), options);
     this.#targets = targets;
@@ -152,7 +153,8 @@ class LeveledPicker {
     const oldest = this.#tiers.at(-1);
     const movedBytesMin = this.#options.levelBaseBytes * MOVED_FRACTION;
     if (oldest === undefined || oldest.sizeBytes < movedBytesMin) return undefined;
-    if (overlapping(this.#tiers.slice(0, -1), [oldest]).length > 0) return undefined;
+    const others = this.#tiers.slice(0, -1);
+    if (others.some(({ range }) => intersectRanges(range, oldest.range))) return undefined;
     const merge = this.#mergeDown([oldest], this.#base);
     return merge.isMove ? merge : undefined;
   }
@@ -176,7 +178,7 @@ class LeveledPicker {
     let best: Slice | undefined = undefined;
     let bestRatio = Infinity;
     for (const slice of this.#levels[level]!) {
-      const ratio = sizeOf(overlapping(next, [slice])) / slice.sizeBytes;
+      const ratio = sizeOf(overlapping(next, slice.range)) / slice.sizeBytes;
       if (ratio >= bestRatio) continue;
       best = slice;
       bestRatio = ratio;
@@ -186,15 +188,21 @@ class LeveledPicker {
 
   #mergeDown(from: readonly Slice[], level: number): Merge {
     // By all keys between the first and the last: a table of the outcome may span any of them.
-    const below = overlapping(this.#levels[level]!, from);
+    const below = overlapping(this.#levels[level]!, hullOf(from));
     const inputs = [...from, ...below];
-    const deeper = this.#levels.slice(level + 1).flat();
     return {
       inputs,
       level: LEVEL_BASE + level,
-      isBottom: overlapping(deeper, inputs).length === 0,
+      isBottom: this.#isLowest(hullOf(inputs), level),
       isMove: inputs.length === 1,
     };
+  }
+
+  /** Whether no level below this one has any of these keys. */
+  #isLowest(range: KeyRange, level: number): boolean {
+    return this.#levels.every(
+      (slices, at) => at <= level || overlapping(slices, range).length === 0,
+    );
   }
 
   /** What gives back space, or shortens scans, although no level is too large. */
@@ -202,10 +210,9 @@ class LeveledPicker {
     const { horizon } = collecting;
     const worthwhile = worthwhileFraction(this.#all, collecting);
     for (let level = 1; level <= LEVEL_BOTTOM; level++) {
-      const deeper = this.#levels.slice(level + 1).flat();
       for (const slice of this.#levels[level]!) {
         if (slice.maxVersion >= horizon) continue;
-        const isLowest = overlapping(deeper, [slice]).length === 0;
+        const isLowest = this.#isLowest(slice.range, level);
         if (!isLowest && isTombstoneDense(slice, horizon)) {
           return this.#mergeDown([slice], level + 1);
         }
@@ -245,16 +252,33 @@ function targetsOf(
   return { base, targets };
 }
 
-/** Those that have a key between the first and the last of `others`. */
-function overlapping(slices: readonly Slice[], others: readonly Slice[]): Slice[] {
-  const hull = others.map(({ range }) => range).reduce(hullOf);
-  return slices.filter((slice) => intersectRanges(slice.range, hull) !== undefined);
+/** Those of a level that have keys of a range. */
+function overlapping(level: readonly Slice[], range: KeyRange): readonly Slice[] {
+  let low = 0;
+  let high = level.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (endsBefore(level[middle]!.range, range)) low = middle + 1;
+    else high = middle;
+  }
+  let end = low;
+  while (end < level.length && !endsBefore(range, level[end]!.range)) end++;
+  return level.slice(low, end);
 }
 
-function hullOf(a: KeyRange, b: KeyRange): KeyRange {
-  const start = compareBytes(a.start, b.start) <= 0 ? a.start : b.start;
-  if (a.end === undefined || b.end === undefined) return { start, end: undefined };
-  return { start, end: compareBytes(a.end, b.end) >= 0 ? a.end : b.end };
+function endsBefore({ end }: KeyRange, { start }: KeyRange): boolean {
+  return end !== undefined && compareBytes(end, start) <= 0;
+}
+
+/** All keys from the first to the last. */
+function hullOf(slices: readonly Slice[]): KeyRange {
+  return slices
+    .map(({ range }) => range)
+    .reduce((a, b) => {
+      const start = compareBytes(a.start, b.start) <= 0 ? a.start : b.start;
+      if (a.end === undefined || b.end === undefined) return { start, end: undefined };
+      return { start, end: compareBytes(a.end, b.end) >= 0 ? a.end : b.end };
+    });
 }
 
 function newestFirst(a: Slice, b: Slice): number {
