@@ -1,20 +1,22 @@
 /**
  * What the manifest describes, in memory: the trees of a store, their slices and tables, and the
- * packs in which small tables lie. Every edit
- * is checked as it is applied; one that makes no sense throws InvalidEditError, which on reading
- * means a damaged manifest and on writing a bug.
+ * packs in which small tables lie. Every edit is checked as it is applied; one that makes no sense
+ * throws InvalidEditError, which on reading means a damaged manifest and on writing a bug. No check
+ * looks at all slices of a tree, of which there may be thousands.
  */
-import { compareBytes, equalBytes } from "../base/bytes.js";
+import { compareBytes } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
-import { intersectRanges, rangeCovers } from "../base/key-range.js";
+import { rangeCovers } from "../base/key-range.js";
 import type { FlushedState } from "./entry.js";
-import { LEVEL_BASE } from "./level.js";
+import { addedTo, removedFrom } from "./slice-order.js";
+import { TableUses } from "./table-uses.js";
 import type { Pack, Slice, TableFile } from "./slice.js";
 import type { EditOperation, SliceName, VersionEdit } from "./version-edit.js";
 
 export interface CatalogTree {
   range: KeyRange;
   flushed: FlushedState;
+  /** In the order of slice-order.ts. */
   slices: readonly Slice[];
 }
 
@@ -41,16 +43,14 @@ export class Catalog {
   readonly trees: Map<number, CatalogTree> = new Map();
   readonly files: Map<number, TableFile> = new Map();
   readonly #packs: Map<number, PackRecord> = new Map();
-  /** Of each file what slices show: it goes with the last one, and a pack with its last file. */
-  readonly #uses: Map<number, FileUse> = new Map();
+  /** A table goes with its last slice, and a pack with its last table. */
+  readonly #uses: TableUses<CatalogTree> = new TableUses();
 
   apply(edit: VersionEdit): void {
     const touched = new Set<number>();
     for (const operation of edit) this.#applyOperation(operation, touched);
     for (const fileNumber of touched) {
-      if (this.sliceCount(fileNumber) > 0) continue;
-      this.#removeFile(fileNumber);
-      this.#uses.delete(fileNumber);
+      if (this.sliceCount(fileNumber) === 0) this.#removeFile(fileNumber);
     }
     for (const operation of edit) if (operation.kind === "addPack") this.#checkPack(operation.pack);
   }
@@ -61,12 +61,12 @@ export class Catalog {
 
   /** How many slices of any tree show a part of a file. */
   sliceCount(fileNumber: number): number {
-    return this.#uses.get(fileNumber)?.slices ?? 0;
+    return this.#uses.of(fileNumber).length;
   }
 
   /** About how much of a file is seen through the slices of any tree. */
   shownBytes(fileNumber: number): number {
-    return this.#uses.get(fileNumber)?.sizeBytes ?? 0;
+    return this.#uses.of(fileNumber).reduce((sum, { slice }) => sum + slice.sizeBytes, 0);
   }
 
   /** The edit that makes an empty catalog equal to this one. */
@@ -94,11 +94,12 @@ export class Catalog {
         this.trees.set(shardId, { range, flushed, slices: [] });
         return;
       }
-      case "dropTree":
-        for (const slice of this.#tree(operation.shardId).slices)
-          this.#countSlice(slice, -1, touched);
+      case "dropTree": {
+        const tree = this.#tree(operation.shardId);
+        for (const slice of tree.slices) this.#letGo(tree, slice, touched);
         this.trees.delete(operation.shardId);
         return;
+      }
       case "setRange":
         this.#tree(operation.shardId).range = operation.range;
         return;
@@ -185,61 +186,31 @@ export class Catalog {
   #addSlice(tree: CatalogTree, slice: Slice, touched: Set<number>): void {
     const file = this.files.get(slice.fileNumber);
     if (file === undefined) throw new InvalidEditError(`there is no file ${slice.fileNumber}`);
-    if (tree.slices.some((other) => isSameEntry(slice, other))) {
-      throw new InvalidEditError("a slice exists");
-    }
+    if (this.#uses.shows(tree, slice)) throw new InvalidEditError("a slice exists");
     const { range } = slice;
     const isEmpty = range.end !== undefined && compareBytes(range.start, range.end) >= 0;
     const isInside = rangeCovers(slice.filterRange, range) && slice.sizeBytes <= file.sizeBytes;
     if (isEmpty || slice.minVersion > slice.maxVersion || !isInside) {
       throw new InvalidEditError(`the bounds of a slice of file ${slice.fileNumber} are wrong`);
     }
-    if (slice.level >= LEVEL_BASE && tree.slices.some((other) => collides(slice, other))) {
+    const slices = addedTo(tree.slices, slice);
+    if (slices === undefined) {
       throw new InvalidEditError(`the tables of level ${slice.level} overlap`);
     }
-    tree.slices = [...tree.slices, slice];
-    this.#countSlice(slice, 1, touched);
+    tree.slices = slices;
+    this.#uses.add({ tree, slice });
+    touched.add(slice.fileNumber);
   }
 
   #removeSlice(tree: CatalogTree, name: SliceName, touched: Set<number>): void {
-    const slice = findSlice(tree, name);
+    const slice = this.#uses.find(tree, name);
     if (slice === undefined) throw new InvalidEditError("a slice to be removed is not there");
-    tree.slices = tree.slices.filter((other) => other !== slice);
-    this.#countSlice(slice, -1, touched);
+    tree.slices = removedFrom(tree.slices, slice);
+    this.#letGo(tree, slice, touched);
   }
 
-  #countSlice(slice: Slice, change: 1 | -1, touched: Set<number>): void {
-    const { fileNumber } = slice;
-    const { slices, sizeBytes } = this.#uses.get(fileNumber) ?? { slices: 0, sizeBytes: 0 };
-    this.#uses.set(fileNumber, {
-      slices: slices + change,
-      sizeBytes: sizeBytes + change * slice.sizeBytes,
-    });
-    touched.add(fileNumber);
+  #letGo(tree: CatalogTree, slice: Slice, touched: Set<number>): void {
+    this.#uses.remove({ tree, slice });
+    touched.add(slice.fileNumber);
   }
-}
-
-interface FileUse {
-  readonly slices: number;
-  readonly sizeBytes: number;
-}
-
-function collides(a: Slice, b: Slice): boolean {
-  const isSameLevel = a.level === b.level && a.family === b.family;
-  return isSameLevel && intersectRanges(a.range, b.range) !== undefined;
-}
-
-/** Whether two slices show the same entries of the same file. */
-function isSameEntry(a: Slice, b: Slice): boolean {
-  const isSamePart = a.fileNumber === b.fileNumber && a.family === b.family;
-  return isSamePart && intersectRanges(a.range, b.range) !== undefined;
-}
-
-function findSlice(tree: CatalogTree, { fileNumber, family, range }: SliceName): Slice | undefined {
-  return tree.slices.find(
-    (slice) =>
-      slice.fileNumber === fileNumber &&
-      slice.family === family &&
-      (range === undefined || equalBytes(slice.range.start, range.start)),
-  );
 }
