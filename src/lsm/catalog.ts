@@ -44,7 +44,7 @@ export class Catalog {
   readonly files: Map<number, TableFile> = new Map();
   readonly #packs: Map<number, PackRecord> = new Map();
   /** A table goes with its last slice, and a pack with its last table. */
-  readonly #uses: TableUses<CatalogTree> = new TableUses();
+  readonly #uses: TableUses = new TableUses();
 
   apply(edit: VersionEdit): void {
     const touched = new Set<number>();
@@ -62,6 +62,11 @@ export class Catalog {
   /** How many slices of any tree show a part of a file. */
   sliceCount(fileNumber: number): number {
     return this.#uses.of(fileNumber).length;
+  }
+
+  /** The trees that show a part of a file. */
+  treesOf(fileNumber: number): ReadonlySet<number> {
+    return new Set(this.#uses.of(fileNumber).map(({ shardId }) => shardId));
   }
 
   /** About how much of a file is seen through the slices of any tree. */
@@ -95,9 +100,9 @@ export class Catalog {
         return;
       }
       case "dropTree": {
-        const tree = this.#tree(operation.shardId);
-        for (const slice of tree.slices) this.#letGo(tree, slice, touched);
-        this.trees.delete(operation.shardId);
+        const { shardId } = operation;
+        for (const slice of this.#tree(shardId).slices) this.#letGo(shardId, slice, touched);
+        this.trees.delete(shardId);
         return;
       }
       case "setRange":
@@ -113,10 +118,10 @@ export class Catalog {
         this.#addFile(operation.file, touched);
         return;
       case "addSlice":
-        this.#addSlice(this.#tree(operation.shardId), operation.slice, touched);
+        this.#addSlice(operation.shardId, operation.slice, touched);
         return;
       case "removeSlice":
-        this.#removeSlice(this.#tree(operation.shardId), operation.slice, touched);
+        this.#removeSlice(operation.shardId, operation.slice, touched);
         return;
       case "nextFileNumber":
         this.nextFileNumber = Math.max(this.nextFileNumber, operation.fileNumber);
@@ -183,10 +188,11 @@ export class Catalog {
     if (pack.tables.size === 0) this.#packs.delete(packNumber);
   }
 
-  #addSlice(tree: CatalogTree, slice: Slice, touched: Set<number>): void {
+  #addSlice(shardId: number, slice: Slice, touched: Set<number>): void {
+    const tree = this.#tree(shardId);
     const file = this.files.get(slice.fileNumber);
     if (file === undefined) throw new InvalidEditError(`there is no file ${slice.fileNumber}`);
-    if (this.#uses.shows(tree, slice)) throw new InvalidEditError("a slice exists");
+    if (this.#uses.shows(shardId, slice)) throw new InvalidEditError("a slice exists");
     const { range } = slice;
     const isEmpty = range.end !== undefined && compareBytes(range.start, range.end) >= 0;
     const isInside = rangeCovers(slice.filterRange, range) && slice.sizeBytes <= file.sizeBytes;
@@ -198,19 +204,20 @@ export class Catalog {
       throw new InvalidEditError(`the tables of level ${slice.level} overlap`);
     }
     tree.slices = slices;
-    this.#uses.add({ tree, slice });
+    this.#uses.add({ shardId, slice });
     touched.add(slice.fileNumber);
   }
 
-  #removeSlice(tree: CatalogTree, name: SliceName, touched: Set<number>): void {
-    const slice = this.#uses.find(tree, name);
+  #removeSlice(shardId: number, name: SliceName, touched: Set<number>): void {
+    const tree = this.#tree(shardId);
+    const slice = this.#uses.find(shardId, name);
     if (slice === undefined) throw new InvalidEditError("a slice to be removed is not there");
     tree.slices = removedFrom(tree.slices, slice);
-    this.#letGo(tree, slice, touched);
+    this.#letGo(shardId, slice, touched);
   }
 
-  #letGo(tree: CatalogTree, slice: Slice, touched: Set<number>): void {
-    this.#uses.remove({ tree, slice });
+  #letGo(shardId: number, slice: Slice, touched: Set<number>): void {
+    this.#uses.remove({ shardId, slice });
     touched.add(slice.fileNumber);
   }
 }

@@ -28,7 +28,7 @@ import type { MergeOutcome } from "./tree-merge.js";
 /** How long a tree that is behind waits for room on the disk: the attempt that it counts as. */
 const BEHIND_ATTEMPT = 3;
 /** Trees that are looked at in one turn. */
-const LOOKED_COUNT_MAX = 256;
+const LOOKED_COUNT_MAX = 64;
 /** What goes into one pack. */
 const GROUP_COUNT_MAX = 256;
 const GROUP_SIZE_BYTES_MAX = 16 * 1024 * 1024;
@@ -95,13 +95,13 @@ export class Compactor {
    */
   released(slices: readonly Slice[]): void {
     const { trees, manifest } = this.#core;
-    const files = new Set(slices.map(({ fileNumber }) => fileNumber));
-    for (const fileNumber of files) {
-      if (!manifest.catalog.files.has(fileNumber)) files.delete(fileNumber);
+    const others = new Set<number>();
+    for (const fileNumber of new Set(slices.map((slice) => slice.fileNumber))) {
+      for (const shardId of manifest.catalog.treesOf(fileNumber)) others.add(shardId);
     }
-    if (files.size === 0) return;
-    for (const tree of trees.values()) {
-      if (tree.version.slices.some(({ fileNumber }) => files.has(fileNumber))) this.consider(tree);
+    for (const shardId of others) {
+      const tree = trees.get(shardId);
+      if (tree !== undefined) this.consider(tree);
     }
   }
 

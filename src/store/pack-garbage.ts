@@ -43,19 +43,16 @@ export class PackGarbage {
   /** The slices of each table of these packs, by the tree that has them. */
   #owners(packs: readonly number[]): ReadonlyMap<number, ReadonlyMap<Tree, readonly Slice[]>> {
     const { manifest, trees } = this.#core;
-    const tables = new Map<number, Map<Tree, Slice[]>>();
-    for (const packNumber of packs) {
-      const pack = manifest.catalog.packs.get(packNumber)!;
-      for (const fileNumber of pack.tables) tables.set(fileNumber, new Map());
-    }
-    if (tables.size === 0) return tables;
-    for (const tree of trees.values()) {
-      for (const slice of tree.version.slices) {
-        const owners = tables.get(slice.fileNumber);
-        const slices = owners?.get(tree);
-        if (slices === undefined) owners?.set(tree, [slice]);
-        else slices.push(slice);
+    const { catalog } = manifest;
+    const tables = new Map<number, ReadonlyMap<Tree, readonly Slice[]>>();
+    for (const fileNumber of packs.flatMap((pack) => [...catalog.packs.get(pack)!.tables])) {
+      const owners = new Map<Tree, readonly Slice[]>();
+      for (const shardId of catalog.treesOf(fileNumber)) {
+        const tree = trees.get(shardId);
+        const slices = tree?.version.slices.filter((slice) => slice.fileNumber === fileNumber);
+        if (tree !== undefined && slices!.length > 0) owners.set(tree, slices!);
       }
+      tables.set(fileNumber, owners);
     }
     return tables;
   }
