@@ -8,6 +8,7 @@ import { compareBytes } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
 import { rangeCovers } from "../base/key-range.js";
 import type { FlushedState } from "./entry.js";
+import { CatalogSnapshot } from "./catalog-snapshot.js";
 import { addedTo, removedFrom } from "./slice-order.js";
 import { TableUses } from "./table-uses.js";
 import type { Pack, Slice, TableFile } from "./slice.js";
@@ -76,19 +77,7 @@ export class Catalog {
 
   /** The edit that makes an empty catalog equal to this one. */
   snapshot(): VersionEdit {
-    const edit: EditOperation[] = [
-      { kind: "startRun", run: this.run },
-      { kind: "nextFileNumber", fileNumber: this.nextFileNumber },
-    ];
-    for (const { packNumber, sizeBytes } of this.#packs.values()) {
-      edit.push({ kind: "addPack", pack: { packNumber, sizeBytes } });
-    }
-    for (const file of this.files.values()) edit.push({ kind: "addFile", file });
-    for (const [shardId, { range, flushed, slices }] of this.trees) {
-      edit.push({ kind: "createTree", shardId, range, flushed });
-      for (const slice of slices) edit.push({ kind: "addSlice", shardId, slice });
-    }
-    return edit;
+    return new CatalogSnapshot(this).next(Infinity) ?? [];
   }
 
   #applyOperation(operation: EditOperation, touched: Set<number>): void {
