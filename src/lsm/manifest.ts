@@ -156,11 +156,12 @@ export class Manifest {
    * no room, and nothing has changed then; after any other error the manifest takes no edits.
    */
   append(edit: VersionEdit): void {
-    this.#waiting.push(this.#add(edit, undefined));
+    this.#add(edit, undefined);
     if (this.#placing !== undefined) this.#placeNow(this.#placing);
     // Those before it first: what is in flight is written again, the same bytes to the same place.
     for (const file of this.#files) this.#writeWaiting(file);
     for (const { done } of this.#waiting.splice(0)) done?.(undefined);
+    this.#rotateWhenLarge();
   }
 
   /**
@@ -168,7 +169,8 @@ export class Manifest {
    * the order of the edits, or with the error that the manifest broke by. Lack of room is thrown.
    */
   appendSoon(edit: VersionEdit, done: (error: DiskError | undefined) => void): void {
-    this.#waiting.push(this.#add(edit, done));
+    this.#add(edit, done);
+    this.#rotateWhenLarge();
     this.#writeNext();
   }
 
@@ -181,15 +183,14 @@ export class Manifest {
     this.#closeWhenIdle();
   }
 
-  /** Gives an edit its place and applies it to the catalog. */
-  #add(edit: VersionEdit, done: WaitingRecord["done"]): WaitingRecord {
+  /** Gives an edit its place, applies it to the catalog and lets it wait. */
+  #add(edit: VersionEdit, done: WaitingRecord["done"]): void {
     assert(!this.#isBroken, "the manifest failed before");
     const record = this.#recordOf(edit, done);
     this.catalog.apply(edit);
     this.#endOffset += record.bytes.length;
-    if (this.#rotation !== undefined) this.#rotation.add(edit);
-    else if (this.#isLarge && this.#placing === undefined) this.#rotate();
-    return record;
+    this.#waiting.push(record);
+    this.#rotation?.add(edit);
   }
 
   /** Throws where there is no room for it. */
@@ -282,7 +283,8 @@ export class Manifest {
   }
 
   /** Begins to write new files; on a full disk it goes on in the old ones. */
-  #rotate(): void {
+  #rotateWhenLarge(): void {
+    if (!this.#isLarge || this.#rotation !== undefined || this.#placing !== undefined) return;
     const number = this.#number + 1;
     const reservedBytes = 2 * Math.max(this.#rotateSizeBytes, this.#baseSizeBytes);
     const place = { disk: this.#disk, directory: this.#directory, storeId: this.storeId };

@@ -392,10 +392,15 @@ describe("manifest", () => {
       const report = (error: DiskError): void => void failures.push(error.code);
       const manifest = Manifest.open(disk, DIRECTORY, report, ROTATE_AT_ONCE);
       disk.inject({ code: "io", operation, pathPart: operation === "write" ? "manifest-3" : "" });
+      let unsaid = 0;
       for (const edit of EDITS.slice(0, 4)) {
-        if (failures.length === 0) manifest.appendSoon(edit, () => undefined);
+        if (failures.length > 0) break;
+        unsaid++;
+        manifest.appendSoon(edit, () => unsaid--);
       }
       await turnsUntil(() => failures.length > 0);
+      // Also those that the failure met while they were being appended.
+      expect(unsaid).toBe(0);
       expect(failures).toEqual(["io"]);
       expect(() => manifest.append(EDITS[4]!)).toThrow("the manifest failed before");
       manifest.close();
