@@ -16,7 +16,7 @@ import { BLOCK_SIZE_BYTES } from "./batch-format.js";
 import { encodeSegmentHeader, segmentName } from "./segment-format.js";
 
 const ZEROS: Uint8Array = new Uint8Array(1024 * 1024);
-/** Flushes end in bursts; with fewer a segment would be deleted, and filled with zeros soon after. */
+/** Flushes end in bursts; with fewer a segment would be deleted, and zeros written for it again. */
 const FREE_MAX = 2;
 
 /** A segment that is full, or that an earlier run of the node wrote. */

@@ -8,7 +8,6 @@ import { compareBytes } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
 import { rangeCovers } from "../base/key-range.js";
 import type { FlushedState } from "./entry.js";
-import { CatalogSnapshot } from "./catalog-snapshot.js";
 import { addedTo, removedFrom } from "./slice-order.js";
 import { TableUses } from "./table-uses.js";
 import type { Pack, Slice, TableFile } from "./slice.js";
@@ -73,11 +72,6 @@ export class Catalog {
   /** About how much of a file is seen through the slices of any tree. */
   shownBytes(fileNumber: number): number {
     return this.#uses.of(fileNumber).reduce((sum, { slice }) => sum + slice.sizeBytes, 0);
-  }
-
-  /** The edit that makes an empty catalog equal to this one. */
-  snapshot(): VersionEdit {
-    return new CatalogSnapshot(this).next(Infinity) ?? [];
   }
 
   #applyOperation(operation: EditOperation, touched: Set<number>): void {

@@ -56,7 +56,7 @@ export interface Merge {
 }
 
 const TIER_LEVEL_MAX = LEVEL_BASE - 1;
-/** Of what tiers may hold, how much one must have to go down alone: a level of crumbs reads badly. */
+/** Of what tiers may hold, how much one must have to go down alone: crumbs read badly. */
 const MOVED_FRACTION = 1 / 8;
 
 export function pickMerge(

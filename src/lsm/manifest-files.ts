@@ -6,6 +6,7 @@ import { ByteWriter } from "../base/coding.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import type { Catalog } from "./catalog.js";
+import { snapshotOf } from "./catalog-snapshot.js";
 import {
   encodeManifestHeader,
   MANIFEST_HEADER_SIZE_BYTES,
@@ -33,7 +34,7 @@ export function startFile(
 ): StartedFile {
   const writer = new ByteWriter(4096);
   writer.raw(encodeManifestHeader(number, storeId));
-  writeRecord(writer, catalog.snapshot(), number, MANIFEST_HEADER_SIZE_BYTES);
+  writeRecord(writer, snapshotOf(catalog), number, MANIFEST_HEADER_SIZE_BYTES);
   const files = startCopies(disk, manifestPath(directory, number), writer);
   disk.syncDirectory(directory);
   return { files, number, endOffset: writer.length };
@@ -91,7 +92,7 @@ export function markerPath(directory: string, number: number): string {
   return `${directory}/current-${number}`;
 }
 
-/** Deletes the markers and manifests before `number`, some of which may just be going; markers first. */
+/** Deletes markers, then manifests, before `number`; some of them may just be going. */
 export function removeOlder(disk: Disk, directory: string, number: number): void {
   for (const pattern of [MARKER, MANIFEST]) {
     for (const name of disk.list(directory)) {

@@ -7,8 +7,8 @@
  *   zeros, so that no edit has to make room for a good while
  *   the names of the files made durable
  *
- * Then it is ready, and is so again as soon as it has written what came since. It never puts the new
- * files in force: as long as the old ones are, these are rubbish that the next start deletes.
+ * Then it is ready, and is so again as soon as it has written what came since. It never puts the
+ * new files in force: as long as the old ones are, these are rubbish that the next start deletes.
  */
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";

@@ -135,7 +135,7 @@ export class Compactor {
     }
   }
 
-  /** Resolves when nothing is left to be merged; whoever waits for that writes nothing meanwhile. */
+  /** Resolves when nothing is left to be merged. Whoever waits for that writes nothing now. */
   async idle(): Promise<void> {
     this.#quiet.rest();
     for (;;) {
