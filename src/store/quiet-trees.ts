@@ -1,6 +1,6 @@
 /**
  * Knows to which trees nothing is being written. One that is stirred, by a flush or the like, is
- * quiet again once as much lies in its memtables as a while before; that is said once. What is not
+ * quiet again once its memtables have as many entries as a while before; that is said once. What is not
  * stirred costs nothing: no timer runs for it, and nobody looks at it.
  */
 import type { Timer, Timers } from "../env/timers.js";
@@ -12,7 +12,7 @@ const NOT_LOOKED_AT = -1;
 export class QuietTrees {
   readonly #timers: Timers;
   readonly #onQuiet: (trees: readonly Tree[]) => void;
-  /** Those that may not be quiet, with what lay in memory when they were looked at last. */
+  /** Those that may not be quiet, with the entries in memory when they were looked at last. */
   readonly #stirred: Map<Tree, number> = new Map();
   #timer: Timer | undefined = undefined;
 
@@ -56,9 +56,9 @@ export class QuietTrees {
   #look(): void {
     const quiet: Tree[] = [];
     for (const [tree, before] of this.#stirred) {
-      const bytes = tree.memtableBytes();
-      if (bytes === before) quiet.push(tree);
-      else this.#stirred.set(tree, bytes);
+      const count = tree.memtableEntries();
+      if (count === before) quiet.push(tree);
+      else this.#stirred.set(tree, count);
     }
     for (const tree of quiet) this.#stirred.delete(tree);
     if (quiet.length > 0) this.#onQuiet(quiet);
