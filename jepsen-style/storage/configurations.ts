@@ -63,6 +63,12 @@ const BY_HAND: readonly Configuration[] = [
     flush: 0.2,
     job: 1,
   }),
+  made("manifests are written anew", {
+    store: { manifestBytesMax: 1 },
+    flush: 0.3,
+    restart: 0.02,
+    powerCut: 0.02,
+  }),
   made("jobs are late", { flush: 0.2, job: 0.02 }),
   made("restarts", { restart: 0.05, flush: 0.05 }),
   made("power cuts", { powerCut: 0.05, flush: 0.1 }),
@@ -84,6 +90,7 @@ function drawConfiguration(prng: Prng, n: number): Configuration {
       memtablesBytesMax: oneOf(prng, [2048, 16 * 1024]) * KIB,
       blockCacheBytes: oneOf(prng, [0, 4, 64, 1024]) * KIB,
       blockSizeBytes: oneOf(prng, [64, 256, 1024, 16 * 1024]),
+      manifestBytesMax: oneOf(prng, [1, 4 * KIB, undefined]),
       logSegmentsMax: prng.between(1, 6),
       logBytesHeldMax: oneOf(prng, [64, 1024]) * KIB,
       scrubBytesPerSecond: oneOf(prng, [0, 1024 * KIB]),
@@ -113,5 +120,5 @@ function drawConfiguration(prng: Prng, n: number): Configuration {
 }
 
 function oneOf<T>(prng: Prng, values: readonly T[]): T {
-  return values[prng.between(0, values.length - 1)]!;
+  return values[prng.between(0, values.length - 1)] as T;
 }

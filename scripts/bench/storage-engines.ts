@@ -27,6 +27,8 @@ export interface StorageEngine {
   /** Visits up to `count` entries from `key` on. */
   seek(key: Buffer, count: number, tally: Tally): Promise<void> | void;
   scan(tally: Tally): Promise<void>;
+  /** Does now what the engine has put off until nothing is written any more. */
+  idle?: () => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -75,6 +77,7 @@ async function openOurs(directory: string): Promise<StorageEngine> {
       walk(held, count, tally);
     },
     scan: (tally) => scanOurs(store, tally),
+    idle: () => store.idle(),
     close: () => store.close(),
   };
 }

@@ -101,6 +101,7 @@ async function reopen(): Promise<number> {
 
 /** Waits until no thread of this process has much to do. */
 async function settle(): Promise<void> {
+  await engine?.idle?.();
   for (let round = 0; round < SETTLE_ROUNDS_MAX; round++) {
     const before = process.cpuUsage();
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS));

@@ -6,6 +6,8 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setImmediate as turn } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -20,7 +22,8 @@ import { Store } from "../../src/store/store.js";
 
 const HELP = `Usage: npm run -s bench -- trees [options]
 
-Says what many small trees in one store cost, in time of the wall / of all processors.
+Says what many small trees in one store cost, in time of the wall / of all processors, and for how
+long the event loop was held up at most.
 
   --trees N,N     how many (100,1000,10000)
   --entries N     in each, each time before they are flushed (4)
@@ -45,6 +48,8 @@ const LARGE_VALUE = new Uint8Array(64 * 1024);
 const HOT_FACTOR = 1000;
 const MIB = 1024 * 1024;
 const SEGMENT_SIZE_BYTES = 8 * MIB;
+/** Trees that are written to, flushed or read in one turn. */
+const TURN_COUNT = 64;
 
 interface Load {
   readonly trees: number;
@@ -170,6 +175,7 @@ class Run {
       const count = isHot ? entries * HOT_FACTOR : entries;
       for (let i = 0; i < count; i++) this.#writeOne(tree, VALUE);
       if (isHot) await this.#commit();
+      await this.#turnAfter(tree);
     }
     await this.#commit();
   }
@@ -194,6 +200,7 @@ class Run {
     const flushes: Promise<void>[] = [];
     for (const tree of this.#current.trees()) {
       flushes.push(this.#current.flushNow(tree, this.#stateOf(tree)));
+      await this.#turnAfter(tree);
     }
     await Promise.all(flushes);
   }
@@ -215,11 +222,17 @@ class Run {
     while (store.log.stats().segments > 4) await pause(10);
   }
 
-  #read(): void {
+  async #read(): Promise<void> {
     const key = utf8("key 1");
     for (const tree of this.#current.trees()) {
       must(tree.get(FAMILY.data, key, 0, key.length, Infinity), "what was written");
+      await this.#turnAfter(tree);
     }
+  }
+
+  /** What is held up here is held up by the store and not by what it is given to do. */
+  async #turnAfter({ shardId }: Tree): Promise<void> {
+    if (shardId % TURN_COUNT === 0) await turn();
   }
 
   #stateOf({ shardId }: Tree): FlushedState {
@@ -262,10 +275,17 @@ function memoryBytes(): number {
 async function timed(what: string, work: () => void | Promise<void>): Promise<void> {
   const startMs = performance.now();
   const before = process.cpuUsage();
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
   await work();
+  // What work does at its end holds up the turn that comes then.
+  await pause(2);
+  delay.disable();
   const wallMs = performance.now() - startMs;
   const { user, system } = process.cpuUsage(before);
-  line(what, `${wallMs.toFixed(0)} ms / ${((user + system) / 1000).toFixed(0)} ms`);
+  const cpuMs = (user + system) / 1000;
+  const pauseMs = delay.max / 1e6;
+  line(what, `${wallMs.toFixed(0)} ms / ${cpuMs.toFixed(0)} ms, pause ${pauseMs.toFixed(0)} ms`);
 }
 
 function pause(ms: number): Promise<void> {

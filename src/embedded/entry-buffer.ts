@@ -8,7 +8,8 @@ import type { EntryRun } from "../base/entry-run.js";
 import { writeU32 } from "../base/coding.js";
 
 const BUFFER_SIZE_BYTES = 256 * 1024;
-const SPARE_BUFFERS_MAX = 8;
+/** As many as the log may hold before writes have to wait: 8 MiB. */
+const SPARE_BUFFERS_MAX = 32;
 
 /** One buffer, and how many of its runs the log still reads. */
 interface Slab {

@@ -53,7 +53,7 @@ export interface SharedLogOptions {
   readonly reservedBytes?: number | undefined;
   /** Largest single write. */
   readonly batchSizeBytesMax?: number | undefined;
-  /** Where more waits, it goes out in writes of about this size. */
+  /** Where more waits, it goes out in writes of about this size; without it, of the largest. */
   readonly batchSizeBytesAimed?: number | undefined;
   /** After this long without a write, a marker promises that the last batch was durable. */
   readonly idleMarkerMs?: number | undefined;

@@ -16,6 +16,8 @@ import { BLOCK_SIZE_BYTES } from "./batch-format.js";
 import { encodeSegmentHeader, segmentName } from "./segment-format.js";
 
 const ZEROS: Uint8Array = new Uint8Array(1024 * 1024);
+/** Flushes end in bursts; with fewer a segment would be deleted, and zeros written for it again. */
+const FREE_MAX = 2;
 
 /** A segment that is full, or that an earlier run of the node wrote. */
 export interface SealedSegment {
@@ -149,8 +151,8 @@ export class SegmentFiles {
     const freeCount = this.#freeCount();
     const isUsable = freeCount > 0 && this.#sealed[0]!.sizeBytes === this.#segmentSizeBytes;
     if (this.#next === undefined && isUsable) this.#recycleOldest();
-    // One free segment waits to be recycled; more of them would only take space.
-    else if (freeCount > (this.#next === undefined ? 0 : 1)) this.#removeOldest();
+    // Some wait to be recycled; more of them would only take space.
+    else if (freeCount > (this.#next === undefined ? 0 : FREE_MAX)) this.#removeOldest();
     else if (this.#next === undefined) this.#create();
     else this.#preparing = false;
   }

@@ -556,13 +556,14 @@ export class SharedLog {
 
 function settingsOf(options: SharedLogOptions): Settings {
   const segmentSizeBytes = options.segmentSizeBytes ?? 64 * MIB;
+  const batchSizeBytesMax = options.batchSizeBytesMax ?? 4 * MIB;
   assert(segmentSizeBytes % SEGMENT_START === 0, "a segment is whole blocks");
   return {
     segmentSizeBytes,
     firstSegmentSizeBytes: Math.min(segmentSizeBytes, options.firstSegmentSizeBytes ?? 4 * MIB),
     reservedBytes: options.reservedBytes ?? Math.floor(segmentSizeBytes / 8),
-    batchSizeBytesMax: options.batchSizeBytesMax ?? 4 * MIB,
-    batchSizeBytesAimed: options.batchSizeBytesAimed ?? 4 * MIB,
+    batchSizeBytesMax,
+    batchSizeBytesAimed: options.batchSizeBytesAimed ?? batchSizeBytesMax,
     idleMarkerMs: options.idleMarkerMs ?? 50,
     fullRetryMs: options.fullRetryMs ?? 1000,
   };

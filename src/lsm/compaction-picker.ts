@@ -4,7 +4,17 @@
  * when each is no larger than those before it together. Only neighbours are merged, so the versions
  * of the outcome lie between those of the runs around it, as before.
  */
+import type { GcPolicy } from "./families.js";
 import type { Slice } from "./slice.js";
+
+/** What decides which entries may go, and when it is worth their while. */
+export interface Collecting {
+  readonly policy: GcPolicy;
+  /** The durable compacted revision of the tree. */
+  readonly horizon: number;
+  /** Nothing has been written for a while: what would be merged for every flush is merged once. */
+  readonly isQuiet: boolean;
+}
 
 export interface PickOptions {
   /** Runs of similar size that are merged into one. */
@@ -47,22 +57,25 @@ export function pickExpired(slices: readonly Slice[], horizon: number): readonly
  */
 export function pickGarbage(
   slices: readonly Slice[],
-  horizon: number,
+  collecting: Collecting,
 ): readonly Slice[] | undefined {
   const oldest = slices.at(-1);
-  if (oldest === undefined || oldest.maxVersion >= horizon) return undefined;
+  if (oldest === undefined || oldest.maxVersion >= collecting.horizon) return undefined;
   const fraction = garbageFraction(oldest, isBottom([oldest], slices));
-  return fraction > worthwhileFraction(slices, horizon) ? [oldest] : undefined;
+  return fraction > worthwhileFraction(slices, collecting) ? [oldest] : undefined;
 }
 
 /** How much of a slice must be garbage for it to be rewritten. */
-export function worthwhileFraction(all: readonly Slice[], horizon: number): number {
-  return isSettled(all, horizon) ? SETTLED_GARBAGE_FRACTION : GARBAGE_FRACTION;
+export function worthwhileFraction(all: readonly Slice[], collecting: Collecting): number {
+  return isSettled(all, collecting) ? SETTLED_GARBAGE_FRACTION : GARBAGE_FRACTION;
 }
 
-/** Whether nothing was written since old revisions were given up. */
-export function isSettled(all: readonly Slice[], horizon: number): boolean {
-  return all.every((slice) => slice.maxVersion <= horizon);
+/** Whether nothing is written, and nothing was since old revisions were given up. */
+export function isSettled(
+  all: readonly Slice[],
+  { horizon, isQuiet }: Pick<Collecting, "horizon" | "isQuiet">,
+): boolean {
+  return isQuiet && all.every((slice) => slice.maxVersion <= horizon);
 }
 
 /** Of the entries of a slice that the horizon has passed, how many a rewriting would drop. */
@@ -99,10 +112,10 @@ export function pickTombstones(
  */
 export function pickSettled(
   slices: readonly Slice[],
-  horizon: number,
+  collecting: Collecting,
 ): readonly Slice[] | undefined {
   if (slices.length < 2 || slices.length > INPUTS_MAX) return undefined;
-  if (!isSettled(slices, horizon)) return undefined;
+  if (!isSettled(slices, collecting)) return undefined;
   const upper = sizeOf(slices.slice(0, -1));
   return upper > slices.at(-1)!.sizeBytes * SETTLED_FRACTION ? slices : undefined;
 }

@@ -11,13 +11,13 @@
  * gives the table that overlaps least to the next one.
  *
  * The newer entry of a key is always in a newer tier or a higher level: tiers go down only with all
- * older ones, and a table only together with what it overlaps below.
+ * older ones, and a table only together with what it overlaps below. A large one that overlaps
+ * nothing goes down as it is, so that keys which come in their order are written once.
  */
 import { compareBytes } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
 import { intersectRanges } from "../base/key-range.js";
-import type { GcPolicy } from "./families.js";
-import type { PickOptions } from "./compaction-picker.js";
+import type { Collecting, PickOptions } from "./compaction-picker.js";
 import {
   garbageFraction,
   INPUTS_MAX,
@@ -56,11 +56,12 @@ export interface Merge {
 }
 
 const TIER_LEVEL_MAX = LEVEL_BASE - 1;
+/** Of what tiers may hold, how much one must have to go down alone: crumbs read badly. */
+const MOVED_FRACTION = 1 / 8;
 
 export function pickMerge(
   slices: readonly Slice[],
-  policy: GcPolicy,
-  horizon: number,
+  collecting: Collecting,
   options: LevelOptions,
 ): Merge | undefined {
   const tiers = slices.filter((slice) => slice.level < LEVEL_BASE).sort(newestFirst);
@@ -69,19 +70,25 @@ export function pickMerge(
     leveled.length > 0 ||
     options.style === "leveled" ||
     (options.style === "auto" && sizeOf(slices) > options.leveledFromBytes);
-  if (isLeveled) return new LeveledPicker(tiers, leveled, options).pick(policy, horizon);
-  const inputs = pickCompaction(tiers, options) ?? pickTieredGarbage(tiers, policy, horizon);
+  if (isLeveled) return new LeveledPicker(tiers, leveled, options).pick(collecting);
+  const similar = pickCompaction(tiers, options);
+  if (similar !== undefined && options.style === "auto") {
+    const move = new LeveledPicker(tiers, [], options).pickMove();
+    if (move !== undefined) return move;
+  }
+  const inputs = similar ?? pickTieredGarbage(tiers, collecting);
   return inputs === undefined ? undefined : tierMerge(inputs, tiers);
 }
 
 function pickTieredGarbage(
   tiers: readonly Slice[],
-  policy: GcPolicy,
-  horizon: number,
+  collecting: Collecting,
 ): readonly Slice[] | undefined {
-  if (policy !== "mvcc") return undefined;
+  if (collecting.policy !== "mvcc") return undefined;
   return (
-    pickGarbage(tiers, horizon) ?? pickTombstones(tiers, horizon) ?? pickSettled(tiers, horizon)
+    pickGarbage(tiers, collecting) ??
+    pickTombstones(tiers, collecting.horizon) ??
+    pickSettled(tiers, collecting)
   );
 }
 
@@ -98,7 +105,7 @@ function tierMerge(inputs: readonly Slice[], all: readonly Slice[]): Merge {
 class LeveledPicker {
   readonly #tiers: readonly Slice[];
   readonly #all: readonly Slice[];
-  /** By number of the level; 0 is not used. */
+  /** By number of the level, ascending by key, of which no two overlap; 0 is not used. */
   readonly #levels: readonly (readonly Slice[])[];
   readonly #targets: readonly number[];
   /** Where tiers go. */
@@ -111,6 +118,7 @@ class LeveledPicker {
     this.#options = options;
     const levels: Slice[][] = Array.from({ length: LEVEL_BOTTOM + 1 }, () => []);
     for (const slice of leveled) levels[slice.level - LEVEL_BASE]!.push(slice);
+    for (const level of levels) level.sort((a, b) => compareBytes(a.range.start, b.range.start));
     this.#levels = levels;
     const { base, targets } = targetsOf(levels.map(sizeOf), options);
     this.#targets = targets;
@@ -118,11 +126,11 @@ class LeveledPicker {
     this.#base = topmost < 0 ? base : Math.min(base, topmost);
   }
 
-  pick(policy: GcPolicy, horizon: number): Merge | undefined {
+  pick(collecting: Collecting): Merge | undefined {
     return (
       this.#pickTiers() ??
       this.#pickLevel() ??
-      (policy === "mvcc" ? this.#pickGarbage(horizon) : undefined)
+      (collecting.policy === "mvcc" ? this.#pickGarbage(collecting) : undefined)
     );
   }
 
@@ -131,12 +139,24 @@ class LeveledPicker {
     const tiers = this.#tiers;
     if (sizeOf(tiers) > levelBaseBytes || tiers.length > runsMax) return this.#mergeTiers();
     const inputs = pickCompaction(tiers, this.#options);
-    return inputs === undefined ? undefined : tierMerge(inputs, this.#all);
+    if (inputs === undefined) return undefined;
+    return this.pickMove() ?? tierMerge(inputs, this.#all);
   }
 
   /** The oldest tiers, with what they overlap in the base. */
   #mergeTiers(): Merge {
-    return this.#mergeDown(this.#tiers.slice(-INPUTS_MAX), this.#base);
+    return this.pickMove() ?? this.#mergeDown(this.#tiers.slice(-INPUTS_MAX), this.#base);
+  }
+
+  /** The oldest tier, where it is large and overlaps no other tier and nothing in the base. */
+  pickMove(): Merge | undefined {
+    const oldest = this.#tiers.at(-1);
+    const movedBytesMin = this.#options.levelBaseBytes * MOVED_FRACTION;
+    if (oldest === undefined || oldest.sizeBytes < movedBytesMin) return undefined;
+    const others = this.#tiers.slice(0, -1);
+    if (others.some(({ range }) => intersectRanges(range, oldest.range))) return undefined;
+    const merge = this.#mergeDown([oldest], this.#base);
+    return merge.isMove ? merge : undefined;
   }
 
   #pickLevel(): Merge | undefined {
@@ -158,7 +178,7 @@ class LeveledPicker {
     let best: Slice | undefined = undefined;
     let bestRatio = Infinity;
     for (const slice of this.#levels[level]!) {
-      const ratio = sizeOf(overlapping(next, [slice])) / slice.sizeBytes;
+      const ratio = sizeOf(overlapping(next, slice.range)) / slice.sizeBytes;
       if (ratio >= bestRatio) continue;
       best = slice;
       bestRatio = ratio;
@@ -168,25 +188,31 @@ class LeveledPicker {
 
   #mergeDown(from: readonly Slice[], level: number): Merge {
     // By all keys between the first and the last: a table of the outcome may span any of them.
-    const below = overlapping(this.#levels[level]!, from);
+    const below = overlapping(this.#levels[level]!, hullOf(from));
     const inputs = [...from, ...below];
-    const deeper = this.#levels.slice(level + 1).flat();
     return {
       inputs,
       level: LEVEL_BASE + level,
-      isBottom: overlapping(deeper, inputs).length === 0,
+      isBottom: this.#isLowest(hullOf(inputs), level),
       isMove: inputs.length === 1,
     };
   }
 
+  /** Whether no level below this one has any of these keys. */
+  #isLowest(range: KeyRange, level: number): boolean {
+    return this.#levels.every(
+      (slices, at) => at <= level || overlapping(slices, range).length === 0,
+    );
+  }
+
   /** What gives back space, or shortens scans, although no level is too large. */
-  #pickGarbage(horizon: number): Merge | undefined {
-    const worthwhile = worthwhileFraction(this.#all, horizon);
+  #pickGarbage(collecting: Collecting): Merge | undefined {
+    const { horizon } = collecting;
+    const worthwhile = worthwhileFraction(this.#all, collecting);
     for (let level = 1; level <= LEVEL_BOTTOM; level++) {
-      const deeper = this.#levels.slice(level + 1).flat();
       for (const slice of this.#levels[level]!) {
         if (slice.maxVersion >= horizon) continue;
-        const isLowest = overlapping(deeper, [slice]).length === 0;
+        const isLowest = this.#isLowest(slice.range, level);
         if (!isLowest && isTombstoneDense(slice, horizon)) {
           return this.#mergeDown([slice], level + 1);
         }
@@ -196,12 +222,12 @@ class LeveledPicker {
         }
       }
     }
-    return this.#pickSettled(horizon);
+    return this.#pickSettled(collecting);
   }
 
   /** With nothing written any more, what lies twice goes down step by step. */
-  #pickSettled(horizon: number): Merge | undefined {
-    if (!isSettled(this.#all, horizon)) return undefined;
+  #pickSettled(collecting: Collecting): Merge | undefined {
+    if (!isSettled(this.#all, collecting)) return undefined;
     const bottom = sizeOf(this.#levels[LEVEL_BOTTOM]!);
     if (sizeOf(this.#all) - bottom <= bottom * SETTLED_FRACTION) return undefined;
     if (this.#tiers.length > 0) return this.#mergeTiers();
@@ -226,16 +252,33 @@ function targetsOf(
   return { base, targets };
 }
 
-/** Those that have a key between the first and the last of `others`. */
-function overlapping(slices: readonly Slice[], others: readonly Slice[]): Slice[] {
-  const hull = others.map(({ range }) => range).reduce(hullOf);
-  return slices.filter((slice) => intersectRanges(slice.range, hull) !== undefined);
+/** Those of a level that have keys of a range. */
+function overlapping(level: readonly Slice[], range: KeyRange): readonly Slice[] {
+  let low = 0;
+  let high = level.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (endsBefore(level[middle]!.range, range)) low = middle + 1;
+    else high = middle;
+  }
+  let end = low;
+  while (end < level.length && !endsBefore(range, level[end]!.range)) end++;
+  return level.slice(low, end);
 }
 
-function hullOf(a: KeyRange, b: KeyRange): KeyRange {
-  const start = compareBytes(a.start, b.start) <= 0 ? a.start : b.start;
-  if (a.end === undefined || b.end === undefined) return { start, end: undefined };
-  return { start, end: compareBytes(a.end, b.end) >= 0 ? a.end : b.end };
+function endsBefore({ end }: KeyRange, { start }: KeyRange): boolean {
+  return end !== undefined && compareBytes(end, start) <= 0;
+}
+
+/** All keys from the first to the last. */
+function hullOf(slices: readonly Slice[]): KeyRange {
+  return slices
+    .map(({ range }) => range)
+    .reduce((a, b) => {
+      const start = compareBytes(a.start, b.start) <= 0 ? a.start : b.start;
+      if (a.end === undefined || b.end === undefined) return { start, end: undefined };
+      return { start, end: compareBytes(a.end, b.end) >= 0 ? a.end : b.end };
+    });
 }
 
 function newestFirst(a: Slice, b: Slice): number {

@@ -10,7 +10,9 @@
  *
  * Rotation: write the new files with the whole catalog, sync them and the directory, create their
  * marker, sync the directory, and only then delete the old marker and files. Each start rotates, so
- * nothing is ever appended behind a torn tail, and both copies are whole again.
+ * nothing is ever appended behind a torn tail, and both copies are whole again. While a store runs
+ * the new files are written beside the old ones (manifest-rotation.ts); when they have everything,
+ * edits go to them, and none of those is durable before the marker is.
  */
 import { assert, must } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
@@ -19,17 +21,26 @@ import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import { Catalog, InvalidEditError } from "./catalog.js";
 import {
-  MANIFEST_HEADER_SIZE_BYTES,
-  decodeManifest,
-  encodeManifestHeader,
-  writeRecord,
-} from "./manifest-format.js";
+  asDiskError,
+  closeAll,
+  COPY_SUFFIXES,
+  isNoSpace,
+  makeMarker,
+  MANIFEST,
+  manifestPath,
+  MARKER,
+  markerPath,
+  newestNumber,
+  placeMarker,
+  removeOlder,
+  startFile,
+} from "./manifest-files.js";
+import type { StartedFile } from "./manifest-files.js";
+import { decodeManifest, writeRecord } from "./manifest-format.js";
 import type { ManifestContent } from "./manifest-format.js";
+import { ManifestRotation } from "./manifest-rotation.js";
 import type { VersionEdit } from "./version-edit.js";
 
-const MARKER = /^current-(\d+)$/;
-const MANIFEST = /^manifest-(\d+)(?:\.copy)?$/;
-const COPY_SUFFIXES = ["", ".copy"] as const;
 const RESERVE_SIZE_BYTES = 64 * 1024;
 /** What a disk gives or does not give as one. */
 const PIECE_SIZE_BYTES = 4096;
@@ -54,12 +65,16 @@ export class Manifest {
   readonly #waiting: WaitingRecord[] = [];
   /** Whether a write to one of the files has not come back; there is never a second one. */
   #isWriting = false;
+  readonly #rotateSizeBytes: number;
+  #rotation: ManifestRotation | undefined = undefined;
+  #placing: Placing | undefined = undefined;
 
   private constructor(
-    { disk, directory, storeId, onFailure }: ManifestPlace,
+    { disk, directory, storeId, onFailure, rotateSizeBytes }: ManifestPlace,
     catalog: Catalog,
     started: StartedFile,
   ) {
+    this.#rotateSizeBytes = rotateSizeBytes;
     this.#disk = disk;
     this.#directory = directory;
     this.#onFailure = onFailure;
@@ -110,12 +125,14 @@ export class Manifest {
   /**
    * Reads the manifest in force, counts up the run and goes on in a new file. `onFailure` is called
    * once, with the error after which no edit is taken any more: that may be the error of a write
-   * whose edit an append has made durable meanwhile, which nobody waits for.
+   * whose edit an append has made durable meanwhile, which nobody waits for. Files that are larger
+   * than `rotateSizeBytes`, and than twice the catalog, are replaced by new ones.
    */
   static open(
     disk: Disk,
     directory: string,
     onFailure: (error: DiskError) => void = () => undefined,
+    rotateSizeBytes: number = ROTATE_SIZE_BYTES,
   ): Manifest {
     const { number, path, storeId, edits } = readContent(disk, directory);
     if (edits.length === 0) throw new CorruptionError(path, 0, "the manifest has no records");
@@ -126,7 +143,8 @@ export class Manifest {
     const started = startFile(disk, directory, storeId, next, catalog);
     placeMarker(disk, directory, next);
     removeOlder(disk, directory, next);
-    return new Manifest({ disk, directory, storeId, onFailure }, catalog, started);
+    const place = { disk, directory, storeId, onFailure, rotateSizeBytes };
+    return new Manifest(place, catalog, started);
   }
 
   get sizeBytes(): number {
@@ -138,10 +156,12 @@ export class Manifest {
    * no room, and nothing has changed then; after any other error the manifest takes no edits.
    */
   append(edit: VersionEdit): void {
-    this.#waiting.push(this.#add(edit, undefined));
+    this.#add(edit, undefined);
+    if (this.#placing !== undefined) this.#placeNow(this.#placing);
     // Those before it first: what is in flight is written again, the same bytes to the same place.
     for (const file of this.#files) this.#writeWaiting(file);
     for (const { done } of this.#waiting.splice(0)) done?.(undefined);
+    this.#rotateWhenLarge();
   }
 
   /**
@@ -149,29 +169,41 @@ export class Manifest {
    * the order of the edits, or with the error that the manifest broke by. Lack of room is thrown.
    */
   appendSoon(edit: VersionEdit, done: (error: DiskError | undefined) => void): void {
-    this.#waiting.push(this.#add(edit, done));
+    this.#add(edit, done);
+    this.#rotateWhenLarge();
     this.#writeNext();
   }
 
   /** The files are closed when no write to them is on its way or waits any more. */
   close(): void {
     this.#isClosed = true;
+    this.#rotation?.abandon();
+    this.#rotation = undefined;
+    this.#writeNext();
     this.#closeWhenIdle();
   }
 
-  /** Gives an edit its place and applies it to the catalog. */
-  #add(edit: VersionEdit, done: WaitingRecord["done"]): WaitingRecord {
+  /** Gives an edit its place, applies it to the catalog and lets it wait. */
+  #add(edit: VersionEdit, done: WaitingRecord["done"]): void {
     assert(!this.#isBroken, "the manifest failed before");
-    const isLarge = this.#endOffset > Math.max(ROTATE_SIZE_BYTES, this.#baseSizeBytes * 2);
-    if (isLarge && this.#waiting.length === 0 && !this.#isWriting) this.#rotate();
+    const record = this.#recordOf(edit, done);
+    this.catalog.apply(edit);
+    this.#endOffset += record.bytes.length;
+    this.#waiting.push(record);
+    this.#rotation?.add(edit);
+  }
+
+  /** Throws where there is no room for it. */
+  #recordOf(edit: VersionEdit, done: WaitingRecord["done"]): WaitingRecord {
     const writer = this.#writer;
     writer.reset();
     writeRecord(writer, edit, this.#number, this.#endOffset);
     this.#reserve(writer.length);
-    this.catalog.apply(edit);
-    const record = { bytes: writer.copy(), offset: this.#endOffset, done };
-    this.#endOffset += writer.length;
-    return record;
+    return { bytes: writer.copy(), offset: this.#endOffset, done };
+  }
+
+  get #isLarge(): boolean {
+    return this.#endOffset > Math.max(this.#rotateSizeBytes, this.#baseSizeBytes * 2);
   }
 
   /** Writes what waits into its reserve, where lack of room is no excuse. */
@@ -189,8 +221,12 @@ export class Manifest {
 
   /** Begins to write the first record that waits, unless a write is on its way. */
   #writeNext(): void {
+    if (this.#isBroken || this.#isWriting || this.#placing !== undefined) return;
+    // What waits is about to be in the new files, too.
+    if (this.#rotation?.isReady === true) this.#takeOver(this.#rotation);
+    if (this.#rotation?.isNear === true || this.#placing !== undefined) return;
     const record = this.#waiting[0];
-    if (record !== undefined && !this.#isBroken && !this.#isWriting) this.#writeCopy(record, 0);
+    if (record !== undefined) this.#writeCopy(record, 0);
   }
 
   #writeCopy(record: WaitingRecord, copy: number): void {
@@ -214,7 +250,7 @@ export class Manifest {
   }
 
   #closeWhenIdle(): void {
-    if (!this.#isClosed || this.#isWriting) return;
+    if (!this.#isClosed || this.#isWriting || this.#placing !== undefined) return;
     closeAll(this.#files);
     this.#files = [];
   }
@@ -222,8 +258,12 @@ export class Manifest {
   #break(error: DiskError): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
+    this.#rotation?.abandon();
+    this.#rotation = undefined;
     this.#onFailure(error);
-    for (const { done } of this.#waiting.splice(0)) done?.(error);
+    const waiting = [...(this.#placing?.records ?? []), ...this.#waiting.splice(0)];
+    this.#placing = undefined;
+    for (const { done } of waiting) done?.(error);
   }
 
   #reserve(length: number): void {
@@ -242,36 +282,98 @@ export class Manifest {
     this.#reservedOffset += zeros.length;
   }
 
-  /** Goes on in a new file; on a full disk it goes on in the old one. */
-  #rotate(): void {
+  /** Begins to write new files; on a full disk it goes on in the old ones. */
+  #rotateWhenLarge(): void {
+    if (!this.#isLarge || this.#rotation !== undefined || this.#placing !== undefined) return;
     const number = this.#number + 1;
-    let started: StartedFile;
+    const reservedBytes = 2 * Math.max(this.#rotateSizeBytes, this.#baseSizeBytes);
+    const place = { disk: this.#disk, directory: this.#directory, storeId: this.storeId };
     try {
-      started = startFile(this.#disk, this.#directory, this.storeId, number, this.catalog);
+      this.#rotation = new ManifestRotation({ ...place, number, reservedBytes }, this.catalog, {
+        ready: () => this.#writeNext(),
+        failed: (error) => this.#rotationFailed(error),
+      });
     } catch (error) {
-      if (isNoSpace(error)) {
-        this.#baseSizeBytes = this.#endOffset;
-        return;
-      }
-      this.#break(asDiskError(error, this.#directory));
-      throw error;
+      this.#rotationFailed(asDiskError(error, this.#directory));
     }
-    try {
-      placeMarker(this.#disk, this.#directory, number);
-    } catch (error) {
-      // Either file may be the one in force after a crash: there is no way back, nor for no room.
-      const broken = new DiskError("io", this.#directory, error);
-      this.#break(broken);
-      throw broken;
-    }
-    closeAll(this.#files);
-    removeOlder(this.#disk, this.#directory, number);
-    this.#files = started.files;
-    this.#number = number;
-    this.#endOffset = started.endOffset;
-    this.#reservedOffset = started.endOffset;
-    this.#baseSizeBytes = started.endOffset;
   }
+
+  #rotationFailed(error: DiskError): void {
+    this.#rotation = undefined;
+    if (!isNoSpace(error)) return this.#break(error);
+    this.#baseSizeBytes = this.#endOffset;
+    this.#writeNext();
+  }
+
+  /** From here on edits go to the new files, which have all that waits for the old ones. */
+  #takeOver(rotation: ManifestRotation): void {
+    const replacedNumber = this.#number;
+    closeAll(this.#files);
+    const { files, number, endOffset, reservedOffset } = rotation.takeOver();
+    this.#rotation = undefined;
+    this.#files = files;
+    this.#number = number;
+    this.#endOffset = endOffset;
+    this.#reservedOffset = reservedOffset;
+    this.#baseSizeBytes = endOffset;
+    const placing = { records: this.#waiting.splice(0) };
+    this.#placing = placing;
+    try {
+      makeMarker(this.#disk, this.#directory, number);
+    } catch (error) {
+      this.#placeFailed(error);
+      return;
+    }
+    this.#disk.change([{ kind: "sync", path: this.#directory }], (error) => {
+      if (error !== undefined) this.#placeFailed(error);
+      else if (this.#placing === placing) this.#placed(placing);
+      if (error === undefined) this.#removeReplaced(replacedNumber);
+      this.#writeNext();
+      this.#closeWhenIdle();
+    });
+  }
+
+  /** For an edit that does not wait. */
+  #placeNow(placing: Placing): void {
+    try {
+      this.#disk.syncDirectory(this.#directory);
+    } catch (error) {
+      throw this.#placeFailed(error);
+    }
+    this.#placed(placing);
+  }
+
+  /** The new files are in force. */
+  #placed({ records }: Placing): void {
+    this.#placing = undefined;
+    for (const { done } of records) done?.(undefined);
+  }
+
+  /** Either pair may be in force after a crash: there is no way back, nor for no room. */
+  #placeFailed(error: unknown): DiskError {
+    const broken = new DiskError("io", this.#directory, error);
+    this.#break(broken);
+    return broken;
+  }
+
+  /** What is not deleted here the next start deletes. */
+  #removeReplaced(number: number): void {
+    const path = manifestPath(this.#directory, number);
+    const paths = [
+      markerPath(this.#directory, number),
+      ...COPY_SUFFIXES.map((suffix) => `${path}${suffix}`),
+    ];
+    this.#disk.change(
+      paths.map((each) => ({ kind: "remove", path: each })),
+      () => undefined,
+    );
+  }
+}
+
+/** The marker of the files is on its way to the disk. */
+interface Placing {
+  /** What was durable nowhere when it set out. */
+  readonly records: readonly WaitingRecord[];
 }
 
 export interface ManifestCopies {
@@ -292,85 +394,7 @@ interface ManifestPlace {
   readonly directory: string;
   readonly storeId: string;
   readonly onFailure: (error: DiskError) => void;
-}
-
-interface StartedFile {
-  /** The manifest and its copy. */
-  readonly files: readonly DiskFile[];
-  readonly number: number;
-  readonly endOffset: number;
-}
-
-/** Writes a manifest that holds the catalog, twice, durably; no marker names it yet. */
-function startFile(
-  disk: Disk,
-  directory: string,
-  storeId: string,
-  number: number,
-  catalog: Catalog,
-): StartedFile {
-  const writer = new ByteWriter(4096);
-  writer.raw(encodeManifestHeader(number, storeId));
-  writeRecord(writer, catalog.snapshot(), number, MANIFEST_HEADER_SIZE_BYTES);
-  const files = startCopies(disk, manifestPath(directory, number), writer);
-  disk.syncDirectory(directory);
-  return { files, number, endOffset: writer.length };
-}
-
-/** Where that fails nothing is left: starts on a full disk would pile up files. */
-function startCopies(disk: Disk, path: string, content: ByteWriter): readonly DiskFile[] {
-  const files: DiskFile[] = [];
-  try {
-    for (const suffix of COPY_SUFFIXES) {
-      const file = disk.open(`${path}${suffix}`, { create: true, dataSync: true });
-      files.push(file);
-      // Without a leftover the file needs no sync of its own: its writes are durable.
-      if (file.sizeBytes() > 0) {
-        file.truncateSync(0);
-        file.syncSync();
-      }
-      file.writeSync(content.bytes, 0, content.length, 0);
-    }
-    return files;
-  } catch (error) {
-    closeAll(files);
-    if (isNoSpace(error)) for (const file of files) disk.remove(file.path);
-    throw error;
-  }
-}
-
-function closeAll(files: readonly DiskFile[]): void {
-  for (const file of files) file.close();
-}
-
-function placeMarker(disk: Disk, directory: string, number: number): void {
-  disk.open(`${directory}/current-${number}`, { create: true }).close();
-  disk.syncDirectory(directory);
-}
-
-/** Deletes the markers and manifests before `number`; markers first. */
-function removeOlder(disk: Disk, directory: string, number: number): void {
-  for (const pattern of [MARKER, MANIFEST]) {
-    for (const name of disk.list(directory)) {
-      const digits = pattern.exec(name)?.[1];
-      if (digits !== undefined && Number(digits) < number) disk.remove(`${directory}/${name}`);
-    }
-  }
-}
-
-function newestNumber(names: readonly string[], pattern: RegExp): number | undefined {
-  let newest: number | undefined = undefined;
-  for (const name of names) {
-    const digits = pattern.exec(name)?.[1];
-    if (digits !== undefined && (newest === undefined || Number(digits) > newest)) {
-      newest = Number(digits);
-    }
-  }
-  return newest;
-}
-
-function manifestPath(directory: string, number: number): string {
-  return `${directory}/manifest-${number}`;
+  readonly rotateSizeBytes: number;
 }
 
 /** The manifest in force, from whatever is left of its copies. */
@@ -416,12 +440,4 @@ function replay(catalog: Catalog, edit: VersionEdit, path: string): void {
     if (error instanceof InvalidEditError) throw new CorruptionError(path, 0, error.message);
     throw error;
   }
-}
-
-function asDiskError(error: unknown, path: string): DiskError {
-  return error instanceof DiskError ? error : new DiskError("io", path, error);
-}
-
-function isNoSpace(error: unknown): boolean {
-  return error instanceof DiskError && error.code === "noSpace";
 }

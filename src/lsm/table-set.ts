@@ -65,6 +65,7 @@ export class TableSet {
   readonly #entries: Map<number, Entry> = new Map();
   readonly #packs: Map<number, PackEntry> = new Map();
   readonly #files: OpenFiles;
+  #sizeBytes = 0;
 
   /** `removeFile` deletes a file now or later, in a place where that may take its time. */
   constructor(
@@ -84,6 +85,7 @@ export class TableSet {
   addPack({ packNumber: number, sizeBytes }: Pack): void {
     assert(!this.#packs.has(number), "a file number is used twice");
     this.#packs.set(number, { sizeBytes, tableCount: 0 });
+    this.#sizeBytes += sizeBytes;
   }
 
   /** Names a table that exists; it stays as long as a version refers to it. */
@@ -92,7 +94,8 @@ export class TableSet {
     const path = pathOfTable(this.directory, file);
     const table = new Sstable(this.#files, path, file, this.#cache);
     this.#entries.set(file.fileNumber, { table, references: 0 });
-    if (file.home !== undefined) must(this.#packs.get(file.home.packNumber), "pack").tableCount++;
+    if (file.home === undefined) this.#sizeBytes += file.sizeBytes;
+    else must(this.#packs.get(file.home.packNumber), "pack").tableCount++;
   }
 
   has(fileNumber: number): boolean {
@@ -123,9 +126,10 @@ export class TableSet {
     if (entry.references > 0) return;
     this.#entries.delete(fileNumber);
     entry.table.close();
-    const { home } = entry.table.file;
-    if (home === undefined) this.remove(fileNumber);
-    else this.#leavePack(home.packNumber);
+    const { home, sizeBytes } = entry.table.file;
+    if (home !== undefined) return this.#leavePack(home.packNumber);
+    this.#sizeBytes -= sizeBytes;
+    this.remove(fileNumber);
   }
 
   /** Deletes the file of a table that is not named here. */
@@ -142,12 +146,7 @@ export class TableSet {
 
   /** Of all files, also what lies in packs and belongs to nobody any more. */
   get sizeBytes(): number {
-    let sizeBytes = 0;
-    for (const { table } of this.#entries.values()) {
-      if (table.file.home === undefined) sizeBytes += table.file.sizeBytes;
-    }
-    for (const pack of this.#packs.values()) sizeBytes += pack.sizeBytes;
-    return sizeBytes;
+    return this.#sizeBytes;
   }
 
   get count(): number {
@@ -164,6 +163,7 @@ export class TableSet {
     pack.tableCount--;
     if (pack.tableCount > 0) return;
     this.#packs.delete(number);
+    this.#sizeBytes -= pack.sizeBytes;
     this.#files.close(packPath(this.directory, number));
     this.removePack(number);
   }

@@ -149,6 +149,13 @@ export class Tree {
     return bytes;
   }
 
+  /** Entries that are in memory only: whatever is written, there are more of them. */
+  memtableEntries(): number {
+    let count = this.#active.entryCount;
+    for (const memtable of this.#frozen) count += memtable.entryCount;
+    return count;
+  }
+
   /** Whether all that was inserted is in the version. */
   get isFlushed(): boolean {
     return this.#frozen.length === 0 && this.#active.entryCount === 0;

@@ -21,6 +21,7 @@ import { Catalog, InvalidEditError } from "../lsm/catalog.js";
 import type { TableFile } from "../lsm/slice.js";
 import type { VersionEdit } from "../lsm/version-edit.js";
 import { readEdit, writeEdit } from "../lsm/version-edit.js";
+import { readWhole } from "./whole-file.js";
 
 const MAGIC = 0x3162_7466;
 const FORMAT_VERSION = 1;
@@ -92,7 +93,7 @@ export function writeListing(disk: Disk, directory: string, listing: BackupListi
 /** Throws CorruptionError where it is not what was written, DiskError where it is not there. */
 export function readListing(disk: Disk, directory: string, number: number): BackupListing {
   const path = listingPath(directory, number);
-  const bytes = readAll(disk, path);
+  const bytes = readWhole(disk, path);
   const checkedLength = bytes.length - CHECKSUM_SIZE_BYTES;
   const isIntact =
     checkedLength > 0 &&
@@ -122,16 +123,6 @@ function decode(reader: ByteReader, path: string, named: number): BackupListing 
   // Sees to it that the edit makes sense.
   new Catalog().apply(edit);
   return { number, madeAtMs, storeId, edit };
-}
-
-function readAll(disk: Disk, path: string): Uint8Array {
-  const file = disk.open(path, { readOnly: true });
-  try {
-    const bytes = new Uint8Array(file.sizeBytes());
-    return bytes.subarray(0, file.readSync(bytes, 0, bytes.length, 0));
-  } finally {
-    file.close();
-  }
 }
 
 function digits(number: number): string {

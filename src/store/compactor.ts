@@ -1,7 +1,7 @@
 /**
- * Runs compactions: a few jobs at once over all trees, at most one in a tree. A job works on
- * pinned inputs; its outcome replaces them in one manifest edit, provided that the tree still has
- * them. A full disk puts the tree off until its next flush, by which time there may be room.
+ * Runs compactions: a few jobs at once over all trees, at most one in a tree (tree-merge.ts). What
+ * is due in a tree is decided when its turn comes (merge-choice.ts). A full disk puts the tree off
+ * until its next flush, by which time there may be room.
  *
  * Debt is what flushes left and merges have not taken yet. A tree with twice the tiers that force a
  * merge is behind: whoever writes to it is held back at the door (the apply never is), and so gives
@@ -10,33 +10,25 @@
  * Small merges of many trees are one job beside these, with one pack as its outcome; while none is
  * due, packs that are mostly garbage are written anew in the same way (pack-round.ts).
  */
-import type { CompactionPlan } from "../lsm/compaction.js";
-import { pickExpired, sizeOf } from "../lsm/compaction-picker.js";
-import { gcPolicyOf } from "../lsm/families.js";
-import { LEVEL_BASE } from "../lsm/level.js";
-import type { LevelOptions, Merge } from "../lsm/level-picker.js";
-import { pickMerge } from "../lsm/level-picker.js";
-import { pickPacks } from "../lsm/pack-picker.js";
-import { clipOf } from "../lsm/slice.js";
+import { sizeOf } from "../lsm/compaction-picker.js";
+import type { Merge } from "../lsm/level-picker.js";
 import type { Slice } from "../lsm/slice.js";
+import type { WrittenTable } from "../lsm/sstable-writer.js";
 import type { Tree } from "../lsm/tree.js";
-import type { Run, Version } from "../lsm/version.js";
 import { sliceOf } from "../lsm/version.js";
-import type { EditOperation } from "../lsm/version-edit.js";
-import { corruptionOf } from "./job-failure.js";
+import { chooseMerge, hasDebt, isShared, isSmall, planOf, rewriting } from "./merge-choice.js";
+import { PackGarbage } from "./pack-garbage.js";
 import { PackRound } from "./pack-round.js";
 import type { Replacement } from "./pack-round.js";
+import { QuietTrees } from "./quiet-trees.js";
 import type { StoreCore } from "./store-core.js";
-import type { WrittenTable } from "../lsm/sstable-writer.js";
+import { dropExpired, mergeInTree } from "./tree-merge.js";
+import type { MergeOutcome } from "./tree-merge.js";
 
-/** Tiers of a tree that is behind, in terms of those that are merged whatever their sizes. */
-const BEHIND_FACTOR = 2;
 /** How long a tree that is behind waits for room on the disk: the attempt that it counts as. */
 const BEHIND_ATTEMPT = 3;
-/** Of a table, how much slices must show for it to be kept as it is. */
-const SHOWN_FRACTION = 0.5;
 /** Trees that are looked at in one turn. */
-const LOOKED_COUNT_MAX = 256;
+const LOOKED_COUNT_MAX = 64;
 /** What goes into one pack. */
 const GROUP_COUNT_MAX = 256;
 const GROUP_SIZE_BYTES_MAX = 16 * 1024 * 1024;
@@ -48,7 +40,6 @@ interface Picked {
 
 export class Compactor {
   readonly #core: StoreCore;
-  readonly #options: LevelOptions;
   readonly #waiting: Set<Tree> = new Set();
   /** Those of which a table is damaged: they cannot be merged. */
   readonly #stuck: WeakSet<Tree> = new WeakSet();
@@ -58,10 +49,11 @@ export class Compactor {
   /** Trees whose slices are an input of a job. */
   readonly #busy: Set<Tree> = new Set();
   readonly #jobs: Set<Promise<void>> = new Set();
+  readonly #garbage: PackGarbage;
+  /** Of the trees that are not quiet it has those that would be merged if they were. */
+  readonly #quiet: QuietTrees;
   #group: Promise<void> | undefined = undefined;
   #look: Promise<void> | undefined = undefined;
-  /** Packs of which something could not be read: it is as it is until its trees are refilled. */
-  readonly #unreadable: Set<number> = new Set();
   /** There was no room for a group: nothing is written anew before something is flushed. */
   #isFull = false;
   compactionCount = 0;
@@ -69,13 +61,18 @@ export class Compactor {
 
   constructor(core: StoreCore) {
     this.#core = core;
-    this.#options = core.settings.compactionOptions;
+    this.#garbage = new PackGarbage(core);
+    this.#quiet = new QuietTrees(core.env.timers, (trees) => {
+      for (const tree of trees) this.#waiting.add(tree);
+      this.#lookSoon();
+    });
   }
 
   /** The slices of a tree have changed: compacts it where that is due, now or later. */
   consider(tree: Tree): void {
     if (!this.#core.settings.compactionEnabled) return;
     this.#isFull = false;
+    this.#quiet.stir(tree);
     this.#waiting.add(tree);
     this.#lookSoon();
   }
@@ -84,11 +81,7 @@ export class Compactor {
   isBehind(tree: Tree): boolean {
     const isDone = this.#core.settings.compactionEnabled && !this.#stuck.has(tree);
     const hasRoom = this.#core.waitingForRoom === 0 && !this.#isFull;
-    return isDone && hasRoom && this.#hasDebt(tree);
-  }
-
-  #hasDebt({ version }: Tree): boolean {
-    return version.tiersMax >= this.#options.runsMax * BEHIND_FACTOR;
+    return isDone && hasRoom && hasDebt(this.#core, tree);
   }
 
   /** A tree is gone: what it had in packs may be most of them. */
@@ -102,13 +95,13 @@ export class Compactor {
    */
   released(slices: readonly Slice[]): void {
     const { trees, manifest } = this.#core;
-    const files = new Set(slices.map(({ fileNumber }) => fileNumber));
-    for (const fileNumber of files) {
-      if (!manifest.catalog.files.has(fileNumber)) files.delete(fileNumber);
+    const others = new Set<number>();
+    for (const fileNumber of new Set(slices.map((slice) => slice.fileNumber))) {
+      for (const shardId of manifest.catalog.treesOf(fileNumber)) others.add(shardId);
     }
-    if (files.size === 0) return;
-    for (const tree of trees.values()) {
-      if (tree.version.slices.some(({ fileNumber }) => files.has(fileNumber))) this.consider(tree);
+    for (const shardId of others) {
+      const tree = trees.get(shardId);
+      if (tree !== undefined) this.consider(tree);
     }
   }
 
@@ -130,7 +123,9 @@ export class Compactor {
     const tried = new Set<Slice>();
     for (;;) {
       const { slices } = tree.version;
-      const slice = slices.find((each) => !tried.has(each) && this.#isShared(each, slices));
+      const isWanted = (each: Slice): boolean =>
+        !tried.has(each) && isShared(this.#core, each, slices);
+      const slice = slices.find(isWanted);
       if (slice === undefined || !this.#core.isLive(tree)) return;
       if (!this.isRunning(tree)) {
         tried.add(slice);
@@ -140,7 +135,9 @@ export class Compactor {
     }
   }
 
+  /** Resolves when nothing is left to be merged. Whoever waits for that writes nothing now. */
   async idle(): Promise<void> {
+    this.#quiet.rest();
     for (;;) {
       const all = [...this.#jobs, this.#group, this.#look];
       const running = all.filter((each) => each !== undefined);
@@ -184,7 +181,7 @@ export class Compactor {
   #sort(tree: Tree): void {
     const merge = this.#pick(tree);
     if (merge === undefined) return;
-    if (this.#isSmall(merge)) this.#small.add(tree);
+    if (isSmall(this.#core, merge)) this.#small.add(tree);
     else if (this.#slotsLeft > 0 && !this.#busy.has(tree)) this.#start(tree, merge);
     else this.#large.add(tree);
   }
@@ -201,47 +198,30 @@ export class Compactor {
       }
       const merge = this.#pick(tree);
       if (merge === undefined) continue;
-      if (this.#isSmall(merge)) group.push({ tree, merge });
+      if (isSmall(this.#core, merge)) group.push({ tree, merge });
       else this.#start(tree, merge);
     }
     return group;
   }
 
   #pick(tree: Tree): Merge | undefined {
-    if (!this.#core.isLive(tree)) return undefined;
-    this.#dropExpired(tree);
-    const merge = pickIn(tree.version, this.#options, tree.flushed.compactedRevision);
-    return merge ?? this.#pickForeign(tree);
-  }
-
-  /** `own`: the slices of the tree that has it. */
-  #isShared(slice: Slice, own: readonly Slice[]): boolean {
-    const { fileNumber } = slice;
-    const ownCount = own.filter((each) => each.fileNumber === fileNumber).length;
-    const isOthersToo = this.#core.manifest.catalog.sliceCount(fileNumber) > ownCount;
-    return isOthersToo || clipOf(slice) !== undefined;
-  }
-
-  /** A slice of a table that is kept for the lesser part of it: rewritten, so that it can go. */
-  #pickForeign(tree: Tree): Merge | undefined {
-    const { tables, manifest } = this.#core;
-    const isForeign = (slice: Slice): boolean => {
-      if (clipOf(slice) === undefined) return false;
-      const { fileNumber, sizeBytes } = tables.file(slice.fileNumber);
-      return manifest.catalog.shownBytes(fileNumber) < sizeBytes * SHOWN_FRACTION;
-    };
-    const slice = tree.version.slices.find(isForeign);
-    return slice === undefined ? undefined : rewriting(slice);
-  }
-
-  #isSmall({ inputs, level, isMove }: Merge): boolean {
-    const isTier = level < LEVEL_BASE && !isMove;
-    return isTier && sizeOf(inputs) <= this.#core.settings.sharedTableBytesMax;
+    const core = this.#core;
+    if (!core.isLive(tree)) {
+      this.#quiet.forget(tree);
+      return undefined;
+    }
+    if (dropExpired(core, tree)) core.observer?.debtChanged?.(tree.shardId);
+    if (this.#quiet.isQuiet(tree)) return chooseMerge(core, tree, true);
+    const merge = chooseMerge(core, tree, false);
+    if (merge === undefined && chooseMerge(core, tree, true) === undefined) {
+      this.#quiet.forget(tree);
+    }
+    return merge;
   }
 
   #start(tree: Tree, merge: Merge): void {
     this.#busy.add(tree);
-    const job = this.#compact(tree, merge).finally(() => {
+    const job = this.#merge(tree, merge).finally(() => {
       this.#busy.delete(tree);
       this.#jobs.delete(job);
       this.#startNext();
@@ -258,7 +238,7 @@ export class Compactor {
       return;
     }
     const merges = group.map(({ tree, merge }) => this.#replacementOf(tree, merge));
-    const replacements = merges.length > 0 ? merges : this.#garbage();
+    const replacements = merges.length > 0 ? merges : this.#garbageReplaced();
     if (replacements.length === 0) return;
     const trees = new Set(replacements.flatMap(({ owners }) => owners.map(({ tree }) => tree)));
     for (const tree of trees) this.#busy.add(tree);
@@ -269,14 +249,19 @@ export class Compactor {
     });
   }
 
+  #garbageReplaced(): Replacement[] {
+    if (this.#core.isEnding || this.#isFull) return [];
+    return this.#garbage.collect(this.#busy);
+  }
+
   async #runGroup(replacements: readonly Replacement[]): Promise<void> {
     const round = new PackRound(this.#core, replacements);
     const outcome = await round.run();
     this.writtenBytes += round.writtenBytes;
     this.#isFull = outcome === "noSpace";
-    for (const { member, owners } of round.damaged) {
-      const home = member.kind === "copy" ? member.file.home : undefined;
-      if (home !== undefined) this.#unreadable.add(home.packNumber);
+    for (const damaged of round.damaged) {
+      this.#garbage.isDamaged(damaged);
+      const { member, owners } = damaged;
       if (member.kind === "merge") for (const { tree } of owners) this.#stuck.add(tree);
     }
     for (const { member, owners } of round.replaced) {
@@ -299,180 +284,35 @@ export class Compactor {
     const { inputs, level } = merge;
     const added = ({ file, sections }: WrittenTable): Slice[] =>
       sections.map((section) => sliceOf(file.fileNumber, section, level));
-    const plan = this.#planOf(tree, merge);
+    const plan = planOf(this.#core, tree, merge);
     const member = { kind: "merge", target: this.#core.newTarget(), plan } as const;
     return { member, owners: [{ tree, removed: inputs, added }] };
   }
 
-  /** The tables of packs that are worth writing anew, each with all trees that have slices. */
-  #garbage(): Replacement[] {
-    const { catalog } = this.#core.manifest;
-    if (this.#core.isEnding || this.#isFull || catalog.packs.size === 0) return [];
-    const tables = new Map<number, Map<Tree, Slice[]>>();
-    for (const number of pickPacks(catalog.packs.values(), this.#unreadable)) {
-      for (const fileNumber of catalog.packs.get(number)!.tables) tables.set(fileNumber, new Map());
-    }
-    if (tables.size === 0) return [];
-    for (const tree of this.#core.trees.values()) {
-      for (const slice of tree.version.slices) {
-        const trees = tables.get(slice.fileNumber);
-        const slices = trees?.get(tree);
-        if (slices === undefined) trees?.set(tree, [slice]);
-        else slices.push(slice);
-      }
-    }
-    const replacements: Replacement[] = [];
-    for (const [fileNumber, trees] of tables) {
-      const isBusy = [...trees.keys()].some((tree) => this.#busy.has(tree));
-      if (trees.size > 0 && !isBusy) replacements.push(this.#copyOf(fileNumber, trees));
-    }
-    return replacements;
+  async #merge(tree: Tree, merge: Merge): Promise<void> {
+    const outcome = await mergeInTree(this.#core, tree, merge);
+    if (outcome.kind === "noSpace") await this.#waitForRoom(tree);
+    else this.#merged(tree, merge, outcome);
   }
 
-  #copyOf(fileNumber: number, trees: ReadonlyMap<Tree, readonly Slice[]>): Replacement {
-    const target = this.#core.newTarget();
-    const file = this.#core.tables.file(fileNumber);
-    const owners = [...trees].map(([tree, removed]) => ({
-      tree,
-      removed,
-      added: (table: WrittenTable) =>
-        removed.map((slice) => ({ ...slice, fileNumber: table.file.fileNumber })),
-    }));
-    return { member: { kind: "copy", target, file }, owners };
-  }
-
-  async #compact(tree: Tree, merge: Merge): Promise<void> {
-    if (merge.isMove) return this.#move(tree, merge);
-    const version = tree.version;
-    version.retain();
-    try {
-      await this.#run(tree, merge);
-    } finally {
-      version.release();
-    }
-  }
-
-  #planOf(tree: Tree, { inputs, level, isBottom }: Merge): CompactionPlan {
-    const { tables, settings } = this.#core;
-    return {
-      family: inputs[0]!.family,
-      inputs: inputs.map((slice) => ({
-        file: tables.file(slice.fileNumber),
-        clip: clipOf(slice),
-      })),
-      horizon: tree.flushed.compactedRevision,
-      isBottom,
-      tableBytesMax: level < LEVEL_BASE ? Infinity : settings.tableBytesMax,
-    };
-  }
-
-  async #run(tree: Tree, merge: Merge): Promise<void> {
-    const core = this.#core;
-    const { tableBytesMax } = core.settings;
-    const tablesMax = 1 + Math.ceil(sizeOf(merge.inputs) / tableBytesMax);
-    const targets = Array.from({ length: tablesMax }, () => core.newTarget());
-    const plan = this.#planOf(tree, merge);
-    const result = await core.runJob({ kind: "compact", targets, plan });
-    if (result.kind === "noSpace") return this.#waitForRoom(tree);
-    if (result.kind === "failed") {
-      core.fail(new Error(`a compaction failed: ${result.message}`));
-      return;
-    }
-    if (result.kind === "corrupt") {
-      this.#stuck.add(tree);
-      core.damaged(tree, corruptionOf(result));
-      return;
-    }
-    if (this.#isWanted(tree, merge)) await this.#install(tree, merge, result.tables);
-    else this.#remove(result.tables);
-  }
-
-  async #install(tree: Tree, merge: Merge, tables: readonly WrittenTable[]): Promise<void> {
-    const core = this.#core;
-    const { shardId } = tree;
-    const added: Slice[] = [];
-    const edit: EditOperation[] = [];
-    for (const slice of merge.inputs) edit.push({ kind: "removeSlice", shardId, slice });
-    for (const { file, sections } of tables) {
-      edit.push({ kind: "addFile", file });
-      for (const section of sections) {
-        const slice = sliceOf(file.fileNumber, section, merge.level);
-        added.push(slice);
-        edit.push({ kind: "addSlice", shardId, slice });
-      }
-    }
-    if (!(await core.tryAppendSoon(edit))) {
-      this.#remove(tables);
-      return this.#waitForRoom(tree);
-    }
-    if (!this.#isWanted(tree, merge)) {
-      // Dropped or replaced meanwhile, by an edit that took these files out of the manifest again.
-      const { files } = core.manifest.catalog;
-      return this.#remove(tables.filter(({ file }) => !files.has(file.fileNumber)));
-    }
-    for (const { file } of tables) {
-      core.tables.add(file);
-      this.writtenBytes += file.sizeBytes;
-    }
-    this.#installed(tree, merge, added);
-  }
-
-  /** Where writes have to wait for this tree, there may be no flush that looks at it again. */
-  async #waitForRoom(tree: Tree): Promise<void> {
-    if (!this.#hasDebt(tree) || !this.#core.isLive(tree)) return;
-    const room = this.#core.waitForRoom(BEHIND_ATTEMPT);
-    this.#core.observer?.debtChanged?.(tree.shardId);
-    await room;
-    this.#waiting.add(tree);
-  }
-
-  /** The table changes its place in the tree and is not written anew. */
-  async #move(tree: Tree, merge: Merge): Promise<void> {
-    const { shardId } = tree;
-    const [slice] = merge.inputs;
-    const moved = { ...slice!, level: merge.level };
-    const edit: EditOperation[] = [
-      { kind: "removeSlice", shardId, slice: slice! },
-      { kind: "addSlice", shardId, slice: moved },
-    ];
-    if (!(await this.#core.tryAppendSoon(edit))) return this.#waitForRoom(tree);
-    if (this.#isWanted(tree, merge)) this.#installed(tree, merge, [moved]);
-  }
-
-  #installed(tree: Tree, merge: Merge, added: readonly Slice[]): void {
-    tree.installCompaction(merge.inputs, added);
+  #merged(tree: Tree, merge: Merge, outcome: MergeOutcome): void {
+    if (outcome.kind === "damaged") this.#stuck.add(tree);
+    if (outcome.kind !== "merged") return;
     this.compactionCount++;
+    this.writtenBytes += outcome.writtenBytes;
     this.#stuck.delete(tree);
     this.released(merge.inputs);
     this.#waiting.add(tree);
     this.#core.observer?.debtChanged?.(tree.shardId);
   }
 
-  /** Whether the tree is as it was when the merge was picked, apart from what came to it. */
-  #isWanted(tree: Tree, merge: Merge): boolean {
-    const { slices } = tree.version;
-    return this.#core.isLive(tree) && merge.inputs.every((slice) => slices.includes(slice));
-  }
-
-  /** A store that has ended leaves them to the next start. */
-  #remove(tables: readonly WrittenTable[]): void {
-    if (this.#core.hasFailed) return;
-    for (const { file } of tables) this.#core.tables.remove(file.fileNumber);
-  }
-
-  /** Slices of which nothing is left go without a job. */
-  #dropExpired(tree: Tree): void {
-    const horizon = tree.flushed.compactedRevision;
-    for (const runs of tree.version.runs) {
-      if (runs.length === 0 || gcPolicyOf(runs[0]!.slice.family) !== "dropBelow") continue;
-      const expired = pickExpired(slicesOf(runs), horizon);
-      if (expired.length === 0) continue;
-      const { shardId } = tree;
-      if (this.#core.tryAppend(expired.map((slice) => ({ kind: "removeSlice", shardId, slice })))) {
-        tree.installCompaction(expired, []);
-        this.#core.observer?.debtChanged?.(shardId);
-      }
-    }
+  /** Where writes have to wait for this tree, there may be no flush that looks at it again. */
+  async #waitForRoom(tree: Tree): Promise<void> {
+    if (!hasDebt(this.#core, tree) || !this.#core.isLive(tree)) return;
+    const room = this.#core.waitForRoom(BEHIND_ATTEMPT);
+    this.#core.observer?.debtChanged?.(tree.shardId);
+    await room;
+    this.#waiting.add(tree);
   }
 }
 
@@ -487,23 +327,4 @@ function isFull(group: readonly Picked[]): boolean {
   let sizeBytes = 0;
   for (const { merge } of group) sizeBytes += sizeOf(merge.inputs);
   return group.length >= GROUP_COUNT_MAX || sizeBytes >= GROUP_SIZE_BYTES_MAX;
-}
-
-/** What a slice shows goes into a table of its own, in its place. */
-function rewriting(slice: Slice): Merge {
-  return { inputs: [slice], level: slice.level, isBottom: false, isMove: false };
-}
-
-function slicesOf(runs: readonly Run[]): Slice[] {
-  return runs.map((run) => run.slice);
-}
-
-function pickIn(version: Version, options: LevelOptions, horizon: number): Merge | undefined {
-  for (const runs of version.runs) {
-    const slices = slicesOf(runs);
-    if (slices.length === 0) continue;
-    const merge = pickMerge(slices, gcPolicyOf(slices[0]!.family), horizon, options);
-    if (merge !== undefined) return merge;
-  }
-  return undefined;
 }

@@ -69,9 +69,18 @@ export class Scrubber {
       this.#suspects.clear();
       for (const tree of suspects) await this.#checkSuspect(tree);
       const files = this.#core.tables.files();
-      for (const file of files) if (file.home === undefined) await this.#checkTable(file);
-      for (const tables of packedSteps(files)) await this.#checkPacked(tables);
-      for (const segment of this.#core.log.sealedSegments()) await this.#checkSegment(segment);
+      const alone = files.filter(({ home }) => home === undefined);
+      await this.#each(alone, (file) => this.#checkTable(file));
+      await this.#each(packedSteps(files), (tables) => this.#checkPacked(tables));
+      await this.#each(this.#core.log.sealedSegments(), (each) => this.#checkSegment(each));
+    }
+  }
+
+  /** One after the other, until it is over: there may be very many. */
+  async #each<T>(all: readonly T[], check: (one: T) => Promise<unknown>): Promise<void> {
+    for (const one of all) {
+      if (this.#isOver) return;
+      await check(one);
     }
   }
 

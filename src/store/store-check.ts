@@ -23,6 +23,7 @@ import { surveyTable } from "../lsm/table-survey.js";
 import type { TableSurvey } from "../lsm/table-survey.js";
 import { readIdentity } from "./identity.js";
 import { lookAtManifest } from "./manifest-look.js";
+import { readWhole } from "./whole-file.js";
 
 export interface StoreCheck {
   readonly directory: string;
@@ -250,12 +251,6 @@ export function surveySegmentFile(
 
 /** The whole blocks of a file. */
 export function readBlocks(disk: Disk, path: string): Uint8Array {
-  const file = disk.open(path, { readOnly: true });
-  try {
-    const bytes = new Uint8Array(file.sizeBytes());
-    const count = file.readSync(bytes, 0, bytes.length, 0);
-    return bytes.subarray(0, count - (count % BLOCK_SIZE_BYTES));
-  } finally {
-    file.close();
-  }
+  const bytes = readWhole(disk, path);
+  return bytes.subarray(0, bytes.length - (bytes.length % BLOCK_SIZE_BYTES));
 }

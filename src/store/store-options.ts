@@ -16,6 +16,8 @@ export interface StoreOptions {
   readonly openFilesMax?: number | undefined;
   /** Smaller tables share files with those of other trees, where several are written at once. */
   readonly sharedTableBytesMax?: number | undefined;
+  /** A manifest that is larger than this, and than twice what it says, is written anew. */
+  readonly manifestBytesMax?: number | undefined;
   /** With more segments of the log than this, the shard that keeps the oldest is to let go. */
   readonly logSegmentsMax?: number | undefined;
   /** With a larger log than this, it is trimmed even while replicas are caught up from it. */

@@ -437,7 +437,7 @@ async function openLocked(
     if (core === undefined) throw error;
     core.fail(error);
   };
-  const manifest = Manifest.open(env.disk, directory, onFailure);
+  const manifest = Manifest.open(env.disk, directory, onFailure, options.manifestBytesMax);
   let log: SharedLog | undefined = undefined;
   try {
     if (manifest.storeId !== storeId) {

@@ -28,6 +28,10 @@ function slicesOf(...sizes: readonly number[]): Slice[] {
   }));
 }
 
+function garbageOf(slices: readonly Slice[], horizon: number): readonly Slice[] | undefined {
+  return pickGarbage(slices, { policy: "mvcc", horizon, isQuiet: true });
+}
+
 function picked(...sizes: readonly number[]): number[] | undefined {
   const slices = slicesOf(...sizes);
   return pickCompaction(slices, OPTIONS)?.map((slice) => slices.indexOf(slice));
@@ -69,12 +73,12 @@ describe("compaction picker", () => {
     const [newest, oldest] = slicesOf(1, 1) as [Slice, Slice];
     const versions = { ...oldest, keyCount: 60 };
     const tombstones = { ...oldest, tombstoneCount: 40 };
-    expect(pickGarbage([newest, oldest], 50)).toBeUndefined();
-    expect(pickGarbage([newest, versions], 50)).toEqual([versions]);
-    expect(pickGarbage([newest, tombstones], 50)).toEqual([tombstones]);
-    expect(pickGarbage([newest, versions], oldest.maxVersion)).toBeUndefined();
-    expect(pickGarbage([versions, oldest], 50)).toBeUndefined();
+    expect(garbageOf([newest, oldest], 50)).toBeUndefined();
+    expect(garbageOf([newest, versions], 50)).toEqual([versions]);
+    expect(garbageOf([newest, tombstones], 50)).toEqual([tombstones]);
+    expect(garbageOf([newest, versions], oldest.maxVersion)).toBeUndefined();
+    expect(garbageOf([versions, oldest], 50)).toBeUndefined();
     // An older version may be outside, so the tombstones would have to stay.
-    expect(pickGarbage([{ ...newest, minVersion: 1 }, tombstones], 50)).toBeUndefined();
+    expect(garbageOf([{ ...newest, minVersion: 1 }, tombstones], 50)).toBeUndefined();
   });
 });

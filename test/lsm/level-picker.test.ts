@@ -40,8 +40,8 @@ function slice(level: number, keys: string, sizeMib: number, changes: Partial<Sl
   };
 }
 
-function pick(slices: readonly Slice[], horizon = 0): ReturnType<typeof pickMerge> {
-  return pickMerge(slices, "mvcc", horizon, OPTIONS);
+function pick(slices: readonly Slice[], horizon = 0, isQuiet = true): ReturnType<typeof pickMerge> {
+  return pickMerge(slices, { policy: "mvcc", horizon, isQuiet }, OPTIONS);
 }
 
 describe("level picker", () => {
@@ -73,6 +73,29 @@ describe("level picker", () => {
     const only = slice(0, "mn", 40);
     const merge = pick([only, slice(BOTTOM, "ac", 40)])!;
     expect(merge).toEqual({ inputs: [only], level: BOTTOM, isBottom: true, isMove: true });
+  });
+
+  test("keys that come in their order are not merged, in a small tree or a large one", () => {
+    const tiers = [slice(0, "ac", 15), slice(0, "de", 15), slice(0, "fg", 15), slice(0, "hi", 15)];
+    const [oldest] = tiers;
+    expect(pick(tiers)).toMatchObject({ inputs: [oldest], level: BOTTOM, isMove: true });
+    expect(pick(tiers.slice(1))).toBeUndefined();
+    expect(pick([slice(BOTTOM, "AZ", 90), ...tiers])).toMatchObject({ inputs: [oldest] });
+    const tiered: LevelOptions = { ...OPTIONS, style: "tiered" };
+    const collecting = { policy: "mvcc", horizon: 0, isQuiet: true } as const;
+    expect(pickMerge(tiers, collecting, tiered)!.inputs).toHaveLength(4);
+  });
+
+  test("the oldest tier goes down alone only where it overlaps nothing and is no crumb", () => {
+    const newer = [slice(0, "kl", 15), slice(0, "mn", 15), slice(0, "op", 15)];
+    const oldest = (keys: string, sizeMib: number): Slice =>
+      slice(0, keys, sizeMib, { maxVersion: 0 });
+    expect(pick([...newer, oldest("az", 15)])!.inputs).toHaveLength(4);
+    expect(pick([...newer, oldest("ab", 15), slice(BOTTOM, "az", 9)])).toMatchObject({
+      isMove: false,
+    });
+    const crumbs = newer.map((each) => ({ ...each, sizeBytes: MIB }));
+    expect(pick([...crumbs, oldest("ab", 1)])!.inputs).toHaveLength(4);
   });
 
   test("the sizes of levels follow from the bottom, and tiers go to the topmost in use", () => {
@@ -113,6 +136,7 @@ describe("level picker", () => {
     const some = slice(BOTTOM, "ak", 90, { maxVersion: 5, keyCount: 80 });
     const newer = slice(BOTTOM, "pz", 90, { minVersion: 7, maxVersion: 9 });
     expect(pick([some, newer], 8)).toBeUndefined();
+    expect(pick([some, newer], 9, false)).toBeUndefined();
     expect(pick([some, newer], 9)).toMatchObject({ inputs: [some], level: BOTTOM });
   });
 
@@ -120,6 +144,15 @@ describe("level picker", () => {
     const old = { minVersion: 1, maxVersion: 2 };
     const slices = [slice(0, "az", 20, old), slice(BOTTOM, "az", 80, old)];
     expect(pick(slices, 1)).toBeUndefined();
+    expect(pick(slices, 2)!.inputs).toHaveLength(2);
+    // As long as something is written every flush would have all of the tree written anew.
+    expect(pick(slices, 2, false)).toBeUndefined();
+  });
+
+  test("of a small tree, too, what lies twice is merged when nothing is written any more", () => {
+    const old = { minVersion: 1, maxVersion: 2 };
+    const slices = [slice(0, "az", 20, old), slice(0, "az", 20, old)];
+    expect(pick(slices, 2, false)).toBeUndefined();
     expect(pick(slices, 2)!.inputs).toHaveLength(2);
   });
 });

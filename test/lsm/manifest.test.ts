@@ -4,6 +4,7 @@ import { utf8 } from "../../src/base/bytes.js";
 import { Prng } from "../../src/base/prng.js";
 import { DiskError } from "../../src/env/disk.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
+import { snapshotOf } from "../../src/lsm/catalog-snapshot.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import { Manifest } from "../../src/lsm/manifest.js";
 import type { Slice } from "../../src/lsm/slice.js";
@@ -67,7 +68,7 @@ const EDITS: readonly VersionEdit[] = [
 
 /** What a manifest says, but for the run, which each opening raises. */
 function content(manifest: Manifest): VersionEdit {
-  return manifest.catalog.snapshot().filter((operation) => operation.kind !== "startRun");
+  return snapshotOf(manifest.catalog).filter((operation) => operation.kind !== "startRun");
 }
 
 function reopened(disk: MemoryDisk): VersionEdit {
@@ -75,6 +76,9 @@ function reopened(disk: MemoryDisk): VersionEdit {
   manifest.close();
   return content(manifest);
 }
+
+/** Files are replaced as soon as they have twice the size of the catalog. */
+const ROTATE_AT_ONCE = 1;
 
 /** The active file's path. */
 function activePath(disk: MemoryDisk): string {
@@ -86,10 +90,14 @@ function activePath(disk: MemoryDisk): string {
  * Appends all edits without waiting, every fourth (and then `shift`) but at once, until the disk
  * halts; how many edits in a row were said to be durable.
  */
-async function appendSoonUntilHalt(disk: MemoryDisk, shift: number): Promise<number> {
+async function appendSoonUntilHalt(
+  disk: MemoryDisk,
+  shift: number,
+  rotateSizeBytes?: number,
+): Promise<number> {
   const said: boolean[] = [];
   try {
-    const manifest = Manifest.open(disk, DIRECTORY);
+    const manifest = Manifest.open(disk, DIRECTORY, undefined, rotateSizeBytes);
     for (const [i, edit] of EDITS.entries()) {
       if (i % 4 === shift) manifest.append(edit);
       else manifest.appendSoon(edit, (error) => (said[i] = error === undefined));
@@ -199,22 +207,28 @@ describe("manifest", () => {
     }
   });
 
-  test("edits that do not wait are durable in their order, also where one overtakes them", async () => {
-    for (let halt = 0; ; halt++) {
-      const disk = created();
-      disk.haltAt(disk.operations + halt);
-      const durable = await appendSoonUntilHalt(disk, halt % 3);
-      const isDone = !disk.halted;
-      for (let seed = 1; seed <= 4; seed++) {
-        const found = JSON.stringify(reopened(disk.crash(new Prng(seed))));
-        const references = EDITS.slice(durable).map((_, i) =>
-          JSON.stringify(replayOf(durable + i)),
-        );
-        expect([...references, JSON.stringify(replayOf(EDITS.length))]).toContain(found);
+  test.each([
+    ["", undefined],
+    [", while files are replaced", ROTATE_AT_ONCE],
+  ])(
+    "edits that do not wait are durable in their order, also where one overtakes them%s",
+    async (_, rotateSizeBytes) => {
+      for (let halt = 0; ; halt++) {
+        const disk = created();
+        disk.haltAt(disk.operations + halt);
+        const durable = await appendSoonUntilHalt(disk, halt % 3, rotateSizeBytes);
+        const isDone = !disk.halted;
+        for (let seed = 1; seed <= 4; seed++) {
+          const found = JSON.stringify(reopened(disk.crash(new Prng(seed))));
+          const references = EDITS.slice(durable).map((_, i) =>
+            JSON.stringify(replayOf(durable + i)),
+          );
+          expect([...references, JSON.stringify(replayOf(EDITS.length))]).toContain(found);
+        }
+        if (isDone) break;
       }
-      if (isDone) break;
-    }
-  });
+    },
+  );
 
   test("the copies are never written at the same time", () => {
     const manual = created().crash(new Prng(1), "keepAll", { completion: "manual" });
@@ -307,20 +321,96 @@ describe("manifest", () => {
     Manifest.open(disk, DIRECTORY).close();
   });
 
-  test("rotates when it has grown", () => {
+  test("rotates when it has grown", async () => {
     const disk = created();
     const manifest = Manifest.open(disk, DIRECTORY);
     manifest.append(EDITS[0]!);
     const path = activePath(disk);
-    for (let index = 1; activePath(disk) === path; index++) {
+    for (let index = 1; disk.list(DIRECTORY).length === 3; index++) {
       const flushed = stateAt(index, { configuration: new Uint8Array(200_000) });
       manifest.append([{ kind: "setFlushed", shardId: 1, flushed }]);
     }
+    await turnsUntil(() => activePath(disk) !== path);
     expect(manifest.sizeBytes).toBeLessThan(1_000_000);
     manifest.append([{ kind: "dropTree", shardId: 1 }]);
+    await turnsUntil(() => disk.list(DIRECTORY).length === 3);
     manifest.close();
     expect(disk.list(DIRECTORY)).toHaveLength(3);
     expect(reopened(disk)).toEqual(content(manifest));
+  });
+
+  test("at any step of a rotation an edit may come, wait or not, and the manifest close", () => {
+    const rotated = new Set<boolean>();
+    for (let step = 0; step < 40; step++) {
+      for (const kind of ["append", "appendSoon", "close"] as const) {
+        const disk = created().crash(new Prng(1), "keepAll", { completion: "manual" });
+        const manifest = Manifest.open(disk, DIRECTORY, undefined, ROTATE_AT_ONCE);
+        const path = activePath(disk);
+        let saidCount = 0;
+        const appendSoon = (edit: VersionEdit): void =>
+          manifest.appendSoon(edit, (error) => (saidCount += error === undefined ? 1 : 0));
+        for (const edit of EDITS.slice(0, 4)) appendSoon(edit);
+        disk.pump(step);
+        if (kind === "append") manifest.append(EDITS[4]!);
+        const saidAtOnce = saidCount;
+        if (kind === "appendSoon") appendSoon(EDITS[4]!);
+        const expected = content(manifest);
+        const durable = kind === "append" ? reopened(disk.crash(new Prng(2), "loseAll")) : expected;
+        expect(durable).toEqual(expected);
+        // What does not wait overtakes nobody.
+        expect(saidAtOnce).toBeGreaterThanOrEqual(kind === "append" ? 4 : 0);
+        if (kind === "close") manifest.close();
+        for (; disk.pendingWrites > 0 || saidCount < 4; disk.pump(1));
+        for (let more = 0; more < 8; more++) disk.pump(1);
+        expect(saidCount).toBe(kind === "appendSoon" ? 5 : 4);
+        rotated.add(activePath(disk) !== path);
+        if (kind !== "close") manifest.close();
+        disk.pump();
+        expect(reopened(disk.crash(new Prng(3), "loseAll"))).toEqual(expected);
+      }
+    }
+    expect(rotated).toEqual(new Set([true, false]));
+  });
+
+  test("a rotation that finds no room leaves nothing behind, and edits go on", async () => {
+    const disk = created();
+    const manifest = Manifest.open(disk, DIRECTORY, undefined, ROTATE_AT_ONCE);
+    manifest.append(EDITS[0]!);
+    const before = disk.list(DIRECTORY);
+    disk.quotaBytes = disk.usedBytes();
+    for (const edit of EDITS.slice(1, 4)) manifest.append(edit);
+    expect(disk.list(DIRECTORY).length).toBeGreaterThan(before.length);
+    await turnsUntil(() => disk.list(DIRECTORY).length === before.length);
+    expect(disk.list(DIRECTORY)).toEqual(before);
+    manifest.append(EDITS[4]!);
+    manifest.close();
+    disk.quotaBytes = Infinity;
+    expect(reopened(disk.crash(new Prng(1), "loseAll"))).toEqual(content(manifest));
+  });
+
+  test("a rotation that fails otherwise is told, and no edit is taken any more", async () => {
+    for (const operation of ["create", "write", "syncDirectory"] as const) {
+      const disk = created();
+      const failures: string[] = [];
+      const report = (error: DiskError): void => void failures.push(error.code);
+      const manifest = Manifest.open(disk, DIRECTORY, report, ROTATE_AT_ONCE);
+      disk.inject({ code: "io", operation, pathPart: operation === "write" ? "manifest-3" : "" });
+      let unsaid = 0;
+      for (const edit of EDITS.slice(0, 4)) {
+        if (failures.length > 0) break;
+        unsaid++;
+        manifest.appendSoon(edit, () => unsaid--);
+      }
+      await turnsUntil(() => failures.length > 0);
+      // Also those that the failure met while they were being appended.
+      expect(unsaid).toBe(0);
+      expect(failures).toEqual(["io"]);
+      expect(() => manifest.append(EDITS[4]!)).toThrow("the manifest failed before");
+      manifest.close();
+      const found = JSON.stringify(reopened(disk.crash(new Prng(1), "keepAll")));
+      const references = EDITS.slice(0, 5).map((_, count) => JSON.stringify(replayOf(count)));
+      expect(references).toContain(found);
+    }
   });
 
   test("any bit may rot in one copy, and another in the other", () => {
