@@ -1,0 +1,13 @@
+/** All workloads by name. */
+import { BadArgument } from "../command.js";
+import { register } from "./register.js";
+import type { Workload } from "./workload.js";
+
+export const WORKLOADS: readonly Workload[] = [register];
+
+export function workloadNamed(name: string): Workload {
+  const found = WORKLOADS.find((each) => each.name === name);
+  if (found === undefined) throw new BadArgument(`there is no workload ${name}`);
+  if (found.waitsFor === undefined) return found;
+  throw new BadArgument(`the workload ${name} waits for ${found.waitsFor}`);
+}
