@@ -15,7 +15,7 @@ export interface FaultSpan {
 }
 
 /** Between two strikes of one nemesis. */
-const GAP_MS = [500, 4000] as const;
+const GAP_MS = [1000, 6000] as const;
 
 export class Injector {
   readonly spans: FaultSpan[] = [];

@@ -1,9 +1,15 @@
 /** All workloads by name. */
 import { BadArgument } from "../command.js";
+import { append } from "./append.js";
+import { bank } from "./bank.js";
+import { counter } from "./counter.js";
 import { register } from "./register.js";
+import { set } from "./set.js";
+import { stale } from "./stale.js";
+import { watch } from "./watch.js";
 import type { Workload } from "./workload.js";
 
-export const WORKLOADS: readonly Workload[] = [register];
+export const WORKLOADS: readonly Workload[] = [register, append, set, bank, counter, stale, watch];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((each) => each.name === name);
