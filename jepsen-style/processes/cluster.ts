@@ -19,6 +19,8 @@ export interface ClusterOptions {
   readonly nodes: number;
   readonly directory: string;
   readonly mutant: string | undefined;
+  /** Power cuts are wanted: what is not synced is written down. */
+  readonly journals: boolean;
   readonly flags: readonly string[];
   readonly prng: Prng;
   readonly guard: Guard;
@@ -113,6 +115,7 @@ export class Cluster {
         flags,
         outputPath: join(directory, `${name}.log`),
         diskFaultsPath: join(directory, `${name}.disk.json`),
+        journalPath: this.#options.journals ? join(directory, `${name}.journals`) : undefined,
         mutant,
         joins,
       },

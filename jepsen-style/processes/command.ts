@@ -12,15 +12,6 @@ import { writeRun } from "./run-folder.js";
 import { APIS, commandOf } from "./settings.js";
 import type { RunSettings } from "./settings.js";
 
-export const RUN_USAGE: string = `--workload NAME --nemesis NAME,NAME [options]: real processes under faults
-  --list                   workloads and nemeses
-  --nodes 5 --time 60 --seed 1 --rate 200 --clients 10
-  --api ${APIS.join("|")}           what the clients speak; json is etcd's API
-  --mutant NAME            nodes and clients with a known bug: it should be found
-  --endpoints A,B          a cluster that somebody else started; no faults, keys of its own
-  --out DIRECTORY          where the reports go
-  Exit code: valid 0, invalid 1, unknown 2.`;
-
 export const RUN_OPTIONS = {
   workload: { type: "string" },
   nemesis: { type: "string" },

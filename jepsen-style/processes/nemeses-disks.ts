@@ -111,12 +111,17 @@ export const DISK_NEMESES: readonly Nemesis[] = [
   {
     name: "power",
     about: "SIGKILL, and what was not synced is lost, names of files included",
-    waitsFor: "the journal of unsynced writes",
     holdMs: [500, 4000],
     strike: async (scene) => {
       const names = targets(scene);
-      await Promise.all(names.map((name) => scene.cluster.node(name).kill()));
-      return { text: `power ${names.join(" ")}`, heal: () => startAgain(scene.cluster, names) };
+      const told = await Promise.all(
+        names.map(async (name) => {
+          const lost = await scene.cluster.node(name).cutPower(scene.prng.split());
+          return `${name} (${lost.names} names, ${lost.writes} writes lost)`;
+        }),
+      );
+      const heal = (): void => startAgain(scene.cluster, names);
+      return { text: `power ${told.join(" ")}`, heal };
     },
   },
 ];

@@ -12,14 +12,8 @@ import { DISK_FAULTS_VARIABLE, NO_DISK_FAULTS } from "./orders.js";
 import type { DiskFaults } from "./orders.js";
 
 const path = process.env[DISK_FAULTS_VARIABLE];
-const original = {
-  write: fs.write,
-  writeSync: fs.writeSync,
-  fdatasyncSync: fs.fdatasyncSync,
-  statfsSync: fs.statfsSync,
-  readFileSync: fs.readFileSync,
-  fstatSync: fs.fstatSync,
-};
+/** The calls as they were when the faults were put in front of them. */
+const below = { ...fs };
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 /** A draw for each call: the harness's seed has no say in the order of a node's calls. */
 let calls = 0;
@@ -28,13 +22,14 @@ type WriteDone = (error: NodeJS.ErrnoException | null, count: number) => void;
 
 export function installDiskFaults(): void {
   if (path === undefined) return;
+  Object.assign(below, fs);
   Object.assign(fs, { write, writeSync, fdatasyncSync, statfsSync });
   syncBuiltinESMExports();
 }
 
 function faults(): DiskFaults {
   try {
-    const text = original.readFileSync(path!, "utf8");
+    const text = below.readFileSync(path!, "utf8");
     return text === "" ? NO_DISK_FAULTS : (JSON.parse(text) as DiskFaults);
   } catch {
     // Not written yet, or being replaced: a healthy disk.
@@ -53,7 +48,7 @@ function writeSync(
   stall(now);
   const error = errorOf(now, "write") ?? fullError(now, descriptor, position + length);
   if (error !== undefined) throw error;
-  return original.writeSync(descriptor, source, offset, length, position);
+  return below.writeSync(descriptor, source, offset, length, position);
 }
 
 function write(
@@ -68,7 +63,7 @@ function write(
   const run = (): void => {
     const error = errorOf(now, "write") ?? fullError(now, descriptor, position + length);
     if (error !== undefined) done(error, 0);
-    else original.write(descriptor, source, offset, length, position, done);
+    else below.write(descriptor, source, offset, length, position, done);
   };
   if (now.stallMs > 0) setTimeout(run, now.stallMs);
   else if (now === NO_DISK_FAULTS) run();
@@ -80,11 +75,11 @@ function fdatasyncSync(descriptor: number): void {
   stall(now);
   const error = errorOf(now, "fdatasync");
   if (error !== undefined) throw error;
-  original.fdatasyncSync(descriptor);
+  below.fdatasyncSync(descriptor);
 }
 
 function statfsSync(file: fs.PathLike): fs.StatsFs {
-  const stats = original.statfsSync(file);
+  const stats = below.statfsSync(file);
   if (faults().full) stats.bavail = 0;
   return stats;
 }
@@ -102,7 +97,7 @@ function errorOf({ errorsPerMille }: DiskFaults, call: string): Error | undefine
 }
 
 function fullError({ full }: DiskFaults, descriptor: number, end: number): Error | undefined {
-  if (!full || end <= original.fstatSync(descriptor).size) return undefined;
+  if (!full || end <= below.fstatSync(descriptor).size) return undefined;
   return systemError("ENOSPC", "write");
 }
 

@@ -1,6 +1,6 @@
 /**
  * Loaded ahead of the product in every node that the harness starts. It lets the harness reach the
- * process's own clocks and disk calls (node-clocks.ts, node-disk-faults.ts), makes its connections
+ * process's own clocks and disk calls (node-clocks.ts, node-disk-faults.ts, node-journal.ts), makes its connections
  * come from an address by which the proxies know the node, and ends the node when the harness is
  * gone. Without an order from the harness it changes nothing else. Worker threads load it too.
  */
@@ -8,9 +8,11 @@ import net from "node:net";
 import { isMainThread } from "node:worker_threads";
 import { installClocks, setClocks } from "./node-clocks.js";
 import { installDiskFaults } from "./node-disk-faults.js";
+import { installJournal } from "./node-journal.js";
 import { SITE_VARIABLE } from "./orders.js";
 import type { Order } from "./orders.js";
 
+installJournal();
 installDiskFaults();
 if (isMainThread) {
   installClocks();

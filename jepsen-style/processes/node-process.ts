@@ -5,12 +5,17 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync, writeFileSync } from "node:fs";
+import { must } from "../../src/base/assert.js";
+import type { Prng } from "../../src/base/prng.js";
 import type { NodePlace } from "../../scripts/bench/our-cluster.js";
 import { startArguments } from "../../scripts/bench/our-cluster.js";
 import { MUTANT_VARIABLE } from "../sim/mutant.js";
 import type { Guard } from "./guard.js";
+import { JOURNAL_VARIABLE } from "./journal.js";
 import { DISK_FAULTS_VARIABLE, NO_DISK_FAULTS, NO_SKEW, SITE_VARIABLE } from "./orders.js";
 import type { ClockSkew, DiskFaults, Order } from "./orders.js";
+import { cutPower } from "./power-cut.js";
+import type { Lost } from "./power-cut.js";
 
 export interface NodeSetup {
   readonly place: NodePlace;
@@ -19,6 +24,8 @@ export interface NodeSetup {
   readonly flags: readonly string[];
   readonly outputPath: string;
   readonly diskFaultsPath: string;
+  /** Where what is not synced is written down, for power cuts; undefined: nowhere. */
+  readonly journalPath: string | undefined;
   readonly mutant: string | undefined;
   /** Of a node that was added: what member add said of it. */
   readonly joins: boolean;
@@ -89,18 +96,26 @@ export class NodeProcess {
   }
 
   #environment(): NodeJS.ProcessEnv {
-    const { site, diskFaultsPath, mutant } = this.setup;
+    const { site, diskFaultsPath, journalPath, mutant } = this.setup;
     return {
       ...process.env,
       UV_THREADPOOL_SIZE: THREADS,
       [SITE_VARIABLE]: site,
       [DISK_FAULTS_VARIABLE]: diskFaultsPath,
+      ...(journalPath !== undefined && { [JOURNAL_VARIABLE]: journalPath }),
       ...(mutant !== undefined && { [MUTANT_VARIABLE]: mutant }),
     };
   }
 
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
+  }
+
+  /** Kills it, and takes back what it had not synced; says how much that was. */
+  async cutPower(prng: Prng): Promise<Lost> {
+    await this.kill();
+    const { journalPath, place } = this.setup;
+    return cutPower(must(journalPath, "a journal"), place.directory, prng);
   }
 
   /** Asks it to end, as an operator does; kills it where that takes too long, and says so. */

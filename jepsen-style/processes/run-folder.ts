@@ -1,7 +1,8 @@
 /** The folder that a run leaves: its report, its history, and what the nodes printed. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { reportPage } from "./report.js";
+import { reportPage } from "../report/page.js";
+import type { RunData } from "../report/run-data.js";
 import type { RunResult } from "./run.js";
 import { commandOf } from "./settings.js";
 
@@ -9,10 +10,11 @@ import { commandOf } from "./settings.js";
 export function writeRun(result: RunResult): string {
   const { directory } = result.settings;
   const page = join(directory, "report.html");
-  writeFileSync(page, reportPage(result));
+  const data = dataOf(result);
+  writeFileSync(page, reportPage(data));
   writeFileSync(join(directory, "history.jsonl"), historyOf(result));
-  const { settings, verdict, findings, faults } = result;
-  const summary = { command: commandOf(settings), verdict, findings, faults };
+  const { command, verdict, findings, faults, facts } = data;
+  const summary = { command, verdict, findings, faults, facts };
   writeFileSync(join(directory, "result.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
   return page;
 }
@@ -20,4 +22,36 @@ export function writeRun(result: RunResult): string {
 /** In the form that `check --format flotilla` reads, where the workload is of registers. */
 function historyOf({ course }: RunResult): string {
   return course.operations.map((operation) => `${JSON.stringify(operation)}\n`).join("");
+}
+
+function dataOf(result: RunResult): RunData {
+  const { settings, verdict, findings, course, faults, leads, healedMs, endedMs } = result;
+  const { workload, nemeses, seed, nodes, mutant, api, endpoints } = settings;
+  const struck = nemeses.map(({ name }) => name).join(", ") || "no faults";
+  const own = endpoints.length === 0;
+  return {
+    title: `${workload.name} under ${struck}, seed ${seed}`,
+    command: commandOf(settings),
+    verdict,
+    findings,
+    operations: course.operations,
+    faults,
+    leads,
+    healedMs,
+    endedMs,
+    facts: [
+      ["workload", workload.about],
+      ["nodes", own ? `${nodes}, started for this run` : `of others: ${endpoints.join(", ")}`],
+      [
+        "links",
+        own ? "TCP proxies on loopback, a pair of nodes and a direction each" : "untouched",
+      ],
+      ["clients", `${settings.clients} by ${api === "sdk" ? "the SDK" : "etcd's API in JSON"}`],
+      ["wanted rate", `${settings.ratePerSecond} operations a second`],
+      ["known bug", mutant ?? "none"],
+      ["faults were over at", `${(healedMs / 1000).toFixed(1)} s`],
+      ["all served again at", `${(endedMs / 1000).toFixed(1)} s`],
+      ["system", `${process.platform} ${process.arch}, Node.js ${process.version}`],
+    ],
+  };
 }

@@ -6,6 +6,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../../src/base/prng.js";
+import { KvError } from "../../src/protocol/errors.js";
 import { DEFAULT_KEYSPACE_NAME } from "../../src/protocol/cluster.js";
 import type { Finding } from "../checkers/finding.js";
 import { invalid, unknown, valid } from "../checkers/finding.js";
@@ -95,11 +96,12 @@ class Stage {
   }
 
   #makeCluster(guard: Guard): Cluster {
-    const { nodes, directory, mutant } = this.#settings;
+    const { nodes, directory, mutant, nemeses } = this.#settings;
     return new Cluster({
       nodes,
       directory: join(directory, "nodes"),
       mutant,
+      journals: nemeses.some(({ name }) => name === "power"),
       flags: KEYSPACES.flatMap((each) => ["--initial-keyspace", each]),
       prng: this.#prng.split(),
       guard,
@@ -173,9 +175,15 @@ class Stage {
   async #compareNodes(): Promise<void> {
     this.#leaders?.stop();
     if (this.#cluster === undefined || this.#leaders === undefined) return;
-    this.#findings.push(this.#leaders.judge());
-    this.#findings.push(...(await compareReplicas(this.#cluster, RECOVERY_MS)));
-    this.#findings.push(judgeOutputs(this.#cluster));
+    this.#findings.push(this.#leaders.judge(), judgeOutputs(this.#cluster));
+    try {
+      this.#findings.push(...(await compareReplicas(this.#cluster, RECOVERY_MS)));
+    } catch (error) {
+      // A cluster that does not serve has been told of; its replicas are not known.
+      const refusal = KvError.from(error);
+      if (refusal.code === "internal") throw error;
+      this.#findings.push(unknown("replicas are alike", refusal.message));
+    }
   }
 
   #result(healedMs: number, endedMs: number): RunResult {

@@ -1,5 +1,0 @@
-/** stub */
-import type { RunResult } from "./run.js";
-export function reportPage(result: RunResult): string {
-  return JSON.stringify(result.findings);
-}
