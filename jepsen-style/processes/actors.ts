@@ -16,6 +16,8 @@ export type ConnectStore = (endpoints: readonly string[]) => Promise<ClosableSto
 
 export interface ActorsOptions {
   readonly count: number;
+  /** The history's number of the first. */
+  readonly firstProcess: number;
   readonly ratePerSecond: number;
   readonly endpoints: readonly string[];
   readonly connect: ConnectStore;
@@ -41,7 +43,7 @@ export class Actors {
   }
 
   async open(patienceMs: number): Promise<void> {
-    const { count, endpoints, connect, prng } = this.#options;
+    const { count, firstProcess, endpoints, connect, prng } = this.#options;
     for (let number = 0; number < count; number++) {
       const first = number % endpoints.length;
       const own = [...endpoints.slice(first), ...endpoints.slice(0, first)];
@@ -49,7 +51,7 @@ export class Actors {
       this.#stores.push(store);
       this.#actors.push({
         number,
-        process: number,
+        process: firstProcess + number,
         prng: prng.split(),
         store,
         pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

@@ -1,21 +1,25 @@
 /** The harness's command: reads its arguments, runs what they say, and tells how it went. */
+import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { BadArgument, numberOf } from "../command.js";
 import { mutantNamed } from "../sim/mutants.js";
 import { WORKLOADS, workloadNamed } from "../workloads/workloads.js";
+import type { Common, Planned } from "./matrix.js";
+import { runnable, shortMatrix, wholeMatrix } from "./matrix.js";
 import { NEMESES, nemesesNamed } from "./nemeses.js";
 import { run } from "./run.js";
 import type { Progress, RunResult } from "./run.js";
 import { writeRun } from "./run-folder.js";
 import { APIS, commandOf } from "./settings.js";
-import type { RunSettings } from "./settings.js";
 
-export const RUN_OPTIONS = {
+const OPTIONS = {
   workload: { type: "string" },
   nemesis: { type: "string" },
   list: { type: "boolean" },
+  all: { type: "boolean" },
+  short: { type: "boolean" },
   nodes: { type: "string" },
   time: { type: "string" },
   seed: { type: "string" },
@@ -27,16 +31,28 @@ export const RUN_OPTIONS = {
   out: { type: "string" },
 } as const;
 
-type Values = { readonly [name in keyof typeof RUN_OPTIONS]?: string | boolean };
+type Values = { readonly [name in keyof typeof OPTIONS]?: string | boolean };
 
 const EXIT_CODES = { valid: 0, invalid: 1, unknown: 2 } as const;
+const CLEAR_LINE = "\r\u001b[K";
 
 export async function runHarness(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: RUN_OPTIONS });
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
   if (values.list === true) return list();
-  const settings = settingsFrom(values);
-  const result = await runAndTell(settings);
-  return EXIT_CODES[result.verdict];
+  const out = String(values.out ?? join(tmpdir(), "flotilla-jepsen"));
+  const plans = plansFrom(values);
+  const rows: string[] = [];
+  let worst = 0;
+  for (const [index, plan] of plans.entries()) {
+    if (plans.length > 1) console.log(`\nrun ${index + 1} of ${plans.length}`);
+    const result = await runAndTell(plan, out);
+    rows.push(rowOf(result));
+    // Invalid is worse than unknown.
+    const code = EXIT_CODES[result.verdict];
+    worst = worst === 1 || code === 1 ? 1 : Math.max(worst, code);
+  }
+  if (plans.length > 1) for (const line of ["", ...TABLE_HEAD, ...rows]) console.log(line);
+  return worst;
 }
 
 function list(): number {
@@ -48,48 +64,62 @@ function list(): number {
   };
   console.log("Workloads");
   rows(WORKLOADS);
-  console.log("Nemeses");
+  console.log("Nemeses; none and all are names, too");
   rows(NEMESES);
   return 0;
 }
 
-function settingsFrom(values: Values): RunSettings {
+function plansFrom(values: Values): readonly Planned[] {
+  const common = commonFrom(values);
+  if (values.all === true) return wholeMatrix(common);
+  if (values.short === true) return shortMatrix(common);
+  const workloads = String(values.workload ?? "register")
+    .split(",")
+    .map(workloadNamed);
+  const wrong = workloads.find((each) => !runnable(common).includes(each));
+  if (wrong !== undefined) {
+    throw new BadArgument(`${wrong.name} needs the SDK and the keyspaces of the harness's cluster`);
+  }
+  const own = common.endpoints.length === 0;
+  const nemeses = nemesesNamed(String(values.nemesis ?? (own ? "kill,partition" : "none")));
+  if (!own && nemeses.length > 0) throw new BadArgument("--endpoints goes without --nemesis");
+  return [{ ...common, workloads, nemeses }];
+}
+
+function commonFrom(values: Values): Common {
   const text = (name: keyof Values, instead: string): string => String(values[name] ?? instead);
   const number = (name: keyof Values, instead: number): number =>
     numberOf(text(name, String(instead)));
   const api = APIS.find((each) => each === text("api", "sdk"));
   if (api === undefined) throw new BadArgument(`--api must be one of ${APIS.join(", ")}`);
-  const mutant = values.mutant === undefined ? undefined : mutantNamed(text("mutant", "")).name;
-  const endpoints = text("endpoints", "")
-    .split(",")
-    .filter((each) => each !== "");
-  const workload = workloadNamed(text("workload", "register"));
-  const nemeses = endpoints.length > 0 ? [] : nemesesNamed(text("nemesis", "kill,partition"));
   const nodes = number("nodes", 5);
   if (![1, 3, 5, 7].includes(nodes)) throw new BadArgument("--nodes must be 1, 3, 5 or 7");
-  const seed = number("seed", 1);
-  const name = [workload.name, ...nemeses.map((each) => each.name), seed].join("-");
-  const out = text("out", join(tmpdir(), "flotilla-jepsen"));
   return {
-    workload,
-    nemeses,
     nodes,
     seconds: number("time", 60),
-    seed,
+    seed: number("seed", 1),
     ratePerSecond: number("rate", 200),
     clients: number("clients", 2 * nodes),
     api,
-    mutant,
-    endpoints,
-    directory: join(out, `${name}-${Date.now()}`),
+    mutant: values.mutant === undefined ? undefined : mutantNamed(text("mutant", "")).name,
+    endpoints: text("endpoints", "")
+      .split(",")
+      .filter((each) => each !== ""),
   };
 }
 
-async function runAndTell(settings: RunSettings): Promise<RunResult> {
+async function runAndTell(plan: Planned, out: string): Promise<RunResult> {
+  const { workloads, nemeses, seed } = plan;
+  const names = [...workloads, ...nemeses].map(({ name }) => name).slice(0, 6);
+  const directory = join(out, [...names, seed, Date.now()].join("-"));
+  const settings = { ...plan, directory };
   console.log(commandOf(settings));
   const result = await run(settings, tellProgress);
   const page = writeRun(result);
-  if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
+  // The files of the nodes are of use where something is to be found in them.
+  const isValid = result.verdict === "valid";
+  if (isValid) rmSync(join(directory, "nodes"), { recursive: true, force: true });
+  if (process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
   for (const { checker, verdict, lines } of result.findings) {
     console.log(`${verdict.padEnd(8)} ${checker}`);
     for (const line of lines) console.log(`         ${line}`);
@@ -99,10 +129,30 @@ async function runAndTell(settings: RunSettings): Promise<RunResult> {
   return result;
 }
 
+const TABLE_HEAD: readonly string[] = [
+  "| Workloads | Nemeses | Seed | Operations | Served | Faults | Verdict |",
+  "| --------- | ------- | ---- | ---------- | ------ | ------ | ------- |",
+];
+
+function rowOf({ settings, courses, faults, verdict }: RunResult): string {
+  const operations = courses.flatMap(({ course }) => course.operations);
+  const served = operations.filter(({ kind }) => kind === "ok").length;
+  const cells = [
+    settings.workloads.map(({ name }) => name).join(" "),
+    settings.nemeses.map(({ name }) => name).join(" "),
+    settings.seed,
+    operations.length,
+    served,
+    faults.length,
+    verdict,
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
 /** A line that is written over on a terminal, and nothing elsewhere. */
 function tellProgress({ phase, elapsedMs, operations, faults }: Progress): void {
   if (!process.stderr.isTTY) return;
   const seconds = Math.round(elapsedMs / 1000);
   const line = `${seconds} s  ${phase}  ${operations} operations  ${faults.join("; ")}`;
-  process.stderr.write(`\r\u001b[K${line.slice(0, process.stderr.columns ?? 80)}`);
+  process.stderr.write(`${CLEAR_LINE}${line.slice(0, process.stderr.columns ?? 80)}`);
 }

@@ -6,7 +6,7 @@ import type { Fault, Nemesis, Scene } from "./nemesis.js";
 import { shuffled } from "./nemesis.js";
 
 /** Compactions stay so far behind, so that watches which start behind are mostly served. */
-const KEPT_REVISIONS = 200;
+const KEPT_REVISIONS = 100;
 const LEAVE_PATIENCE_MS = 20_000;
 
 async function transfer({ cluster, prng }: Scene): Promise<Fault | undefined> {

@@ -12,35 +12,34 @@ export function writeRun(result: RunResult): string {
   const page = join(directory, "report.html");
   const data = dataOf(result);
   writeFileSync(page, reportPage(data));
-  writeFileSync(join(directory, "history.jsonl"), historyOf(result));
+  for (const { name, course } of result.courses) {
+    // In the form that `check --format flotilla` reads, where the workload is of registers.
+    const lines = course.operations.map((operation) => `${JSON.stringify(operation)}\n`);
+    writeFileSync(join(directory, `history-${name}.jsonl`), lines.join(""));
+  }
   const { command, verdict, findings, faults, facts } = data;
   const summary = { command, verdict, findings, faults, facts };
   writeFileSync(join(directory, "result.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
   return page;
 }
 
-/** In the form that `check --format flotilla` reads, where the workload is of registers. */
-function historyOf({ course }: RunResult): string {
-  return course.operations.map((operation) => `${JSON.stringify(operation)}\n`).join("");
-}
-
 function dataOf(result: RunResult): RunData {
-  const { settings, verdict, findings, course, faults, leads, healedMs, endedMs } = result;
-  const { workload, nemeses, seed, nodes, mutant, api, endpoints } = settings;
+  const { settings, verdict, findings, courses, faults, leads, healedMs, endedMs } = result;
+  const { workloads, nemeses, seed, nodes, mutant, api, endpoints } = settings;
   const struck = nemeses.map(({ name }) => name).join(", ") || "no faults";
   const own = endpoints.length === 0;
   return {
-    title: `${workload.name} under ${struck}, seed ${seed}`,
+    title: `${workloads.map(({ name }) => name).join(", ")} under ${struck}, seed ${seed}`,
     command: commandOf(settings),
     verdict,
     findings,
-    operations: course.operations,
+    operations: courses.flatMap(({ course }) => course.operations),
     faults,
     leads,
     healedMs,
     endedMs,
     facts: [
-      ["workload", workload.about],
+      ...workloads.map(({ name, about }) => [name, about] as const),
       ["nodes", own ? `${nodes}, started for this run` : `of others: ${endpoints.join(", ")}`],
       [
         "links",

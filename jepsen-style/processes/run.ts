@@ -28,12 +28,17 @@ export interface RunResult {
   readonly settings: RunSettings;
   readonly verdict: Finding["verdict"];
   readonly findings: readonly Finding[];
-  readonly course: Course;
+  readonly courses: readonly NamedCourse[];
   readonly faults: readonly FaultSpan[];
   readonly leads: readonly Lead[];
   /** When the faults were over, and when all clients had been served after that. */
   readonly healedMs: number;
   readonly endedMs: number;
+}
+
+export interface NamedCourse {
+  readonly name: string;
+  readonly course: Course;
 }
 
 /** What a run tells while it goes on. */
@@ -49,6 +54,8 @@ const RECOVERY_MS = 60_000;
 /** Beside the time for faults: starting, finishing and judging. */
 const LIFETIME_EXTRA_SECONDS = 300;
 const PROGRESS_MS = 1000;
+/** More than a course has clients. */
+const PROCESSES_A_COURSE = 100;
 /** Keys spread over shards for the workloads that want several. */
 const KEYSPACES: readonly string[] = ["spread:range:split=k3,k6", "hashed:hash:shards=3"];
 
@@ -74,10 +81,9 @@ class Stage {
   readonly #startedAt = performance.now();
   readonly #nowMs = (): number => performance.now() - this.#startedAt;
   readonly #findings: Finding[] = [];
-  readonly #course: Course;
+  readonly #courses: readonly NamedCourse[];
   readonly #cluster: Cluster | undefined;
-  readonly #actors: () => Actors;
-  #opened: Actors | undefined;
+  #crews: readonly Actors[] = [];
   #leaders: LeaderWatch | undefined;
   #injector: Injector | undefined;
   #phase = "starting";
@@ -88,10 +94,12 @@ class Stage {
     this.#tell = tell;
     this.#prng = new Prng(settings.seed);
     const clock = { monotonicMs: this.#nowMs, uptimeMs: this.#nowMs, wallMs: () => Date.now() };
-    const prefix = settings.endpoints.length === 0 ? "" : `jepsen-${Date.now()}/`;
-    this.#course = settings.workload.create({ clock, actors: settings.clients, prefix });
+    const top = settings.endpoints.length === 0 ? "" : `jepsen-${Date.now()}/`;
+    this.#courses = settings.workloads.map(({ name, create }) => {
+      const surroundings = { clock, actors: settings.clients, prefix: `${top}${name}/` };
+      return { name, course: create(surroundings) };
+    });
     if (settings.endpoints.length === 0) this.#cluster = this.#makeCluster(guard);
-    this.#actors = () => this.#makeActors();
     this.#ticker = setInterval(() => this.#report(), PROGRESS_MS);
   }
 
@@ -111,41 +119,48 @@ class Stage {
     });
   }
 
-  #makeActors(): Actors {
+  #makeCrews(): readonly Actors[] {
     const { clients, ratePerSecond, endpoints, api } = this.#settings;
-    return new Actors(
-      {
-        count: clients,
-        ratePerSecond,
-        endpoints: this.#cluster?.endpoints ?? endpoints,
-        connect: connectorOf(api),
-        prng: this.#prng.split(),
-        nowMs: this.#nowMs,
-      },
-      this.#course,
+    return this.#courses.map(
+      ({ course }, index) =>
+        new Actors(
+          {
+            count: clients,
+            firstProcess: index * PROCESSES_A_COURSE,
+            ratePerSecond: ratePerSecond / this.#courses.length,
+            endpoints: this.#cluster?.endpoints ?? endpoints,
+            connect: connectorOf(api),
+            prng: this.#prng.split(),
+            nowMs: this.#nowMs,
+          },
+          course,
+        ),
     );
   }
 
   async play(): Promise<RunResult> {
     await this.#cluster?.start();
-    const actors = (this.#opened = this.#actors());
-    await actors.open(RECOVERY_MS);
+    const crews = (this.#crews = this.#makeCrews());
+    await Promise.all(crews.map((crew) => crew.open(RECOVERY_MS)));
     if (this.#cluster !== undefined) await this.#beginFaults(this.#cluster);
     this.#phase = "faults";
-    actors.start();
+    for (const crew of crews) crew.start();
     await new Promise((resolve) => setTimeout(resolve, this.#settings.seconds * 1000));
     this.#phase = "healing";
     await this.#injector?.stop();
     const healedMs = this.#nowMs();
-    await actors.stop();
+    await Promise.all(crews.map((crew) => crew.stop()));
     this.#phase = "finishing";
-    await this.#finish(actors);
+    await this.#finish();
     const endedMs = this.#nowMs();
     this.#phase = "comparing";
     await this.#compareNodes();
     this.#phase = "judging";
     this.#report();
-    this.#findings.push(...this.#course.judge(), judgeTraffic(this.#course));
+    for (const { name, course } of this.#courses) {
+      const own = [...course.judge(), judgeTraffic(course)];
+      this.#findings.push(...own.map((each) => ({ ...each, checker: `${name}: ${each.checker}` })));
+    }
     return this.#result(healedMs, endedMs);
   }
 
@@ -160,10 +175,10 @@ class Stage {
     this.#injector.start(this.#settings.nemeses, prng);
   }
 
-  async #finish(actors: Actors): Promise<void> {
+  async #finish(): Promise<void> {
     const name = "served after healing";
     try {
-      await actors.finish(RECOVERY_MS);
+      await Promise.all(this.#crews.map((crew) => crew.finish(RECOVERY_MS)));
       this.#findings.push(valid(name));
     } catch (error) {
       if (!(error instanceof NotServed)) throw error;
@@ -194,7 +209,7 @@ class Stage {
       settings: this.#settings,
       verdict: has("invalid") ? "invalid" : has("unknown") ? "unknown" : "valid",
       findings,
-      course: this.#course,
+      courses: this.#courses,
       faults: this.#injector?.spans ?? [],
       leads: this.#leaders?.leads ?? [],
       healedMs,
@@ -206,7 +221,7 @@ class Stage {
     this.#tell({
       phase: this.#phase,
       elapsedMs: this.#nowMs(),
-      operations: this.#course.operations.length,
+      operations: this.#courses.reduce((sum, { course }) => sum + course.operations.length, 0),
       faults: this.#injector?.present ?? [],
     });
   }
@@ -214,7 +229,7 @@ class Stage {
   async close(): Promise<void> {
     clearInterval(this.#ticker);
     this.#leaders?.stop();
-    await this.#opened?.close();
+    await Promise.all(this.#crews.map((crew) => crew.close()));
     await this.#cluster?.close();
   }
 }

@@ -6,12 +6,15 @@ export const APIS = ["sdk", "json"] as const;
 export type Api = (typeof APIS)[number];
 
 export interface RunSettings {
-  readonly workload: Workload;
+  /** All at once, on one cluster, each with clients and keys of its own. */
+  readonly workloads: readonly Workload[];
   readonly nemeses: readonly Nemesis[];
   readonly nodes: number;
   readonly seconds: number;
   readonly seed: number;
+  /** Of all workloads together. */
   readonly ratePerSecond: number;
+  /** Of each workload. */
   readonly clients: number;
   readonly api: Api;
   readonly mutant: string | undefined;
@@ -23,10 +26,10 @@ export interface RunSettings {
 
 /** The command that does it again. */
 export function commandOf(settings: RunSettings): string {
-  const { workload, nemeses, nodes, seconds, seed, ratePerSecond, clients, api } = settings;
+  const { workloads, nemeses, nodes, seconds, seed, ratePerSecond, clients, api } = settings;
   const { mutant, endpoints } = settings;
   return [
-    `npm run -s jepsen -- --workload ${workload.name}`,
+    `npm run -s jepsen -- --workload ${workloads.map(({ name }) => name).join(",")}`,
     endpoints.length > 0
       ? `--endpoints ${endpoints.join(",")}`
       : `--nemesis ${nemeses.map(({ name }) => name).join(",") || "none"} --nodes ${nodes}`,

@@ -1,9 +1,11 @@
 /** What the harness takes; apart, so that it can be shown without loading the product. */
-export const RUN_USAGE: string = `--workload NAME --nemesis NAME,NAME [options]: real processes under faults
+export const RUN_USAGE: string = `--workload NAME,NAME --nemesis NAME,NAME [options]: real processes under faults
   --list                   workloads and nemeses
   --nodes 5 --time 60 --seed 1 --rate 200 --clients 10
+                           rate of all workloads together, clients of each
+  --all                    each workload under each mix of nemeses; --short: two runs of 12 s
   --api sdk|json           what the clients speak; json is etcd's API
-  --mutant NAME            nodes and clients with a known bug: it should be found
+  --mutant NAME            nodes and clients with a known bug, as the simulator has them
   --endpoints A,B          a cluster that somebody else started; no faults, keys of its own
   --out DIRECTORY          where the reports go
   Exit code: valid 0, invalid 1, unknown 2.`;

@@ -7,7 +7,6 @@ import type { Axis } from "./svg.js";
 const LATENCY_HEIGHT = 260;
 const RATE_HEIGHT = 140;
 const LANE_HEIGHT = 20;
-const MARGIN = 22;
 const LATENCY_MS = [1, 10, 100, 1000, 10_000] as const;
 
 const KINDS = ["ok", "fail", "info"] as const;
@@ -44,7 +43,7 @@ export function latencies(data: RunData, axis: Axis): string {
     );
   });
   const content = [shade(data, axis, height), ...grid, timeAxis(axis, height), ...points].join("");
-  return picture(height + MARGIN, "latency of each operation", content);
+  return picture(height, "latency of each operation", content);
 }
 
 function tookMs({ calledAt, completedAt }: Recorded, { toMs }: Axis): number {
@@ -78,7 +77,7 @@ export function rates(data: RunData, axis: Axis): string {
     text(LEFT - 8, height, "0", 'text-anchor="end"'),
   ];
   const content = [shade(data, axis, height), timeAxis(axis, height), ...lines, ...labels].join("");
-  return picture(height + MARGIN, "completions a second", content);
+  return picture(height, "completions a second", content);
 }
 
 /** A lane for each node with the terms in which it led, and one for each nemesis. */
@@ -107,7 +106,7 @@ export function leaders(data: RunData, axis: Axis): string {
     return box(area, "struck", words);
   });
   const content = [timeAxis(axis, height), ...led, ...struck, ...names].join("");
-  return picture(height + MARGIN, "leaders, terms and faults", content);
+  return picture(height, "leaders, terms and faults", content);
 }
 
 interface Reign {

@@ -7,13 +7,12 @@ import type { Finding } from "../checkers/finding.js";
 import type { Operation } from "../history.js";
 import { leaders } from "./charts.js";
 import type { RunData } from "./run-data.js";
-import { box, LEFT, picture, text, timeAxis, xOf } from "./svg.js";
+import { box, LEFT, picture, text, timeAxis, WIDTH, xOf } from "./svg.js";
 import type { Axis } from "./svg.js";
 
 type Shown = Operation<unknown, unknown>;
 
 const LANE_HEIGHT = 18;
-const MARGIN = 22;
 const MARGIN_MS_MIN = 50;
 const LANES_MAX = 40;
 const NEIGHBOURS_MAX = 400;
@@ -56,14 +55,21 @@ function operationsAround(data: RunData, offending: readonly Shown[], axis: Axis
     const area = { x, y: lane * LANE_HEIGHT + 3, width, height: LANE_HEIGHT - 6 };
     const name = isGuilty ? `guilty ${operation.kind}` : operation.kind;
     const words = describeOperation(operation);
-    const label = isGuilty ? text(x + 3, lane * LANE_HEIGHT + 13, labelOf(operation)) : "";
-    return box(area, name, words) + label;
+    return box(area, name, words) + (isGuilty ? labelAt(operation, x, lane) : "");
   });
   const names = processes.map((process, lane) =>
     text(LEFT - 8, lane * LANE_HEIGHT + 13, `process ${process}`, 'text-anchor="end"'),
   );
   const content = [timeAxis(axis, height), ...names, ...bars].join("");
-  return picture(height + MARGIN, "operations around the offence", content);
+  return picture(height, "operations around the offence", content);
+}
+
+/** To the right of where it began, or to the left of that where there is no room. */
+function labelAt(operation: Shown, x: number, lane: number): string {
+  const words = labelOf(operation);
+  const y = lane * LANE_HEIGHT + 13;
+  if (x < WIDTH * 0.6) return text(x + 3, y, words, 'class="label"');
+  return text(x - 3, y, words, 'class="label" text-anchor="end"');
 }
 
 function labelOf(operation: Shown): string {

@@ -9,6 +9,8 @@ export interface Axis {
 export const WIDTH = 1100;
 export const LEFT = 90;
 const RIGHT = 12;
+const ABOVE = 8;
+const BELOW = 22;
 const TICKS_WANTED = 10;
 const STEPS_MS = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000, 120_000, 300_000,
@@ -71,7 +73,8 @@ export function timeAxis(axis: Axis, height: number): string {
   return ticks.join("");
 }
 
+/** `height` is that of the drawing; above it there is room for half a line, below for the axis. */
 export function picture(height: number, title: string, content: string): string {
-  const size = `viewBox="0 0 ${WIDTH} ${height}"`;
+  const size = `viewBox="0 ${-ABOVE} ${WIDTH} ${height + ABOVE + BELOW}"`;
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img"><title>${escape(title)}</title>${content}</svg>`;
 }

@@ -46,5 +46,7 @@ export interface Workload {
   readonly waitsFor?: string;
   /** It asks for what etcd's API does not have. */
   readonly sdkOnly?: boolean;
+  /** It uses keyspaces that only the harness's own cluster has. */
+  readonly ownCluster?: boolean;
   create(surroundings: Surroundings): Course;
 }

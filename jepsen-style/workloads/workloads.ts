@@ -5,11 +5,23 @@ import { bank } from "./bank.js";
 import { counter } from "./counter.js";
 import { register } from "./register.js";
 import { set } from "./set.js";
+import { shards } from "./shards.js";
 import { stale } from "./stale.js";
+import { WAITING } from "./waiting.js";
 import { watch } from "./watch.js";
 import type { Workload } from "./workload.js";
 
-export const WORKLOADS: readonly Workload[] = [register, append, set, bank, counter, stale, watch];
+export const WORKLOADS: readonly Workload[] = [
+  register,
+  append,
+  set,
+  bank,
+  counter,
+  stale,
+  watch,
+  shards,
+  ...WAITING,
+];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((each) => each.name === name);
