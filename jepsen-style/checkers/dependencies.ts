@@ -8,6 +8,7 @@
  *   G1c        and reads of writes   G2         several of them
  */
 import type { Operation } from "../history.js";
+import { strongComponents } from "./strong-components.js";
 
 export type EdgeKind = "ww" | "wr" | "rw" | "time";
 
@@ -98,7 +99,7 @@ function cycleAmong(edges: readonly Edge[], misses: Kind["misses"]): readonly Ed
     if (known === undefined) graph.set(edge.from, [edge]);
     else known.push(edge);
   }
-  const component = components(graph);
+  const component = strongComponents(graph);
   // A path back to where an edge began, by all edges or by those that miss nothing.
   for (const first of edges) {
     if (component.get(first.from) !== component.get(first.to)) continue;
@@ -116,18 +117,14 @@ function pathBack(
   allowed: (edge: Edge) => boolean,
 ): readonly Edge[] | undefined {
   const cameBy = new Map<number, Edge>();
-  let front = [first.to];
-  while (front.length > 0) {
-    const next: number[] = [];
-    for (const at of front) {
-      for (const edge of graph.get(at) ?? []) {
-        if (!allowed(edge) || cameBy.has(edge.to)) continue;
-        cameBy.set(edge.to, edge);
-        if (edge.to === first.from) return walked(cameBy, first);
-        next.push(edge.to);
-      }
+  const reached = [first.to];
+  for (const at of reached) {
+    for (const edge of graph.get(at) ?? []) {
+      if (!allowed(edge) || cameBy.has(edge.to)) continue;
+      cameBy.set(edge.to, edge);
+      if (edge.to === first.from) return walked(cameBy, first);
+      reached.push(edge.to);
     }
-    front = next;
   }
   return undefined;
 }
@@ -145,43 +142,4 @@ function walked(cameBy: ReadonlyMap<number, Edge>, first: Edge): readonly Edge[]
 /** From operation to operation: the moments between two are one step of time. */
 function withoutMoments(cycle: readonly Edge[], operations: number): readonly Edge[] {
   return cycle.filter(({ from }) => from < operations);
-}
-
-/** Tarjan's strongly connected components, without recursion. */
-function components(graph: ReadonlyMap<number, readonly Edge[]>): ReadonlyMap<number, number> {
-  const found = new Map<number, number>();
-  const order = new Map<number, number>();
-  const low = new Map<number, number>();
-  const stack: number[] = [];
-  let count = 0;
-  for (const root of graph.keys()) {
-    if (order.has(root)) continue;
-    const calls: { readonly at: number; next: number }[] = [{ at: root, next: 0 }];
-    while (calls.length > 0) {
-      const call = calls.at(-1)!;
-      const { at } = call;
-      if (call.next === 0 && !order.has(at)) {
-        order.set(at, order.size);
-        low.set(at, order.get(at)!);
-        stack.push(at);
-      }
-      const edge = graph.get(at)?.[call.next++];
-      if (edge === undefined) {
-        calls.pop();
-        const above = calls.at(-1);
-        if (above !== undefined) low.set(above.at, Math.min(low.get(above.at)!, low.get(at)!));
-        if (low.get(at) === order.get(at)) close(at, count++);
-      } else if (!order.has(edge.to)) calls.push({ at: edge.to, next: 0 });
-      else if (!found.has(edge.to)) low.set(at, Math.min(low.get(at)!, order.get(edge.to)!));
-    }
-  }
-  return found;
-
-  function close(root: number, number: number): void {
-    for (;;) {
-      const at = stack.pop()!;
-      found.set(at, number);
-      if (at === root) return;
-    }
-  }
 }

@@ -87,12 +87,15 @@ function orderFault(watch: Watched): string | undefined {
 
 function bookmarkFault(watch: Watched): string | undefined {
   let told = 0;
+  let shown = 0;
   for (const item of watch.items) {
     if ("events" in item) {
       if (item.revision <= told) return `revision ${item.revision} came after progress ${told}`;
+      shown = item.revision;
       continue;
     }
-    if (item.progress < told) return `progress went back from ${told} to ${item.progress}`;
+    const least = Math.max(told, shown);
+    if (item.progress < least) return `progress went back from ${least} to ${item.progress}`;
     told = item.progress;
   }
   return undefined;

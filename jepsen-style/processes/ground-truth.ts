@@ -46,7 +46,7 @@ async function compareKeyspace(
   const { header } = await cluster.observer.keyspace(keyspace.name).get("harness/ready");
   const dumps: { readonly node: string; readonly rows: readonly string[] }[] = [];
   for (const { name } of holders) {
-    const rows = await dumpUntil(cluster, name, keyspace, header.revision, end);
+    const rows = await untilShown(() => dump(cluster, name, keyspace, header.revision), end);
     if (rows instanceof KvError) {
       return unknown(NAME, `${name} does not show ${keyspace.name}: ${rows.message}`);
     }
@@ -64,16 +64,13 @@ async function compareKeyspace(
 }
 
 /** A node that was behind may take a while. */
-async function dumpUntil(
-  cluster: Cluster,
-  name: string,
-  keyspace: KeyspaceDescriptor,
-  revision: number,
+async function untilShown(
+  ask: () => Promise<readonly string[]>,
   endMs: number,
 ): Promise<readonly string[] | KvError> {
   for (;;) {
     try {
-      return await dump(cluster, name, keyspace, revision);
+      return await ask();
     } catch (error) {
       const refusal = KvError.from(error);
       if (performance.now() > endMs) return refusal;
@@ -106,7 +103,7 @@ async function dump(
 /** A client that reaches this node and no other: whatever it is told comes from there. */
 function connectOnly(address: string): Promise<Client> {
   const network: Network = {
-    listen: nodeNetwork.listen,
+    listen: () => Promise.reject(new Error("a client listens nowhere")),
     connect: (asked, timeoutMs) =>
       asked === address
         ? nodeNetwork.connect(asked, timeoutMs)

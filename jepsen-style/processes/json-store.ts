@@ -160,16 +160,17 @@ async function* linesOf(url: string, request: Json, signal: AbortSignal): AsyncG
     for await (const chunk of response.body) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const message = JSON.parse(line) as Json;
-        if (message["error"] !== undefined) throw refusalOf(message["error"] as Json);
-        yield message["result"] as Json;
-      }
+      for (const line of lines) yield resultIn(JSON.parse(line) as Json);
     }
   } catch (error) {
     if (error instanceof KvError) throw error;
     throw new KvError("unavailable", String(error), "unknown");
   }
+}
+
+function resultIn(message: Json): Json {
+  if (message["error"] !== undefined) throw refusalOf(message["error"] as Json);
+  return message["result"] as Json;
 }
 
 /** One answer may hold the events of many revisions. */
@@ -257,7 +258,7 @@ function keyValueOf(json: Json): KeyValue {
     createRevision: Number(json["create_revision"] ?? 0),
     modRevision: Number(json["mod_revision"] ?? 0),
     version: Number(json["version"] ?? 0),
-    lease: BigInt(String(json["lease"] ?? 0)),
+    lease: BigInt((json["lease"] as string | undefined) ?? 0),
   };
 }
 

@@ -9,16 +9,10 @@
 import net from "node:net";
 import type { Prng } from "../../src/base/prng.js";
 import { Pipe } from "./pipe.js";
+import type { LinkFault } from "./pipe.js";
 
-/** What holds for what goes one way over one link. */
-export interface LinkFault {
-  readonly cut?: boolean;
-  readonly delayMs?: number;
-  readonly jitterMs?: number;
-  /** Of a chunk: that it has to be sent again. */
-  readonly loss?: number;
-  readonly bytesPerSecond?: number;
-}
+/** From whom to whom. */
+export type Way = readonly [string, string];
 
 /** Everybody who is no node. */
 export const CLIENTS = "clients";
@@ -37,7 +31,8 @@ export class Links {
   readonly #siteOf: (address: string) => string | undefined;
   readonly #servers: net.Server[] = [];
   readonly #connections = new Set<Connection>();
-  readonly #faults = new Map<string, LinkFault>();
+  /** By way, all that hold at once. */
+  readonly #faults = new Map<string, readonly LinkFault[]>();
 
   constructor(prng: Prng, siteOf: (address: string) => string | undefined) {
     this.#prng = prng;
@@ -58,10 +53,22 @@ export class Links {
     return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
   }
 
-  /** Replaces what held for this way. */
-  set(from: string, to: string, fault: LinkFault | undefined): void {
-    if (fault === undefined) this.#faults.delete(wayOf(from, to));
-    else this.#faults.set(wayOf(from, to), fault);
+  /** Adds to what holds for these ways; gives what takes it away again, once or often. */
+  impose(ways: readonly Way[], fault: LinkFault): () => void {
+    // Its own, also where an equal one holds.
+    const own = { ...fault };
+    this.#change(ways, (faults) => [...faults, own]);
+    return () => this.#change(ways, (faults) => faults.filter((each) => each !== own));
+  }
+
+  #change(
+    ways: readonly Way[],
+    change: (faults: readonly LinkFault[]) => readonly LinkFault[],
+  ): void {
+    for (const [from, to] of ways) {
+      const name = wayOf(from, to);
+      this.#faults.set(name, change(this.#faults.get(name) ?? []));
+    }
     for (const connection of this.#connections) this.#renew(connection);
   }
 
@@ -108,9 +115,25 @@ export class Links {
   }
 
   #renew({ from, to, out, back }: Connection): void {
-    out.setFault(this.#faults.get(wayOf(from, to)));
-    back.setFault(this.#faults.get(wayOf(to, from)));
+    out.setFault(together(this.#faults.get(wayOf(from, to)) ?? []));
+    back.setFault(together(this.#faults.get(wayOf(to, from)) ?? []));
   }
+}
+
+/** The worst of each kind. */
+function together(faults: readonly LinkFault[]): LinkFault | undefined {
+  const [first, ...others] = faults;
+  if (first === undefined || others.length === 0) return first;
+  const numbers = (of: (fault: LinkFault) => number | undefined): readonly number[] =>
+    faults.map(of).filter((value) => value !== undefined);
+  const rates = numbers(({ bytesPerSecond }) => bytesPerSecond);
+  return {
+    cut: faults.some(({ cut }) => cut === true),
+    delayMs: Math.max(0, ...numbers(({ delayMs }) => delayMs)),
+    jitterMs: Math.max(0, ...numbers(({ jitterMs }) => jitterMs)),
+    loss: Math.max(0, ...numbers(({ loss }) => loss)),
+    bytesPerSecond: rates.length === 0 ? 0 : Math.min(...rates),
+  };
 }
 
 function wayOf(from: string, to: string): string {

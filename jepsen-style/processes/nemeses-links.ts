@@ -1,12 +1,10 @@
 /** Faults of the links, between nodes and between clients and nodes. */
 import type { Prng } from "../../src/base/prng.js";
 import { CLIENTS } from "./links.js";
-import type { LinkFault } from "./links.js";
+import type { Way } from "./links.js";
 import type { Fault, Nemesis, Scene } from "./nemesis.js";
 import { shuffled } from "./nemesis.js";
-
-/** From whom to whom. */
-type Way = readonly [string, string];
+import type { LinkFault } from "./pipe.js";
 
 interface Shape {
   readonly text: string;
@@ -14,6 +12,7 @@ interface Shape {
 }
 
 const CUT: LinkFault = { cut: true };
+const RING_MIN = 5;
 
 function bothWays(a: readonly string[], b: readonly string[]): readonly Way[] {
   return a.flatMap((x) =>
@@ -36,67 +35,77 @@ function leaderAside({ cluster, leaders, prng }: Scene): readonly [string, reado
   return [leader, names.filter((name) => name !== leader)];
 }
 
-const SHAPES: readonly ((scene: Scene) => Shape)[] = [
-  ({ cluster, prng }) => {
-    const names = shuffled(cluster.names, prng);
-    const some = names.slice(0, Math.ceil(names.length / 2) - 1);
-    const others = names.filter((name) => !some.includes(name));
-    return {
-      text: `halves: ${some.join(" ")} | ${others.join(" ")}`,
-      ways: bothWays(some, others),
-    };
-  },
-  (scene) => {
-    const [leader, others] = leaderAside(scene);
-    return { text: `${leader} alone`, ways: bothWays([leader], others) };
-  },
-  (scene) => {
-    const [leader, others] = leaderAside(scene);
-    return { text: `${leader} hears nobody`, ways: others.map((other): Way => [other, leader]) };
-  },
-  (scene) => {
-    const [leader, others] = leaderAside(scene);
-    return { text: `nobody hears ${leader}`, ways: others.map((other): Way => [leader, other]) };
-  },
-  ({ cluster, prng }) => {
-    // Each sees a majority, and no two the same.
-    const names = shuffled(cluster.names, prng);
-    const reach = Math.floor(names.length / 4);
-    const isNear = (i: number, j: number): boolean => {
+function halves({ cluster, prng }: Scene): Shape {
+  const names = shuffled(cluster.names, prng);
+  const some = names.slice(0, Math.ceil(names.length / 2) - 1);
+  const others = names.filter((name) => !some.includes(name));
+  return { text: `${some.join(" ")} | ${others.join(" ")}`, ways: bothWays(some, others) };
+}
+
+function alone(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  return { text: `${leader} alone`, ways: bothWays([leader], others) };
+}
+
+function deaf(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  return { text: `${leader} hears nobody`, ways: others.map((other): Way => [other, leader]) };
+}
+
+function mute(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  return { text: `nobody hears ${leader}`, ways: others.map((other): Way => [leader, other]) };
+}
+
+/** Each sees a majority, and no two the same; of three nodes all would see each other. */
+function ring(scene: Scene): Shape {
+  const names = shuffled(scene.cluster.names, scene.prng);
+  if (names.length < RING_MIN) return alone(scene);
+  const reach = Math.max(1, Math.floor(names.length / 4));
+  const ways = names.flatMap((a, i) =>
+    names.flatMap((b, j): Way[] => {
       const apart = Math.abs(i - j);
-      return Math.min(apart, names.length - apart) <= Math.max(1, reach);
-    };
-    const ways = names.flatMap((a, i) =>
-      names.flatMap((b, j): Way[] => (i === j || isNear(i, j) ? [] : [[a, b]])),
-    );
-    return { text: `a ring of majorities: ${names.join(" ")}`, ways };
-  },
-  ({ cluster, prng }) => {
-    const [bridge = "", ...rest] = shuffled(cluster.names, prng);
-    const half = rest.slice(0, rest.length >> 1);
-    const others = rest.slice(rest.length >> 1);
-    return {
-      text: `${half.join(" ")} | ${others.join(" ")}, ${bridge} sees both`,
-      ways: bothWays(half, others),
-    };
-  },
-  (scene) => {
-    const [leader, others] = leaderAside(scene);
-    const ways = bothWays([leader], others).concat(bothWays([CLIENTS], others));
-    return { text: `clients reach only ${leader}, which is alone`, ways };
-  },
-  (scene) => {
-    const [leader] = leaderAside(scene);
-    return { text: `clients do not reach ${leader}`, ways: bothWays([CLIENTS], [leader]) };
-  },
+      return Math.min(apart, names.length - apart) <= reach ? [] : [[a, b]];
+    }),
+  );
+  return { text: `a ring of majorities: ${names.join(" ")}`, ways };
+}
+
+function bridge({ cluster, prng }: Scene): Shape {
+  const [between = "", ...rest] = shuffled(cluster.names, prng);
+  const some = rest.slice(0, rest.length >> 1);
+  const others = rest.slice(rest.length >> 1);
+  const text = `${some.join(" ")} | ${others.join(" ")}, ${between} sees both`;
+  return { text, ways: bothWays(some, others) };
+}
+
+function clientsWithLeader(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  const ways = [...bothWays([leader], others), ...bothWays([CLIENTS], others)];
+  return { text: `clients reach only ${leader}, which is alone`, ways };
+}
+
+function clientsWithoutLeader(scene: Scene): Shape {
+  const [leader] = leaderAside(scene);
+  return { text: `clients do not reach ${leader}`, ways: bothWays([CLIENTS], [leader]) };
+}
+
+/** A leader that is alone and does not know it yet is the hardest case: it is drawn most. */
+const SHAPES: readonly ((scene: Scene) => Shape)[] = [
+  alone,
+  alone,
+  alone,
+  halves,
+  deaf,
+  mute,
+  ring,
+  bridge,
+  clientsWithLeader,
+  clientsWithoutLeader,
 ];
 
 function impose(scene: Scene, { text, ways }: Shape, fault: LinkFault): Fault {
-  const { links } = scene.cluster;
-  for (const [from, to] of ways) links.set(from, to, fault);
-  const heal = (): void => {
-    for (const [from, to] of ways) links.set(from, to, undefined);
-  };
+  const heal = scene.cluster.links.impose(ways, fault);
   return { text, heal };
 }
 

@@ -1,8 +1,9 @@
 /**
  * Loaded ahead of the product in every node that the harness starts. It lets the harness reach the
- * process's own clocks and disk calls (node-clocks.ts, node-disk-faults.ts, node-journal.ts), makes its connections
- * come from an address by which the proxies know the node, and ends the node when the harness is
- * gone. Without an order from the harness it changes nothing else. Worker threads load it too.
+ * process's own clocks and disk calls (node-clocks.ts, node-disk-faults.ts, node-journal.ts), makes
+ * its connections come from an address by which the proxies know the node, and ends the node when
+ * the harness is gone. Without an order from the harness it changes nothing else. Worker threads
+ * load it too.
  */
 import net from "node:net";
 import { isMainThread } from "node:worker_threads";

@@ -1,11 +1,20 @@
 /**
- * One direction of one proxied connection. While its link is sound, bytes go straight through, with
- * the receiver's pressure handed back. On a bad link a chunk waits until its time, never overtaking;
- * on one that is cut nothing moves, the news that a side is gone included.
+ * One direction of one proxied connection. While its link is sound, bytes go through at once, with
+ * the receiver's pressure handed back. On a bad link a chunk waits until its time and overtakes
+ * none; on one that is cut nothing moves, the news that a side is gone included.
  */
 import type { Socket } from "node:net";
 import type { Prng } from "../../src/base/prng.js";
-import type { LinkFault } from "./links.js";
+
+/** What holds for what goes one way over one link. */
+export interface LinkFault {
+  readonly cut?: boolean;
+  readonly delayMs?: number;
+  readonly jitterMs?: number;
+  /** Of a chunk: that it has to be sent again. */
+  readonly loss?: number;
+  readonly bytesPerSecond?: number;
+}
 
 /** Held here; beyond that the sender's own system holds it. */
 const HELD_BYTES_MAX: number = 1024 * 1024;

@@ -95,9 +95,10 @@ class Stage {
     this.#prng = new Prng(settings.seed);
     const clock = { monotonicMs: this.#nowMs, uptimeMs: this.#nowMs, wallMs: () => Date.now() };
     const top = settings.endpoints.length === 0 ? "" : `jepsen-${Date.now()}/`;
-    this.#courses = settings.workloads.map(({ name, create }) => {
-      const surroundings = { clock, actors: settings.clients, prefix: `${top}${name}/` };
-      return { name, course: create(surroundings) };
+    this.#courses = settings.workloads.map((workload) => {
+      const prefix = `${top}${workload.name}/`;
+      const surroundings = { clock, actors: settings.clients, prefix };
+      return { name: workload.name, course: workload.create(surroundings) };
     });
     if (settings.endpoints.length === 0) this.#cluster = this.#makeCluster(guard);
     this.#ticker = setInterval(() => this.#report(), PROGRESS_MS);

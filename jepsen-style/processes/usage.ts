@@ -1,5 +1,5 @@
-/** What the harness takes; apart, so that it can be shown without loading the product. */
-export const RUN_USAGE: string = `--workload NAME,NAME --nemesis NAME,NAME [options]: real processes under faults
+/** What the harness takes; in a file of its own, to be shown without loading the product. */
+export const RUN_USAGE: string = `--workload A,B --nemesis A,B [options]: real processes, faults
   --list                   workloads and nemeses
   --nodes 5 --time 60 --seed 1 --rate 200 --clients 10
                            rate of all workloads together, clients of each

@@ -55,7 +55,7 @@ export function rates(data: RunData, axis: Axis): string {
   const height = RATE_HEIGHT;
   const seconds = Math.max(1, Math.ceil((axis.toMs - axis.fromMs) / 1000));
   const counts = KINDS.map((kind) => {
-    const own = new Array<number>(seconds).fill(0);
+    const own = Array.from({ length: seconds }, () => 0);
     for (const each of data.operations) {
       const at = Math.floor(((each.completedAt ?? axis.toMs) - axis.fromMs) / 1000);
       if (each.kind === kind && at >= 0 && at < seconds) own[at]! += 1;

@@ -13,9 +13,11 @@ pre { background: var(--soft); border: 1px solid var(--rule); border-radius: 6px
   padding: .7rem .9rem; overflow-x: auto; font: 13px/1.5 ui-monospace, monospace; }
 table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: left;
   vertical-align: top; font-variant-numeric: tabular-nums; } th { font-weight: 600; }
-svg { display: block; width: 100%; height: auto; margin: .4rem 0; font: 11px system-ui, sans-serif; }
+svg { display: block; width: 100%; height: auto; margin: .4rem 0; }
+svg text { font: 11px system-ui, sans-serif; }
 svg text { fill: var(--ink); }
-.label { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; } .grid { stroke: var(--rule); }
+.label { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+.grid { stroke: var(--rule); }
 .verdict { border-radius: 4px; padding: 0 .45rem; color: #fff; font-size: .85em; }
 .verdict.valid { background: #2f7d4f; } .verdict.invalid { background: #b3262e; }
 .verdict.unknown { background: #8a6d24; }

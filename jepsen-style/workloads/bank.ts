@@ -1,6 +1,7 @@
 /**
  * A bank: transfers between accounts in one shard, by transactions that hold only while neither
- * account has changed; all accounts read at once, at every level. No reader sees money made or lost.
+ * account has changed; all accounts read at once, at every level. No reader sees money made or
+ * lost.
  */
 import { utf8Text } from "../../src/base/bytes.js";
 import type { ReadLevel } from "../../src/protocol/key-value.js";

@@ -1,18 +1,23 @@
 /**
  * Writes down what a workload asks and hears: each operation when it is called, and again when it
- * completes. It judges nothing. An error is `fail` where the store says that nothing happened or
- * where nothing could have (a read), otherwise `info`, and its process goes on under another number.
+ * completes. It judges nothing. An error is `fail` where the store says that nothing happened, or
+ * where nothing could have (a read); otherwise it is `info`, and its process goes on under another
+ * number.
  */
 import type { Clock } from "../../src/env/clock.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { Operation } from "../history.js";
-import type { Actor } from "./workload.js";
 
 export interface Asked {
   readonly type: string;
 }
 
 export type Entry<Request, Answer> = Operation<Request, Answer> & { readonly error?: string };
+
+/** Who asks: an actor, as far as a log cares. */
+interface Asker {
+  process: number;
+}
 
 export type Recorded = Entry<Asked, unknown>;
 
@@ -31,7 +36,7 @@ export class HistoryLog<Request extends Asked, Answer> {
 
   /** The answer, or undefined where there was an error. */
   async run(
-    actor: Actor,
+    actor: Asker,
     request: Request,
     ask: () => Promise<Answer>,
   ): Promise<Answer | undefined> {
@@ -54,7 +59,7 @@ export class HistoryLog<Request extends Asked, Answer> {
   }
 
   /** As `run`, for what has to be served in the end: rejects where it was not. */
-  async must(actor: Actor, request: Request, ask: () => Promise<Answer>): Promise<Answer> {
+  async must(actor: Asker, request: Request, ask: () => Promise<Answer>): Promise<Answer> {
     const answer = await this.run(actor, request, ask);
     if (answer !== undefined) return answer;
     throw new NotServed(`${request.type}: ${this.operations.at(-1)?.error ?? "no answer"}`);

@@ -4,10 +4,10 @@
  * says, once, in order, revision by revision; and so the same as all others.
  */
 import { KvError } from "../../src/protocol/errors.js";
-import type { WatchOptions } from "../../src/client/client-types.js";
+import type { WatchItem, WatchOptions } from "../../src/client/client-types.js";
 import type { Finding } from "../checkers/finding.js";
 import { checkWatches } from "../checkers/watches.js";
-import type { Watched } from "../checkers/watches.js";
+import type { Watched, WatchedItem } from "../checkers/watches.js";
 import { checkReplay } from "../checkers/writes.js";
 import type { Replay } from "../checkers/writes.js";
 import { unknown } from "../checkers/finding.js";
@@ -119,18 +119,21 @@ class WatchCourse implements Course {
         () => undefined,
       );
       for await (const item of watch) {
-        const atMs = this.#clock.monotonicMs();
-        if ("progress" in item) seen.items.push({ atMs, progress: item.progress });
-        else {
-          const events = item.events.map(eventOf).filter(({ key }) => !key.includes("~"));
-          if (events.length > 0) seen.items.push({ atMs, revision: item.revision, events });
-        }
+        const shown = itemOf(item, this.#clock.monotonicMs());
+        if (shown !== undefined) seen.items.push(shown);
       }
     } catch (error) {
       // It was overtaken by a compaction, or never reached anybody: what it has shown counts.
       if (!(error instanceof KvError)) throw error;
     }
   }
+}
+
+/** What the workload itself puts there, at the ends, is no part of the history. */
+function itemOf(item: WatchItem, atMs: number): WatchedItem | undefined {
+  if ("progress" in item) return { atMs, progress: item.progress };
+  const events = item.events.map(eventOf).filter(({ key }) => !key.includes("~"));
+  return events.length === 0 ? undefined : { atMs, revision: item.revision, events };
 }
 
 export const watch: Workload = {
