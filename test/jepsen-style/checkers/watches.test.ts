@@ -1,4 +1,7 @@
-/** Watches and stale reads against a history: each property is broken once by hand, and is missed. */
+/**
+ * Watches and stale reads against a history: each property is broken once by hand, and
+ * is missed.
+ */
 import { describe, expect, test } from "vitest";
 import { checkStaleReads } from "../../../jepsen-style/checkers/stale-reads.js";
 import { checkWatches } from "../../../jepsen-style/checkers/watches.js";

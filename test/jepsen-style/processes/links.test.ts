@@ -1,4 +1,7 @@
-/** Links between sites on loopback: who is known, what is held, what arrives late, and both ways. */
+/**
+ * Links between sites on loopback: who is known, what is held, what arrives late, and
+ * both ways.
+ */
 import net from "node:net";
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -62,7 +65,7 @@ test("a sound link carries both ways, and the end of a connection", async () => 
   near.write("question");
   await eventually(() => atFar() === "question");
   far.write("answer");
-  await eventually(() => atNear() === "answer");
+  expect(await eventually(() => atNear() === "answer")).toBe(true);
   const ended = closed(far);
   near.end();
   await ended;
@@ -131,5 +134,5 @@ test("a reset breaks the connections of that pair alone", async () => {
   await broken;
   const atFar = heard(client.far);
   client.near.write("on");
-  await eventually(() => atFar() === "on");
+  expect(await eventually(() => atFar() === "on")).toBe(true);
 });
