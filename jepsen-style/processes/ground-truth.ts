@@ -43,10 +43,15 @@ async function compareKeyspace(
     shards.every(({ replicas }) => replicas.some((replica) => replica.nodeId === nodeId)),
   );
   const end = performance.now() + patienceMs;
-  const { header } = await cluster.observer.keyspace(keyspace.name).get("harness/ready");
+  const view = cluster.observer.keyspace(keyspace.name);
+  const answer = await untilAnswered(() => view.get("harness/ready"), end);
+  if (answer instanceof KvError) {
+    return invalid(NAME, `nobody serves ${keyspace.name}: ${answer.message}`);
+  }
+  const { header } = answer;
   const dumps: { readonly node: string; readonly rows: readonly string[] }[] = [];
   for (const { name } of holders) {
-    const rows = await untilShown(() => dump(cluster, name, keyspace, header.revision), end);
+    const rows = await untilAnswered(() => dump(cluster, name, keyspace, header.revision), end);
     if (rows instanceof KvError) {
       return unknown(NAME, `${name} does not show ${keyspace.name}: ${rows.message}`);
     }
@@ -54,8 +59,9 @@ async function compareKeyspace(
   }
   const [first, ...others] = dumps;
   for (const other of others) {
-    const at = other.rows.findIndex((row, index) => row !== first!.rows[index]);
-    if (at < 0 && other.rows.length === first!.rows.length) continue;
+    const longer = other.rows.length > first!.rows.length ? other.rows : first!.rows;
+    const at = longer.findIndex((_, index) => other.rows[index] !== first!.rows[index]);
+    if (at < 0) continue;
     const [a, b] = [first!.rows[at] ?? "nothing", other.rows[at] ?? "nothing"];
     const text = `at revision ${header.revision} of ${keyspace.name}`;
     return invalid(NAME, `${text} ${first!.node} has ${a} and ${other.node} has ${b}`);
@@ -63,11 +69,8 @@ async function compareKeyspace(
   return valid(NAME);
 }
 
-/** A node that was behind may take a while. */
-async function untilShown(
-  ask: () => Promise<readonly string[]>,
-  endMs: number,
-): Promise<readonly string[] | KvError> {
+/** A node that was behind may take a while, and so may an election. */
+async function untilAnswered<T>(ask: () => Promise<T>, endMs: number): Promise<T | KvError> {
   for (;;) {
     try {
       return await ask();

@@ -2,6 +2,7 @@
  * Lets the chosen nemeses strike, each in its own time and by its own stream of chance, and heals
  * what they did. It writes down when each fault began and ended.
  */
+import { setMaxListeners } from "node:events";
 import type { Prng } from "../../src/base/prng.js";
 import type { Fault, Nemesis, Scene } from "./nemesis.js";
 import { startAgain } from "./nemesis.js";
@@ -16,6 +17,9 @@ export interface FaultSpan {
 
 /** Between two strikes of one nemesis. */
 const GAP_MS = [1000, 6000] as const;
+/** So many at once, however many nemeses there are: something is to be served in between. */
+const FAULTS_MAX = 3;
+const SLOT_MS = 200;
 
 export class Injector {
   readonly spans: FaultSpan[] = [];
@@ -23,8 +27,11 @@ export class Injector {
   readonly #nowMs: () => number;
   readonly #stopping = new AbortController();
   #loops: readonly Promise<void>[] = [];
+  #striking = 0;
 
   constructor(scene: Omit<Scene, "prng">, nowMs: () => number) {
+    // Every nemesis listens.
+    setMaxListeners(0, this.#stopping.signal);
     this.#scene = scene;
     this.#nowMs = nowMs;
   }
@@ -55,8 +62,14 @@ export class Injector {
   async #run(nemesis: Nemesis, prng: Prng): Promise<void> {
     await this.#wait(prng.between(...GAP_MS));
     while (!this.#stopping.signal.aborted) {
+      if (this.#striking >= FAULTS_MAX) {
+        await this.#wait(SLOT_MS);
+        continue;
+      }
+      this.#striking++;
       const fault = await nemesis.strike({ ...this.#scene, prng });
       if (fault !== undefined) await this.#hold(nemesis, fault, prng);
+      this.#striking--;
       await this.#wait(prng.between(...GAP_MS));
     }
   }

@@ -41,8 +41,8 @@ export const CLOCK_NEMESES: readonly Nemesis[] = [
     const rate = RATES[prng.between(0, RATES.length - 1)]!;
     return [{ rate }, `rate ${rate}`];
   }),
-  skewing("sleep", "the machine seems to have slept: uptime is ahead of monotonic time", (prng) => {
-    const sleptMs = prng.between(100, 60_000);
-    return [{ sleptMs }, `${sleptMs} ms`];
+  skewing("sleep", "machines sleep, and their monotonic clocks with them", (prng) => {
+    const sleepMs = prng.between(50, 5000);
+    return [{ sleepMs }, `${sleepMs} ms`];
   }),
 ];

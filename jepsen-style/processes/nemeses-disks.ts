@@ -1,5 +1,13 @@
 /** Faults of disks: of a running node by its preload, of one that is down by its files. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Prng } from "../../src/base/prng.js";
 import type { Fault, Nemesis, Scene } from "./nemesis.js";
@@ -40,7 +48,7 @@ function minority({ cluster, prng }: Scene): number {
 async function flip(scene: Scene): Promise<Fault> {
   const { cluster, prng, damaged } = scene;
   await cluster.node(damaged).kill();
-  const files = filesBelow(cluster.directoryOf(damaged));
+  const files = filesBelow(cluster.directoryOf(damaged)).filter((file) => !isSpared(file));
   const flips = prng.between(1, FLIPS_MAX);
   const hit: string[] = [];
   for (let i = 0; i < flips && files.length > 0; i++) {
@@ -49,6 +57,11 @@ async function flip(scene: Scene): Promise<Fault> {
   }
   const text = `flip bits of ${damaged}: ${hit.join(" ")}`;
   return { text, heal: () => startAgain(cluster, [damaged]) };
+}
+
+/** What is kept twice is damaged on one side only: with both copies gone a node may refuse. */
+function isSpared(file: string): boolean {
+  return existsSync(`${file}.copy`);
 }
 
 function filesBelow(directory: string): readonly string[] {

@@ -8,6 +8,7 @@ import { shuffled } from "./nemesis.js";
 /** Compactions stay so far behind, so that watches which start behind are mostly served. */
 const KEPT_REVISIONS = 100;
 const LEAVE_PATIENCE_MS = 20_000;
+const POLL_MS = 250;
 
 async function transfer({ cluster, prng }: Scene): Promise<Fault | undefined> {
   const { clusterMap } = await cluster.observer.admin.map();
@@ -52,15 +53,12 @@ async function moveThere(cluster: Cluster, name: string): Promise<void> {
   await cluster.observer.admin.changeReplica(request).catch(refused);
 }
 
+/** Until it is gone from the map; where that takes too long it stays, and keeps running. */
 async function leave(cluster: Cluster, name: string): Promise<void> {
-  const { admin } = cluster.observer;
-  const member = (await admin.members()).find((each) => each.name === name);
-  if (member !== undefined) {
-    await admin.removeMember(member.nodeId);
-    const end = performance.now() + LEAVE_PATIENCE_MS;
-    let left = 1;
-    while (left > 0 && performance.now() < end) left = await admin.untilLeft(member.nodeId);
-    if (left > 0) return;
+  const end = performance.now() + LEAVE_PATIENCE_MS;
+  while ((await askToLeave(cluster, name).catch(refused)) !== true) {
+    if (performance.now() > end) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   // It may end as soon as it is told that it is out.
   const node = cluster.node(name);
@@ -68,6 +66,13 @@ async function leave(cluster: Cluster, name: string): Promise<void> {
   await node.kill();
   cluster.drop(name);
   rmSync(cluster.directoryOf(name), { recursive: true, force: true });
+}
+
+async function askToLeave({ observer }: Cluster, name: string): Promise<boolean> {
+  const member = (await observer.admin.members()).find((each) => each.name === name);
+  if (member === undefined) return true;
+  if (member.state === undefined) await observer.admin.removeMember(member.nodeId);
+  return false;
 }
 
 /** An order that the cluster did not take, or of which nobody heard: it changes nothing here. */

@@ -17,11 +17,13 @@ let skew: ClockSkew = NO_SKEW;
 let gainedMs = 0;
 let rateFromMs = 0;
 let frozenAtMs = 0;
+/** Uptime is ahead of the monotonic clock by as much. */
 let sleptMs = 0;
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 export function installClocks(): void {
   Date.now = wallMs;
-  performance.now = () => trueMonotonicMs() + gainMs();
+  performance.now = monotonicMs;
   os.uptime = () => trueUptime() + (gainMs() + sleptMs) / 1000;
   syncBuiltinESMExports();
 }
@@ -30,8 +32,21 @@ export function setClocks(next: ClockSkew): void {
   gainedMs = gainMs();
   rateFromMs = trueMonotonicMs();
   if (next.frozen && !skew.frozen) frozenAtMs = wallMs();
-  sleptMs += next.sleptMs;
   skew = next;
+  if (next.sleepMs > 0) sleep(next.sleepMs);
+}
+
+/** The thread that does everything but jobs stands still, and its monotonic clock with it. */
+function sleep(sleepMs: number): void {
+  const before = monotonicMs();
+  Atomics.wait(sleeper, 0, 0, sleepMs);
+  const passedMs = monotonicMs() - before;
+  gainedMs -= passedMs;
+  sleptMs += passedMs;
+}
+
+function monotonicMs(): number {
+  return trueMonotonicMs() + gainMs();
 }
 
 function gainMs(): number {

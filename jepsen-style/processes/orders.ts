@@ -15,11 +15,11 @@ export interface ClockSkew {
   readonly frozen: boolean;
   /** Of the monotonic clock, and of uptime, which goes with it. */
   readonly rate: number;
-  /** The machine seems to have slept for so long: uptime went on, the monotonic clock did not. */
-  readonly sleptMs: number;
+  /** The machine sleeps for so long, once: uptime goes on, the monotonic clock does not. */
+  readonly sleepMs: number;
 }
 
-export const NO_SKEW: ClockSkew = { wallMs: 0, strobeMs: 0, frozen: false, rate: 1, sleptMs: 0 };
+export const NO_SKEW: ClockSkew = { wallMs: 0, strobeMs: 0, frozen: false, rate: 1, sleepMs: 0 };
 
 export interface Order {
   readonly clocks: ClockSkew;

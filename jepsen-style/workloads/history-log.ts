@@ -58,6 +58,19 @@ export class HistoryLog<Request extends Asked, Answer> {
     }
   }
 
+  /** As `run`, and the error is handed on to who has to know it. */
+  async ask(actor: Asker, request: Request, ask: () => Promise<Answer>): Promise<Answer> {
+    let failure: unknown;
+    const answer = await this.run(actor, request, () =>
+      ask().catch((error: unknown) => {
+        failure = error;
+        throw error;
+      }),
+    );
+    if (answer === undefined) throw failure;
+    return answer;
+  }
+
   /** As `run`, for what has to be served in the end: rejects where it was not. */
   async must(actor: Asker, request: Request, ask: () => Promise<Answer>): Promise<Answer> {
     const answer = await this.run(actor, request, ask);

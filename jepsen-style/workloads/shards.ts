@@ -154,7 +154,7 @@ class ShardsCourse implements Course {
         ranges.push({ keyspace, level, callMs: entry.calledAt, revision, rows });
       }
     }
-    return { operations, ranges, watches: this.#watches };
+    return { operations, ranges, watches: this.#watches, leases: [] };
   }
 }
 

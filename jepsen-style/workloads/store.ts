@@ -8,6 +8,8 @@ import type {
   GetOptions,
   GetResponse,
   Headed,
+  Leases,
+  PutOptions,
   PutResponse,
   RangeOptions,
   RangeResponse,
@@ -26,7 +28,7 @@ export interface Watching extends AsyncIterable<WatchItem> {
 }
 
 export interface Store {
-  put(key: BytesLike, value: BytesLike): Promise<PutResponse>;
+  put(key: BytesLike, value: BytesLike, options?: PutOptions): Promise<PutResponse>;
   get(key: BytesLike, options?: GetOptions): Promise<GetResponse>;
   range(options: RangeOptions): Promise<RangeResponse>;
   delete(key: BytesLike): Promise<DeleteResponse>;
@@ -34,6 +36,8 @@ export interface Store {
   watch(options: WatchOptions): Watching;
   compact(revision: number): Promise<Headed>;
   keyspace(name: string): Store;
+  /** Where the API has them. */
+  readonly leases?: Leases | undefined;
 }
 
 export function putting(key: string, value: string): Operation {

@@ -9,8 +9,5 @@ function waiting(name: string, about: string, waitsFor: string): Workload {
 }
 
 export const WAITING: readonly Workload[] = [
-  waiting("lease", "a key is gone after the time of its lease, and not before", "leases"),
-  waiting("lock", "a lock with fencing tokens: no two holders by their tokens", "leases"),
-  waiting("queue", "a queue by transactions and leases: each item goes out once", "leases"),
   waiting("splits", "all of these while shards are cut and put together", "splits by command"),
 ];

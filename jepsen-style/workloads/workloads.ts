@@ -3,6 +3,8 @@ import { BadArgument } from "../command.js";
 import { append } from "./append.js";
 import { bank } from "./bank.js";
 import { counter } from "./counter.js";
+import { lease } from "./lease.js";
+import { lock } from "./lock.js";
 import { register } from "./register.js";
 import { set } from "./set.js";
 import { shards } from "./shards.js";
@@ -20,6 +22,8 @@ export const WORKLOADS: readonly Workload[] = [
   stale,
   watch,
   shards,
+  lease,
+  lock,
   ...WAITING,
 ];
 

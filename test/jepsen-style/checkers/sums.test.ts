@@ -4,6 +4,8 @@ import { checkBank } from "../../../jepsen-style/checkers/bank.js";
 import type { BankAnswer, BankRequest } from "../../../jepsen-style/checkers/bank.js";
 import { checkCounter } from "../../../jepsen-style/checkers/counter.js";
 import type { CounterAnswer, CounterRequest } from "../../../jepsen-style/checkers/counter.js";
+import { checkFencing } from "../../../jepsen-style/checkers/fencing.js";
+import type { LockAnswer, LockRequest } from "../../../jepsen-style/checkers/fencing.js";
 import type { Finding } from "../../../jepsen-style/checkers/finding.js";
 import { checkRevisions } from "../../../jepsen-style/checkers/registers-by-revision.js";
 import { checkSets } from "../../../jepsen-style/checkers/sets.js";
@@ -111,5 +113,29 @@ describe("revisions of a keyspace", () => {
     expect(check(answer([0, 1], 5, true), answer([2, 3], 4, false))).toMatch(/^an answer shows/);
     expect(check(answer([0, 1], 5, false), answer([2, 3], 5, true))).toMatch(/^a write was given/);
     expect(check(answer([0, 9], 5, true), answer([0, 9], 5, true))).toMatch(/^two writes/);
+  });
+});
+
+describe("a lock with fencing", () => {
+  const acquire = (revision: number) =>
+    ok<LockRequest, LockAnswer>(
+      [revision, revision],
+      { type: "acquire" },
+      { type: "acquire", done: true, revision },
+    );
+  const write = (token: number, revision: number, done = true) =>
+    ok<LockRequest, LockAnswer>(
+      [revision, revision],
+      { type: "write", token, value: revision },
+      { type: "write", done, revision },
+    );
+
+  test("lets a holder write until the next one comes, and refuses it then", () => {
+    const sound = [acquire(2), write(2, 3), acquire(5), write(2, 6, false), write(5, 7)];
+    expect(said(checkFencing(sound))).toBe("valid");
+    expect(said(checkFencing([acquire(2), acquire(5), write(2, 6)]))).toBe(
+      "token 2 wrote at revision 6, after 5",
+    );
+    expect(said(checkFencing([acquire(2), acquire(2)]))).toBe("two have one revision");
   });
 });

@@ -30,11 +30,11 @@ test("it lists what there is, what waits, and refuses what is not", async () => 
   const { code, stdout } = await runNode([MAIN, "--list"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^ {2}register +put, delete/m);
-  expect(stdout).toMatch(/^ {2}lock .*\(waits for leases\)$/m);
+  expect(stdout).toMatch(/^ {2}splits .*\(waits for splits by command\)$/m);
   expect(stdout).toMatch(/^ {2}partition +halves/m);
   for (const wrong of [
     ["--workload", "nothing"],
-    ["--workload", "lock"],
+    ["--workload", "splits"],
     ["--nemesis", "nothing"],
     ["--nodes", "2"],
     ["--api", "telnet"],
