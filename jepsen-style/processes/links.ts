@@ -76,8 +76,8 @@ export class Links {
   reset(a: string, b: string): void {
     for (const { from, to, near, far } of this.#connections) {
       if (!(from === a && to === b) && !(from === b && to === a)) continue;
-      near.resetAndDestroy();
-      far.resetAndDestroy();
+      breakOff(near);
+      breakOff(far);
     }
   }
 
@@ -118,6 +118,12 @@ export class Links {
     out.setFault(together(this.#faults.get(wayOf(from, to)) ?? []));
     back.setFault(together(this.#faults.get(wayOf(to, from)) ?? []));
   }
+}
+
+/** With a reset where the socket is whole; Node.js loses one that it resets while it ends. */
+function breakOff(socket: net.Socket): void {
+  if (socket.readyState === "open" && !socket.writableEnded) socket.resetAndDestroy();
+  else socket.destroy();
 }
 
 /** The worst of each kind. */

@@ -56,13 +56,13 @@ async function moveThere(cluster: Cluster, name: string): Promise<void> {
 /** Until it is gone from the map; where that takes too long it stays, and keeps running. */
 async function leave(cluster: Cluster, name: string): Promise<void> {
   const end = performance.now() + LEAVE_PATIENCE_MS;
+  const node = cluster.node(name);
+  // It ends as soon as it is told that it is out.
+  node.mayEndUntilMs = Infinity;
   while ((await askToLeave(cluster, name).catch(refused)) !== true) {
     if (performance.now() > end) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  // It may end as soon as it is told that it is out.
-  const node = cluster.node(name);
-  node.mayEndUntilMs = Infinity;
   await node.kill();
   cluster.drop(name);
   rmSync(cluster.directoryOf(name), { recursive: true, force: true });

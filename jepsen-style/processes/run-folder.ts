@@ -23,6 +23,8 @@ export function writeRun(result: RunResult): string {
   return page;
 }
 
+const API_NAMES = { sdk: "the SDK", grpc: "etcd's API", json: "etcd's API in JSON" } as const;
+
 function dataOf(result: RunResult): RunData {
   const { settings, verdict, findings, courses, faults, leads, healedMs, endedMs } = result;
   const { workloads, nemeses, seed, nodes, mutant, api, endpoints } = settings;
@@ -45,7 +47,7 @@ function dataOf(result: RunResult): RunData {
         "links",
         own ? "TCP proxies on loopback, a pair of nodes and a direction each" : "untouched",
       ],
-      ["clients", `${settings.clients} by ${api === "sdk" ? "the SDK" : "etcd's API in JSON"}`],
+      ["clients", `${settings.clients} by ${API_NAMES[api]}`],
       ["wanted rate", `${settings.ratePerSecond} operations a second`],
       ["known bug", mutant ?? "none"],
       ["faults were over at", `${(healedMs / 1000).toFixed(1)} s`],

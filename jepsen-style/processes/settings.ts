@@ -2,7 +2,7 @@
 import type { Nemesis } from "./nemesis.js";
 import type { Workload } from "../workloads/workload.js";
 
-export const APIS = ["sdk", "json"] as const;
+export const APIS = ["sdk", "grpc", "json"] as const;
 export type Api = (typeof APIS)[number];
 
 export interface RunSettings {

@@ -1,7 +1,9 @@
 /** The store as the clients of a run reach it: by the SDK, or by etcd's API. */
 import { connect } from "../../src/client/index.js";
 import type { ConnectStore } from "./actors.js";
-import { connectJson } from "./json-store.js";
+import { EtcdStore } from "./etcd-store.js";
+import { grpcTransport } from "./grpc-transport.js";
+import { jsonTransport } from "./json-transport.js";
 import type { Api } from "./settings.js";
 
 /** Short enough that a client is not held up by one fault for long. */
@@ -12,6 +14,10 @@ export function connectorOf(api: Api): ConnectStore {
     case "sdk":
       return (endpoints) => connect({ endpoints, requestTimeoutMs: REQUEST_TIMEOUT_MS });
     case "json":
-      return (endpoints) => Promise.resolve(connectJson(endpoints, REQUEST_TIMEOUT_MS));
+      return (endpoints) =>
+        Promise.resolve(new EtcdStore(endpoints, jsonTransport(REQUEST_TIMEOUT_MS)));
+    case "grpc":
+      return (endpoints) =>
+        Promise.resolve(new EtcdStore(endpoints, grpcTransport(REQUEST_TIMEOUT_MS)));
   }
 }

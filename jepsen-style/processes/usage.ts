@@ -4,7 +4,7 @@ export const RUN_USAGE: string = `--workload A,B --nemesis A,B [options]: real p
   --nodes 5 --time 60 --seed 1 --rate 200 --clients 10
                            rate of all workloads together, clients of each
   --all                    each workload under each mix of nemeses; --short: two runs of 12 s
-  --api sdk|json           what the clients speak; json is etcd's API
+  --api sdk|grpc|json      what the clients speak; grpc and json are etcd's API
   --mutant NAME            nodes and clients with a known bug, as the simulator has them
   --endpoints A,B          a cluster that somebody else started; no faults, keys of its own
   --out DIRECTORY          where the reports go
