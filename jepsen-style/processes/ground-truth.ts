@@ -24,8 +24,9 @@ const ASK_TIMEOUT_MS = 5000;
 export async function compareReplicas(cluster: Cluster, patienceMs: number): Promise<Finding[]> {
   const keyspaces = await cluster.observer.admin.keyspaces();
   const findings: Finding[] = [];
+  const end = performance.now() + patienceMs;
   for (const keyspace of keyspaces.filter(({ keyspaceId }) => keyspaceId !== 0)) {
-    findings.push(await compareKeyspace(cluster, keyspace, patienceMs));
+    findings.push(await compareKeyspace(cluster, keyspace, end));
   }
   const wrong = findings.filter(({ verdict }) => verdict !== "valid");
   return wrong.length === 0 ? [valid(NAME)] : wrong;
@@ -35,14 +36,13 @@ export async function compareReplicas(cluster: Cluster, patienceMs: number): Pro
 async function compareKeyspace(
   cluster: Cluster,
   keyspace: KeyspaceDescriptor,
-  patienceMs: number,
+  end: number,
 ): Promise<Finding> {
   const { clusterMap } = await cluster.observer.admin.map();
   const shards = clusterMap.shards.filter((each) => each.keyspaceId === keyspace.keyspaceId);
   const holders = clusterMap.nodes.filter(({ nodeId }) =>
     shards.every(({ replicas }) => replicas.some((replica) => replica.nodeId === nodeId)),
   );
-  const end = performance.now() + patienceMs;
   const view = cluster.observer.keyspace(keyspace.name);
   const answer = await untilAnswered(() => view.get("harness/ready"), end);
   if (answer instanceof KvError) {

@@ -1,7 +1,6 @@
 /** All mutants, floor by floor. */
 import { BadArgument } from "../command.js";
 import type { Mutant } from "./mutant.js";
-import { CLIENT_MUTANTS } from "./mutants-clients.js";
 import { ELECTION_MUTANTS } from "./mutants-elections.js";
 import { LEASE_MUTANTS } from "./mutants-leases.js";
 import { READ_MUTANTS } from "./mutants-reads.js";
@@ -17,7 +16,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORAGE_MUTANTS,
   ...SHARD_MUTANTS,
   ...LEASE_MUTANTS,
-  ...CLIENT_MUTANTS,
 ];
 
 export function mutantNamed(name: string): Mutant {

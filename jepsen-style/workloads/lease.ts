@@ -1,7 +1,7 @@
 /**
  * Leases: each client is granted one, attaches a key, renews it for a while, and lets it go or
- * revokes it, again and again, as the simulator's client that lives by leases does (lease-holder.ts).
- * A key is there until the time of its last answered renewal is over, and then not for ever.
+ * revokes it, again and again, as the simulator's client does (lease-holder.ts). A key is there
+ * until the time of its last answered renewal is over, and then not for ever.
  */
 import { must } from "../../src/base/assert.js";
 import type { Headed, Leases } from "../../src/client/client-types.js";
