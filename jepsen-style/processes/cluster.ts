@@ -38,7 +38,7 @@ interface Addresses {
 /** Node n1 is at 127.0.0.11: no connection that leaves 127.0.0.1 can take its ports. */
 const FIRST_SITE = 10;
 /** What a node may take to start and the cluster to serve. */
-const START_PATIENCE_MS = 60_000;
+const START_PATIENCE_MS = 100_000;
 const POLL_MS = 100;
 const STATUS_TIMEOUT_MS = 2000;
 

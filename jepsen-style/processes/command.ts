@@ -45,10 +45,8 @@ export async function runHarness(args: readonly string[]): Promise<number> {
   let worst = 0;
   for (const [index, plan] of plans.entries()) {
     if (plans.length > 1) console.log(`\nrun ${index + 1} of ${plans.length}`);
-    const result = await runAndTell(plan, out);
-    rows.push(rowOf(result));
+    const code = await runAndTell(plan, out, rows);
     // Invalid is worse than unknown.
-    const code = EXIT_CODES[result.verdict];
     worst = worst === 1 || code === 1 ? 1 : Math.max(worst, code);
   }
   if (plans.length > 1) for (const line of ["", ...TABLE_HEAD, ...rows]) console.log(line);
@@ -108,7 +106,19 @@ function commonFrom(values: Values): Common {
   };
 }
 
-async function runAndTell(plan: Planned, out: string): Promise<RunResult> {
+/** Its exit code; adds its row. A run that broke off says nothing of the product. */
+async function runAndTell(plan: Planned, out: string, rows: string[]): Promise<number> {
+  try {
+    const result = await runOne(plan, out);
+    rows.push(rowOf(result));
+    return EXIT_CODES[result.verdict];
+  } catch (error) {
+    console.error("the run broke off:", error);
+    return EXIT_CODES.unknown;
+  }
+}
+
+async function runOne(plan: Planned, out: string): Promise<RunResult> {
   const { workloads, nemeses, seed } = plan;
   const names = [...workloads, ...nemeses].map(({ name }) => name).slice(0, 6);
   const directory = join(out, [...names, seed, Date.now()].join("-"));

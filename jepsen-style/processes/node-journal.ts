@@ -42,7 +42,9 @@ export function installJournal(): void {
 
 function note(record: WithoutTime<JournalRecord>): void {
   const line = JSON.stringify({ at: String(process.hrtime.bigint()), ...record });
-  below.writeSync(descriptor, `${line}\n`);
+  const bytes = Buffer.from(`${line}\n`);
+  // A signal may cut a write short.
+  for (let done = 0; done < bytes.length;) done += below.writeSync(descriptor, bytes, done);
 }
 
 function opened(file: fs.PathLike, number: number, flags: fs.OpenMode, existed: boolean): void {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { eventually } from "../../support/eventually.js";
-import { runNode } from "../../support/processes.js";
+import { ProcessCluster, runNode } from "../../support/processes.js";
 
 const MAIN = "dist/jepsen-style/main.js";
 const out = mkdtempSync(join(tmpdir(), "flotilla-harness-"));
@@ -55,10 +55,26 @@ test("a short run is valid, and leaves a page that stands alone", async () => {
   expect(page).not.toMatch(/<script|<link|src=|url\(|https?:\/\/(?!www\.w3\.org\/2000\/svg)/);
 }, 120_000);
 
-test("etcd's API is enough for a run", async () => {
-  const words = ["--api", "json", "--workload", "register,append,watch", "--nemesis", "none"];
-  const { code, stdout } = await harness(...words, "--time", "3", "--clients", "3");
-  expect([code, stdout]).toEqual([0, expect.stringMatching(/\nvalid\n$/)]);
+test.each(["json", "grpc"])(
+  "etcd's API is enough for a run: %s",
+  async (api) => {
+    const words = ["--api", api, "--workload", "register,append,watch", "--nemesis", "none"];
+    const { code, stdout } = await harness(...words, "--time", "3", "--clients", "3");
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/\nvalid\n$/)]);
+  },
+  120_000,
+);
+
+test("a cluster of somebody else's serves as well, and runs on afterwards", async () => {
+  const cluster = await ProcessCluster.start();
+  try {
+    const words = ["--workload", "register,set,lock", "--time", "3", "--clients", "2"];
+    const { code, stdout } = await harness("--endpoints", cluster.endpoints, ...words);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/\nvalid\n$/)]);
+    expect(await cluster.flotctl("get", "ready", "--print-value-only")).toBe("yes\n");
+  } finally {
+    await cluster.close();
+  }
 }, 120_000);
 
 test("a known bug is found, and shown on the page", async () => {
