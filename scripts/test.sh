@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks everything, from a fresh clone if need be: install, format, types, lint, tidy, some seeds
-# of the simulator, tests.
+# of the simulator, two runs of the harness on real processes, tests.
 # Prints a line a step, what a failed step said, and as its last line "N passed, N failed", where
 # a failed step that is not the tests counts as one. The exit code is 0 only if nothing failed.
 set -euo pipefail
@@ -61,6 +61,7 @@ for name in format:check build lint tidy; do
   step "${name%:check}" npm run -s "$name" || failed=$((failed + 1))
 done
 step sim npm run -s sim -- --from 1 --count 250 || failed=$((failed + 1))
+step jepsen npm run -s jepsen -- --short || failed=$((failed + 1))
 tests_passed=0
 tests_failed=0
 outcome=0

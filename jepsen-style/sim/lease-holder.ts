@@ -20,7 +20,7 @@ const REVOCATIONS = 0.3;
 const RENEWALS_MAX = 6;
 
 export interface HolderParts {
-  readonly client: Client;
+  readonly client: Pick<Client, "get" | "put" | "leases">;
   readonly name: string;
   readonly prng: Prng;
   readonly nowMs: () => number;

@@ -33,6 +33,13 @@ export const READ_MUTANTS: readonly Mutant[] = [
       index: _core.log.commitIndex });`,
   },
   {
+    name: "follower-reads-own-state",
+    bug: "ZooKeeper, Redis: a replica answers from what it has, and the answer is called the newest",
+    file: "shard/read-path",
+    find: `case "follower": return this.#gather(request);`,
+    replace: `case "follower": return this.#answer(request, "follower");`,
+  },
+  {
     name: "read-before-applied",
     bug: "Raft: a read is served at a confirmed index that is not applied yet",
     file: "shard/read-path",

@@ -51,20 +51,30 @@ export class OurCluster implements BenchCluster {
   }
 }
 
+export interface NodePlace {
+  readonly name: string;
+  readonly directory: string;
+  readonly client: string;
+  readonly peer: string;
+  /** What others are told instead. */
+  readonly advertised?: { readonly client: string; readonly peer: string };
+  /** The founders, or those that a node which is added may ask. */
+  readonly cluster: readonly { readonly name: string; readonly peer: string }[];
+}
+
 /** The command line of one node: the one place that knows it. */
-function startArguments(
-  id: number,
-  clients: readonly string[],
-  peers: readonly string[],
-  directory: string,
-): string[] {
+export function startArguments(place: NodePlace): string[] {
+  const { name, directory, client, peer, advertised, cluster } = place;
   return [
     [CLI_PATH, "start"],
-    ["--name", `n${id}`],
-    ["--data-dir", `${directory}/flotilla-${id}`],
-    ["--listen-client", clients[id - 1]!],
-    ["--listen-peer", peers[id - 1]!],
-    ["--initial-cluster", peers.map((address, i) => `n${i + 1}=${address}`).join(",")],
+    ["--name", name],
+    ["--data-dir", directory],
+    ["--listen-client", client],
+    ["--listen-peer", peer],
+    advertised === undefined
+      ? []
+      : ["--advertise-client", advertised.client, "--advertise-peer", advertised.peer],
+    ["--initial-cluster", cluster.map((each) => `${each.name}=${each.peer}`).join(",")],
     ["--log-level", "warn"],
   ].flat();
 }
@@ -80,7 +90,13 @@ export async function startOurs(processes: Processes, options: OurOptions): Prom
       name: `flotilla ${i + 1}`,
       command: process.execPath,
       outputPath: `${directory}/flotilla-${i + 1}.log`,
-      args: startArguments(i + 1, addresses, peers, directory),
+      args: startArguments({
+        name: `n${i + 1}`,
+        directory: `${directory}/flotilla-${i + 1}`,
+        client: addresses[i]!,
+        peer: peers[i]!,
+        cluster: peers.map((peer, at) => ({ name: `n${at + 1}`, peer })),
+      }),
     }),
   );
   const cluster = new OurCluster(servers, addresses, options);

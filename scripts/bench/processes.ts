@@ -128,18 +128,18 @@ export function findCommand(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
-/** `count` different ports of the loopback interface that are free now. */
-export async function freePorts(count: number): Promise<readonly number[]> {
+/** `count` different ports of the loopback interface, at one address, that are free now. */
+export async function freePorts(count: number, host = "127.0.0.1"): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(servers.map(listen));
+  const ports = await Promise.all(servers.map((server) => listen(server, host)));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
 }
 
-function listen(server: Server): Promise<number> {
+function listen(server: Server, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+    server.listen(0, host, () => resolve((server.address() as AddressInfo).port));
   });
 }
 

@@ -1,4 +1,7 @@
-/** The terminal of this process. A reader that went away (`| head`) ends it quietly. */
+/**
+ * The terminal of this process. A reader that went away (`| head`) ends it quietly; remarks that
+ * find no room are lost, data that finds none is an error.
+ */
 import { createInterface } from "node:readline";
 import { concatBytes, utf8Text } from "../base/bytes.js";
 import { EXIT } from "./exit-codes.js";
@@ -6,9 +9,10 @@ import type { Output, Terminal } from "./terminal.js";
 
 const COLUMNS_ELSEWHERE = 80;
 
-function outputOf(stream: NodeJS.WriteStream): Output {
+function outputOf(stream: NodeJS.WriteStream, carries: "data" | "remarks"): Output {
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.inputOutput);
+    if (error.code === "EPIPE") process.exit(EXIT.ok);
+    if (carries === "data") process.exit(EXIT.inputOutput);
   });
   return {
     isTTY: stream.isTTY === true,
@@ -52,8 +56,8 @@ function onKey(press: (key: string) => void): () => void {
 
 export function systemTerminal(): Terminal {
   return {
-    out: outputOf(process.stdout),
-    err: outputOf(process.stderr),
+    out: outputOf(process.stdout, "data"),
+    err: outputOf(process.stderr, "remarks"),
     env: process.env,
     inputIsTTY: process.stdin.isTTY === true,
     readInput,

@@ -1,6 +1,7 @@
 /**
  * Diagnostics as JSON lines, by pino, to stderr or a file. The library is loaded at the first line
- * that passes the level, so that a tool which has nothing to say does not pay for it.
+ * that passes the level, so that a tool which has nothing to say does not pay for it. A line that
+ * cannot be written (the disk is full) waits for the next; with too many of them, lines are lost.
  */
 import { createRequire } from "node:module";
 import type { Logger, pino as Pino } from "pino";
@@ -17,6 +18,7 @@ export interface NodeTracerOptions {
 
 const RANK: Readonly<Record<TraceLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 const STDERR = 2;
+const WAITING_BYTES_MAX: number = 64 * 1024;
 
 export function nodeTracer(options: NodeTracerOptions = {}): Tracer {
   const level = options.level ?? "info";
@@ -33,6 +35,12 @@ export function nodeTracer(options: NodeTracerOptions = {}): Tracer {
 function openLogger(level: TraceLevel, options: NodeTracerOptions): Logger {
   const require = createRequire(import.meta.url);
   const { pino } = require("pino") as { pino: typeof Pino };
-  const destination = pino.destination({ dest: options.file ?? STDERR, sync: true });
+  const destination = pino.destination({
+    dest: options.file ?? STDERR,
+    sync: true,
+    maxLength: WAITING_BYTES_MAX,
+  });
+  // Without a listener it would end the process, which has more important things to do.
+  destination.on("error", () => undefined);
   return pino({ level, base: options.fields ?? {} }, destination);
 }

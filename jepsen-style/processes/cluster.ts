@@ -1,0 +1,189 @@
+/**
+ * A cluster of real nodes on loopback, every link between them and to them through a proxy, and the
+ * client by which the harness itself asks for things. All of it dies with the harness. It judges
+ * nothing.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { must } from "../../src/base/assert.js";
+import type { Prng } from "../../src/base/prng.js";
+import { connect } from "../../src/client/index.js";
+import type { Client } from "../../src/client/client.js";
+import type { StatusResponse } from "../../src/protocol/admin-messages.js";
+import { freePorts } from "../../scripts/bench/processes.js";
+import type { Guard } from "./guard.js";
+import { Links } from "./links.js";
+import { NodeProcess } from "./node-process.js";
+
+export interface ClusterOptions {
+  readonly nodes: number;
+  readonly directory: string;
+  readonly mutant: string | undefined;
+  /** Power cuts are wanted: what is not synced is written down. */
+  readonly journals: boolean;
+  readonly flags: readonly string[];
+  readonly prng: Prng;
+  readonly guard: Guard;
+  /** A node ended and nobody had ordered it. */
+  readonly endedItself: (node: string, how: string) => void;
+}
+
+interface Addresses {
+  readonly site: string;
+  readonly client: string;
+  readonly peer: string;
+  readonly advertised: { readonly client: string; readonly peer: string };
+}
+
+/** Node n1 is at 127.0.0.11: no connection that leaves 127.0.0.1 can take its ports. */
+const FIRST_SITE = 10;
+/** What a node may take to start and the cluster to serve. */
+const START_PATIENCE_MS = 100_000;
+const POLL_MS = 100;
+const STATUS_TIMEOUT_MS = 2000;
+
+export class Cluster {
+  readonly links: Links;
+  readonly #options: ClusterOptions;
+  readonly #nodes = new Map<string, NodeProcess>();
+  readonly #addresses = new Map<string, Addresses>();
+  readonly #founders: string[] = [];
+  #observer: Client | undefined;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.links = new Links(options.prng.split(), (address) => this.#siteNamed(address));
+  }
+
+  /** Resolves when the cluster serves. */
+  async start(): Promise<void> {
+    for (let i = 1; i <= this.#options.nodes; i++) {
+      this.#founders.push(`n${i}`);
+      await this.prepare(`n${i}`);
+    }
+    for (const name of this.#founders) this.#add(name, this.#options.flags, false);
+    const end = performance.now() + START_PATIENCE_MS;
+    for (;;) {
+      try {
+        const endpoints = this.#founders.map((name) => this.#addressesOf(name).client);
+        this.#observer ??= await connect({ endpoints, requestTimeoutMs: STATUS_TIMEOUT_MS });
+        await this.#observer.put("harness/ready", "yes");
+        return;
+      } catch (error) {
+        if (performance.now() > end) throw error;
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    }
+  }
+
+  /** Gives a node its addresses and proxies. */
+  async prepare(name: string): Promise<void> {
+    const site = `127.0.0.${FIRST_SITE + this.#addresses.size + 1}`;
+    const [client, peer] = await freePorts(2, site);
+    const advertised = {
+      client: await this.links.serve(name, { host: site, port: must(client) }),
+      peer: await this.links.serve(name, { host: site, port: must(peer) }),
+    };
+    const addresses = { site, client: `${site}:${client}`, peer: `${site}:${peer}`, advertised };
+    this.#addresses.set(name, addresses);
+  }
+
+  /** Starts a node that was added to the cluster. */
+  join(name: string): void {
+    this.#add(name, [], true);
+  }
+
+  #add(name: string, flags: readonly string[], joins: boolean): void {
+    const { directory, mutant, guard, endedItself } = this.#options;
+    mkdirSync(directory, { recursive: true });
+    const { client, peer, advertised, site } = this.#addressesOf(name);
+    const members = joins ? [...this.#founders, name] : this.#founders;
+    const node = new NodeProcess(
+      {
+        place: {
+          name,
+          directory: join(directory, name),
+          client,
+          peer,
+          advertised,
+          cluster: members.map((each) => ({
+            name: each,
+            peer: this.#addressesOf(each).advertised.peer,
+          })),
+        },
+        site,
+        flags,
+        outputPath: join(directory, `${name}.log`),
+        diskFaultsPath: join(directory, `${name}.disk.json`),
+        journalPath: this.#options.journals ? join(directory, `${name}.journals`) : undefined,
+        mutant,
+        joins,
+      },
+      guard,
+      (how) => endedItself(name, how),
+    );
+    this.#nodes.set(name, node);
+    node.start();
+  }
+
+  /** Forgets a node that has left. */
+  drop(name: string): void {
+    this.#nodes.delete(name);
+  }
+
+  get names(): readonly string[] {
+    return [...this.#nodes.keys()];
+  }
+
+  get nodes(): readonly NodeProcess[] {
+    return [...this.#nodes.values()];
+  }
+
+  node(name: string): NodeProcess {
+    return must(this.#nodes.get(name), name);
+  }
+
+  directoryOf(name: string): string {
+    return join(this.#options.directory, name);
+  }
+
+  /** What others are told: through the proxies. */
+  advertised(name: string): { readonly client: string; readonly peer: string } {
+    return this.#addressesOf(name).advertised;
+  }
+
+  /** Whether a node of this name ever had addresses here. */
+  knows(name: string): boolean {
+    return this.#addresses.has(name);
+  }
+
+  get endpoints(): readonly string[] {
+    return this.names.map((name) => this.advertised(name).client);
+  }
+
+  /** A client of the harness itself. */
+  get observer(): Client {
+    return must(this.#observer, "a started cluster");
+  }
+
+  /** Past the proxies: for the harness's own eyes, whatever the links do. */
+  status(name: string): Promise<StatusResponse> {
+    return this.observer.admin.status(this.#addressesOf(name).client);
+  }
+
+  /** Ends everything: what is left is killed. */
+  async close(): Promise<void> {
+    await this.#observer?.close();
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    this.links.close();
+  }
+
+  #addressesOf(name: string): Addresses {
+    return must(this.#addresses.get(name), name);
+  }
+
+  #siteNamed(address: string): string | undefined {
+    for (const [name, { site }] of this.#addresses) if (site === address) return name;
+    return undefined;
+  }
+}

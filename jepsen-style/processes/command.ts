@@ -1,0 +1,168 @@
+/** The harness's command: reads its arguments, runs what they say, and tells how it went. */
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { BadArgument, numberOf } from "../command.js";
+import { mutantNamed } from "../sim/mutants.js";
+import { WORKLOADS, workloadNamed } from "../workloads/workloads.js";
+import type { Common, Planned } from "./matrix.js";
+import { runnable, shortMatrix, wholeMatrix } from "./matrix.js";
+import { NEMESES, nemesesNamed } from "./nemeses.js";
+import { run } from "./run.js";
+import type { Progress, RunResult } from "./run.js";
+import { writeRun } from "./run-folder.js";
+import { APIS, commandOf } from "./settings.js";
+
+const OPTIONS = {
+  workload: { type: "string" },
+  nemesis: { type: "string" },
+  list: { type: "boolean" },
+  all: { type: "boolean" },
+  short: { type: "boolean" },
+  nodes: { type: "string" },
+  time: { type: "string" },
+  seed: { type: "string" },
+  rate: { type: "string" },
+  clients: { type: "string" },
+  api: { type: "string" },
+  mutant: { type: "string" },
+  endpoints: { type: "string" },
+  out: { type: "string" },
+} as const;
+
+type Values = { readonly [name in keyof typeof OPTIONS]?: string | boolean };
+
+const EXIT_CODES = { valid: 0, invalid: 1, unknown: 2 } as const;
+const CLEAR_LINE = "\r\u001b[K";
+
+export async function runHarness(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  if (values.list === true) return list();
+  const out = String(values.out ?? join(tmpdir(), "flotilla-jepsen"));
+  const plans = plansFrom(values);
+  const rows: string[] = [];
+  let worst = 0;
+  for (const [index, plan] of plans.entries()) {
+    if (plans.length > 1) console.log(`\nrun ${index + 1} of ${plans.length}`);
+    const code = await runAndTell(plan, out, rows);
+    // Invalid is worse than unknown.
+    worst = worst === 1 || code === 1 ? 1 : Math.max(worst, code);
+  }
+  if (plans.length > 1) for (const line of ["", ...TABLE_HEAD, ...rows]) console.log(line);
+  return worst;
+}
+
+function list(): number {
+  const rows = (named: readonly { name: string; about: string; waitsFor?: string }[]): void => {
+    for (const { name, about, waitsFor } of named) {
+      const waits = waitsFor === undefined ? "" : ` (waits for ${waitsFor})`;
+      console.log(`  ${name.padEnd(12)} ${about}${waits}`);
+    }
+  };
+  console.log("Workloads");
+  rows(WORKLOADS);
+  console.log("Nemeses; none and all are names, too");
+  rows(NEMESES);
+  return 0;
+}
+
+function plansFrom(values: Values): readonly Planned[] {
+  const common = commonFrom(values);
+  if (values.all === true) return wholeMatrix(common);
+  if (values.short === true) return shortMatrix(common);
+  const workloads = String(values.workload ?? "register")
+    .split(",")
+    .map(workloadNamed);
+  const wrong = workloads.find((each) => !runnable(common).includes(each));
+  if (wrong !== undefined) {
+    throw new BadArgument(`${wrong.name} needs the SDK and the keyspaces of the harness's cluster`);
+  }
+  const own = common.endpoints.length === 0;
+  const nemeses = nemesesNamed(String(values.nemesis ?? (own ? "kill,partition" : "none")));
+  if (!own && nemeses.length > 0) throw new BadArgument("--endpoints goes without --nemesis");
+  return [{ ...common, workloads, nemeses }];
+}
+
+function commonFrom(values: Values): Common {
+  const text = (name: keyof Values, instead: string): string => String(values[name] ?? instead);
+  const number = (name: keyof Values, instead: number): number =>
+    numberOf(text(name, String(instead)));
+  const api = APIS.find((each) => each === text("api", "sdk"));
+  if (api === undefined) throw new BadArgument(`--api must be one of ${APIS.join(", ")}`);
+  const nodes = number("nodes", 5);
+  if (![1, 3, 5, 7].includes(nodes)) throw new BadArgument("--nodes must be 1, 3, 5 or 7");
+  return {
+    nodes,
+    seconds: number("time", 60),
+    seed: number("seed", 1),
+    ratePerSecond: number("rate", 200),
+    clients: number("clients", 2 * nodes),
+    api,
+    mutant: values.mutant === undefined ? undefined : mutantNamed(text("mutant", "")).name,
+    endpoints: text("endpoints", "")
+      .split(",")
+      .filter((each) => each !== ""),
+  };
+}
+
+/** Its exit code; adds its row. A run that broke off says nothing of the product. */
+async function runAndTell(plan: Planned, out: string, rows: string[]): Promise<number> {
+  try {
+    const result = await runOne(plan, out);
+    rows.push(rowOf(result));
+    return EXIT_CODES[result.verdict];
+  } catch (error) {
+    console.error("the run broke off:", error);
+    return EXIT_CODES.unknown;
+  }
+}
+
+async function runOne(plan: Planned, out: string): Promise<RunResult> {
+  const { workloads, nemeses, seed } = plan;
+  const names = [...workloads, ...nemeses].map(({ name }) => name).slice(0, 6);
+  const directory = join(out, [...names, seed, Date.now()].join("-"));
+  const settings = { ...plan, directory };
+  console.log(commandOf(settings));
+  const result = await run(settings, tellProgress);
+  const page = writeRun(result);
+  // The files of the nodes are of use where something is to be found in them.
+  const isValid = result.verdict === "valid";
+  if (isValid) rmSync(join(directory, "nodes"), { recursive: true, force: true });
+  if (process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
+  for (const { checker, verdict, lines } of result.findings) {
+    console.log(`${verdict.padEnd(8)} ${checker}`);
+    for (const line of lines) console.log(`         ${line}`);
+  }
+  console.log(`report   ${page}`);
+  console.log(result.verdict);
+  return result;
+}
+
+const TABLE_HEAD: readonly string[] = [
+  "| Workloads | Nemeses | Seed | Operations | Served | Faults | Verdict |",
+  "| --------- | ------- | ---- | ---------- | ------ | ------ | ------- |",
+];
+
+function rowOf({ settings, courses, faults, verdict }: RunResult): string {
+  const operations = courses.flatMap(({ course }) => course.operations);
+  const served = operations.filter(({ kind }) => kind === "ok").length;
+  const cells = [
+    settings.workloads.map(({ name }) => name).join(" "),
+    settings.nemeses.map(({ name }) => name).join(" "),
+    settings.seed,
+    operations.length,
+    served,
+    faults.length,
+    verdict,
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+/** A line that is written over on a terminal, and nothing elsewhere. */
+function tellProgress({ phase, elapsedMs, operations, faults }: Progress): void {
+  if (!process.stderr.isTTY) return;
+  const seconds = Math.round(elapsedMs / 1000);
+  const line = `${seconds} s  ${phase}  ${operations} operations  ${faults.join("; ")}`;
+  process.stderr.write(`${CLEAR_LINE}${line.slice(0, process.stderr.columns ?? 80)}`);
+}

@@ -1,0 +1,200 @@
+/** Faults of the links, between nodes and between clients and nodes. */
+import type { Prng } from "../../src/base/prng.js";
+import { CLIENTS } from "./links.js";
+import type { Way } from "./links.js";
+import type { Fault, Nemesis, Scene } from "./nemesis.js";
+import { shuffled } from "./nemesis.js";
+import type { LinkFault } from "./pipe.js";
+
+interface Shape {
+  readonly text: string;
+  readonly ways: readonly Way[];
+}
+
+const CUT: LinkFault = { cut: true };
+const RING_MIN = 5;
+
+function bothWays(a: readonly string[], b: readonly string[]): readonly Way[] {
+  return a.flatMap((x) =>
+    b.flatMap((y): Way[] =>
+      x === y
+        ? []
+        : [
+            [x, y],
+            [y, x],
+          ],
+    ),
+  );
+}
+
+/** The leader, as far as known, and the others. */
+function leaderAside({ cluster, leaders, prng }: Scene): readonly [string, readonly string[]] {
+  const names = shuffled(cluster.names, prng);
+  const known = leaders.leader;
+  const leader = known !== undefined && names.includes(known) ? known : names[0]!;
+  return [leader, names.filter((name) => name !== leader)];
+}
+
+function halves({ cluster, prng }: Scene): Shape {
+  const names = shuffled(cluster.names, prng);
+  const some = names.slice(0, Math.ceil(names.length / 2) - 1);
+  const others = names.filter((name) => !some.includes(name));
+  return { text: `${some.join(" ")} | ${others.join(" ")}`, ways: bothWays(some, others) };
+}
+
+function alone(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  return { text: `${leader} alone`, ways: bothWays([leader], others) };
+}
+
+function deaf(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  return { text: `${leader} hears nobody`, ways: others.map((other): Way => [other, leader]) };
+}
+
+function mute(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  return { text: `nobody hears ${leader}`, ways: others.map((other): Way => [leader, other]) };
+}
+
+/** Each sees a majority, and no two the same; of three nodes all would see each other. */
+function ring(scene: Scene): Shape {
+  const names = shuffled(scene.cluster.names, scene.prng);
+  if (names.length < RING_MIN) return alone(scene);
+  const reach = Math.max(1, Math.floor(names.length / 4));
+  const ways = names.flatMap((a, i) =>
+    names.flatMap((b, j): Way[] => {
+      const apart = Math.abs(i - j);
+      return Math.min(apart, names.length - apart) <= reach ? [] : [[a, b]];
+    }),
+  );
+  return { text: `a ring of majorities: ${names.join(" ")}`, ways };
+}
+
+function bridge({ cluster, prng }: Scene): Shape {
+  const [between = "", ...rest] = shuffled(cluster.names, prng);
+  const some = rest.slice(0, rest.length >> 1);
+  const others = rest.slice(rest.length >> 1);
+  const text = `${some.join(" ")} | ${others.join(" ")}, ${between} sees both`;
+  return { text, ways: bothWays(some, others) };
+}
+
+function clientsWithLeader(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  const ways = [...bothWays([leader], others), ...bothWays([CLIENTS], others)];
+  return { text: `clients reach only ${leader}, which is alone`, ways };
+}
+
+function clientsWithoutLeader(scene: Scene): Shape {
+  const [leader] = leaderAside(scene);
+  return { text: `clients do not reach ${leader}`, ways: bothWays([CLIENTS], [leader]) };
+}
+
+/** A leader that is alone and does not know it yet is the hardest case: it is drawn most. */
+const SHAPES: readonly ((scene: Scene) => Shape)[] = [
+  alone,
+  alone,
+  alone,
+  halves,
+  deaf,
+  mute,
+  ring,
+  bridge,
+  clientsWithLeader,
+  clientsWithoutLeader,
+];
+
+function impose(scene: Scene, { text, ways }: Shape, fault: LinkFault): Fault {
+  const heal = scene.cluster.links.impose(ways, fault);
+  return { text, heal };
+}
+
+function draw<T>(list: readonly T[], prng: Prng): T {
+  return list[prng.between(0, list.length - 1)]!;
+}
+
+/** All links of a few nodes, or of all. */
+function someLinks(scene: Scene): Shape {
+  const { cluster, prng } = scene;
+  const names = shuffled(cluster.names, prng);
+  const hit = prng.chance(0.5) ? names : names.slice(0, prng.between(1, 2));
+  return { text: hit.join(" "), ways: bothWays(hit, [...names, CLIENTS]) };
+}
+
+function badLinks(name: string, about: string, faultOf: (prng: Prng) => LinkFault): Nemesis {
+  return {
+    name,
+    about,
+    holdMs: [2000, 8000],
+    strike: (scene) => {
+      const fault = faultOf(scene.prng);
+      const { text, ways } = someLinks(scene);
+      return impose(scene, { text: `${name} ${text} ${JSON.stringify(fault)}`, ways }, fault);
+    },
+  };
+}
+
+export const LINK_NEMESES: readonly Nemesis[] = [
+  {
+    name: "partition",
+    about: "halves, leader alone, one-way in or out, ring of majorities, bridge, clients cut off",
+    holdMs: [1000, 8000],
+    strike: (scene) => {
+      const { text, ways } = draw(SHAPES, scene.prng)(scene);
+      return impose(scene, { text: `partition ${text}`, ways }, CUT);
+    },
+  },
+  {
+    name: "flap",
+    about: "a partition that comes and goes every few hundred milliseconds",
+    holdMs: [2000, 6000],
+    strike: (scene) => {
+      const { text, ways } = draw(SHAPES, scene.prng)(scene);
+      const shape = { text: `flap ${text}`, ways };
+      let fault: Fault | undefined;
+      const timer = setInterval(
+        () => {
+          const before = fault;
+          fault = before === undefined ? impose(scene, shape, CUT) : undefined;
+          void before?.heal();
+        },
+        scene.prng.between(100, 900),
+      );
+      const heal = (): void => {
+        clearInterval(timer);
+        void fault?.heal();
+      };
+      return { text: shape.text, heal };
+    },
+  },
+  badLinks("slow", "links with delay and jitter, up to beyond an election timeout", (prng) => ({
+    delayMs: prng.between(5, 200),
+    jitterMs: prng.between(0, 300),
+  })),
+  badLinks(
+    "lossy",
+    "links where a tenth to a third of what is sent has to be sent again",
+    (prng) => ({
+      loss: prng.between(10, 33) / 100,
+      delayMs: 2,
+    }),
+  ),
+  badLinks("narrow", "links of 20 to 200 KB a second", (prng) => ({
+    bytesPerSecond: prng.between(20, 200) * 1000,
+  })),
+  {
+    name: "reset",
+    about: "connections are broken off, again and again",
+    holdMs: [1000, 4000],
+    strike: ({ cluster, prng }) => {
+      const timer = setInterval(
+        () => {
+          const [a = "", b = ""] = shuffled([...cluster.names, CLIENTS], prng);
+          cluster.links.reset(a, b);
+        },
+        prng.between(20, 200),
+      );
+      return { text: "connections reset", heal: () => clearInterval(timer) };
+    },
+  },
+];

@@ -1,0 +1,28 @@
+/** All nemeses by name. */
+import { BadArgument } from "../command.js";
+import { CLOCK_NEMESES } from "./nemeses-clocks.js";
+import { DISK_NEMESES } from "./nemeses-disks.js";
+import { LINK_NEMESES } from "./nemeses-links.js";
+import { OPERATOR_NEMESES } from "./nemeses-operator.js";
+import { PROCESS_NEMESES } from "./nemeses-processes.js";
+import type { Nemesis } from "./nemesis.js";
+
+export const NEMESES: readonly Nemesis[] = [
+  ...PROCESS_NEMESES,
+  ...LINK_NEMESES,
+  ...CLOCK_NEMESES,
+  ...DISK_NEMESES,
+  ...OPERATOR_NEMESES,
+];
+
+/** `names` with commas between; "none" and "all" are names, too. */
+export function nemesesNamed(names: string): readonly Nemesis[] {
+  if (names === "none") return [];
+  if (names === "all") return NEMESES.filter(({ waitsFor }) => waitsFor === undefined);
+  return names.split(",").map((name) => {
+    const found = NEMESES.find((each) => each.name === name);
+    if (found === undefined) throw new BadArgument(`there is no nemesis ${name}`);
+    if (found.waitsFor === undefined) return found;
+    throw new BadArgument(`the nemesis ${name} waits for ${found.waitsFor}`);
+  });
+}

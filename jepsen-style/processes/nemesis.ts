@@ -1,0 +1,63 @@
+/** What a nemesis is: something that strikes a cluster, holds for a while, and is healed. */
+import type { Prng } from "../../src/base/prng.js";
+import type { Cluster } from "./cluster.js";
+import type { LeaderWatch } from "./leader-watch.js";
+
+export interface Scene {
+  readonly cluster: Cluster;
+  readonly leaders: LeaderWatch;
+  readonly prng: Prng;
+  /** The only node whose files are ever damaged: more would be beyond what is promised. */
+  readonly damaged: string;
+}
+
+export interface Fault {
+  /** What was done to whom. */
+  readonly text: string;
+  /** Must be right at any later time, whatever other faults did meanwhile. */
+  heal(): Promise<void> | void;
+}
+
+export interface Nemesis {
+  readonly name: string;
+  readonly about: string;
+  readonly waitsFor?: string;
+  /** How long a fault holds, from and to. */
+  readonly holdMs: readonly [number, number];
+  /** undefined: there is nothing to strike at now. */
+  strike(scene: Scene): Promise<Fault | undefined> | Fault | undefined;
+}
+
+const SIZES = ["leader", "leader", "one", "minority", "majority", "all"] as const;
+
+/** Some nodes, the leader by preference, and how to call them. */
+export function targets({ cluster, leaders, prng }: Scene): readonly string[] {
+  const names = shuffled(cluster.names, prng);
+  const half = names.length / 2;
+  switch (SIZES[prng.between(0, SIZES.length - 1)]!) {
+    case "leader":
+      return [leaders.leader ?? names[0]!].filter((name) => names.includes(name));
+    case "one":
+      return names.slice(0, 1);
+    case "minority":
+      return names.slice(0, Math.max(1, Math.ceil(half) - 1));
+    case "majority":
+      return names.slice(0, Math.floor(half) + 1);
+    case "all":
+      return names;
+  }
+}
+
+export function shuffled<T>(list: readonly T[], prng: Prng): readonly T[] {
+  const mixed = [...list];
+  for (let i = mixed.length - 1; i > 0; i--) {
+    const j = prng.between(0, i);
+    [mixed[i], mixed[j]] = [mixed[j]!, mixed[i]!];
+  }
+  return mixed;
+}
+
+/** Starts those that are down, if they still belong to the cluster. */
+export function startAgain(cluster: Cluster, names: readonly string[]): void {
+  for (const name of names) if (cluster.names.includes(name)) cluster.node(name).start();
+}

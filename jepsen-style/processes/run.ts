@@ -1,0 +1,246 @@
+/**
+ * One run: a cluster is started (or one of somebody else is used), clients work on it while
+ * nemeses strike, then everything is healed, the clients finish, and what was heard and what the
+ * nodes hold is judged. It ends only what it started.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Prng } from "../../src/base/prng.js";
+import { KvError } from "../../src/protocol/errors.js";
+import { DEFAULT_KEYSPACE_NAME } from "../../src/protocol/cluster.js";
+import type { Finding } from "../checkers/finding.js";
+import { invalid, unknown, valid } from "../checkers/finding.js";
+import { NotServed } from "../workloads/history-log.js";
+import type { Course } from "../workloads/workload.js";
+import { Actors } from "./actors.js";
+import { Cluster } from "./cluster.js";
+import { compareReplicas } from "./ground-truth.js";
+import { Guard } from "./guard.js";
+import { Injector } from "./injector.js";
+import type { FaultSpan } from "./injector.js";
+import { LeaderWatch } from "./leader-watch.js";
+import type { Lead } from "./leader-watch.js";
+import { judgeOutputs } from "./node-outputs.js";
+import type { RunSettings } from "./settings.js";
+import { connectorOf } from "./stores.js";
+
+export interface RunResult {
+  readonly settings: RunSettings;
+  readonly verdict: Finding["verdict"];
+  readonly findings: readonly Finding[];
+  readonly courses: readonly NamedCourse[];
+  readonly faults: readonly FaultSpan[];
+  readonly leads: readonly Lead[];
+  /** When the faults were over, and when all clients had been served after that. */
+  readonly healedMs: number;
+  readonly endedMs: number;
+}
+
+export interface NamedCourse {
+  readonly name: string;
+  readonly course: Course;
+}
+
+/** What a run tells while it goes on. */
+export interface Progress {
+  readonly phase: string;
+  readonly elapsedMs: number;
+  readonly operations: number;
+  readonly faults: readonly string[];
+}
+
+/** How long healed nodes may take to serve everybody again. */
+const RECOVERY_MS = 60_000;
+/** Beside the time for faults: starting, finishing and judging. */
+const LIFETIME_EXTRA_SECONDS = 300;
+const PROGRESS_MS = 1000;
+/** More than a course has clients. */
+const PROCESSES_A_COURSE = 100;
+/** Keys spread over shards for the workloads that want several. */
+const KEYSPACES: readonly string[] = ["spread:range:split=k3,k6", "hashed:hash:shards=3"];
+
+export async function run(
+  settings: RunSettings,
+  tell: (progress: Progress) => void,
+): Promise<RunResult> {
+  mkdirSync(settings.directory, { recursive: true });
+  const guard = new Guard(settings.seconds + LIFETIME_EXTRA_SECONDS);
+  const stage = new Stage(settings, guard, tell);
+  try {
+    return await stage.play();
+  } finally {
+    await stage.close();
+    guard.close();
+  }
+}
+
+class Stage {
+  readonly #settings: RunSettings;
+  readonly #tell: (progress: Progress) => void;
+  readonly #prng: Prng;
+  readonly #startedAt = performance.now();
+  readonly #nowMs = (): number => performance.now() - this.#startedAt;
+  readonly #findings: Finding[] = [];
+  readonly #courses: readonly NamedCourse[];
+  readonly #cluster: Cluster | undefined;
+  #crews: readonly Actors[] = [];
+  #leaders: LeaderWatch | undefined;
+  #injector: Injector | undefined;
+  #phase = "starting";
+  readonly #ticker: NodeJS.Timeout;
+
+  constructor(settings: RunSettings, guard: Guard, tell: (progress: Progress) => void) {
+    this.#settings = settings;
+    this.#tell = tell;
+    this.#prng = new Prng(settings.seed);
+    const clock = { monotonicMs: this.#nowMs, uptimeMs: this.#nowMs, wallMs: () => Date.now() };
+    const top = settings.endpoints.length === 0 ? "" : `jepsen-${Date.now()}/`;
+    this.#courses = settings.workloads.map((workload) => {
+      const prefix = `${top}${workload.name}/`;
+      const surroundings = { clock, actors: settings.clients, prefix };
+      return { name: workload.name, course: workload.create(surroundings) };
+    });
+    if (settings.endpoints.length === 0) this.#cluster = this.#makeCluster(guard);
+    this.#ticker = setInterval(() => this.#report(), PROGRESS_MS);
+  }
+
+  #makeCluster(guard: Guard): Cluster {
+    const { nodes, directory, mutant, nemeses } = this.#settings;
+    return new Cluster({
+      nodes,
+      directory: join(directory, "nodes"),
+      mutant,
+      journals: nemeses.some(({ name }) => name === "power"),
+      flags: KEYSPACES.flatMap((each) => ["--initial-keyspace", each]),
+      prng: this.#prng.split(),
+      guard,
+      endedItself: (node, how) => {
+        this.#findings.push(invalid("nodes stay alive", `${node} ended by itself: ${how}`));
+      },
+    });
+  }
+
+  #makeCrews(): readonly Actors[] {
+    const { clients, ratePerSecond, endpoints, api } = this.#settings;
+    return this.#courses.map(
+      ({ course }, index) =>
+        new Actors(
+          {
+            count: clients,
+            firstProcess: index * PROCESSES_A_COURSE,
+            ratePerSecond: ratePerSecond / this.#courses.length,
+            endpoints: this.#cluster?.endpoints ?? endpoints,
+            connect: connectorOf(api),
+            prng: this.#prng.split(),
+            nowMs: this.#nowMs,
+          },
+          course,
+        ),
+    );
+  }
+
+  async play(): Promise<RunResult> {
+    await this.#cluster?.start();
+    const crews = (this.#crews = this.#makeCrews());
+    await Promise.all(crews.map((crew) => crew.open(RECOVERY_MS)));
+    if (this.#cluster !== undefined) await this.#beginFaults(this.#cluster);
+    this.#phase = "faults";
+    for (const crew of crews) crew.start();
+    await new Promise((resolve) => setTimeout(resolve, this.#settings.seconds * 1000));
+    this.#phase = "healing";
+    await this.#injector?.stop();
+    const healedMs = this.#nowMs();
+    await Promise.all(crews.map((crew) => crew.stop()));
+    this.#phase = "finishing";
+    await this.#finish();
+    const endedMs = this.#nowMs();
+    this.#phase = "comparing";
+    await this.#compareNodes();
+    this.#phase = "judging";
+    this.#report();
+    for (const { name, course } of this.#courses) {
+      const own = [...course.judge(), judgeTraffic(course)];
+      this.#findings.push(...own.map((each) => ({ ...each, checker: `${name}: ${each.checker}` })));
+    }
+    return this.#result(healedMs, endedMs);
+  }
+
+  async #beginFaults(cluster: Cluster): Promise<void> {
+    const keyspaces = await cluster.observer.admin.keyspaces();
+    const keyspace = keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
+    this.#leaders = new LeaderWatch(cluster, keyspace?.keyspaceId ?? 0, this.#nowMs);
+    this.#leaders.start();
+    const prng = this.#prng.split();
+    const damaged = cluster.names[prng.between(0, cluster.names.length - 1)]!;
+    this.#injector = new Injector({ cluster, leaders: this.#leaders, damaged }, this.#nowMs);
+    this.#injector.start(this.#settings.nemeses, prng);
+  }
+
+  async #finish(): Promise<void> {
+    const name = "served after healing";
+    try {
+      await Promise.all(this.#crews.map((crew) => crew.finish(RECOVERY_MS)));
+      this.#findings.push(valid(name));
+    } catch (error) {
+      if (!(error instanceof NotServed)) throw error;
+      const text = `not all clients were served within ${RECOVERY_MS / 1000} s: ${error.message}`;
+      this.#findings.push(invalid(name, text));
+    }
+  }
+
+  async #compareNodes(): Promise<void> {
+    this.#leaders?.stop();
+    if (this.#cluster === undefined || this.#leaders === undefined) return;
+    this.#findings.push(this.#leaders.judge(), judgeOutputs(this.#cluster));
+    try {
+      this.#findings.push(...(await compareReplicas(this.#cluster, RECOVERY_MS)));
+    } catch (error) {
+      // A cluster that does not serve has been told of; its replicas are not known.
+      const refusal = KvError.from(error);
+      if (refusal.code === "internal") throw error;
+      this.#findings.push(unknown("replicas are alike", refusal.message));
+    }
+  }
+
+  #result(healedMs: number, endedMs: number): RunResult {
+    const findings = this.#findings;
+    const has = (verdict: Finding["verdict"]): boolean =>
+      findings.some((each) => each.verdict === verdict);
+    return {
+      settings: this.#settings,
+      verdict: has("invalid") ? "invalid" : has("unknown") ? "unknown" : "valid",
+      findings,
+      courses: this.#courses,
+      faults: this.#injector?.spans ?? [],
+      leads: this.#leaders?.leads ?? [],
+      healedMs,
+      endedMs,
+    };
+  }
+
+  #report(): void {
+    this.#tell({
+      phase: this.#phase,
+      elapsedMs: this.#nowMs(),
+      operations: this.#courses.reduce((sum, { course }) => sum + course.operations.length, 0),
+      faults: this.#injector?.present ?? [],
+    });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#ticker);
+    this.#leaders?.stop();
+    await Promise.all(this.#crews.map((crew) => crew.close()));
+    await this.#cluster?.close();
+  }
+}
+
+const SERVED_MIN = 10;
+
+/** A run in which hardly anything was served shows nothing. */
+function judgeTraffic({ operations }: Course): Finding {
+  const served = operations.filter(({ kind }) => kind === "ok").length;
+  const name = "enough was served";
+  if (served >= SERVED_MIN && served > operations.length / 50) return valid(name);
+  return unknown(name, `only ${served} of ${operations.length} operations were served`);
+}

@@ -1,0 +1,40 @@
+/** What one run is: every value that it takes to do it again. */
+import type { Nemesis } from "./nemesis.js";
+import type { Workload } from "../workloads/workload.js";
+
+export const APIS = ["sdk", "grpc", "json"] as const;
+export type Api = (typeof APIS)[number];
+
+export interface RunSettings {
+  /** All at once, on one cluster, each with clients and keys of its own. */
+  readonly workloads: readonly Workload[];
+  readonly nemeses: readonly Nemesis[];
+  readonly nodes: number;
+  readonly seconds: number;
+  readonly seed: number;
+  /** Of all workloads together. */
+  readonly ratePerSecond: number;
+  /** Of each workload. */
+  readonly clients: number;
+  readonly api: Api;
+  readonly mutant: string | undefined;
+  /** Of a cluster that somebody else started; empty: one is started. */
+  readonly endpoints: readonly string[];
+  /** Where the report goes. */
+  readonly directory: string;
+}
+
+/** The command that does it again. */
+export function commandOf(settings: RunSettings): string {
+  const { workloads, nemeses, nodes, seconds, seed, ratePerSecond, clients, api } = settings;
+  const { mutant, endpoints } = settings;
+  return [
+    `npm run -s jepsen -- --workload ${workloads.map(({ name }) => name).join(",")}`,
+    endpoints.length > 0
+      ? `--endpoints ${endpoints.join(",")}`
+      : `--nemesis ${nemeses.map(({ name }) => name).join(",") || "none"} --nodes ${nodes}`,
+    `--time ${seconds} --seed ${seed} --rate ${ratePerSecond} --clients ${clients}`,
+    ...(api === "sdk" ? [] : [`--api ${api}`]),
+    ...(mutant === undefined ? [] : [`--mutant ${mutant}`]),
+  ].join(" ");
+}

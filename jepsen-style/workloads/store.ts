@@ -1,0 +1,84 @@
+/**
+ * What the workloads use of the store: the SDK's client fits as it is, etcd's API by an adapter.
+ * Keys and values are texts here; everything else is the SDK's.
+ */
+import type {
+  BytesLike,
+  DeleteResponse,
+  GetOptions,
+  GetResponse,
+  Headed,
+  Leases,
+  PutOptions,
+  PutResponse,
+  RangeOptions,
+  RangeResponse,
+  ReadOptions,
+  TransactionResponse,
+  WatchItem,
+  WatchOptions,
+} from "../../src/client/client-types.js";
+import { utf8 } from "../../src/base/bytes.js";
+import type { Compare, Operation, Transaction } from "../../src/protocol/operations.js";
+
+export interface Watching extends AsyncIterable<WatchItem> {
+  /** The first revision it covers. */
+  readonly started: Promise<number>;
+  cancel(): void;
+}
+
+export interface Store {
+  put(key: BytesLike, value: BytesLike, options?: PutOptions): Promise<PutResponse>;
+  get(key: BytesLike, options?: GetOptions): Promise<GetResponse>;
+  range(options: RangeOptions): Promise<RangeResponse>;
+  delete(key: BytesLike): Promise<DeleteResponse>;
+  txn(transaction: Transaction, options?: ReadOptions): Promise<TransactionResponse>;
+  watch(options: WatchOptions): Watching;
+  compact(revision: number): Promise<Headed>;
+  keyspace(name: string): Store;
+  /** Where the API has them. */
+  readonly leases?: Leases | undefined;
+}
+
+export function putting(key: string, value: string): Operation {
+  const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
+  return { kind: "put", key: utf8(key), value: utf8(value), ...flags };
+}
+
+export function reading(key: string): Operation {
+  return {
+    kind: "range",
+    key: utf8(key),
+    rangeEnd: undefined,
+    limit: 0,
+    revision: 0,
+    sortOrder: "none",
+    sortTarget: "key",
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+  };
+}
+
+export function deleting(key: string): Operation {
+  return { kind: "delete", key: utf8(key), rangeEnd: undefined, prevKv: false };
+}
+
+/** Holds while the key is as it was at `modRevision`; 0: while it is not there. */
+export function unchanged(key: string, modRevision: number): Compare {
+  const target = { kind: "mod", value: modRevision } as const;
+  return { key: utf8(key), rangeEnd: undefined, result: "equal", target };
+}
+
+export function comparing(key: string, value: string): Compare {
+  const target = { kind: "value", value: utf8(value) } as const;
+  return { key: utf8(key), rangeEnd: undefined, result: "equal", target };
+}
+
+/** Does all of it if all compares hold, otherwise nothing. */
+export function ifAll(compares: readonly Compare[], success: readonly Operation[]): Transaction {
+  return { compares, success, failure: [] };
+}

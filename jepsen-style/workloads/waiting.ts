@@ -1,0 +1,13 @@
+/** Workloads that are wanted and wait for the product: they are listed, and cannot be run. */
+import type { Course, Workload } from "./workload.js";
+
+function waiting(name: string, about: string, waitsFor: string): Workload {
+  const create = (): Course => {
+    throw new Error(`${name} waits for ${waitsFor}`);
+  };
+  return { name, about, waitsFor, create };
+}
+
+export const WAITING: readonly Workload[] = [
+  waiting("splits", "all of these while shards are cut and put together", "splits by command"),
+];

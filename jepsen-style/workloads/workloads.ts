@@ -1,0 +1,35 @@
+/** All workloads by name. */
+import { BadArgument } from "../command.js";
+import { append } from "./append.js";
+import { bank } from "./bank.js";
+import { counter } from "./counter.js";
+import { lease } from "./lease.js";
+import { lock } from "./lock.js";
+import { register } from "./register.js";
+import { set } from "./set.js";
+import { shards } from "./shards.js";
+import { stale } from "./stale.js";
+import { WAITING } from "./waiting.js";
+import { watch } from "./watch.js";
+import type { Workload } from "./workload.js";
+
+export const WORKLOADS: readonly Workload[] = [
+  register,
+  append,
+  set,
+  bank,
+  counter,
+  stale,
+  watch,
+  shards,
+  lease,
+  lock,
+  ...WAITING,
+];
+
+export function workloadNamed(name: string): Workload {
+  const found = WORKLOADS.find((each) => each.name === name);
+  if (found === undefined) throw new BadArgument(`there is no workload ${name}`);
+  if (found.waitsFor === undefined) return found;
+  throw new BadArgument(`the workload ${name} waits for ${found.waitsFor}`);
+}
