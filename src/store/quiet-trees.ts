@@ -1,7 +1,7 @@
 /**
  * Knows to which trees nothing is being written. One that is stirred, by a flush or the like, is
- * quiet again once its memtables have as many entries as a while before; that is said once. What is not
- * stirred costs nothing: no timer runs for it, and nobody looks at it.
+ * quiet again once its memtables have as many entries as a while before; that is said once. What
+ * is not stirred costs nothing: no timer runs for it, and nobody looks at it.
  */
 import type { Timer, Timers } from "../env/timers.js";
 import type { Tree } from "../lsm/tree.js";

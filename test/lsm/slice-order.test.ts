@@ -36,7 +36,7 @@ function collides(a: Slice, b: Slice): boolean {
   return isSameLevel && intersectRanges(a.range, b.range) !== undefined;
 }
 
-/** Adds and removes at random, in both ways; whether they differ in a step, and what was refused. */
+/** Adds and removes at random, in both ways; whether they differ, and what was refused. */
 function compare(seed: number): { readonly differs: boolean; readonly refused: number } {
   const prng = new Prng(seed);
   const plain = new Set<Slice>();
