@@ -114,7 +114,7 @@ export interface KeyspaceOptions {
 }
 
 export interface CompactOptions {
-  /** Wait until the space has been given back. */
+  /** Wait until the nodes that can be reached have given the space back. */
   readonly physical?: boolean | undefined;
 }
 

@@ -46,6 +46,7 @@ import type {
   TransactionResponse,
   WatchOptions,
 } from "./client-types.js";
+import { giveBack } from "./give-back.js";
 import { bytesFrom, checkedKey, keySpan } from "./key-span.js";
 import { findKeyspace } from "./keyspace-lookup.js";
 import { KeptLease } from "./kept-lease.js";
@@ -182,12 +183,11 @@ export class Client {
   /** Forgets the history before `revision`, in every shard of the keyspace. */
   async compact(revision: number, options: CompactOptions = {}): Promise<Headed> {
     const keyspace = await this.#described();
-    const request = { revision, physical: options.physical === true };
     const routes = this.#session.map.routesOf(keyspaceRange(keyspace.keyspaceId));
     const answers = await Promise.allSettled(
       routes.map((route) => {
         const target = { key: route.shard.range.start, interval: undefined, level: 0 };
-        return routedCall(this.#session, COMPACT_CALL, target, request);
+        return routedCall(this.#session, COMPACT_CALL, target, { revision });
       }),
     );
     let refusal = notApplied("shardNotFound", "no shards of the keyspace are known");
@@ -199,6 +199,12 @@ export class Client {
     }
     const done = answers.find((answer) => answer.status === "fulfilled");
     if (done === undefined) throw refusal;
+    if (options.physical === true) {
+      await giveBack(this.#session, this.admin, {
+        shards: routes.map(({ shard }) => shard),
+        revision,
+      });
+    }
     return { header: done.value };
   }
 

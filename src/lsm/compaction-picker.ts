@@ -60,8 +60,9 @@ export function pickGarbage(
   collecting: Collecting,
 ): readonly Slice[] | undefined {
   const oldest = slices.at(-1);
-  if (oldest === undefined || oldest.maxVersion >= collecting.horizon) return undefined;
-  const fraction = garbageFraction(oldest, isBottom([oldest], slices));
+  if (oldest === undefined || oldest.maxVersion > collecting.horizon) return undefined;
+  const dropsTombstones = isBottom([oldest], slices) && oldest.maxVersion < collecting.horizon;
+  const fraction = garbageFraction(oldest, dropsTombstones);
   return fraction > worthwhileFraction(slices, collecting) ? [oldest] : undefined;
 }
 
@@ -78,7 +79,10 @@ export function isSettled(
   return isQuiet && all.every((slice) => slice.maxVersion <= horizon);
 }
 
-/** Of the entries of a slice that the horizon has passed, how many a rewriting would drop. */
+/**
+ * Of the entries of a slice that the horizon has reached, how many a rewriting would drop. A
+ * tombstone at the horizon itself stays.
+ */
 export function garbageFraction(slice: Slice, dropsTombstones: boolean): number {
   const tombstoneCount = dropsTombstones ? slice.tombstoneCount : 0;
   return Math.max(slice.entryCount - slice.keyCount, tombstoneCount) / slice.entryCount;

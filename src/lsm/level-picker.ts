@@ -211,12 +211,13 @@ class LeveledPicker {
     const worthwhile = worthwhileFraction(this.#all, collecting);
     for (let level = 1; level <= LEVEL_BOTTOM; level++) {
       for (const slice of this.#levels[level]!) {
-        if (slice.maxVersion >= horizon) continue;
+        if (slice.maxVersion > horizon) continue;
         const isLowest = this.#isLowest(slice.range, level);
+        const dropsTombstones = isLowest && slice.maxVersion < horizon;
         if (!isLowest && isTombstoneDense(slice, horizon)) {
           return this.#mergeDown([slice], level + 1);
         }
-        if (garbageFraction(slice, isLowest) > worthwhile) {
+        if (garbageFraction(slice, dropsTombstones) > worthwhile) {
           const inputs = [slice];
           return { inputs, level: slice.level, isBottom: isLowest, isMove: false };
         }

@@ -2,7 +2,7 @@
  * The small data requests.
  *
  *   txn:      routed header | read options | transaction | optional fields
- *   compact:  routed header | u53 revision | u8 physical | optional fields; answer header back
+ *   compact:  routed header | u53 revision | optional fields; answer header back
  *   sequence: u32 keyspaceId; back comes u53 revision
  *
  * The answer to txn is the answer header, u8 succeeded, and the results.
@@ -21,8 +21,6 @@ export function encodeTxnHead(out: ByteWriter, shard: ShardDescriptor, options: 
 
 export interface CompactRequest {
   readonly revision: number;
-  /** Answer only when the space has been given back. */
-  readonly physical: boolean;
 }
 
 export function encodeCompact(
@@ -32,11 +30,9 @@ export function encodeCompact(
 ): void {
   encodeRoutedHeader(out, shard);
   out.u53(request.revision);
-  out.u8(request.physical ? 1 : 0);
 }
 
 /** Reads what follows the routed header. */
 export function decodeCompact(reader: ByteReader): CompactRequest {
-  const revision = reader.u53();
-  return { revision, physical: reader.u8() === 1 };
+  return { revision: reader.u53() };
 }

@@ -76,7 +76,10 @@ describe("compaction picker", () => {
     expect(garbageOf([newest, oldest], 50)).toBeUndefined();
     expect(garbageOf([newest, versions], 50)).toEqual([versions]);
     expect(garbageOf([newest, tombstones], 50)).toEqual([tombstones]);
-    expect(garbageOf([newest, versions], oldest.maxVersion)).toBeUndefined();
+    // At the newest revision itself older versions may go, and tombstones not yet.
+    expect(garbageOf([newest, versions], oldest.maxVersion)).toEqual([versions]);
+    expect(garbageOf([newest, tombstones], oldest.maxVersion)).toBeUndefined();
+    expect(garbageOf([newest, versions], oldest.maxVersion - 1)).toBeUndefined();
     expect(garbageOf([versions, oldest], 50)).toBeUndefined();
     // An older version may be outside, so the tombstones would have to stay.
     expect(garbageOf([{ ...newest, minVersion: 1 }, tombstones], 50)).toBeUndefined();

@@ -128,7 +128,7 @@ describe("level picker", () => {
 
   test("old versions at the bottom are collected once the horizon has passed them", () => {
     const full = slice(BOTTOM, "az", 90, { maxVersion: 5, keyCount: 60 });
-    expect(pick([full], 5)).toBeUndefined();
+    expect(pick([full], 4)).toBeUndefined();
     expect(pick([full], 6)).toMatchObject({ inputs: [full], level: BOTTOM, isMove: false });
   });
 
@@ -138,6 +138,16 @@ describe("level picker", () => {
     expect(pick([some, newer], 8)).toBeUndefined();
     expect(pick([some, newer], 9, false)).toBeUndefined();
     expect(pick([some, newer], 9)).toMatchObject({ inputs: [some], level: BOTTOM });
+  });
+
+  test("garbage at the horizon itself goes, tombstones there stay", () => {
+    const old = { maxVersion: 5 };
+    const twice = slice(BOTTOM, "ak", 90, { ...old, keyCount: 40 });
+    const gone = slice(BOTTOM, "ak", 90, { ...old, tombstoneCount: 60 });
+    expect(pick([twice], 4)).toBeUndefined();
+    expect(pick([twice], 5)).toMatchObject({ inputs: [twice], level: BOTTOM });
+    expect(pick([gone], 5)).toBeUndefined();
+    expect(pick([gone], 6)).toMatchObject({ inputs: [gone], level: BOTTOM });
   });
 
   test("when nothing is written any more, what lies twice goes down", () => {
