@@ -66,8 +66,12 @@ export class WatchSources {
     this.#families.set(name, family);
     const after = listener.toldRevision;
     const watch = this.#backend.watch({ ...keys, startRevision: after + 1 });
-    const goal = Math.max(newest, family.common?.toldRevision ?? 0);
+    // Who starts in the future has caught up when something is told from there.
+    const reached = Math.max(newest, family.common?.toldRevision ?? 0);
+    const isAhead = after > reached;
+    const goal = isAhead ? after + 1 : reached;
     const source = new WatchSource(this, name, watch, { after, goal });
+    if (!isAhead && goal > after) source.askProgress(goal);
     if (goal <= after && family.common === undefined) family.common = source;
     else family.others.add(source);
     source.join(listener);
@@ -126,7 +130,6 @@ export class WatchSource {
     this.#watch = watch;
     this.toldRevision = after;
     this.#goal = goal;
-    if (goal > after) watch.askProgress(goal);
   }
 
   join(listener: WatchListener): void {

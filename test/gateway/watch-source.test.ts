@@ -175,4 +175,20 @@ describe("whoever listens", () => {
     const isHeard = joined.some(({ listener }) => !listener.isGone);
     expect(history.open.size).toBe(isHeard ? 1 : 0);
   });
+
+  test("and starts in the future, is not taken for how far the others have come", async () => {
+    const history = new History();
+    const backend = Object.assign(new FakeBackend(), {
+      watch: (options: { readonly startRevision: number }) =>
+        new HistoryWatch(history, options.startRevision),
+    });
+    const sources = new WatchSources(backend);
+    const ahead = new Listener(sources, 3, history.newest);
+    expect(sources.toldRevision(KEYS)).toBe(0);
+    const now = new Listener(sources, 0, history.newest);
+    for (let i = 0; i < 5; i++) history.grow();
+    for (let i = 0; i < 5; i++) await settle();
+    expect(now.heard).toEqual([1, 2, 3, 4, 5]);
+    expect(ahead.heard).toEqual([4, 5]);
+  });
 });
