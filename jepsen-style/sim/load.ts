@@ -8,6 +8,7 @@ import { utf8, utf8Text } from "../../src/base/bytes.js";
 import type { Client } from "../../src/client/client.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { ReadLevel } from "../../src/protocol/key-value.js";
+import { putOf } from "../../src/protocol/operations.js";
 import type { Transaction } from "../../src/protocol/operations.js";
 import { connectProgram } from "./connect.js";
 import { LEASE_KEY_PREFIX, LeaseHolder } from "./lease-holder.js";
@@ -438,10 +439,9 @@ export class SimClient implements ProgramOwner {
 function putIfUnchanged(key: string, modRevision: number, value: string): Transaction {
   const name = utf8(key);
   const target = { kind: "mod", value: modRevision } as const;
-  const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
   return {
     compares: [{ key: name, rangeEnd: undefined, result: "equal", target }],
-    success: [{ kind: "put", key: name, value: utf8(value), ...flags }],
+    success: [putOf(name, utf8(value))],
     failure: [],
   };
 }

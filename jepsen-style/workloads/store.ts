@@ -19,6 +19,7 @@ import type {
   WatchOptions,
 } from "../../src/client/client-types.js";
 import { utf8 } from "../../src/base/bytes.js";
+import { putOf, rangeOf } from "../../src/protocol/operations.js";
 import type { Compare, Operation, Transaction } from "../../src/protocol/operations.js";
 
 export interface Watching extends AsyncIterable<WatchItem> {
@@ -41,26 +42,11 @@ export interface Store {
 }
 
 export function putting(key: string, value: string): Operation {
-  const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
-  return { kind: "put", key: utf8(key), value: utf8(value), ...flags };
+  return putOf(utf8(key), utf8(value));
 }
 
 export function reading(key: string): Operation {
-  return {
-    kind: "range",
-    key: utf8(key),
-    rangeEnd: undefined,
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
+  return rangeOf(utf8(key));
 }
 
 export function deleting(key: string): Operation {

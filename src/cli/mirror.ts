@@ -9,6 +9,7 @@ import { REQUEST_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { WatchItem } from "../client/client-types.js";
 import { KvError } from "../protocol/errors.js";
 import type { KeyValue, WatchEvent } from "../protocol/key-value.js";
+import { putOf } from "../protocol/operations.js";
 import type { Operation } from "../protocol/operations.js";
 import { runBounded } from "./bounded-pool.js";
 import type { PoolBounds } from "./bounded-pool.js";
@@ -156,8 +157,7 @@ export class Mirror {
   #operationOf({ type, kv }: WatchEvent): Operation {
     const key = this.#keyOf(kv.key);
     if (type === "delete") return { kind: "delete", key, rangeEnd: undefined, prevKv: false };
-    const plain = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
-    return { kind: "put", key, value: kv.value, ...plain };
+    return putOf(key, kv.value);
   }
 
   #keyOf(key: Uint8Array): Uint8Array {

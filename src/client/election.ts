@@ -4,6 +4,7 @@
  */
 import { equalBytes } from "../base/bytes.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
+import { putOf } from "../protocol/operations.js";
 import type { BytesLike, Headed } from "./client-types.js";
 import { bytesFrom } from "./key-span.js";
 import { createdAt, frontOfLine, joinLine, leaveLine, waitInLine } from "./waiting-line.js";
@@ -41,10 +42,9 @@ export async function proclaim(
   { key, createRevision, lease }: Leadership,
   value: BytesLike,
 ): Promise<Headed & { readonly isLeader: boolean }> {
-  const put = { kind: "put", key, value: bytesFrom(value), lease, prevKv: false } as const;
   const { header, succeeded } = await client.txn({
     compares: [createdAt({ key, createRevision })],
-    success: [{ ...put, ignoreValue: false, ignoreLease: false }],
+    success: [putOf(key, bytesFrom(value), { lease })],
     failure: [],
   });
   return { header, isLeader: succeeded };

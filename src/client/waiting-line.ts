@@ -12,6 +12,7 @@ import { must } from "../base/assert.js";
 import { concatBytes, EMPTY_BYTES, prefixEnd, utf8 } from "../base/bytes.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
+import { putOf, rangeOf } from "../protocol/operations.js";
 import type {
   Compare,
   OperationResult,
@@ -68,9 +69,7 @@ export async function joinLine(client: RecipeClient, joining: Joining): Promise<
   const value = bytesFrom(joining.value ?? EMPTY_BYTES);
   const answer = await repeatable(client, {
     compares: [createdAt({ key, createRevision: 0 })],
-    success: [
-      { kind: "put", key, value, lease, prevKv: false, ignoreValue: false, ignoreLease: false },
-    ],
+    success: [putOf(key, value, { lease })],
     failure: [oneKey(key)],
   });
   if (answer.succeeded) {
@@ -219,11 +218,11 @@ function read(
 }
 
 function oneKey(key: Uint8Array): RangeOperation {
-  return { ...PLAIN_RANGE, key, rangeEnd: undefined };
+  return rangeOf(key);
 }
 
 function wholeLine(prefix: Uint8Array): RangeOperation {
-  return { ...PLAIN_RANGE, key: prefix, rangeEnd: must(prefixEnd(prefix)) };
+  return rangeOf(prefix, must(prefixEnd(prefix)), { sortTarget: "create" });
 }
 
 function firstOf(result: OperationResult | undefined): KeyValue | undefined {
@@ -233,16 +232,3 @@ function firstOf(result: OperationResult | undefined): KeyValue | undefined {
 /** Each of them takes the client's whole time for a request at most. */
 const ATTEMPTS = 3;
 const SLASH: Uint8Array = utf8("/");
-const PLAIN_RANGE: Omit<RangeOperation, "key" | "rangeEnd"> = {
-  kind: "range",
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "create",
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-};

@@ -3,8 +3,8 @@
  * A reading of the backend each time; nothing is counted here.
  */
 import { utf8 } from "../base/bytes.js";
+import { rangeOf } from "../protocol/operations.js";
 import type { Backend, Consistency, NodeStatus } from "./backend.js";
-import { rangeOf } from "./kv-requests.js";
 import { API_VERSION, alarmName } from "./maintenance-service.js";
 import { statusOf } from "./status.js";
 
@@ -81,7 +81,7 @@ async function checks(
 }
 
 async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {
-  const operation = { ...rangeOf(HEALTH_KEY, undefined), keysOnly: true };
+  const operation = rangeOf(HEALTH_KEY, undefined, { keysOnly: true });
   return backend.range(operation, consistency).then(
     () => undefined,
     (error: unknown) => statusOf(error).message,

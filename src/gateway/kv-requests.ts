@@ -122,25 +122,6 @@ export function readRange(reader: WireReader): RangeRequest {
   return { operation: fields.operation(), consistency };
 }
 
-/** All of a range as it is now. */
-export function rangeOf(key: Uint8Array, rangeEnd: Uint8Array | undefined): RangeOperation {
-  return {
-    kind: "range",
-    key,
-    rangeEnd,
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
-}
-
 export function readPut(reader: WireReader): PutOperation {
   const operation = parsePut(reader);
   const problem = putProblem(operation);

@@ -8,10 +8,10 @@
  * the TTLs of leases.
  */
 import { KvError } from "../protocol/errors.js";
+import { rangeOf } from "../protocol/operations.js";
 import { SnapshotWriter } from "../protocol/snapshot-format.js";
 import type { Backend, Consistency, RangeAnswer } from "./backend.js";
 import { beginFrame, endFrame } from "./grpc-frames.js";
-import { rangeOf } from "./kv-requests.js";
 import { API_VERSION } from "./maintenance-service.js";
 import { encodeMessage } from "./message-codec.js";
 import { ETCD } from "./messages.js";

@@ -10,13 +10,8 @@ import { COUNTERS_KEY, decodeState } from "../placement/records.js";
 import type { PlacementRecord, PlacementState } from "../placement/records.js";
 import { SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
-import type {
-  Operation,
-  PutOperation,
-  RangeOperation,
-  RangeResult,
-  Transaction,
-} from "../protocol/operations.js";
+import { putOf, rangeOf } from "../protocol/operations.js";
+import type { RangeOperation, RangeResult, Transaction } from "../protocol/operations.js";
 import { keyspaceRange } from "../route/stored-key.js";
 import type { Replica } from "../shard/replica.js";
 import { readApplied, transact } from "./internal-requests.js";
@@ -71,12 +66,7 @@ export class PlacementData {
     const records: PlacementRecord[] = [];
     let from: Uint8Array | undefined = start;
     while (from !== undefined) {
-      const page: RangeResult = this.#read({
-        ...RANGE_ALL,
-        key: from,
-        rangeEnd: end,
-        skipCount: true,
-      });
+      const page: RangeResult = this.#read(rangeOf(from, end, { skipCount: true }));
       for (const kv of page.kvs) records.push({ key: utf8Text(kv.key), value: kv.value });
       const last = records[records.length - 1];
       from = page.more && last !== undefined ? systemKey(`${last.key}\0`) : undefined;
@@ -123,25 +113,9 @@ export class PlacementData {
 
   /** Mod revision of the record that every decision rewrites; 0 before the first. */
   #countersRevision(): number {
-    return this.#read({ ...RANGE_ALL, key: systemKey(COUNTERS_KEY) }).kvs[0]?.modRevision ?? 0;
+    return this.#read(rangeOf(systemKey(COUNTERS_KEY))).kvs[0]?.modRevision ?? 0;
   }
 }
-
-const RANGE_ALL: RangeOperation = {
-  kind: "range",
-  key: new Uint8Array(0),
-  rangeEnd: undefined,
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-};
 
 function systemKey(key: string): Uint8Array {
   const text = utf8(key);
@@ -152,18 +126,7 @@ function systemKey(key: string): Uint8Array {
 
 /** The records in one transaction that holds only if nothing was decided since `revision`. */
 function guarded(records: readonly PlacementRecord[], revision: number): Transaction {
-  const success = records.map(({ key, value }): Operation => {
-    const put: PutOperation = {
-      kind: "put",
-      key: systemKey(key),
-      value,
-      lease: 0n,
-      prevKv: false,
-      ignoreValue: false,
-      ignoreLease: false,
-    };
-    return put;
-  });
+  const success = records.map(({ key, value }) => putOf(systemKey(key), value));
   const compare = {
     key: systemKey(COUNTERS_KEY),
     rangeEnd: undefined,

@@ -58,6 +58,40 @@ export interface RangeOperation {
   readonly maxCreateRevision: number;
 }
 
+/** All of a key or range as it is now, but for what `more` says. */
+export function rangeOf(
+  key: Uint8Array,
+  rangeEnd?: Uint8Array,
+  more: Partial<RangeOperation> = {},
+): RangeOperation {
+  return {
+    kind: "range",
+    key,
+    rangeEnd,
+    limit: 0,
+    revision: 0,
+    sortOrder: "none",
+    sortTarget: "key",
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+    ...more,
+  };
+}
+
+/** A value and nothing else, but for what `more` says. */
+export function putOf(
+  key: Uint8Array,
+  value: Uint8Array,
+  more: Partial<PutOperation> = {},
+): PutOperation {
+  const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
+  return { kind: "put", key, value, lease: 0n, ...flags, ...more };
+}
+
 export interface DeleteOperation {
   readonly kind: "delete";
   readonly key: Uint8Array;

@@ -6,7 +6,8 @@ import { TRANSACTION_ROWS_MAX } from "../../src/base/limits.js";
 import { COUNT_SLICE_ROWS } from "../../src/mvcc/count-rest.js";
 import type { RangeResult } from "../../src/protocol/operations.js";
 import { decodeTransactionResult } from "../../src/protocol/result-codec.js";
-import { put, range, rangeOf, txn } from "../support/operations.js";
+import { rangeOf } from "../../src/protocol/operations.js";
+import { put, range, txn } from "../support/operations.js";
 import { Replica } from "./replica.js";
 import { stored } from "./test-tree.js";
 

@@ -4,7 +4,8 @@ import { utf8 } from "../../src/base/bytes.js";
 import { KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { keysFault, writesAnything } from "../../src/node/transaction-keys.js";
 import type { Compare, Operation, Transaction } from "../../src/protocol/operations.js";
-import { nested, rangeOf } from "../support/operations.js";
+import { putOf, rangeOf } from "../../src/protocol/operations.js";
+import { nested } from "../support/operations.js";
 
 const PREFIX_LENGTH = 4;
 const key = (text: string): Uint8Array => utf8(`ks01${text}`);
@@ -24,15 +25,7 @@ function range(from: string, end?: string): Operation {
 }
 
 function put(at: string): Operation {
-  return {
-    kind: "put",
-    key: key(at),
-    value: utf8("v"),
-    lease: 0n,
-    prevKv: false,
-    ignoreValue: false,
-    ignoreLease: false,
-  };
+  return putOf(key(at), utf8("v"));
 }
 
 function remove(from: string, end?: string): Operation {

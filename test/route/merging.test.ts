@@ -11,7 +11,7 @@ import { storedTransaction } from "../../src/route/stored-transaction.js";
 import { WatchMerger } from "../../src/route/watch-merger.js";
 import { bytesOf, textOf } from "../support/bytes-of.js";
 import { clusterMap } from "../support/cluster-maps.js";
-import { rangeOf } from "../support/operations.js";
+import { rangeOf } from "../../src/protocol/operations.js";
 
 const MAP = clusterMap([
   { name: "docs", kind: "range", cuts: ["g"] },

@@ -1,5 +1,6 @@
 /** Short ways to write down operations. */
 import { utf8 } from "../../src/base/bytes.js";
+import { putOf, rangeOf } from "../../src/protocol/operations.js";
 import type {
   Compare,
   CompareResult,
@@ -12,8 +13,7 @@ import type {
 } from "../../src/protocol/operations.js";
 
 export function put(key: string, value = "", more: Partial<PutOperation> = {}): PutOperation {
-  const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
-  return { kind: "put", key: utf8(key), value: utf8(value), lease: 0n, ...flags, ...more };
+  return putOf(utf8(key), utf8(value), more);
 }
 
 export function range(
@@ -22,30 +22,6 @@ export function range(
   more: Partial<RangeOperation> = {},
 ): RangeOperation {
   return rangeOf(utf8(key), end === undefined ? undefined : utf8(end), more);
-}
-
-/** A range over keys that are bytes already. */
-export function rangeOf(
-  key: Uint8Array,
-  rangeEnd?: Uint8Array,
-  more: Partial<RangeOperation> = {},
-): RangeOperation {
-  return {
-    kind: "range",
-    key,
-    rangeEnd,
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-    ...more,
-  };
 }
 
 export function remove(key: string, end?: string, prevKv = false): DeleteOperation {

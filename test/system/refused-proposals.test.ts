@@ -16,7 +16,7 @@ import { encodePut } from "../../src/protocol/put-codec.js";
 import { storedKey } from "../../src/route/stored-key.js";
 import { eventually } from "../support/eventually.js";
 import { GatedDisk } from "../support/gated-disk.js";
-import { rangeOf } from "../support/operations.js";
+import { rangeOf } from "../../src/protocol/operations.js";
 import { RawClient } from "../support/raw-client.js";
 import { TestCluster } from "../support/test-cluster.js";
 import { uncaughtErrors } from "../support/uncaught-errors.js";
