@@ -182,11 +182,6 @@ export class SdkBackend implements Backend {
     };
   }
 
-  async leaseTtl(id: bigint): Promise<number> {
-    const { leases } = await this.#connected();
-    return (await leases.timeToLive(id)).grantedTtlSeconds;
-  }
-
   async alarms(): Promise<readonly MemberAlarm[]> {
     const { admin } = await this.#connected();
     const started = (await admin.members()).filter(({ clientAddress }) => clientAddress !== "");

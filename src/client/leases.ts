@@ -7,6 +7,7 @@ import { LEASE_TTL_SECONDS_MAX } from "../base/limits.js";
 import { decodeAnswerHeader } from "../protocol/answer-header.js";
 import type { KeyspaceDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
+import { leaseId } from "../protocol/key-value-codec.js";
 import { decodeLeaseIds, decodeLeaseState, encodeLeaseRequest } from "../protocol/lease-codec.js";
 import type { LeaseRequest } from "../protocol/lease-codec.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
@@ -102,7 +103,7 @@ export class LeaseClient implements Leases {
     const { random } = this.#session.env;
     const high = Math.floor(random.fraction() * 0x8000_0000);
     const low = 1 + Math.floor(random.fraction() * 0xffff_ffff);
-    return (BigInt(high) << 32n) | BigInt(low);
+    return leaseId(low, high);
   }
 
   async #call<Answer>(

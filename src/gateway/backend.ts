@@ -124,8 +124,6 @@ export interface Backend {
   promoteMember(nodeId: number): Promise<void>;
   updateMember(nodeId: number, peerAddress: string): Promise<void>;
   status(): Promise<NodeStatus>;
-  /** As it was granted, in seconds; 0 where there is no such lease. */
-  leaseTtl(id: bigint): Promise<number>;
   /** Of all members that answer. */
   alarms(): Promise<readonly MemberAlarm[]>;
   /** Makes this node's files smaller where that is worth while; nobody else has to wait. */

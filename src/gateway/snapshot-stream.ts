@@ -34,7 +34,11 @@ export async function* snapshotBlobs(backend: Backend): AsyncGenerator<Uint8Arra
     }
   }
   // Who leads nothing cannot say what leases there are.
-  if (consistency === "linearizable") await addLeases(writer, (id) => backend.leaseTtl(id));
+  if (consistency === "linearizable") {
+    const ttlOf = async (id: bigint): Promise<number> =>
+      (await backend.leases.timeToLive(id, false)).grantedTtlSeconds;
+    await addLeases(writer, ttlOf);
+  }
   writer.finish();
   while (writer.waitingBytes > 0) {
     const blob = writer.take(BLOB_BYTES);

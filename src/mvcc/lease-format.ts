@@ -13,6 +13,7 @@
  */
 import { DecodeError, readU32, readU53, writeU32, writeU32BE, writeU53 } from "../base/coding.js";
 import type { ByteWriter } from "../base/coding.js";
+import { leaseHigh, leaseLow } from "../protocol/key-value-codec.js";
 import { PAYLOAD_HEADER_BYTES } from "./effects-format.js";
 
 export const LEASE_CHANGES = { granted: 1, renewed: 2, ended: 3 } as const;
@@ -45,8 +46,8 @@ export function writeLeaseRecord(
   const at = out.reserve(RECORD_BYTES);
   const bytes = out.bytes;
   bytes[at] = change;
-  writeU32(bytes, at + 1, Number(id & 0xffff_ffffn));
-  writeU32(bytes, at + 5, Number(id >> 32n));
+  writeU32(bytes, at + 1, leaseLow(id));
+  writeU32(bytes, at + 5, leaseHigh(id));
   writeU53(bytes, at + 9, ttlSeconds);
   writeU53(bytes, at + 17, deadlineMs);
 }
@@ -82,10 +83,6 @@ export class LeaseRecordReader {
     this.#at = at + RECORD_BYTES;
     return true;
   }
-}
-
-export function leaseIdOf(low: number, high: number): bigint {
-  return (BigInt(high) << 32n) | BigInt(low);
 }
 
 /** What a key adds to the entry that ends its lease. */

@@ -10,7 +10,8 @@ import { must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { readU32BE, readU53 } from "../base/coding.js";
 import { FAMILY } from "../lsm/families.js";
-import { LEASE_ID_BYTES, endingBytes, leaseIdOf } from "./lease-format.js";
+import { leaseId } from "../protocol/key-value-codec.js";
+import { LEASE_ID_BYTES, endingBytes } from "./lease-format.js";
 import type { DataTree } from "./state-view.js";
 
 const QUEUE_SLACK = 1024;
@@ -133,7 +134,7 @@ export class LeaseTable {
 }
 
 function idAt(bytes: Uint8Array, at: number): bigint {
-  return leaseIdOf(readU32BE(bytes, at + 4), readU32BE(bytes, at));
+  return leaseId(readU32BE(bytes, at + 4), readU32BE(bytes, at));
 }
 
 /** A binary heap of leases by deadline. */

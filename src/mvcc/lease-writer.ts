@@ -6,6 +6,7 @@ import { assert } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { readU32 } from "../base/coding.js";
 import { FAMILY } from "../lsm/families.js";
+import { leaseId } from "../protocol/key-value-codec.js";
 import { EFFECT_TYPES } from "./effects-format.js";
 import type { EffectReader } from "./effects-format.js";
 import {
@@ -13,7 +14,6 @@ import {
   LEASE_ID_BYTES,
   LEASE_VALUE_BYTES,
   LeaseRecordReader,
-  leaseIdOf,
   writeLeaseId,
   writeLeaseValue,
 } from "./lease-format.js";
@@ -43,9 +43,10 @@ export class LeaseWriter {
     }
   }
 
-  /** The effects that an entry applied were the end of a lease. */
-  ended(index: number, low: number, high: number): void {
-    this.#change(index, LEASE_CHANGES.ended, low, high, 0, 0);
+  /** The effects of this payload were the end of the lease that stands behind them. */
+  ended(index: number, bytes: Uint8Array, offset: number, length: number): void {
+    const at = offset + length - LEASE_ID_BYTES;
+    this.#change(index, LEASE_CHANGES.ended, readU32(bytes, at), readU32(bytes, at + 4), 0, 0);
   }
 
   /** The effect that the reader stands on: its key changes hands where its lease is another. */
@@ -57,13 +58,13 @@ export class LeaseWriter {
     const table = this.#leases.tableInUse;
     if ((low | high) !== 0) {
       this.#attach(index, low, high, bytes, keyOffset, keyLength, true);
-      table?.detached(leaseIdOf(low, high), keyLength);
+      table?.detached(leaseId(low, high), keyLength);
     }
     if (!isPut || storedHasLease(bytes, storedOffset, 0, 0)) return;
     const newLow = storedLeaseLow(bytes, storedOffset);
     const newHigh = storedLeaseHigh(bytes, storedOffset);
     this.#attach(index, newLow, newHigh, bytes, keyOffset, keyLength, false);
-    table?.attached(leaseIdOf(newLow, newHigh), keyLength);
+    table?.attached(leaseId(newLow, newHigh), keyLength);
   }
 
   #change(
@@ -90,7 +91,7 @@ export class LeaseWriter {
       0,
       length,
     );
-    this.#leases.applied(change, leaseIdOf(low, high), ttlSeconds, deadlineMs);
+    this.#leases.applied(change, leaseId(low, high), ttlSeconds, deadlineMs);
   }
 
   #attach(
@@ -109,13 +110,4 @@ export class LeaseWriter {
     key.set(bytes.subarray(keyOffset, keyOffset + keyLength), LEASE_ID_BYTES);
     this.#tree.insert(FAMILY.leaseKey, key, 0, length, index, isDetached, EMPTY_BYTES, 0, 0);
   }
-}
-
-/** The lease that stands behind the effects of a payload that ends one. */
-export function endedLeaseLow(bytes: Uint8Array, offset: number, length: number): number {
-  return readU32(bytes, offset + length - 8);
-}
-
-export function endedLeaseHigh(bytes: Uint8Array, offset: number, length: number): number {
-  return readU32(bytes, offset + length - 4);
 }

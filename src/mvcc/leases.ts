@@ -7,14 +7,8 @@ import { LEASE_EFFECTS_BYTES_MAX } from "../base/limits.js";
 import { FAMILY } from "../lsm/families.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
-import { leaseHigh, leaseLow } from "../protocol/key-value-codec.js";
-import {
-  LEASE_CHANGES,
-  LEASE_ID_BYTES,
-  endingBytes,
-  leaseIdOf,
-  writeLeaseId,
-} from "./lease-format.js";
+import { leaseHigh, leaseId, leaseLow } from "../protocol/key-value-codec.js";
+import { LEASE_CHANGES, LEASE_ID_BYTES, endingBytes, writeLeaseId } from "./lease-format.js";
 import { LeaseOverlay } from "./lease-overlay.js";
 import { LeaseTable } from "./lease-table.js";
 import type { Overlay } from "./overlay.js";
@@ -54,7 +48,7 @@ export class Leases {
 
   /** Why a key cannot be put with a lease, if so. */
   attachRefusal(low: number, high: number, storedKeyLength: number): KvError | undefined {
-    const id = leaseIdOf(low, high);
+    const id = leaseId(low, high);
     if (this.find(id) === undefined) return leaseNotFound();
     const bound = LEASE_EFFECTS_BYTES_MAX;
     const held = this.table.get(id)?.effectsBytes ?? 0;

@@ -29,7 +29,7 @@ import {
 import type { Evaluation, EvaluationContext } from "./evaluation.js";
 import { Evaluator } from "./evaluator.js";
 import type { EvaluationMark } from "./evaluator.js";
-import { LeaseWriter, endedLeaseHigh, endedLeaseLow } from "./lease-writer.js";
+import { LeaseWriter } from "./lease-writer.js";
 import type { LeaseTable } from "./lease-table.js";
 import { LogicalHash } from "./logical-hash.js";
 import { REVISION_KEY_BYTES, writeRevisionKey } from "./revision-index.js";
@@ -342,10 +342,7 @@ export class MvccMachine {
       count++;
     }
     if (count !== header.effectCount) throw new DecodeError("an entry lacks effects");
-    if (header.endsLease) {
-      const low = endedLeaseLow(bytes, offset, length);
-      this.#leases.ended(index, low, endedLeaseHigh(bytes, offset, length));
-    }
+    if (header.endsLease) this.#leases.ended(index, bytes, offset, length);
     this.#applied.revision = revision;
   }
 

@@ -3,11 +3,10 @@
  * placement group's own data; clients never come this way.
  */
 import { ByteReader, ByteWriter } from "../base/coding.js";
-import { EMPTY_BYTES } from "../base/bytes.js";
 import type { KvError } from "../protocol/errors.js";
 import { decodeTransactionResult } from "../protocol/result-codec.js";
 import type { Transaction, TransactionResult } from "../protocol/operations.js";
-import type { ReadRequest } from "../shard/requests.js";
+import { linearizableRead } from "../shard/requests.js";
 import type { Replica } from "../shard/replica.js";
 import type { AnswerFacts, Responder } from "../shard/responder.js";
 
@@ -27,7 +26,7 @@ export function transact(replica: Replica, transaction: Transaction): Promise<In
 export function confirmedRevision(replica: Replica): Promise<number> {
   return new Promise((resolve, reject) => {
     const responder = new PromisedAnswer((answer) => resolve(answer.revision), reject);
-    replica.reads.submit(readOf(responder, EMPTY_TRANSACTION));
+    replica.reads.submit(linearizableRead(responder, 0, { transaction: EMPTY_TRANSACTION }));
   });
 }
 
@@ -40,24 +39,6 @@ export function readApplied(replica: Replica, transaction: Transaction): Transac
 }
 
 const EMPTY_TRANSACTION: Transaction = { compares: [], success: [], failure: [] };
-
-function readOf(responder: Responder, transaction: Transaction): ReadRequest {
-  return {
-    responder,
-    requestId: 0,
-    transaction,
-    bytes: EMPTY_BYTES,
-    keyOffset: 0,
-    keyLength: 0,
-    keysOnly: false,
-    revision: 0,
-    floorRevision: 0,
-    level: "linearizable",
-    maxStalenessMs: 0,
-    minRevision: 0,
-    minIndex: 0,
-  };
-}
 
 class PromisedAnswer implements Responder {
   readonly #resolve: (answer: InternalAnswer) => void;

@@ -1,6 +1,6 @@
 /** A client's requests of leases in the words of a replica. */
-import { EMPTY_BYTES } from "../base/bytes.js";
 import type { LeaseRequest } from "../protocol/lease-codec.js";
+import { linearizableRead } from "../shard/requests.js";
 import type { LeaseWrite, ReadRequest } from "../shard/requests.js";
 import type { Responder } from "../shard/responder.js";
 
@@ -10,22 +10,8 @@ export function leaseRead(
   requestId: number,
   { kind, id, keys }: LeaseRequest,
 ): ReadRequest {
-  return {
-    responder,
-    requestId,
-    transaction: undefined,
-    lease: { id: kind === "list" ? undefined : id, keys },
-    bytes: EMPTY_BYTES,
-    keyOffset: 0,
-    keyLength: 0,
-    keysOnly: false,
-    revision: 0,
-    floorRevision: 0,
-    level: "linearizable",
-    maxStalenessMs: 0,
-    minRevision: 0,
-    minIndex: 0,
-  };
+  const lease = { id: kind === "list" ? undefined : id, keys };
+  return linearizableRead(responder, requestId, { lease });
 }
 
 /** A grant, a renewal or a revocation. */

@@ -83,7 +83,11 @@ export function encodeLease(out: ByteWriter, lease: bigint): void {
 
 export function decodeLease(reader: ByteReader): bigint {
   const low = reader.u32();
-  const high = reader.u32();
+  return leaseId(low, reader.u32());
+}
+
+/** Most keys have none, which costs nothing. */
+export function leaseId(low: number, high: number): bigint {
   return low === 0 && high === 0 ? 0n : (BigInt(high) << 32n) | BigInt(low);
 }
 

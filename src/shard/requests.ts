@@ -1,4 +1,5 @@
 /** What waits in a replica: reads on their way to an answer and writes on their way to the log. */
+import { EMPTY_BYTES } from "../base/bytes.js";
 import type { ReadLevel } from "../protocol/key-value.js";
 import type { Transaction } from "../protocol/operations.js";
 import type { PutView } from "../protocol/put-codec.js";
@@ -25,6 +26,30 @@ export interface ReadRequest {
   readonly minRevision: number;
   /** Answered no earlier than when this index is applied. */
   minIndex: number;
+}
+
+/** A linearizable read of a transaction, or of what `lease` asks. */
+export function linearizableRead(
+  responder: Responder,
+  requestId: number,
+  { transaction, lease }: Partial<Pick<ReadRequest, "transaction" | "lease">>,
+): ReadRequest {
+  return {
+    responder,
+    requestId,
+    transaction,
+    lease,
+    bytes: EMPTY_BYTES,
+    keyOffset: 0,
+    keyLength: 0,
+    keysOnly: false,
+    revision: 0,
+    floorRevision: 0,
+    level: "linearizable",
+    maxStalenessMs: 0,
+    minRevision: 0,
+    minIndex: 0,
+  };
 }
 
 /** About one lease, or without an id about which there are. */

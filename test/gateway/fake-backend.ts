@@ -83,7 +83,6 @@ export class FakeBackend implements Backend {
   /** What scans give, and counts count. */
   rows: KeyValue[] = [];
   raised: MemberAlarm[] = [];
-  readonly leaseTtls: Map<bigint, number> = new Map();
   entered = 0;
   scanned = 0;
   scansEnded = 0;
@@ -181,10 +180,6 @@ export class FakeBackend implements Backend {
   async hash(revision: number): Promise<HashAnswer> {
     await this.#enter();
     return { revision: this.now, hash: 0xfedcba98, hashRevision: revision, compactedRevision: 0 };
-  }
-
-  leaseTtl(id: bigint): Promise<number> {
-    return Promise.resolve(this.leaseTtls.get(id) ?? 0);
   }
 
   alarms(): Promise<readonly MemberAlarm[]> {

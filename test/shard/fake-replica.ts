@@ -13,6 +13,7 @@ import type { Transaction } from "../../src/protocol/operations.js";
 import type { PutView } from "../../src/protocol/put-codec.js";
 import type { Raft } from "../../src/raft/raft.js";
 import type { ProposeResult, ProposeRefusal, Role } from "../../src/raft/types.js";
+import { linearizableRead } from "../../src/shard/requests.js";
 import type { ReadRequest } from "../../src/shard/requests.js";
 import type { Responder } from "../../src/shard/responder.js";
 
@@ -161,20 +162,5 @@ export function readOf(
   requestId: number,
   fields: Partial<ReadRequest> = {},
 ): ReadRequest {
-  return {
-    responder,
-    requestId,
-    transaction: ANY_TRANSACTION,
-    bytes: new Uint8Array(0),
-    keyOffset: 0,
-    keyLength: 0,
-    keysOnly: false,
-    revision: 0,
-    floorRevision: 0,
-    level: "linearizable",
-    maxStalenessMs: 0,
-    minRevision: 0,
-    minIndex: 0,
-    ...fields,
-  };
+  return { ...linearizableRead(responder, requestId, { transaction: ANY_TRANSACTION }), ...fields };
 }
