@@ -6,6 +6,13 @@
  * Errors are thrown (or handed to `done`) as DiskError. After a failed write or sync the content
  * of the file is unknown, and the owner must stop: nothing here retries.
  */
+
+/**
+ * Whoever writes a file in the background syncs it after so much, because everybody else's synced
+ * writes wait behind what the disk was given at once.
+ */
+export const UNSYNCED_BYTES_MAX: number = 1024 * 1024;
+
 export type DiskErrorCode = "noSpace" | "notFound" | "exists" | "io";
 
 export class DiskError extends Error {

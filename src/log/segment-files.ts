@@ -15,7 +15,11 @@ import type { DirectoryChange, Disk, DiskFile } from "../env/disk.js";
 import { BLOCK_SIZE_BYTES } from "./batch-format.js";
 import { encodeSegmentHeader, segmentName } from "./segment-format.js";
 
-const ZEROS: Uint8Array = new Uint8Array(1024 * 1024);
+/**
+ * What is filled at once: with a mebibyte a batch's write waited three times as long in 99 % of all
+ * cases, and the filling took longer, not shorter.
+ */
+const ZEROS: Uint8Array = new Uint8Array(128 * 1024);
 /** Flushes end in bursts; with fewer a segment would be deleted, and zeros written for it again. */
 const FREE_MAX = 2;
 

@@ -8,14 +8,13 @@
  */
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
+import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { DiskFile } from "../env/disk.js";
 import type { Pack } from "./slice.js";
 import type { TableSink, TableTarget, WrittenTable } from "./sstable-writer.js";
 import { SstableWriter } from "./sstable-writer.js";
 
 const OUTPUT_SIZE_BYTES = 512 * 1024;
-/** So that no single sync has much to do. */
-const SYNC_SIZE_BYTES = 4 * 1024 * 1024;
 const ALIGNMENT_BYTES = 8;
 
 export class PackWriter {
@@ -93,7 +92,7 @@ export class PackWriter {
     this.#file.writeSync(output.bytes, 0, output.length, this.#writtenBytes);
     this.#writtenBytes += output.length;
     output.reset();
-    if (this.#writtenBytes - this.#syncedBytes < SYNC_SIZE_BYTES) return;
+    if (this.#writtenBytes - this.#syncedBytes < UNSYNCED_BYTES_MAX) return;
     this.#file.syncSync();
     this.#syncedBytes = this.#writtenBytes;
   }

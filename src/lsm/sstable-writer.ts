@@ -9,6 +9,7 @@ import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteWriter } from "../base/coding.js";
 import { hash32 } from "../base/hash.js";
+import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { DiskFile } from "../env/disk.js";
 import { BlockBuilder } from "./block-builder.js";
 import { BLOCK_ALIGNMENT_BYTES } from "./block-format.js";
@@ -25,7 +26,6 @@ import {
 import type { TableFile } from "./slice.js";
 
 const OUTPUT_SIZE_BYTES = 512 * 1024;
-const SYNC_SIZE_BYTES = 4 * 1024 * 1024;
 
 /** Where a new sstable goes. */
 export interface TableTarget {
@@ -257,7 +257,7 @@ export class SstableWriter {
     this.#file.writeSync(output.bytes, 0, output.length, this.#writtenBytes);
     this.#writtenBytes += output.length;
     output.reset();
-    if (this.#writtenBytes - this.#syncedBytes >= SYNC_SIZE_BYTES) {
+    if (this.#writtenBytes - this.#syncedBytes >= UNSYNCED_BYTES_MAX) {
       this.#file.syncSync();
       this.#syncedBytes = this.#writtenBytes;
     }

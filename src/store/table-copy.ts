@@ -1,5 +1,6 @@
 /** Copies a table as it was written: every byte is checked before the copy has its name. */
 import { crc32 } from "../base/checksum.js";
+import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import { removeQuietly } from "../lsm/compaction.js";
@@ -14,9 +15,7 @@ export interface TableCopy {
   readonly checksum: number;
 }
 
-const CHUNK_SIZE_BYTES = 1024 * 1024;
-/** So that no single sync has much to do. */
-const SYNC_SIZE_BYTES = 4 * CHUNK_SIZE_BYTES;
+const CHUNK_SIZE_BYTES = 256 * 1024;
 
 /**
  * The content is durable then, the name is not: the directory is the caller's to sync. Throws
@@ -51,7 +50,7 @@ function pour(source: DiskFile, target: DiskFile, copy: TableCopy): boolean {
     if (source.readSync(chunk, 0, length, offset + at) !== length) return false;
     sum = crc32(chunk.subarray(0, length), sum);
     target.writeSync(chunk, 0, length, at);
-    if ((at + length) % SYNC_SIZE_BYTES === 0) target.syncSync();
+    if ((at + length) % UNSYNCED_BYTES_MAX === 0) target.syncSync();
   }
   if (sum !== checksum) return false;
   target.syncSync();

@@ -5,6 +5,7 @@
 import { assert, must } from "../base/assert.js";
 import { crc32 } from "../base/checksum.js";
 import type { KeyRange } from "../base/key-range.js";
+import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { FlushedState } from "../lsm/entry.js";
@@ -16,8 +17,6 @@ import { Tree } from "../lsm/tree.js";
 import type { EditOperation } from "../lsm/version-edit.js";
 import type { StoreCore } from "./store-core.js";
 import type { CheckpointFile } from "./tree-checkpoint.js";
-
-const SYNC_SIZE_BYTES = 4 * 1024 * 1024;
 
 interface Staged {
   readonly fileNumber: number;
@@ -56,7 +55,7 @@ export class TreeInstall {
       staged.orderedBytes = -1;
     }
     staged.unsyncedBytes += bytes.length;
-    if (staged.unsyncedBytes < SYNC_SIZE_BYTES) return;
+    if (staged.unsyncedBytes < UNSYNCED_BYTES_MAX) return;
     staged.handle.syncSync();
     staged.unsyncedBytes = 0;
   }
