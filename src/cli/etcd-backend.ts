@@ -25,7 +25,7 @@ import type {
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
 import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
-import { notApplied } from "../protocol/errors.js";
+import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -45,10 +45,6 @@ export interface BackendNode {
   readonly requestSizeBytesMax: number;
 }
 
-const LEVELS: Readonly<Record<Consistency, ReadLevel>> = {
-  linearizable: "linearizable",
-  serializable: "stale",
-};
 /** Any key will do to ask for the revision. */
 const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 const NAME_LENGTH_MAX = 64;
@@ -79,10 +75,14 @@ export class SdkBackend implements Backend {
     this.lines = new SdkLines(source);
   }
 
-  async range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
+  range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
+    if (consistency === "linearizable") return this.#range(operation, "linearizable");
+    return readLocally((level) => this.#range(operation, level));
+  }
+
+  async #range(operation: RangeOperation, level: ReadLevel): Promise<RangeAnswer> {
     const client = this.#client ?? (await this.#connected());
     const { key, rangeEnd, revision, keysOnly, countOnly } = operation;
-    const level = LEVELS[consistency];
     const isEmpty = isEmptyRange(key, rangeEnd);
     if (isEmpty || (rangeEnd === undefined && !isBounded(operation))) {
       const { header, kv } = await client.get(key, { level, revision, keysOnly, views: true });
@@ -97,7 +97,8 @@ export class SdkBackend implements Backend {
   async *scan(operation: RangeOperation, consistency: Consistency): AsyncGenerator<KeyValue, void> {
     const client = await this.#connected();
     if (isEmptyRange(operation.key, operation.rangeEnd)) return;
-    yield* client.scan({ ...operation, level: LEVELS[consistency] });
+    const level = consistency === "linearizable" ? "linearizable" : "stale";
+    yield* client.scan({ ...operation, level });
   }
 
   async put(operation: PutOperation): Promise<PutAnswer> {
@@ -114,10 +115,14 @@ export class SdkBackend implements Backend {
     return { revision: this.#noted(header), deleted, prevKvs };
   }
 
-  async txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer> {
+  txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer> {
+    if (consistency === "linearizable") return this.#txn(transaction, "linearizable");
+    return readLocally((level) => this.#txn(transaction, level));
+  }
+
+  async #txn(transaction: Transaction, level: ReadLevel): Promise<TransactionAnswer> {
     const client = this.#client ?? (await this.#connected());
-    const answer = await client.txn(transaction, { level: LEVELS[consistency] });
-    const { header, succeeded, results } = answer;
+    const { header, succeeded, results } = await client.txn(transaction, { level });
     return { revision: this.#noted(header), succeeded, results };
   }
 
@@ -282,6 +287,19 @@ class SdkWatch implements BackendWatch {
   cancel(): void {
     this.#isCancelled = true;
     this.#watch?.cancel();
+  }
+}
+
+/**
+ * A replica that lags cannot tell what is to come from what it has not heard of yet, and who reads
+ * at a revision that another node told him of means the latter: the leader knows.
+ */
+async function readLocally<Answer>(read: (level: ReadLevel) => Promise<Answer>): Promise<Answer> {
+  try {
+    return await read("stale");
+  } catch (error) {
+    if (!(error instanceof KvError) || error.code !== "futureRevision") throw error;
+    return read("linearizable");
   }
 }
 

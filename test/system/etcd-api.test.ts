@@ -45,6 +45,23 @@ describe("by gRPC", () => {
     expect(await cluster.flotctl("get", "greeting")).toBe("greeting\nhello\n");
   }, 60_000);
 
+  test("a serializable read at a revision that another node told of finds it", async () => {
+    const [writing, ...reading] = cluster.names.map((n) => new GrpcClient(cluster.endpoint(n)));
+    for (let i = 0; i < 50; i++) {
+      const request = { key: bytesOf("told"), value: bytesOf(`${i}`) };
+      const { response } = await writing!.call(PUT, "Put", request);
+      const { revision } = headerOf(response);
+      const read = { key: bytesOf("told"), revision, serializable: true };
+      for (const client of reading) {
+        const answer = await client.call(RANGE, "Range", read);
+        expect(answer.response).toMatchObject({ kvs: [{ mod_revision: revision }] });
+      }
+    }
+    const future = { key: bytesOf("told"), revision: 1n << 40n, serializable: true };
+    expect(await reading[0]!.call(RANGE, "Range", future)).toMatchObject({ status: 11 });
+    for (const client of [writing!, ...reading]) client.close();
+  }, 60_000);
+
   test("a watch at one node sees what others write, and is told when its node ends", async () => {
     const [watching, writing] = ["n2", "n3"].map((name) => new GrpcClient(cluster.endpoint(name)));
     const stream = watching!.stream("/etcdserverpb.Watch/Watch", "Watch");
