@@ -48,7 +48,7 @@ const README_LINES_MAX = 80;
 const TOP_LEVEL = /^(\..+|package\.json|package-lock\.json|tsconfig\.json|README\.md|LICENSE)$/;
 const TOP_FOLDERS: readonly string[] = ["src", "test", "jepsen-style", "scripts"];
 const IGNORED = /^(node_modules|dist|\.git|demo-data|\.DS_Store|.+\.log)$/;
-const KINDS = /\.(ts|md|json|sh|txt|edn|proto|html|css|svg)$|^\.[^/]+$|^\.ci\/run$|^LICENSE$/;
+const KINDS = /\.(ts|md|json|sh|txt|edn|proto|go|html|css|svg)$|^\.[^/]+$|^\.ci\/run$|^LICENSE$/;
 /** Folders of test/ that mirror no folder of src. */
 const TEST_FOLDERS: readonly string[] = ["scripts", "jepsen-style", "support", "system"];
 

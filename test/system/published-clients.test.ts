@@ -1,6 +1,6 @@
 /**
- * Published clients of etcd on a real node, through their public interfaces: npm's etcd3, where it
- * can be installed, and Python's etcd3gw, where it is.
+ * Published clients of etcd on real nodes, through their public interfaces: npm's etcd3, where it
+ * can be installed, Python's etcd3gw and Go's clientv3, where they are.
  */
 import { expect, test } from "vitest";
 import { checkClients } from "../../scripts/bench/clients/main.js";

@@ -1,6 +1,7 @@
 /**
  * The command: published clients of etcd, used through what they offer, against a node of ours.
- * npm's `etcd3` is installed for the run; Python's `etcd3gw` is used where it is installed. With
+ * npm's `etcd3` is installed for the run; Python's `etcd3gw` and Go's `clientv3` are used where they
+ * are installed. With
  * --etcd the same runs against etcd, which shows that the checks are right.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,13 +12,14 @@ import { must } from "../../../src/base/assert.js";
 import { startEtcd } from "../etcd-cluster.js";
 import { startOurs } from "../our-cluster.js";
 import { Processes } from "../processes.js";
+import { checkGo } from "./go-client.js";
 import { checkNode } from "./node-client.js";
 import { checkPython } from "./python-client.js";
 import type { Report } from "./report.js";
 
 const HELP = `Usage: npm run -s bench -- clients [options]
 
-Runs published clients of etcd, npm's etcd3 and Python's etcd3gw, against Flotilla.
+Runs published clients of etcd, npm's etcd3, Python's etcd3gw and Go's clientv3, against Flotilla.
 
   --etcd COMMAND  against this server of etcd instead`;
 
@@ -43,13 +45,17 @@ export async function checkClients(etcd: string | undefined): Promise<readonly R
   const directory = mkdtempSync(join(tmpdir(), "flotilla-clients-"));
   const processes = new Processes();
   try {
-    const options = { command: etcd ?? "", directory, members: "all", nodes: 1 } as const;
-    const cluster =
+    const options = { directory, members: "all", nodes: 3 } as const;
+    const { addresses } =
       etcd === undefined
-        ? await startOurs(processes, { directory, api: "etcd", members: "all", nodes: 1 })
-        : await startEtcd(processes, options);
-    const address = must(cluster.addresses[0]);
-    return [await checkNode(address, directory), await checkPython(address)];
+        ? await startOurs(processes, { ...options, api: "etcd" })
+        : await startEtcd(processes, { ...options, command: etcd });
+    const address = must(addresses[0]);
+    return [
+      await checkNode(address, directory),
+      await checkPython(address),
+      await checkGo(addresses, directory),
+    ];
   } finally {
     await processes.stopAll();
     rmSync(directory, { recursive: true, force: true });

@@ -251,7 +251,7 @@ const CHECKS: Readonly<Record<string, (etcd: Etcd3) => Promise<void>>> = {
   },
   "the cluster": async (etcd) => {
     assert.match((await etcd.maintenance.status()).version, /^3\.\d+\.\d+$/);
-    assert.equal((await etcd.cluster.memberList({})).members.length, 1);
+    assert.equal((await etcd.cluster.memberList({})).members.length, 3);
   },
   leases: async (etcd) => {
     const lease = etcd.lease(30);

@@ -1,6 +1,7 @@
 /** Python's `etcd3gw`, the client of the JSON gateway, through its public interface. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { linesReport } from "./report.js";
 import type { Report } from "./report.js";
 
 const run = promisify(execFile);
@@ -48,8 +49,8 @@ def transactions():
 
 def status():
     assert etcd.status()["version"].startswith("3.")
-    (member,) = etcd.members()
-    assert member["clientURLs"] and member["peerURLs"]
+    for member in etcd.members():
+        assert member["clientURLs"] and member["peerURLs"]
 
 def watch():
     def write():
@@ -116,12 +117,7 @@ export async function checkPython(address: string): Promise<Report> {
     return { client, passed: [], failed: [], missing: "not installed: left out" };
   }
   const { stdout } = await run(python, ["-c", CHECKS, address], { timeout: RUN_MS });
-  const lines = stdout.split("\n").filter((line) => line !== "");
-  return {
-    client,
-    passed: lines.filter((line) => !line.includes("\t")),
-    failed: lines.filter((line) => line.includes("\t")),
-  };
+  return linesReport(client, stdout);
 }
 
 async function pythonWithPackage(): Promise<string | undefined> {
