@@ -3,9 +3,11 @@ import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { must } from "../../src/base/assert.js";
 import { BadArgument, numberOf } from "../command.js";
 import { mutantNamed } from "../sim/mutants.js";
 import { WORKLOADS, workloadNamed } from "../workloads/workloads.js";
+import { runCampaign } from "./campaign.js";
 import type { Common, Planned } from "./matrix.js";
 import { runnable, shortMatrix, wholeMatrix } from "./matrix.js";
 import { NEMESES, nemesesNamed } from "./nemeses.js";
@@ -20,6 +22,7 @@ const OPTIONS = {
   list: { type: "boolean" },
   all: { type: "boolean" },
   short: { type: "boolean" },
+  minutes: { type: "string" },
   nodes: { type: "string" },
   time: { type: "string" },
   seed: { type: "string" },
@@ -41,16 +44,20 @@ export async function runHarness(args: readonly string[]): Promise<number> {
   if (values.list === true) return list();
   const out = String(values.out ?? join(tmpdir(), "flotilla-jepsen"));
   const plans = plansFrom(values);
-  const rows: string[] = [];
-  let worst = 0;
-  for (const [index, plan] of plans.entries()) {
-    if (plans.length > 1) console.log(`\nrun ${index + 1} of ${plans.length}`);
-    const code = await runAndTell(plan, out, rows);
-    // Invalid is worse than unknown.
-    worst = worst === 1 || code === 1 ? 1 : Math.max(worst, code);
+  const minutes = values.minutes === undefined ? undefined : numberOf(String(values.minutes));
+  const [first] = plans;
+  if (plans.length > 1 || minutes !== undefined) return runCampaign(plans, { out, minutes });
+  return runAlone(must(first, "a plan"), out);
+}
+
+/** A run that broke off says nothing of the product. */
+async function runAlone(plan: Planned, out: string): Promise<number> {
+  try {
+    return EXIT_CODES[await runOne(plan, out)];
+  } catch (error) {
+    console.error("the run broke off:", error);
+    return EXIT_CODES.unknown;
   }
-  if (plans.length > 1) for (const line of ["", ...TABLE_HEAD, ...rows]) console.log(line);
-  return worst;
 }
 
 function list(): number {
@@ -97,7 +104,8 @@ function commonFrom(values: Values): Common {
     seconds: number("time", 60),
     seed: number("seed", 1),
     ratePerSecond: number("rate", 200),
-    clients: number("clients", 2 * nodes),
+    // Where several workloads share a cluster, fewer of each.
+    clients: number("clients", values.all === true ? nodes : 2 * nodes),
     api,
     mutant: values.mutant === undefined ? undefined : mutantNamed(text("mutant", "")).name,
     endpoints: text("endpoints", "")
@@ -106,19 +114,7 @@ function commonFrom(values: Values): Common {
   };
 }
 
-/** Its exit code; adds its row. A run that broke off says nothing of the product. */
-async function runAndTell(plan: Planned, out: string, rows: string[]): Promise<number> {
-  try {
-    const result = await runOne(plan, out);
-    rows.push(rowOf(result));
-    return EXIT_CODES[result.verdict];
-  } catch (error) {
-    console.error("the run broke off:", error);
-    return EXIT_CODES.unknown;
-  }
-}
-
-async function runOne(plan: Planned, out: string): Promise<RunResult> {
+async function runOne(plan: Planned, out: string): Promise<RunResult["verdict"]> {
   const { workloads, nemeses, seed } = plan;
   const names = [...workloads, ...nemeses].map(({ name }) => name).slice(0, 6);
   const directory = join(out, [...names, seed, Date.now()].join("-"));
@@ -136,27 +132,7 @@ async function runOne(plan: Planned, out: string): Promise<RunResult> {
   }
   console.log(`report   ${page}`);
   console.log(result.verdict);
-  return result;
-}
-
-const TABLE_HEAD: readonly string[] = [
-  "| Workloads | Nemeses | Seed | Operations | Served | Faults | Verdict |",
-  "| --------- | ------- | ---- | ---------- | ------ | ------ | ------- |",
-];
-
-function rowOf({ settings, courses, faults, verdict }: RunResult): string {
-  const operations = courses.flatMap(({ course }) => course.operations);
-  const served = operations.filter(({ kind }) => kind === "ok").length;
-  const cells = [
-    settings.workloads.map(({ name }) => name).join(" "),
-    settings.nemeses.map(({ name }) => name).join(" "),
-    settings.seed,
-    operations.length,
-    served,
-    faults.length,
-    verdict,
-  ];
-  return `| ${cells.join(" | ")} |`;
+  return result.verdict;
 }
 
 /** A line that is written over on a terminal, and nothing elsewhere. */

@@ -1,11 +1,12 @@
 /**
- * Lets the chosen nemeses strike, each in its own time and by its own stream of chance, and heals
- * what they did. It writes down when each fault began and ended.
+ * Lets the chosen nemeses strike by turns. A turn is of a few of them, each in its own time and by
+ * its own stream of chance; then everything is healed, and the next turn waits until every workload
+ * has been served again. So a slow machine makes fewer turns, not a run in which nothing is served.
+ * It writes down when each fault began and ended.
  */
-import { setMaxListeners } from "node:events";
 import type { Prng } from "../../src/base/prng.js";
 import type { Fault, Nemesis, Scene } from "./nemesis.js";
-import { startAgain } from "./nemesis.js";
+import { shuffled, startAgain } from "./nemesis.js";
 
 export interface FaultSpan {
   readonly nemesis: string;
@@ -15,29 +16,34 @@ export interface FaultSpan {
   toMs: number;
 }
 
+export interface InjectorOptions {
+  readonly nemeses: readonly Nemesis[];
+  readonly prng: Prng;
+  readonly nowMs: () => number;
+  /** Called when all is healed; resolves when everybody has been served since, or too late. */
+  readonly recovered: () => Promise<void>;
+}
+
+/** How many strike in a turn, however many there are: all of them have their turn. */
+const NEMESES_A_TURN = 3;
+const TURN_MS = [6000, 12_000] as const;
 /** Between two strikes of one nemesis. */
-const GAP_MS = [1000, 6000] as const;
-/** So many at once, however many nemeses there are: something is to be served in between. */
-const FAULTS_MAX = 3;
-const SLOT_MS = 200;
+const GAP_MS = [200, 3000] as const;
 
 export class Injector {
   readonly spans: FaultSpan[] = [];
   readonly #scene: Omit<Scene, "prng">;
-  readonly #nowMs: () => number;
+  readonly #options: InjectorOptions;
   readonly #stopping = new AbortController();
-  #loops: readonly Promise<void>[] = [];
-  #striking = 0;
+  #work: Promise<void> = Promise.resolve();
 
-  constructor(scene: Omit<Scene, "prng">, nowMs: () => number) {
-    // Every nemesis listens.
-    setMaxListeners(0, this.#stopping.signal);
+  constructor(scene: Omit<Scene, "prng">, options: InjectorOptions) {
     this.#scene = scene;
-    this.#nowMs = nowMs;
+    this.#options = options;
   }
 
-  start(nemeses: readonly Nemesis[], prng: Prng): void {
-    this.#loops = nemeses.map((nemesis) => this.#run(nemesis, prng.split()));
+  start(): void {
+    this.#work = this.#takeTurns();
   }
 
   /** The faults that are on. */
@@ -48,7 +54,33 @@ export class Injector {
   /** Resolves when all faults are over and all nodes run. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all(this.#loops);
+    await this.#work;
+    this.#heal();
+  }
+
+  async #takeTurns(): Promise<void> {
+    const { nemeses, prng, recovered } = this.#options;
+    let waiting: readonly Nemesis[] = [];
+    while (nemeses.length > 0 && !this.#stopping.signal.aborted) {
+      if (waiting.length === 0) waiting = shuffled(nemeses, prng);
+      const turn = waiting.slice(0, NEMESES_A_TURN);
+      waiting = waiting.slice(NEMESES_A_TURN);
+      await this.#turn(turn);
+      this.#heal();
+      await recovered();
+    }
+  }
+
+  async #turn(nemeses: readonly Nemesis[]): Promise<void> {
+    const { prng } = this.#options;
+    const over = new AbortController();
+    const timer = setTimeout(() => over.abort(), prng.between(...TURN_MS));
+    const signal = AbortSignal.any([this.#stopping.signal, over.signal]);
+    await Promise.all(nemeses.map((nemesis) => this.#run(nemesis, prng.split(), signal)));
+    clearTimeout(timer);
+  }
+
+  #heal(): void {
     const { cluster } = this.#scene;
     cluster.links.heal();
     for (const node of cluster.nodes) {
@@ -59,41 +91,35 @@ export class Injector {
     startAgain(cluster, cluster.names);
   }
 
-  async #run(nemesis: Nemesis, prng: Prng): Promise<void> {
-    await this.#wait(prng.between(...GAP_MS));
-    while (!this.#stopping.signal.aborted) {
-      if (this.#striking >= FAULTS_MAX) {
-        await this.#wait(SLOT_MS);
-        continue;
-      }
-      this.#striking++;
+  async #run(nemesis: Nemesis, prng: Prng, signal: AbortSignal): Promise<void> {
+    await wait(prng.between(...GAP_MS), signal);
+    while (!signal.aborted) {
       const fault = await nemesis.strike({ ...this.#scene, prng });
-      if (fault !== undefined) await this.#hold(nemesis, fault, prng);
-      this.#striking--;
-      await this.#wait(prng.between(...GAP_MS));
+      if (fault !== undefined) await this.#hold(nemesis, fault, prng, signal);
+      await wait(prng.between(...GAP_MS), signal);
     }
   }
 
-  async #hold(nemesis: Nemesis, fault: Fault, prng: Prng): Promise<void> {
+  async #hold(nemesis: Nemesis, fault: Fault, prng: Prng, signal: AbortSignal): Promise<void> {
     const { name, holdMs } = nemesis;
-    const span = { nemesis: name, text: fault.text, fromMs: this.#nowMs(), toMs: Infinity };
+    const { nowMs } = this.#options;
+    const span = { nemesis: name, text: fault.text, fromMs: nowMs(), toMs: Infinity };
     this.spans.push(span);
-    await this.#wait(prng.between(...holdMs));
+    await wait(prng.between(...holdMs), signal);
     await fault.heal();
-    span.toMs = this.#nowMs();
+    span.toMs = nowMs();
   }
+}
 
-  #wait(ms: number): Promise<void> {
-    const { signal } = this.#stopping;
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal.addEventListener("abort", done);
-    });
-  }
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
 }

@@ -35,10 +35,17 @@ const SHORT_NODES = 3;
 export type Common = Omit<RunSettings, "workloads" | "nemeses" | "directory">;
 export type Planned = Omit<RunSettings, "directory">;
 
-/** Each workload alone under each mix. */
+/** So many share a run: few enough that two cores serve all of them. */
+const WORKLOADS_A_RUN = 4;
+
+/** Each workload under each mix, a few of them at a time. */
 export function wholeMatrix(common: Common): readonly Planned[] {
-  return runnable(common).flatMap((workload) =>
-    MIXES.map((mix) => ({ ...common, workloads: [workload], nemeses: nemesesNamed(mix) })),
+  const workloads = runnable(common);
+  const groups = Array.from({ length: Math.ceil(workloads.length / WORKLOADS_A_RUN) }, (_, at) =>
+    workloads.slice(at * WORKLOADS_A_RUN, (at + 1) * WORKLOADS_A_RUN),
+  );
+  return MIXES.flatMap((mix) =>
+    groups.map((group) => ({ ...common, workloads: group, nemeses: nemesesNamed(mix) })),
   );
 }
 

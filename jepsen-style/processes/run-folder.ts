@@ -17,8 +17,10 @@ export function writeRun(result: RunResult): string {
     const lines = course.operations.map((operation) => `${JSON.stringify(operation)}\n`);
     writeFileSync(join(directory, `history-${name}.jsonl`), lines.join(""));
   }
-  const { command, verdict, findings, faults, facts } = data;
-  const summary = { command, verdict, findings, faults, facts };
+  const { command, verdict, findings, faults, facts, operations } = data;
+  const served = operations.filter(({ kind }) => kind === "ok").length;
+  const counts = { operations: operations.length, served };
+  const summary = { command, verdict, counts, findings, faults, facts };
   writeFileSync(join(directory, "result.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
   return page;
 }

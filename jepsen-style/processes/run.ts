@@ -52,8 +52,11 @@ export interface Progress {
 /** How long healed nodes may take to serve everybody again. */
 const RECOVERY_MS = 60_000;
 /** Beside the time for faults: starting, finishing and judging. */
-const LIFETIME_EXTRA_SECONDS = 300;
+const LIFETIME_EXTRA_SECONDS = 420;
 const PROGRESS_MS = 1000;
+const POLL_MS = 200;
+/** Of each workload, between two turns of faults and in a whole run. */
+const SERVED_MIN = 10;
 /** More than a course has clients. */
 const PROCESSES_A_COURSE = 100;
 /** Keys spread over shards for the workloads that want several. */
@@ -143,8 +146,8 @@ class Stage {
     await this.#cluster?.start();
     const crews = (this.#crews = this.#makeCrews());
     await Promise.all(crews.map((crew) => crew.open(RECOVERY_MS)));
-    if (this.#cluster !== undefined) await this.#beginFaults(this.#cluster);
     this.#phase = "faults";
+    if (this.#cluster !== undefined) await this.#beginFaults(this.#cluster);
     for (const crew of crews) crew.start();
     await new Promise((resolve) => setTimeout(resolve, this.#settings.seconds * 1000));
     this.#phase = "healing";
@@ -172,8 +175,38 @@ class Stage {
     this.#leaders.start();
     const prng = this.#prng.split();
     const damaged = cluster.names[prng.between(0, cluster.names.length - 1)]!;
-    this.#injector = new Injector({ cluster, leaders: this.#leaders, damaged }, this.#nowMs);
-    this.#injector.start(this.#settings.nemeses, prng);
+    this.#injector = new Injector(
+      { cluster, leaders: this.#leaders, damaged },
+      {
+        nemeses: this.#settings.nemeses,
+        prng,
+        nowMs: this.#nowMs,
+        recovered: () => this.#servedAgain(),
+      },
+    );
+    this.#injector.start();
+  }
+
+  /** Between two turns of faults every workload is served, or that is a finding. */
+  async #servedAgain(): Promise<void> {
+    const healedMs = this.#nowMs();
+    const starving = (): readonly string[] =>
+      this.#courses
+        .filter(({ course }) => servedSince(course, healedMs) < SERVED_MIN)
+        .map(({ name }) => name);
+    while (this.#isInFaults && starving().length > 0) {
+      if (this.#nowMs() > healedMs + RECOVERY_MS) {
+        const after = `${RECOVERY_MS / 1000} s after all was healed at ${Math.round(healedMs)} ms`;
+        const text = `${starving().join(", ")}: served less than ${SERVED_MIN} times ${after}`;
+        this.#findings.push(invalid("served between faults", text));
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  get #isInFaults(): boolean {
+    return this.#phase === "faults";
   }
 
   async #finish(): Promise<void> {
@@ -235,7 +268,9 @@ class Stage {
   }
 }
 
-const SERVED_MIN = 10;
+function servedSince({ operations }: Course, sinceMs: number): number {
+  return operations.filter((each) => each.kind === "ok" && each.completedAt > sinceMs).length;
+}
 
 /** A run in which hardly anything was served shows nothing. */
 function judgeTraffic({ operations }: Course): Finding {

@@ -25,16 +25,28 @@ export interface RunSettings {
 }
 
 /** The command that does it again. */
-export function commandOf(settings: RunSettings): string {
+export function commandOf(settings: Omit<RunSettings, "directory">): string {
+  return `npm run -s jepsen -- ${wordsOf(settings).join(" ")}`;
+}
+
+/** What the command is told. */
+export function wordsOf(settings: Omit<RunSettings, "directory">): readonly string[] {
   const { workloads, nemeses, nodes, seconds, seed, ratePerSecond, clients, api } = settings;
   const { mutant, endpoints } = settings;
-  return [
-    `npm run -s jepsen -- --workload ${workloads.map(({ name }) => name).join(",")}`,
-    endpoints.length > 0
-      ? `--endpoints ${endpoints.join(",")}`
-      : `--nemesis ${nemeses.map(({ name }) => name).join(",") || "none"} --nodes ${nodes}`,
-    `--time ${seconds} --seed ${seed} --rate ${ratePerSecond} --clients ${clients}`,
-    ...(api === "sdk" ? [] : [`--api ${api}`]),
-    ...(mutant === undefined ? [] : [`--mutant ${mutant}`]),
-  ].join(" ");
+  const words: readonly (readonly [string, string | number | undefined])[] = [
+    ["workload", workloads.map(({ name }) => name).join(",")],
+    ...(endpoints.length > 0
+      ? ([["endpoints", endpoints.join(",")]] as const)
+      : ([
+          ["nemesis", nemeses.map(({ name }) => name).join(",") || "none"],
+          ["nodes", nodes],
+        ] as const)),
+    ["time", seconds],
+    ["seed", seed],
+    ["rate", ratePerSecond],
+    ["clients", clients],
+    ["api", api === "sdk" ? undefined : api],
+    ["mutant", mutant],
+  ];
+  return words.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, `${value}`]));
 }

@@ -55,6 +55,16 @@ test("a short run is valid, and leaves a page that stands alone", async () => {
   expect(page).not.toMatch(/<script|<link|src=|url\(|https?:\/\/(?!www\.w3\.org\/2000\/svg)/);
 }, 120_000);
 
+test("of many runs one that breaks off does not end the others, and is told at the end", async () => {
+  const nobody = ["--endpoints", "127.0.0.1:1", "--minutes", "0.001"];
+  const { code, stdout } = await runNode([MAIN, ...nobody]);
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/^run 1 of 1; so far none$/m)]);
+  expect(stdout).toMatch(/^\| register .*\| broke off \|$/m);
+  expect(stdout).toMatch(/\nbroke off: npm run -s jepsen -- --workload register --endpoints/);
+  const { code: short, stdout: told } = await harness("--short", "--seed", "2");
+  expect([short, told]).toEqual([0, expect.stringMatching(/\n2 runs: 2 valid\n$/)]);
+}, 240_000);
+
 test.each(["json", "grpc"])(
   "etcd's API is enough for a run: %s",
   async (api) => {
