@@ -5,6 +5,7 @@
 import type { Prng } from "../../src/base/prng.js";
 import { NotServed } from "../workloads/history-log.js";
 import type { Store } from "../workloads/store.js";
+import type { Witness } from "../workloads/witness.js";
 import type { Actor, Course } from "../workloads/workload.js";
 
 export interface ClosableStore extends Store {
@@ -23,6 +24,7 @@ export interface ActorsOptions {
   readonly connect: ConnectStore;
   readonly prng: Prng;
   readonly nowMs: () => number;
+  readonly witness: Witness;
 }
 
 const RETRY_MS = 200;
@@ -43,7 +45,7 @@ export class Actors {
   }
 
   async open(patienceMs: number): Promise<void> {
-    const { count, firstProcess, endpoints, connect, prng } = this.#options;
+    const { count, firstProcess, endpoints, connect, prng, witness } = this.#options;
     for (let number = 0; number < count; number++) {
       const first = number % endpoints.length;
       const own = [...endpoints.slice(first), ...endpoints.slice(0, first)];
@@ -53,7 +55,7 @@ export class Actors {
         number,
         process: firstProcess + number,
         prng: prng.split(),
-        store,
+        store: witness.stand(store, firstProcess + number),
         pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
         working: () => this.#working,
       });

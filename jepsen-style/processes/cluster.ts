@@ -9,7 +9,7 @@ import { must } from "../../src/base/assert.js";
 import type { Prng } from "../../src/base/prng.js";
 import { connect } from "../../src/client/index.js";
 import type { Client } from "../../src/client/client.js";
-import type { StatusResponse } from "../../src/protocol/admin-messages.js";
+import type { HashResponse, StatusResponse } from "../../src/protocol/admin-messages.js";
 import { freePorts } from "../../scripts/bench/processes.js";
 import type { Guard } from "./guard.js";
 import { Links } from "./links.js";
@@ -41,6 +41,7 @@ const FIRST_SITE = 10;
 const START_PATIENCE_MS = 100_000;
 const POLL_MS = 100;
 const STATUS_TIMEOUT_MS = 2000;
+const HASH_TIMEOUT_MS = 10_000;
 
 export class Cluster {
   readonly links: Links;
@@ -171,10 +172,21 @@ export class Cluster {
     return this.observer.admin.status(this.#addressesOf(name).client);
   }
 
+  /** Of what this node's replica of a shard means, as far as it has applied; past the proxies. */
+  hash(name: string, shardId: number): Promise<HashResponse> {
+    const request = { shardId, revision: 0 };
+    return this.observer.admin.hash(this.#addressesOf(name).client, request, HASH_TIMEOUT_MS);
+  }
+
+  /** Kills all nodes: their files stay as they are. */
+  async end(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+  }
+
   /** Ends everything: what is left is killed. */
   async close(): Promise<void> {
     await this.#observer?.close();
-    await Promise.all(this.nodes.map((node) => node.kill()));
+    await this.end();
     this.links.close();
   }
 

@@ -1,7 +1,8 @@
 /**
  * What the replicas themselves hold when all is over: each node is asked for every key it has, at
  * one revision that all have reached, and all answers of a shard must be the same, versions and
- * revisions included. It reads past the links, from one node at a time.
+ * revisions included; and so must be their logical hashes, which count the history that is kept.
+ * It reads past the links, from one node at a time.
  */
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
@@ -13,6 +14,8 @@ import { utf8Text } from "../../src/base/bytes.js";
 import type { Network } from "../../src/env/network.js";
 import type { KeyspaceDescriptor } from "../../src/protocol/cluster.js";
 import { KvError } from "../../src/protocol/errors.js";
+import type { KeyValue } from "../../src/protocol/key-value.js";
+import type { State } from "../checkers/committed.js";
 import type { Finding } from "../checkers/finding.js";
 import { invalid, unknown, valid } from "../checkers/finding.js";
 import type { Cluster } from "./cluster.js";
@@ -21,15 +24,24 @@ const NAME = "replicas are alike";
 const POLL_MS = 250;
 const ASK_TIMEOUT_MS = 5000;
 
-export async function compareReplicas(cluster: Cluster, patienceMs: number): Promise<Finding[]> {
+export interface Replicas {
+  readonly findings: readonly Finding[];
+  /** By keyspace, where one node holds all of it. */
+  readonly states: ReadonlyMap<string, State>;
+}
+
+export async function compareReplicas(cluster: Cluster, patienceMs: number): Promise<Replicas> {
   const keyspaces = await cluster.observer.admin.keyspaces();
   const findings: Finding[] = [];
+  const states = new Map<string, State>();
   const end = performance.now() + patienceMs;
   for (const keyspace of keyspaces.filter(({ keyspaceId }) => keyspaceId !== 0)) {
-    findings.push(await compareKeyspace(cluster, keyspace, end));
+    const found = await compareKeyspace(cluster, keyspace, end);
+    if ("verdict" in found) findings.push(found);
+    else if (found.state !== undefined) states.set(keyspace.name, found.state);
+    findings.push(...(await compareHashes(cluster, keyspace, end)));
   }
-  const wrong = findings.filter(({ verdict }) => verdict !== "valid");
-  return wrong.length === 0 ? [valid(NAME)] : wrong;
+  return { findings: findings.length === 0 ? [valid(NAME)] : findings, states };
 }
 
 /** Nodes that hold all shards of the keyspace can be asked for all of it; the others cannot. */
@@ -37,7 +49,7 @@ async function compareKeyspace(
   cluster: Cluster,
   keyspace: KeyspaceDescriptor,
   end: number,
-): Promise<Finding> {
+): Promise<Finding | { readonly state: State | undefined }> {
   const { clusterMap } = await cluster.observer.admin.map();
   const shards = clusterMap.shards.filter((each) => each.keyspaceId === keyspace.keyspaceId);
   const holders = clusterMap.nodes.filter(({ nodeId }) =>
@@ -48,25 +60,63 @@ async function compareKeyspace(
   if (answer instanceof KvError) {
     return invalid(NAME, `nobody serves ${keyspace.name}: ${answer.message}`);
   }
-  const { header } = answer;
-  const dumps: { readonly node: string; readonly rows: readonly string[] }[] = [];
+  const { revision } = answer.header;
+  const dumps: { readonly node: string; readonly kvs: readonly KeyValue[] }[] = [];
   for (const { name } of holders) {
-    const rows = await untilAnswered(() => dump(cluster, name, keyspace, header.revision), end);
-    if (rows instanceof KvError) {
-      return unknown(NAME, `${name} does not show ${keyspace.name}: ${rows.message}`);
+    const kvs = await untilAnswered(() => dump(cluster, name, keyspace, revision), end);
+    if (kvs instanceof KvError) {
+      return unknown(NAME, `${name} does not show ${keyspace.name}: ${kvs.message}`);
     }
-    dumps.push({ node: name, rows });
+    dumps.push({ node: name, kvs });
   }
-  const [first, ...others] = dumps;
+  const [first, ...others] = dumps.map(({ node, kvs }) => ({ node, rows: kvs.map(rowText) }));
   for (const other of others) {
     const longer = other.rows.length > first!.rows.length ? other.rows : first!.rows;
     const at = longer.findIndex((_, index) => other.rows[index] !== first!.rows[index]);
     if (at < 0) continue;
     const [a, b] = [first!.rows[at] ?? "nothing", other.rows[at] ?? "nothing"];
-    const text = `at revision ${header.revision} of ${keyspace.name}`;
+    const text = `at revision ${revision} of ${keyspace.name}`;
     return invalid(NAME, `${text} ${first!.node} has ${a} and ${other.node} has ${b}`);
   }
-  return valid(NAME);
+  const [dumped] = dumps;
+  return { state: dumped === undefined ? undefined : stateOf(revision, dumped.kvs) };
+}
+
+function stateOf(revision: number, kvs: readonly KeyValue[]): State {
+  const rows = kvs.map(({ key, value, modRevision }) => {
+    return [utf8Text(key), { value: utf8Text(value), modRevision }] as const;
+  });
+  return { revision, rows: new Map(rows) };
+}
+
+/** Replicas that have come to rest have applied the same, and then mean the same. */
+async function compareHashes(
+  cluster: Cluster,
+  { keyspaceId, name: keyspace }: KeyspaceDescriptor,
+  end: number,
+): Promise<readonly Finding[]> {
+  const { clusterMap } = await cluster.observer.admin.map();
+  const names = new Map(clusterMap.nodes.map(({ nodeId, name }) => [nodeId, name]));
+  const findings: Finding[] = [];
+  for (const { shardId, replicas, keyspaceId: owner } of clusterMap.shards) {
+    if (owner !== keyspaceId) continue;
+    const holders = replicas.flatMap(({ nodeId }) => names.get(nodeId) ?? []);
+    const hashes = await untilAnswered(async () => {
+      const all = await Promise.all(holders.map((name) => cluster.hash(name, shardId)));
+      const points = new Set(all.map((one) => `${one.revision} ${one.compactedRevision}`));
+      if (points.size <= 1) return all;
+      throw new KvError("unavailable", `replicas stay at ${[...points].join(", ")}`, "notApplied");
+    }, end);
+    const shard = `shard ${shardId} of ${keyspace}`;
+    if (hashes instanceof KvError) {
+      findings.push(unknown(NAME, `${shard} cannot be compared: ${hashes.message}`));
+    } else if (new Set(hashes.map(({ hash }) => hash)).size > 1) {
+      const text = hashes.map(({ hash }, at) => `${holders[at]} ${hash.toString(16)}`).join(", ");
+      const at = hashes[0]!.revision;
+      findings.push(invalid(NAME, `${shard} has different histories at ${at}: ${text}`));
+    }
+  }
+  return findings;
 }
 
 /** A node that was behind may take a while, and so may an election. */
@@ -87,20 +137,21 @@ async function dump(
   name: string,
   { name: keyspace, kind }: KeyspaceDescriptor,
   revision: number,
-): Promise<readonly string[]> {
+): Promise<readonly KeyValue[]> {
   const client = await connectOnly(cluster.advertised(name).client);
   try {
     const options = { key: "", prefix: true, level: "stale", revision } as const;
     const fanOut = kind === "hash";
     const { kvs } = await client.keyspace(keyspace).range({ ...options, fanOut });
-    return kvs.map((kv) => {
-      const value = utf8Text(kv.value);
-      const numbers = `${kv.createRevision}/${kv.modRevision}/${kv.version}`;
-      return `${utf8Text(kv.key)}=${value} (${numbers})`;
-    });
+    return kvs;
   } finally {
     await client.close();
   }
+}
+
+function rowText(kv: KeyValue): string {
+  const numbers = `${kv.createRevision}/${kv.modRevision}/${kv.version}`;
+  return `${utf8Text(kv.key)}=${utf8Text(kv.value)} (${numbers})`;
 }
 
 /** A client that reaches this node and no other: whatever it is told comes from there. */

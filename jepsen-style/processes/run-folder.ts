@@ -28,7 +28,8 @@ export function writeRun(result: RunResult): string {
 const API_NAMES = { sdk: "the SDK", grpc: "etcd's API", json: "etcd's API in JSON" } as const;
 
 function dataOf(result: RunResult): RunData {
-  const { settings, verdict, findings, courses, faults, leads, healedMs, endedMs } = result;
+  const { settings, verdict, findings, courses, faults, leads, healedMs, endedMs, covered } =
+    result;
   const { workloads, nemeses, seed, nodes, mutant, api, endpoints } = settings;
   const struck = nemeses.map(({ name }) => name).join(", ") || "no faults";
   const own = endpoints.length === 0;
@@ -54,6 +55,7 @@ function dataOf(result: RunResult): RunData {
       ["known bug", mutant ?? "none"],
       ["faults were over at", `${(healedMs / 1000).toFixed(1)} s`],
       ["all served again at", `${(endedMs / 1000).toFixed(1)} s`],
+      ...covered.map((line) => ["read from the nodes' logs", line] as const),
       ["system", `${process.platform} ${process.arch}, Node.js ${process.version}`],
     ],
   };

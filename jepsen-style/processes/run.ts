@@ -11,6 +11,7 @@ import { DEFAULT_KEYSPACE_NAME } from "../../src/protocol/cluster.js";
 import type { Finding } from "../checkers/finding.js";
 import { invalid, unknown, valid } from "../checkers/finding.js";
 import { NotServed } from "../workloads/history-log.js";
+import { Witness } from "../workloads/witness.js";
 import type { Course } from "../workloads/workload.js";
 import { Actors } from "./actors.js";
 import { Cluster } from "./cluster.js";
@@ -20,6 +21,7 @@ import { Injector } from "./injector.js";
 import type { FaultSpan } from "./injector.js";
 import { LeaderWatch } from "./leader-watch.js";
 import type { Lead } from "./leader-watch.js";
+import { compareLogs } from "./log-truth.js";
 import { judgeOutputs } from "./node-outputs.js";
 import type { RunSettings } from "./settings.js";
 import { connectorOf } from "./stores.js";
@@ -31,6 +33,8 @@ export interface RunResult {
   readonly courses: readonly NamedCourse[];
   readonly faults: readonly FaultSpan[];
   readonly leads: readonly Lead[];
+  /** How much of the committed order the nodes' logs still had, a line for each keyspace. */
+  readonly covered: readonly string[];
   /** When the faults were over, and when all clients had been served after that. */
   readonly healedMs: number;
   readonly endedMs: number;
@@ -86,6 +90,9 @@ class Stage {
   readonly #findings: Finding[] = [];
   readonly #courses: readonly NamedCourse[];
   readonly #cluster: Cluster | undefined;
+  readonly #witness: Witness;
+  #covered: readonly string[] = [];
+  #damaged: string | undefined;
   #crews: readonly Actors[] = [];
   #leaders: LeaderWatch | undefined;
   #injector: Injector | undefined;
@@ -97,6 +104,7 @@ class Stage {
     this.#tell = tell;
     this.#prng = new Prng(settings.seed);
     const clock = { monotonicMs: this.#nowMs, uptimeMs: this.#nowMs, wallMs: () => Date.now() };
+    this.#witness = new Witness(clock);
     const top = settings.endpoints.length === 0 ? "" : `jepsen-${Date.now()}/`;
     this.#courses = settings.workloads.map((workload) => {
       const prefix = `${top}${workload.name}/`;
@@ -136,6 +144,7 @@ class Stage {
             connect: connectorOf(api),
             prng: this.#prng.split(),
             nowMs: this.#nowMs,
+            witness: this.#witness,
           },
           course,
         ),
@@ -175,6 +184,7 @@ class Stage {
     this.#leaders.start();
     const prng = this.#prng.split();
     const damaged = cluster.names[prng.between(0, cluster.names.length - 1)]!;
+    if (this.#settings.nemeses.some(({ name }) => name === "bitflip")) this.#damaged = damaged;
     this.#injector = new Injector(
       { cluster, leaders: this.#leaders, damaged },
       {
@@ -226,13 +236,26 @@ class Stage {
     if (this.#cluster === undefined || this.#leaders === undefined) return;
     this.#findings.push(this.#leaders.judge(), judgeOutputs(this.#cluster));
     try {
-      this.#findings.push(...(await compareReplicas(this.#cluster, RECOVERY_MS)));
+      await this.#compareTruth(this.#cluster);
     } catch (error) {
       // A cluster that does not serve has been told of; its replicas are not known.
       const refusal = KvError.from(error);
       if (refusal.code === "internal") throw error;
       this.#findings.push(unknown("replicas are alike", refusal.message));
     }
+  }
+
+  /** What the replicas show, and then, when they have ended, what their logs say. */
+  async #compareTruth(cluster: Cluster): Promise<void> {
+    const { findings, states } = await compareReplicas(cluster, RECOVERY_MS);
+    const keyspaces = await cluster.observer.admin.keyspaces();
+    const { clusterMap: map } = await cluster.observer.admin.map();
+    await cluster.end();
+    const witness = this.#witness;
+    const damaged = this.#damaged;
+    const truth = compareLogs({ cluster, map, keyspaces, states, witness, damaged });
+    this.#findings.push(...findings, ...truth.findings);
+    this.#covered = truth.covered;
   }
 
   #result(healedMs: number, endedMs: number): RunResult {
@@ -246,6 +269,7 @@ class Stage {
       courses: this.#courses,
       faults: this.#injector?.spans ?? [],
       leads: this.#leaders?.leads ?? [],
+      covered: this.#covered,
       healedMs,
       endedMs,
     };

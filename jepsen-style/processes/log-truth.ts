@@ -1,0 +1,106 @@
+/**
+ * The nodes' own logs as the truth: when the nodes have ended, what they committed is read from
+ * their files and held against what the clients were told, what watches showed, and what the
+ * replicas held.
+ */
+import type { ClusterMap, KeyspaceDescriptor } from "../../src/protocol/cluster.js";
+import type { CommittedOrder, State } from "../checkers/committed.js";
+import { checkCommitted, replayOf } from "../checkers/committed.js";
+import type { Finding } from "../checkers/finding.js";
+import { invalid, unknown, valid } from "../checkers/finding.js";
+import { checkWatches } from "../checkers/watches.js";
+import type { Witness } from "../workloads/witness.js";
+import type { Cluster } from "./cluster.js";
+import { keyspaceOrder, readNodeLog, shardOrder } from "./node-logs.js";
+import type { NodeLog } from "./node-logs.js";
+
+export interface LogTruth {
+  readonly findings: readonly Finding[];
+  /** How far the logs went back, in words, by keyspace. */
+  readonly covered: readonly string[];
+}
+
+/** What the harness itself writes. */
+const OWN_KEYS = "harness/";
+const READABLE = "the logs can be read";
+
+export interface TruthParts {
+  readonly cluster: Cluster;
+  readonly map: ClusterMap;
+  readonly keyspaces: readonly KeyspaceDescriptor[];
+  readonly states: ReadonlyMap<string, State>;
+  readonly witness: Witness;
+  /** The one whose files were damaged on purpose. */
+  readonly damaged: string | undefined;
+}
+
+/** Of nodes that have ended. */
+export function compareLogs(parts: TruthParts): LogTruth {
+  const { cluster, keyspaces, damaged } = parts;
+  const logs: NodeLog[] = [];
+  const findings: Finding[] = [];
+  for (const name of cluster.names) {
+    const log = readNodeLog(name, cluster.directoryOf(name));
+    if (log !== undefined) logs.push(log);
+    else if (name !== damaged) findings.push(invalid(READABLE, `that of ${name} cannot`));
+  }
+  const covered: string[] = [];
+  for (const keyspace of keyspaces.filter(({ keyspaceId }) => keyspaceId !== 0)) {
+    const order = orderOf(keyspace, logs, parts);
+    if ("verdict" in order) {
+      findings.push(order);
+      continue;
+    }
+    const { from, to, commits } = order;
+    covered.push(`${keyspace.name}: ${commits.length} commits, revisions ${from} to ${to}`);
+    const own = compareKeyspace(keyspace, order, parts);
+    findings.push(
+      ...own.map((each) => ({ ...each, checker: `${keyspace.name}: ${each.checker}` })),
+    );
+  }
+  return { findings, covered };
+}
+
+function orderOf(
+  keyspace: KeyspaceDescriptor,
+  logs: readonly NodeLog[],
+  { map }: TruthParts,
+): CommittedOrder | Finding {
+  const names = new Map(map.nodes.map(({ nodeId, name }) => [nodeId, name]));
+  const shards = map.shards.filter(({ keyspaceId }) => keyspaceId === keyspace.keyspaceId);
+  const orders = shards.map(({ shardId, replicas }) => {
+    const voters = replicas.filter(({ role }) => role === "voter");
+    return shardOrder(
+      shardId,
+      logs,
+      voters.flatMap(({ nodeId }) => names.get(nodeId) ?? []),
+    );
+  });
+  const fault = orders.find((order) => order.fault !== undefined)?.fault;
+  if (fault !== undefined) return invalid("the logs agree", fault);
+  const { from, to, commits } = keyspaceOrder(keyspace, orders);
+  const others = commits.filter(({ events }) => !events.every(({ key }) => isOwn(key)));
+  return { from, to, commits: others };
+}
+
+function compareKeyspace(
+  keyspace: KeyspaceDescriptor,
+  order: CommittedOrder,
+  { witness, states }: TruthParts,
+): readonly Finding[] {
+  const { writes, watches } = witness.of(keyspace.name);
+  if (order.from > order.to && writes.length > 0) {
+    return [unknown("the logs agree", "what was written is not in them any more")];
+  }
+  const state = states.get(keyspace.name);
+  const shown = checkWatches(watches, replayOf(order)).map((each) => {
+    return { ...each, checker: `by the logs, ${each.checker}` };
+  });
+  const rows = [...(state?.rows ?? [])].filter(([key]) => !isOwn(key));
+  const known = state === undefined ? undefined : { ...state, rows: new Map(rows) };
+  return [valid("the logs agree"), ...checkCommitted(order, writes, known), ...shown];
+}
+
+function isOwn(key: string): boolean {
+  return key.startsWith(OWN_KEYS);
+}
