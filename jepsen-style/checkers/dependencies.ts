@@ -8,7 +8,10 @@
  *   G1c        and reads of writes   G2         several of them
  */
 import type { Operation } from "../history.js";
+import type { Finding } from "./finding.js";
+import { invalid, valid } from "./finding.js";
 import { strongComponents } from "./strong-components.js";
+import { describeOperation } from "./words.js";
 
 export type EdgeKind = "ww" | "wr" | "rw" | "time";
 
@@ -20,7 +23,7 @@ export interface Edge {
   readonly why: string;
 }
 
-export interface Cycle {
+interface Cycle {
   readonly name: string;
   /** In order; the last leads to the first. */
   readonly steps: readonly Edge[];
@@ -40,7 +43,24 @@ const KINDS: readonly Kind[] = [
   { name: "G2", kinds: ["ww", "wr", "rw"], misses: "any" },
 ];
 
-export function findCycle(
+/** Valid, or the circle in words. */
+export function judgeCycles(
+  checker: string,
+  operations: readonly Operation<unknown, unknown>[],
+  edges: readonly Edge[],
+): Finding {
+  const cycle = findCycle(operations, edges);
+  if (cycle === undefined) return valid(checker);
+  const { name, steps } = cycle;
+  const lines = steps.map(({ from, why }) => {
+    return `  ${describeOperation(operations[from]!)}\n    ${why}`;
+  });
+  const finding = invalid(checker, `${name}: transactions depend on each other in a circle`);
+  const round = steps.map(({ from }) => operations[from]!);
+  return { ...finding, lines: [...finding.lines, ...lines], operations: round };
+}
+
+function findCycle(
   operations: readonly Operation<unknown, unknown>[],
   edges: readonly Edge[],
 ): Cycle | undefined {

@@ -5,10 +5,10 @@
  * cycle (dependencies.ts). What contradicts itself without a cycle is looked for first.
  */
 import type { Operation } from "../history.js";
-import { findCycle } from "./dependencies.js";
+import { judgeCycles } from "./dependencies.js";
 import type { Edge } from "./dependencies.js";
 import type { Finding } from "./finding.js";
-import { invalid, valid } from "./finding.js";
+import { invalid } from "./finding.js";
 
 export type MicroOperation =
   | { readonly type: "append"; readonly key: string; readonly element: number }
@@ -85,17 +85,7 @@ class Checker {
       const fault = this.#faultOf(shown);
       if (fault !== undefined) return fault;
     }
-    const edges = this.#edges();
-    const cycle = findCycle(this.#operations, edges);
-    if (cycle === undefined) return valid(NAME);
-    const { name, steps } = cycle;
-    const operations = steps.map(({ from }) => this.#operations[from]!);
-    const finding = invalid(NAME, `${name}: transactions depend on each other in a circle`);
-    const lines = steps.map(({ from, why }) => {
-      const [, line = ""] = invalid(NAME, "", [this.#operations[from]!]).lines;
-      return `${line}\n    ${why}`;
-    });
-    return { ...finding, lines: [...finding.lines, ...lines], operations };
+    return judgeCycles(NAME, this.#operations, this.#edges());
   }
 
   #faultOf(shown: Shown): Finding | undefined {

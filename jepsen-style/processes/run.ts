@@ -64,7 +64,11 @@ const SERVED_MIN = 10;
 /** More than a course has clients. */
 const PROCESSES_A_COURSE = 100;
 /** Keys spread over shards for the workloads that want several. */
-const KEYSPACES: readonly string[] = ["spread:range:split=k3,k6", "hashed:hash:shards=3"];
+const KEYSPACES: readonly string[] = [
+  "spread:range:split=k3,k6",
+  "hashed:hash:shards=3",
+  "ordered:range:split=h,q",
+];
 
 export async function run(
   settings: RunSettings,

@@ -9,5 +9,10 @@ function waiting(name: string, about: string, waitsFor: string): Workload {
 }
 
 export const WAITING: readonly Workload[] = [
+  waiting(
+    "transfers",
+    "bank and lists over several shards, keys of one transaction apart",
+    "transactions over shards",
+  ),
   waiting("splits", "all of these while shards are cut and put together", "splits by command"),
 ];

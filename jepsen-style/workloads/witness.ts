@@ -1,14 +1,21 @@
 /**
- * Stands between a workload and its store and writes down what every write asked and came to, and
- * what every watch showed, whatever the workload makes of it: so that all workloads can be held
+ * Stands between a workload and its store and writes down what every write asked and came to,
+ * what every read and every watch showed, whatever the workload makes of it: so that all workloads can be held
  * against the same order of commits. It changes nothing.
  */
 import { utf8Text } from "../../src/base/bytes.js";
-import type { BytesLike, ReadOptions, WatchItem } from "../../src/client/client-types.js";
+import type {
+  BytesLike,
+  RangeOptions,
+  ReadOptions,
+  WatchItem,
+} from "../../src/client/client-types.js";
 import type { Clock } from "../../src/env/clock.js";
+import type { KeyValue } from "../../src/protocol/key-value.js";
 import { DEFAULT_KEYSPACE_NAME } from "../../src/protocol/cluster.js";
 import type { Operation, Transaction } from "../../src/protocol/operations.js";
 import { KvError } from "../../src/protocol/errors.js";
+import type { ReadOperation, ReadRequest } from "../checkers/exact-reads.js";
 import type { Watched } from "../checkers/watches.js";
 import type { WriteAnswer, WriteOperation, WriteRequest } from "../checkers/writes.js";
 import { eventOf } from "./replay.js";
@@ -18,6 +25,8 @@ import type { Store, Watching } from "./store.js";
 export interface Testimony {
   readonly writes: WriteOperation[];
   readonly watches: Watched[];
+  /** Those that were answered. */
+  readonly reads: ReadOperation[];
 }
 
 export class Witness {
@@ -31,7 +40,7 @@ export class Witness {
   of(keyspace: string): Testimony {
     let testimony = this.#byKeyspace.get(keyspace);
     if (testimony === undefined) {
-      testimony = { writes: [], watches: [] };
+      testimony = { writes: [], watches: [], reads: [] };
       this.#byKeyspace.set(keyspace, testimony);
     }
     return testimony;
@@ -39,7 +48,7 @@ export class Witness {
 
   /** The store of this client, as the workload gets it. */
   stand(store: Store, client: number, keyspace: string = DEFAULT_KEYSPACE_NAME): Store {
-    const { writes, watches } = this.of(keyspace);
+    const { writes, watches, reads } = this.of(keyspace);
     const write = <T>(changes: Changes, run: () => Promise<T>, heard: (answer: T) => WriteAnswer) =>
       this.#write(writes, { client, changes }, run, heard);
     return {
@@ -50,8 +59,20 @@ export class Witness {
           () => store.put(key, value, options),
           ({ header }) => ({ revision: header.revision, changed: true, deleted: [undefined] }),
         ),
-      get: (key, options) => store.get(key, options),
-      range: (options) => store.range(options),
+      get: async (key, options) => {
+        const calledAt = this.#clock.monotonicMs();
+        const answer = await store.get(key, options);
+        const { header, kv } = answer;
+        const asked = { client, calledAt, options: { ...options, key } };
+        this.#noteRead(reads, asked, header.revision, kv === undefined ? [] : [kv]);
+        return answer;
+      },
+      range: async (options) => {
+        const calledAt = this.#clock.monotonicMs();
+        const answer = await store.range(options);
+        this.#noteRead(reads, { client, calledAt, options }, answer.header.revision, answer.kvs);
+        return answer;
+      },
       delete: (key) =>
         write(
           [{ key: textOf(key), value: undefined }],
@@ -65,6 +86,32 @@ export class Witness {
       compact: (revision) => store.compact(revision),
       keyspace: (name) => this.stand(store.keyspace(name), client, name),
     };
+  }
+
+  #noteRead(
+    reads: ReadOperation[],
+    { client, calledAt, options }: AskedRead,
+    revision: number,
+    kvs: readonly KeyValue[],
+  ): void {
+    const rows = kvs.map(({ key, value, modRevision }) => {
+      return { key: utf8Text(key), value: utf8Text(value), modRevision };
+    });
+    const asked = options.revision ?? 0;
+    reads.push({
+      process: client,
+      request: {
+        type: "read",
+        key: textOf(options.key),
+        span: spanOf(options),
+        limit: options.limit ?? 0,
+        isNewest: options.level !== "stale" && asked === 0,
+      },
+      calledAt,
+      kind: "ok",
+      completedAt: this.#clock.monotonicMs(),
+      answer: { revision: asked > 0 ? asked : revision, rows },
+    });
   }
 
   async #write<T>(
@@ -111,6 +158,18 @@ export class Witness {
     watches.push(seen);
     return followed(store.watch(options), seen, this.#clock);
   }
+}
+
+interface AskedRead {
+  readonly client: number;
+  readonly calledAt: number;
+  readonly options: RangeOptions;
+}
+
+function spanOf({ prefix, fromKey, rangeEnd }: RangeOptions): ReadRequest["span"] {
+  if (rangeEnd !== undefined) return { end: textOf(rangeEnd) };
+  if (prefix === true) return "prefix";
+  return fromKey === true ? "fromKey" : "key";
 }
 
 type Changes = WriteRequest["changes"];

@@ -3,19 +3,26 @@ import { BadArgument } from "../command.js";
 import { append } from "./append.js";
 import { bank } from "./bank.js";
 import { counter } from "./counter.js";
+import { fork } from "./fork.js";
+import { ids } from "./ids.js";
 import { lease } from "./lease.js";
 import { lock } from "./lock.js";
+import { past } from "./past.js";
+import { queue } from "./queue.js";
 import { register } from "./register.js";
+import { sequence } from "./sequence.js";
 import { set } from "./set.js";
 import { shards } from "./shards.js";
 import { stale } from "./stale.js";
 import { WAITING } from "./waiting.js";
 import { watch } from "./watch.js";
 import type { Workload } from "./workload.js";
+import { wr } from "./wr.js";
 
 export const WORKLOADS: readonly Workload[] = [
   register,
   append,
+  wr,
   set,
   bank,
   counter,
@@ -24,6 +31,11 @@ export const WORKLOADS: readonly Workload[] = [
   shards,
   lease,
   lock,
+  fork,
+  sequence,
+  ids,
+  queue,
+  past,
   ...WAITING,
 ];
 
