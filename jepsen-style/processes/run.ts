@@ -61,6 +61,8 @@ const PROGRESS_MS = 1000;
 const POLL_MS = 200;
 /** Of each workload, between two turns of faults and in a whole run. */
 const SERVED_MIN = 10;
+/** Between two turns of faults, where everybody is served at once. */
+const REST_MS = 2500;
 /** More than a course has clients. */
 const PROCESSES_A_COURSE = 100;
 /** Keys spread over shards for the workloads that want several. */
@@ -208,7 +210,8 @@ class Stage {
       this.#courses
         .filter(({ course }) => servedSince(course, healedMs) < SERVED_MIN)
         .map(({ name }) => name);
-    while (this.#isInFaults && starving().length > 0) {
+    const isResting = (): boolean => this.#nowMs() < healedMs + REST_MS;
+    while (this.#isInFaults && (isResting() || starving().length > 0)) {
       if (this.#nowMs() > healedMs + RECOVERY_MS) {
         const after = `${RECOVERY_MS / 1000} s after all was healed at ${Math.round(healedMs)} ms`;
         const text = `${starving().join(", ")}: served less than ${SERVED_MIN} times ${after}`;

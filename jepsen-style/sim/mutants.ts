@@ -18,8 +18,19 @@ export const MUTANTS: readonly Mutant[] = [
   ...LEASE_MUTANTS,
 ];
 
+/** Bugs of what clients do with the store: real processes have to show them. */
+export const CLIENT_MUTANTS: readonly Mutant[] = [
+  {
+    name: "lock-without-fencing",
+    bug: "etcd, Hazelcast: who lost a lock without knowing writes on, and the store takes it",
+    file: "../jepsen-style/workloads/lock",
+    find: `const transaction = ifAll([unchanged(this.#lock, token)], [put]);`,
+    replace: `const transaction = ifAll([], [put]);`,
+  },
+];
+
 export function mutantNamed(name: string): Mutant {
-  const mutant = MUTANTS.find((each) => each.name === name);
+  const mutant = [...MUTANTS, ...CLIENT_MUTANTS].find((each) => each.name === name);
   if (mutant === undefined) throw new BadArgument(`there is no mutant ${name}`);
   return mutant;
 }

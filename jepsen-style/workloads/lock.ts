@@ -14,7 +14,10 @@ import type { Actor, Course, Surroundings, Workload } from "./workload.js";
 
 const TTL_SECONDS = 2;
 const WRITES_MAX = 4;
-const PAUSE_MS_MAX = 300;
+const PAUSE_MS = [0, 300] as const;
+/** Now and then a client stands still for longer than its lease, as in a long collection. */
+const HELD_UP = 0.1;
+const HELD_UP_MS = [TTL_SECONDS * 1000, TTL_SECONDS * 2500] as const;
 
 class LockCourse implements Course {
   readonly #log: HistoryLog<LockRequest, LockAnswer>;
@@ -37,7 +40,8 @@ class LockCourse implements Course {
     if (token === undefined) return;
     const writes = actor.prng.between(1, WRITES_MAX);
     for (let i = 0; i < writes; i++) {
-      await actor.pause(actor.prng.between(0, PAUSE_MS_MAX));
+      const heldUp = actor.prng.chance(HELD_UP);
+      await actor.pause(actor.prng.between(...(heldUp ? HELD_UP_MS : PAUSE_MS)));
       await this.#write(actor, token);
     }
     await this.#release(actor, id);

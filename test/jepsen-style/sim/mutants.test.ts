@@ -3,13 +3,15 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { mutated, occurrencesOf } from "../../../jepsen-style/sim/mutant.js";
 import type { Mutant } from "../../../jepsen-style/sim/mutant.js";
-import { MUTANTS, mutantNamed } from "../../../jepsen-style/sim/mutants.js";
+import { CLIENT_MUTANTS, MUTANTS, mutantNamed } from "../../../jepsen-style/sim/mutants.js";
+
+const ALL: readonly Mutant[] = [...MUTANTS, ...CLIENT_MUTANTS];
 
 function sourceOf({ file }: Mutant): string {
   return readFileSync(new URL(`../../../src/${file}.ts`, import.meta.url), "utf8");
 }
 
-test.each(MUTANTS)("$name changes one place of $file", (mutant) => {
+test.each(ALL)("$name changes one place of $file", (mutant) => {
   const source = sourceOf(mutant);
   expect(occurrencesOf(mutant, source)).toBe(1);
   expect(mutated(mutant, source)).not.toBe(source);
@@ -17,8 +19,8 @@ test.each(MUTANTS)("$name changes one place of $file", (mutant) => {
 });
 
 test("names are names of one mutant", () => {
-  expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
-  for (const mutant of MUTANTS) expect(mutantNamed(mutant.name)).toBe(mutant);
+  expect(new Set(ALL.map(({ name }) => name)).size).toBe(ALL.length);
+  for (const mutant of ALL) expect(mutantNamed(mutant.name)).toBe(mutant);
   expect(() => mutantNamed("none")).toThrow(/no mutant none/);
 });
 
