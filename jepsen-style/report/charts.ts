@@ -1,7 +1,7 @@
 /** The charts of a run over time, the faults shaded in each: latencies, rates, leaders. */
 import type { Recorded } from "../workloads/history-log.js";
 import type { RunData } from "./run-data.js";
-import { box, dots, LEFT, line, picture, text, timeAxis, WIDTH, xOf } from "./svg.js";
+import { box, dots, heightName, LEFT, line, picture, text, timeAxis, WIDTH, xOf } from "./svg.js";
 import type { Axis } from "./svg.js";
 
 const LATENCY_HEIGHT = 260;
@@ -42,7 +42,8 @@ export function latencies(data: RunData, axis: Axis): string {
       kind,
     );
   });
-  const content = [shade(data, axis, height), ...grid, timeAxis(axis, height), ...points].join("");
+  const scales = [...grid, timeAxis(axis, height), heightName("latency", height)];
+  const content = [shade(data, axis, height), ...scales, ...points].join("");
   return picture(height, "latency of each operation", content);
 }
 
@@ -76,20 +77,23 @@ export function rates(data: RunData, axis: Axis): string {
     text(LEFT - 8, 12, `${most}/s`, 'text-anchor="end"'),
     text(LEFT - 8, height, "0", 'text-anchor="end"'),
   ];
-  const content = [shade(data, axis, height), timeAxis(axis, height), ...lines, ...labels].join("");
+  const scales = [timeAxis(axis, height), heightName("completions", height), ...labels];
+  const content = [shade(data, axis, height), ...scales, ...lines].join("");
   return picture(height, "completions a second", content);
 }
 
 /** A lane for each node with the terms in which it led, and one for each nemesis. */
 export function leaders(data: RunData, axis: Axis): string {
-  const nodes = [...new Set(data.leads.map(({ node }) => node))].sort();
-  const nemeses = [...new Set(data.faults.map(({ nemesis }) => nemesis))];
+  const shown = reigns(data).filter((reign) => isWithin(axis, reign));
+  const faults = data.faults.filter((fault) => isWithin(axis, fault));
+  const nodes = [...new Set(shown.map(({ node }) => node))].sort();
+  const nemeses = [...new Set(faults.map(({ nemesis }) => nemesis))];
   const lanes = [...nodes.map((name) => `leader ${name}`), ...nemeses];
   const height = Math.max(1, lanes.length) * LANE_HEIGHT;
   const names = lanes.map((name, lane) =>
     text(LEFT - 8, lane * LANE_HEIGHT + 14, name, 'text-anchor="end"'),
   );
-  const led = reigns(data).map(({ node, term, fromMs, toMs }) => {
+  const led = shown.map(({ node, term, fromMs, toMs }) => {
     const lane = nodes.indexOf(node);
     const x = xOf(axis, fromMs);
     const width = Math.max(2, xOf(axis, toMs) - x);
@@ -98,7 +102,7 @@ export function leaders(data: RunData, axis: Axis): string {
     const label = width > 18 ? text(x + 3, lane * LANE_HEIGHT + 14, String(term)) : "";
     return box(area, `term${term % 4}`, words) + label;
   });
-  const struck = data.faults.map(({ nemesis, text: words, fromMs, toMs }) => {
+  const struck = faults.map(({ nemesis, text: words, fromMs, toMs }) => {
     const lane = nodes.length + nemeses.indexOf(nemesis);
     const x = xOf(axis, fromMs);
     const width = Math.max(2, xOf(axis, toMs) - x);
@@ -107,6 +111,10 @@ export function leaders(data: RunData, axis: Axis): string {
   });
   const content = [timeAxis(axis, height), ...led, ...struck, ...names].join("");
   return picture(height, "leaders, terms and faults", content);
+}
+
+function isWithin(axis: Axis, span: { readonly fromMs: number; readonly toMs: number }): boolean {
+  return span.fromMs < axis.toMs && span.toMs > axis.fromMs;
 }
 
 interface Reign {

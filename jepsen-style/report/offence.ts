@@ -13,6 +13,9 @@ import type { Axis } from "./svg.js";
 type Shown = Operation<unknown, unknown>;
 
 const LANE_HEIGHT = 18;
+const LABEL_HEIGHT = 14;
+/** More than a letter takes in the mean. */
+const LETTER_WIDTH = 7;
 const MARGIN_MS_MIN = 50;
 const LANES_MAX = 40;
 const NEIGHBOURS_MAX = 400;
@@ -38,38 +41,67 @@ function axisAround(operations: readonly Shown[], lastMs: number): Axis {
 function operationsAround(data: RunData, offending: readonly Shown[], axis: Axis): string {
   const { fromMs, toMs } = axis;
   const others = data.operations.filter(
-    (each) => each.calledAt <= toMs && endOf(each, data.endedMs) >= fromMs,
+    (each) =>
+      each.calledAt <= toMs &&
+      endOf(each, data.endedMs) >= fromMs &&
+      !offending.some((one) => isSame(one, each)),
   );
   const shown: readonly Shown[] = [...others.slice(0, NEIGHBOURS_MAX), ...offending];
-  const guilty = new Set(offending.map(({ process }) => process));
-  const processes = [...new Set(shown.map(({ process }) => process))]
-    .toSorted((a, b) => Number(guilty.has(b)) - Number(guilty.has(a)) || a - b)
-    .slice(0, LANES_MAX);
-  const height = processes.length * LANE_HEIGHT;
+  const lanes = lanesOf(shown, offending);
+  const height = lanes.reduce((sum, lane) => sum + lane.height, 0);
   const bars = shown.map((operation) => {
-    const lane = processes.indexOf(operation.process);
-    if (lane < 0) return "";
-    const isGuilty = offending.includes(operation);
+    const lane = lanes.find(({ process }) => process === operation.process);
+    if (lane === undefined) return "";
+    const line = lane.offending.indexOf(operation);
     const x = xOf(axis, operation.calledAt);
     const width = Math.max(2, xOf(axis, endOf(operation, data.endedMs)) - x);
-    const area = { x, y: lane * LANE_HEIGHT + 3, width, height: LANE_HEIGHT - 6 };
-    const name = isGuilty ? `guilty ${operation.kind}` : operation.kind;
-    const words = describeOperation(operation);
-    return box(area, name, words) + (isGuilty ? labelAt(operation, x, lane) : "");
+    const area = { x, y: lane.barY, width, height: LANE_HEIGHT - 6 };
+    const name = line >= 0 ? `guilty ${operation.kind}` : operation.kind;
+    const bar = box(area, name, describeOperation(operation));
+    return line < 0 ? bar : bar + labelAt(operation, x, lane.y + (line + 1) * LABEL_HEIGHT);
   });
-  const names = processes.map((process, lane) =>
-    text(LEFT - 8, lane * LANE_HEIGHT + 13, `process ${process}`, 'text-anchor="end"'),
+  const names = lanes.map(({ process, barY }) =>
+    text(LEFT - 8, barY + 10, `process ${process}`, 'text-anchor="end"'),
   );
   const content = [timeAxis(axis, height), ...names, ...bars].join("");
   return picture(height, "operations around the offence", content);
 }
 
-/** To the right of where it began, or to the left of that where there is no room. */
-function labelAt(operation: Shown, x: number, lane: number): string {
+/** One may be witnessed by two: the workload and the store below it. */
+function isSame(one: Shown, other: Shown): boolean {
+  return one === other || (one.process === other.process && one.calledAt === other.calledAt);
+}
+
+interface Lane {
+  readonly process: number;
+  /** Labels from here on, a line each, and below them the bar. */
+  readonly y: number;
+  readonly barY: number;
+  readonly height: number;
+  readonly offending: readonly Shown[];
+}
+
+/** Those of the offence first, each with room for what it asked and heard. */
+function lanesOf(shown: readonly Shown[], offending: readonly Shown[]): readonly Lane[] {
+  const guilty = new Set(offending.map(({ process }) => process));
+  const processes = [...new Set(shown.map(({ process }) => process))]
+    .toSorted((a, b) => Number(guilty.has(b)) - Number(guilty.has(a)) || a - b)
+    .slice(0, LANES_MAX);
+  let y = 0;
+  return processes.map((process) => {
+    const own = offending.filter((each) => each.process === process);
+    const labels = own.length * LABEL_HEIGHT;
+    const lane = { process, y, barY: y + labels + 3, height: LANE_HEIGHT + labels, offending: own };
+    y += lane.height;
+    return lane;
+  });
+}
+
+/** From where it began, or as far to the left as it takes to stay in the picture. */
+function labelAt(operation: Shown, x: number, y: number): string {
   const words = labelOf(operation);
-  const y = lane * LANE_HEIGHT + 13;
-  if (x < WIDTH * 0.6) return text(x + 3, y, words, 'class="label"');
-  return text(x - 3, y, words, 'class="label" text-anchor="end"');
+  const room = Math.max(LEFT, WIDTH - words.length * LETTER_WIDTH);
+  return text(Math.min(x, room), y, words, 'class="label"');
 }
 
 function labelOf(operation: Shown): string {

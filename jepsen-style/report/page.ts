@@ -37,11 +37,30 @@ function badFinding(data: RunData, finding: Finding): string {
   return `${heading}<pre>${escape(lines.join("\n"))}</pre>${offence(data, finding)}`;
 }
 
+/** Those that did not pass a row each; the others together, by what they were of. */
 function checks(findings: readonly Finding[]): string {
-  const rows = findings.map(({ checker, verdict }) => {
-    return `<tr><td><span class="verdict ${verdict}">${verdict}</span></td><td>${escape(checker)}</td></tr>`;
-  });
+  const badge = (verdict: Finding["verdict"]): string =>
+    `<span class="verdict ${verdict}">${verdict}</span>`;
+  const row = (verdict: Finding["verdict"], group: string, names: string): string =>
+    `<tr><td>${badge(verdict)}</td><td>${escape(group)}</td><td>${escape(names)}</td></tr>`;
+  const passed = new Map<string, string[]>();
+  const rows: string[] = [];
+  for (const { checker, verdict } of findings) {
+    const [group, name] = groupOf(checker);
+    if (verdict !== "valid") rows.push(row(verdict, group, name));
+    else if (passed.has(group)) passed.get(group)!.push(name);
+    else passed.set(group, [name]);
+  }
+  for (const [group, names] of passed) rows.push(row("valid", group, names.join("; ")));
   return `<table>${rows.join("")}</table>`;
+}
+
+/** The workload or the keyspace, and the check; what has neither is of the cluster. */
+function groupOf(checker: string): readonly [string, string] {
+  const at = checker.indexOf(": ");
+  if (at < 0) return ["cluster", checker];
+  const group = checker.slice(0, at);
+  return [group, checker.slice(at + 2).replace(`${group}: `, "")];
 }
 
 function legend(): string {
@@ -72,6 +91,7 @@ function counts({ operations }: RunData): string {
 
 function faults({ faults: all }: RunData): string {
   const seconds = (ms: number): string => (ms / 1000).toFixed(1);
+  if (all.length === 0) return "<p>none</p>";
   const rows = all.map(({ text, fromMs, toMs }) => [seconds(fromMs), seconds(toMs), text]);
   return table(["from s", "to s", ""], rows);
 }

@@ -16,7 +16,8 @@ table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; te
 svg { display: block; width: 100%; height: auto; margin: .4rem 0; }
 svg text { font: 11px system-ui, sans-serif; }
 svg text { fill: var(--ink); }
-.label { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+.label { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; font-weight: 600; }
+svg text.name { font-size: 10px; opacity: .7; }
 .grid { stroke: var(--rule); }
 .verdict { border-radius: 4px; padding: 0 .45rem; color: #fff; font-size: .85em; }
 .verdict.valid { background: #2f7d4f; } .verdict.invalid { background: #b3262e; }

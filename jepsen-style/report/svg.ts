@@ -7,10 +7,10 @@ export interface Axis {
 
 /** Of every chart: where its drawing begins and ends, in the units of the picture. */
 export const WIDTH = 1100;
-export const LEFT = 90;
+export const LEFT = 110;
 const RIGHT = 12;
 const ABOVE = 8;
-const BELOW = 22;
+const BELOW = 36;
 const TICKS_WANTED = 10;
 const STEPS_MS = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000, 120_000, 300_000,
@@ -59,6 +59,12 @@ export function line(points: readonly (readonly [number, number])[], className: 
   return `<polyline class="line ${className}" points="${path}"/>`;
 }
 
+/** Along the left side of a chart: what its height means. */
+export function heightName(words: string, height: number): string {
+  const y = round(height / 2);
+  return `<text class="name" transform="translate(14 ${y}) rotate(-90)" text-anchor="middle">${escape(words)}</text>`;
+}
+
 /** Times below a chart, and lines from them up through it. */
 export function timeAxis(axis: Axis, height: number): string {
   const span = axis.toMs - axis.fromMs;
@@ -70,6 +76,8 @@ export function timeAxis(axis: Axis, height: number): string {
     const words = step >= 1000 ? `${at / 1000} s` : `${round(at)} ms`;
     ticks.push(text(x, height + 14, words, 'text-anchor="middle"'));
   }
+  const name = 'class="name" text-anchor="end"';
+  ticks.push(text(WIDTH - RIGHT, height + 29, "time since the run began", name));
   return ticks.join("");
 }
 

@@ -13,6 +13,8 @@ import type { Transaction } from "../../src/protocol/operations.js";
 import { connectProgram } from "./connect.js";
 import { LEASE_KEY_PREFIX, LeaseHolder } from "./lease-holder.js";
 import type { SimNetwork } from "./network.js";
+import { nothingObserved, observeWatch } from "./observe-watch.js";
+import type { WatchObservation } from "./observe-watch.js";
 import { SimProgram } from "./program.js";
 import type { ProgramOwner } from "./program.js";
 import { drawProgramSettings, pick } from "./settings.js";
@@ -66,18 +68,6 @@ export interface RangeObservation {
   readonly callMs: number;
   readonly revision: number;
   readonly rows: readonly { readonly key: string; readonly value: string; readonly mod: number }[];
-}
-
-/** What one watch over a whole keyspace has shown. */
-export interface WatchObservation {
-  readonly keyspace: string;
-  readonly startRevision: number;
-  /** `value` is undefined for a delete. */
-  readonly events: { revision: number; key: string; value: string | undefined }[];
-  /** Everything up to here was shown. */
-  shownTo: number;
-  /** It broke a rule of watches. */
-  fault: string | undefined;
 }
 
 /** What a client saw that lives by leases. */
@@ -392,13 +382,7 @@ export class SimClient implements ProgramOwner {
   #watch(client: Client): void {
     const keyspace = pick(this.#prng, this.#keyspaces);
     const startRevision = this.#prng.chance(0.5) ? 1 : 0;
-    const seen: WatchObservation = {
-      keyspace,
-      startRevision,
-      events: [],
-      shownTo: 0,
-      fault: undefined,
-    };
+    const seen = nothingObserved(keyspace, startRevision);
     this.#history.watches.push(seen);
     this.#follow(client.keyspace(keyspace), seen).catch((error: unknown) => {
       const { code, outcome } = refusalOf(error);
@@ -414,19 +398,7 @@ export class SimClient implements ProgramOwner {
     const { keyspace, startRevision } = seen;
     const fanOut = keyspace === "hashed";
     const watch = view.watch({ key: "", prefix: true, startRevision, progress: true, fanOut });
-    for await (const item of watch) {
-      const revision = "progress" in item ? item.progress : item.revision;
-      if (revision < seen.shownTo || ("events" in item && revision === seen.shownTo)) {
-        seen.fault ??= `revision ${revision} came after ${seen.shownTo}`;
-      }
-      seen.shownTo = Math.max(seen.shownTo, revision);
-      if ("progress" in item) continue;
-      for (const { type, kv } of item.events) {
-        const value = type === "put" ? utf8Text(kv.value) : undefined;
-        const key = utf8Text(kv.key);
-        if (!key.startsWith(LEASE_KEY_PREFIX)) seen.events.push({ revision, key, value });
-      }
-    }
+    await observeWatch(watch, seen, (key) => !key.startsWith(LEASE_KEY_PREFIX));
   }
 
   #value(): string {

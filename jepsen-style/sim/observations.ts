@@ -3,7 +3,8 @@
  * revision: whatever says that it shows the state at a revision must show exactly that, and a watch
  * every change once, in order. Writes whose outcome is unknown may show or not.
  */
-import type { History, Operation, RangeObservation, WatchObservation } from "./load.js";
+import type { History, Operation, RangeObservation } from "./load.js";
+import type { WatchObservation } from "./observe-watch.js";
 
 /** A change of a key that certainly happened; `value` is undefined for a delete. */
 interface Change {

@@ -10,6 +10,7 @@ import type { Finding } from "../checkers/finding.js";
 import { invalid, valid } from "../checkers/finding.js";
 import { checkHistory } from "../sim/judge.js";
 import type { History, Operation as SimOperation } from "../sim/load.js";
+import { nothingObserved, observeWatch } from "../sim/observe-watch.js";
 import { HistoryLog } from "./history-log.js";
 import type { Recorded } from "./history-log.js";
 import { ifAll, putting, unchanged } from "./store.js";
@@ -113,29 +114,12 @@ class ShardsCourse implements Course {
 
   /** From the beginning to the end of the run. */
   async #follow({ store }: Actor, keyspace: string): Promise<void> {
-    const seen: History["watches"][number] = {
-      keyspace,
-      startRevision: 1,
-      events: [],
-      shownTo: 0,
-      fault: undefined,
-    };
+    const seen = nothingObserved(keyspace, 1);
     this.#watches.push(seen);
     const options = { key: "", prefix: true, startRevision: 1, progress: true };
     try {
       const fanOut = keyspace === "hashed";
-      for await (const item of store.keyspace(keyspace).watch({ ...options, fanOut })) {
-        const revision = "progress" in item ? item.progress : item.revision;
-        if (revision < seen.shownTo || ("events" in item && revision === seen.shownTo)) {
-          seen.fault ??= `revision ${revision} came after ${seen.shownTo}`;
-        }
-        seen.shownTo = Math.max(seen.shownTo, revision);
-        if ("progress" in item) continue;
-        for (const { type, kv } of item.events) {
-          const value = type === "put" ? utf8Text(kv.value) : undefined;
-          seen.events.push({ revision, key: utf8Text(kv.key), value });
-        }
-      }
+      await observeWatch(store.keyspace(keyspace).watch({ ...options, fanOut }), seen);
     } catch (error) {
       // What it has shown up to then counts.
       if (!(error instanceof KvError)) throw error;

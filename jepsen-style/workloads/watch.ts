@@ -4,17 +4,18 @@
  * says, once, in order, revision by revision; and so the same as all others.
  */
 import { KvError } from "../../src/protocol/errors.js";
-import type { WatchItem, WatchOptions } from "../../src/client/client-types.js";
+import type { WatchOptions } from "../../src/client/client-types.js";
 import type { Finding } from "../checkers/finding.js";
 import { checkWatches } from "../checkers/watches.js";
-import type { Watched, WatchedItem } from "../checkers/watches.js";
+import type { Watched } from "../checkers/watches.js";
 import { checkReplay } from "../checkers/writes.js";
 import type { Replay } from "../checkers/writes.js";
 import { unknown } from "../checkers/finding.js";
 import type { Entry } from "./history-log.js";
-import { eventOf, readHistory } from "./replay.js";
+import { readHistory } from "./replay.js";
 import type { Watching } from "./store.js";
 import type { Actor, Course, Surroundings, Workload } from "./workload.js";
+import { followed } from "./watched.js";
 import { Writer } from "./writer.js";
 
 const KEYS = 8;
@@ -111,17 +112,8 @@ class WatchCourse implements Course {
 
   async #follow(watch: Watching, seen: Watched): Promise<void> {
     try {
-      const isNow = seen.startRevision === 0;
-      void watch.started.then(
-        (revision) => {
-          if (isNow) seen.coversFrom = revision;
-        },
-        () => undefined,
-      );
-      for await (const item of watch) {
-        const shown = itemOf(item, this.#clock.monotonicMs());
-        if (shown !== undefined) seen.items.push(shown);
-      }
+      const items = followed(watch, seen, this.#clock, isCounted)[Symbol.asyncIterator]();
+      while ((await items.next()).done !== true);
     } catch (error) {
       // It was overtaken by a compaction, or never reached anybody: what it has shown counts.
       if (!(error instanceof KvError)) throw error;
@@ -130,10 +122,8 @@ class WatchCourse implements Course {
 }
 
 /** What the workload itself puts there, at the ends, is no part of the history. */
-function itemOf(item: WatchItem, atMs: number): WatchedItem | undefined {
-  if ("progress" in item) return { atMs, progress: item.progress };
-  const events = item.events.map(eventOf).filter(({ key }) => !key.includes("~"));
-  return events.length === 0 ? undefined : { atMs, revision: item.revision, events };
+function isCounted(key: string): boolean {
+  return !key.includes("~");
 }
 
 export const watch: Workload = {

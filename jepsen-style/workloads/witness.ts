@@ -4,12 +4,7 @@
  * against the same order of commits. It changes nothing.
  */
 import { utf8Text } from "../../src/base/bytes.js";
-import type {
-  BytesLike,
-  RangeOptions,
-  ReadOptions,
-  WatchItem,
-} from "../../src/client/client-types.js";
+import type { BytesLike, RangeOptions, ReadOptions } from "../../src/client/client-types.js";
 import type { Clock } from "../../src/env/clock.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
 import { DEFAULT_KEYSPACE_NAME } from "../../src/protocol/cluster.js";
@@ -18,8 +13,8 @@ import { KvError } from "../../src/protocol/errors.js";
 import type { ReadOperation, ReadRequest } from "../checkers/exact-reads.js";
 import type { Watched } from "../checkers/watches.js";
 import type { WriteAnswer, WriteOperation, WriteRequest } from "../checkers/writes.js";
-import { eventOf } from "./replay.js";
 import type { Store, Watching } from "./store.js";
+import { followed } from "./watched.js";
 
 /** What was witnessed of one keyspace. */
 export interface Testimony {
@@ -214,30 +209,4 @@ function changeOf(operation: Operation): Changes[number] | undefined {
 
 function textOf(text: BytesLike): string {
   return typeof text === "string" ? text : utf8Text(text);
-}
-
-/** The same watch; what it shows is noted as it passes. */
-export function followed(watch: Watching, seen: Watched, clock: Clock): Watching {
-  watch.started.then(
-    (revision) => {
-      if (seen.startRevision === 0) seen.coversFrom = revision;
-    },
-    // Who iterates is told.
-    () => undefined,
-  );
-  return {
-    started: watch.started,
-    cancel: () => watch.cancel(),
-    async *[Symbol.asyncIterator](): AsyncIterator<WatchItem> {
-      for await (const item of watch) {
-        const atMs = clock.monotonicMs();
-        seen.items.push(
-          "progress" in item
-            ? { atMs, progress: item.progress }
-            : { atMs, revision: item.revision, events: item.events.map(eventOf) },
-        );
-        yield item;
-      }
-    },
-  };
 }
