@@ -18,6 +18,7 @@ import type { KeyValue } from "../../src/protocol/key-value.js";
 import type { State } from "../checkers/committed.js";
 import type { Finding } from "../checkers/finding.js";
 import { invalid, unknown, valid } from "../checkers/finding.js";
+import { valueText } from "../value-text.js";
 import type { Cluster } from "./cluster.js";
 
 const NAME = "replicas are alike";
@@ -84,7 +85,7 @@ async function compareKeyspace(
 
 function stateOf(revision: number, kvs: readonly KeyValue[]): State {
   const rows = kvs.map(({ key, value, modRevision }) => {
-    return [utf8Text(key), { value: utf8Text(value), modRevision }] as const;
+    return [utf8Text(key), { value: valueText(value), modRevision }] as const;
   });
   return { revision, rows: new Map(rows) };
 }
@@ -151,7 +152,7 @@ async function dump(
 
 function rowText(kv: KeyValue): string {
   const numbers = `${kv.createRevision}/${kv.modRevision}/${kv.version}`;
-  return `${utf8Text(kv.key)}=${utf8Text(kv.value)} (${numbers})`;
+  return `${utf8Text(kv.key)}=${valueText(kv.value)} (${numbers})`;
 }
 
 /** A client that reaches this node and no other: whatever it is told comes from there. */

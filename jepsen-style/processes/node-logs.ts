@@ -29,6 +29,7 @@ import { userKeyView } from "../../src/route/stored-key.js";
 import { lookAtManifest } from "../../src/store/manifest-look.js";
 import type { Commit, CommittedOrder } from "../checkers/committed.js";
 import type { Event } from "../checkers/writes.js";
+import { valueText } from "../value-text.js";
 
 export interface NodeLog {
   readonly node: string;
@@ -175,5 +176,5 @@ function eventOf(keyspace: KeyspaceDescriptor, reader: EffectReader, revision: n
   readStored(bytes, storedOffset, storedLength, row);
   const value = row.valueBytes.subarray(row.valueOffset, row.valueOffset + row.valueLength);
   const { createRevision, version } = row;
-  return { revision, key, value: utf8Text(value), createRevision, version };
+  return { revision, key, value: valueText(value), createRevision, version };
 }

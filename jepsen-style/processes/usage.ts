@@ -3,7 +3,8 @@ export const RUN_USAGE: string = `--workload A,B --nemesis A,B [options]: real p
   --list                   workloads and nemeses
   --nodes 5 --time 60 --seed 1 --rate 200 --clients 10
                            rate of all workloads together, clients of each
-  --all                    each workload, four a run, under each mix of nemeses; --short: two of 12 s
+  --all                    each workload under each mix of nemeses, four workloads a run
+  --short                  two runs of 12 s
   --minutes 120            again and again, by the next seeds, for so long
   --api sdk|grpc|json      what the clients speak; grpc and json are etcd's API
   --mutant NAME            nodes and clients with a known bug, as the simulator has them

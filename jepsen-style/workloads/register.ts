@@ -3,13 +3,13 @@
  * promise the newest value, revisions and versions checked along. A key is given up after a number
  * of operations, so that what is unknown about it stays judgeable.
  */
-import { utf8Text } from "../../src/base/bytes.js";
 import type { GetResponse } from "../../src/client/client-types.js";
 import type { ReadLevel } from "../../src/protocol/key-value.js";
 import { checkRegisters } from "../checkers/registers-by-revision.js";
 import type { Finding } from "../checkers/finding.js";
 import type { KeyValueAnswer, KeyValueRequest } from "../history.js";
 import { hasEffect } from "../history.js";
+import { valueText } from "../value-text.js";
 import { HistoryLog } from "./history-log.js";
 import type { Entry } from "./history-log.js";
 import { ifAll, putting, unchanged } from "./store.js";
@@ -22,6 +22,9 @@ export type RegisterAnswer = KeyValueAnswer & { readonly header: number };
 const LEVELS: readonly ReadLevel[] = ["linearizable", "lease", "follower"];
 const KEYS = 6;
 const OPERATIONS_A_KEY = 150;
+/** Of the long values; the limit of a request is not much more. */
+const LENGTH_MAX = 1_000_000;
+const LONG = 0.1;
 
 class RegisterCourse implements Course {
   readonly #log: HistoryLog<RegisterRequest, RegisterAnswer>;
@@ -29,9 +32,12 @@ class RegisterCourse implements Course {
   readonly #uses: number[] = Array.from({ length: KEYS }, () => 0);
   /** Per key: the last modRevision that somebody heard of. */
   readonly #known = new Map<string, number>();
+  /** Of some values; 0: none is long. */
+  readonly #lengthMax: number;
   #values = 0;
 
-  constructor({ clock, prefix }: Surroundings) {
+  constructor({ clock, prefix }: Surroundings, lengthMax = 0) {
+    this.#lengthMax = lengthMax;
     this.#log = new HistoryLog(clock, ({ type }) => type === "get");
     this.#prefix = prefix;
   }
@@ -78,18 +84,19 @@ class RegisterCourse implements Course {
   }
 
   async #put(actor: Actor, key: string): Promise<void> {
-    const value = this.#value();
-    await this.#write(actor, { type: "put", key, value }, async () => {
+    const value = this.#value(actor);
+    await this.#write(actor, { type: "put", key, value: valueText(value) }, async () => {
       const { revision } = (await actor.store.put(key, value)).header;
       return { type: "put", revision, header: revision };
     });
   }
 
   async #compareAndSet(actor: Actor, key: string): Promise<void> {
-    const value = this.#value();
+    const value = this.#value(actor);
     const equal = this.#known.get(key) ?? 0;
     const expected = { target: "modRevision", equal } as const;
-    await this.#write(actor, { type: "compareAndSet", key, expected, value }, async () => {
+    const text = valueText(value);
+    await this.#write(actor, { type: "compareAndSet", key, expected, value: text }, async () => {
       const transaction = ifAll([unchanged(key, equal)], [putting(key, value)]);
       const { succeeded, header } = await actor.store.txn(transaction);
       const { revision } = header;
@@ -118,15 +125,17 @@ class RegisterCourse implements Course {
   }
 
   /** Every value is written once, so that a read tells which write it saw. */
-  #value(): string {
-    return `v${++this.#values}`;
+  #value({ prng }: Actor): string {
+    const name = `v${++this.#values}`;
+    const isLong = this.#lengthMax > 0 && prng.chance(LONG);
+    return isLong ? name.padEnd(prng.between(name.length, this.#lengthMax), "-") : name;
   }
 }
 
 function heard({ kv, header }: GetResponse): RegisterAnswer {
   if (kv === undefined) return { type: "get", found: false, header: header.revision };
   const { modRevision, version } = kv;
-  const value = utf8Text(kv.value);
+  const value = valueText(kv.value);
   return { type: "get", found: true, value, modRevision, version, header: header.revision };
 }
 
@@ -134,4 +143,10 @@ export const register: Workload = {
   name: "register",
   about: "put, delete, get, compare-and-set on keys; linearizable, lease and follower reads",
   create: (surroundings) => new RegisterCourse(surroundings),
+};
+
+export const big: Workload = {
+  name: "big",
+  about: "as register, and a tenth of the values up to a million bytes long",
+  create: (surroundings) => new RegisterCourse(surroundings, LENGTH_MAX),
 };

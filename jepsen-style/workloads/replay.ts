@@ -3,6 +3,7 @@ import { utf8Text } from "../../src/base/bytes.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { WatchEvent } from "../../src/protocol/key-value.js";
 import type { Event, Replay } from "../checkers/writes.js";
+import { valueText } from "../value-text.js";
 import { NotServed } from "./history-log.js";
 import type { Store } from "./store.js";
 
@@ -43,9 +44,9 @@ export function eventOf({ type, kv, prevKv }: WatchEvent): Event {
   return {
     revision: kv.modRevision,
     key: utf8Text(kv.key),
-    value: type === "put" ? utf8Text(kv.value) : undefined,
+    value: type === "put" ? valueText(kv.value) : undefined,
     createRevision: kv.createRevision,
     version: kv.version,
-    ...(prevKv !== undefined && { previous: utf8Text(prevKv.value) }),
+    ...(prevKv !== undefined && { previous: valueText(prevKv.value) }),
   };
 }

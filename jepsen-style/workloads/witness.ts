@@ -1,7 +1,7 @@
 /**
- * Stands between a workload and its store and writes down what every write asked and came to,
- * what every read and every watch showed, whatever the workload makes of it: so that all workloads can be held
- * against the same order of commits. It changes nothing.
+ * Stands between a workload and its store and writes down what every write asked and came to, and
+ * what every read and every watch showed, whatever the workload makes of it: so that all workloads
+ * can be held against the same order of commits. It changes nothing.
  */
 import { utf8Text } from "../../src/base/bytes.js";
 import type { BytesLike, RangeOptions, ReadOptions } from "../../src/client/client-types.js";
@@ -14,6 +14,7 @@ import type { ReadOperation, ReadRequest } from "../checkers/exact-reads.js";
 import type { Watched } from "../checkers/watches.js";
 import type { WriteAnswer, WriteOperation, WriteRequest } from "../checkers/writes.js";
 import type { Store, Watching } from "./store.js";
+import { valueText } from "../value-text.js";
 import { followed } from "./watched.js";
 
 /** What was witnessed of one keyspace. */
@@ -50,7 +51,7 @@ export class Witness {
       leases: store.leases,
       put: (key, value, options) =>
         write(
-          [{ key: textOf(key), value: textOf(value) }],
+          [{ key: textOf(key), value: valueText(value) }],
           () => store.put(key, value, options),
           ({ header }) => ({ revision: header.revision, changed: true, deleted: [undefined] }),
         ),
@@ -90,7 +91,7 @@ export class Witness {
     kvs: readonly KeyValue[],
   ): void {
     const rows = kvs.map(({ key, value, modRevision }) => {
-      return { key: utf8Text(key), value: utf8Text(value), modRevision };
+      return { key: utf8Text(key), value: valueText(value), modRevision };
     });
     const asked = options.revision ?? 0;
     reads.push({
@@ -202,7 +203,7 @@ function txn(
 
 function changeOf(operation: Operation): Changes[number] | undefined {
   if (operation.kind === "put") {
-    return { key: textOf(operation.key), value: textOf(operation.value) };
+    return { key: textOf(operation.key), value: valueText(operation.value) };
   }
   return operation.kind === "delete" ? { key: textOf(operation.key), value: undefined } : undefined;
 }

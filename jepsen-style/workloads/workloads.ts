@@ -9,7 +9,7 @@ import { lease } from "./lease.js";
 import { lock } from "./lock.js";
 import { past } from "./past.js";
 import { queue } from "./queue.js";
-import { register } from "./register.js";
+import { big, register } from "./register.js";
 import { sequence } from "./sequence.js";
 import { set } from "./set.js";
 import { shards } from "./shards.js";
@@ -36,6 +36,7 @@ export const WORKLOADS: readonly Workload[] = [
   ids,
   queue,
   past,
+  big,
   ...WAITING,
 ];
 
