@@ -12,6 +12,7 @@ import { invalid, unknown, valid } from "../checkers/finding.js";
 import { checkWatches } from "../checkers/watches.js";
 import type { Witness } from "../workloads/witness.js";
 import type { Cluster } from "./cluster.js";
+import type { LogArchive } from "./log-archive.js";
 import { keyspaceOrder, readNodeLog, shardOrder } from "./node-logs.js";
 import type { NodeLog } from "./node-logs.js";
 
@@ -31,6 +32,8 @@ export interface TruthParts {
   readonly keyspaces: readonly KeyspaceDescriptor[];
   readonly states: ReadonlyMap<string, State>;
   readonly witness: Witness;
+  /** What the logs let go of during the run. */
+  readonly archive: LogArchive;
   /** The one whose files were damaged on purpose. */
   readonly damaged: string | undefined;
 }
@@ -66,7 +69,7 @@ export function compareLogs(parts: TruthParts): LogTruth {
 function orderOf(
   keyspace: KeyspaceDescriptor,
   logs: readonly NodeLog[],
-  { map }: TruthParts,
+  { map, archive }: TruthParts,
 ): CommittedOrder | Finding {
   const names = new Map(map.nodes.map(({ nodeId, name }) => [nodeId, name]));
   const shards = map.shards.filter(({ keyspaceId }) => keyspaceId === keyspace.keyspaceId);
@@ -76,9 +79,10 @@ function orderOf(
       shardId,
       logs,
       voters.flatMap(({ nodeId }) => names.get(nodeId) ?? []),
+      archive.of(shardId),
     );
   });
-  const fault = orders.find((order) => order.fault !== undefined)?.fault;
+  const fault = archive.fault ?? orders.find((order) => order.fault !== undefined)?.fault;
   if (fault !== undefined) return invalid("the logs agree", fault);
   const { from, to, commits } = keyspaceOrder(keyspace, orders);
   const others = commits.filter(({ events }) => !events.every(({ key }) => isOwn(key)));

@@ -51,7 +51,7 @@ export function readNodeLog(node: string, dataDirectory: string): NodeLog | unde
   }
 }
 
-interface Entry {
+export interface LogEntry {
   readonly node: string;
   readonly kind: EntryRun["kind"];
   readonly term: number;
@@ -63,7 +63,7 @@ interface Entry {
 export interface ShardOrder {
   readonly first: number;
   readonly last: number;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly LogEntry[];
   /** Two nodes disagree. */
   readonly fault: string | undefined;
 }
@@ -72,13 +72,14 @@ export function shardOrder(
   shardId: number,
   logs: readonly NodeLog[],
   voters: readonly string[],
+  archived: ReadonlyMap<number, LogEntry> = new Map(),
 ): ShardOrder {
   const own = logs.flatMap(({ node, shards }) => {
     const shard = shards.get(shardId);
     return shard === undefined ? [] : [{ node, shard, entries: entriesOf(node, shard) }];
   });
-  const last = committedTo(own, voters);
-  const merged = new Map<number, Entry>();
+  const last = Math.max(committedTo(own, voters), ...[...archived.keys()].slice(-1));
+  const merged = new Map(archived);
   for (const { entries } of own) {
     for (const [index, entry] of entries) {
       if (index > last) continue;
@@ -99,7 +100,7 @@ export function shardOrder(
 interface OwnLog {
   readonly node: string;
   readonly shard: RecoveredShard;
-  readonly entries: ReadonlyMap<number, Entry>;
+  readonly entries: ReadonlyMap<number, LogEntry>;
 }
 
 function committedTo(own: readonly OwnLog[], voters: readonly string[]): number {
@@ -112,8 +113,11 @@ function committedTo(own: readonly OwnLog[], voters: readonly string[]): number 
   return Math.max(said, held);
 }
 
-function entriesOf(node: string, { runs, runsAfterLoss }: RecoveredShard): Map<number, Entry> {
-  const entries = new Map<number, Entry>();
+export function entriesOf(
+  node: string,
+  { runs, runsAfterLoss }: RecoveredShard,
+): Map<number, LogEntry> {
+  const entries = new Map<number, LogEntry>();
   for (const { kind, term, firstIndex, count, bytes } of [...runs, ...runsAfterLoss]) {
     let at = 0;
     for (let i = 0; i < count; i++) {

@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { must } from "../../src/base/assert.js";
 import type { Prng } from "../../src/base/prng.js";
 import type { NodePlace } from "../../scripts/bench/our-cluster.js";
@@ -35,6 +35,7 @@ export type NodeState = "running" | "held" | "down";
 
 const STOP_PATIENCE_MS = 20_000;
 const THREADS = "16";
+const HOLD_POLL_MS = 2;
 
 export class NodeProcess {
   readonly setup: NodeSetup;
@@ -140,6 +141,19 @@ export class NodeProcess {
     this.#state = "running";
   }
 
+  /** Undefined where it does not run, or has ended meanwhile. */
+  async whileHeld<T>(look: () => T): Promise<T | undefined> {
+    const child = this.#child;
+    if (this.#state !== "running" || child?.pid === undefined) return undefined;
+    this.hold();
+    while (child.exitCode === null && child.signalCode === null && !isStopped(child.pid)) {
+      await new Promise((resolve) => setTimeout(resolve, HOLD_POLL_MS));
+    }
+    const seen = child.exitCode === null && child.signalCode === null ? look() : undefined;
+    this.release();
+    return seen;
+  }
+
   setClocks(skew: ClockSkew = NO_SKEW): void {
     const order: Order = { clocks: skew };
     if (this.#state !== "down") this.#child?.send(order, () => undefined);
@@ -158,4 +172,14 @@ export class NodeProcess {
       child.kill(signal);
     });
   }
+}
+
+/** A stop takes effect when each thread is out of the kernel. */
+function isStopped(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return false;
+  return readdirSync(tasks).every((task) => {
+    const path = `${tasks}/${task}/stat`;
+    return !existsSync(path) || /\) T /.test(readFileSync(path, "utf8"));
+  });
 }

@@ -21,7 +21,8 @@ export interface Lost {
 }
 
 export function cutPower(journals: string, data: string, prng: Prng): Lost {
-  if (!fs.existsSync(journals)) return { names: 0, writes: 0 };
+  // A node that left the cluster meanwhile has nothing to lose any more.
+  if (!fs.existsSync(journals) || !fs.existsSync(data)) return { names: 0, writes: 0 };
   const { namings, writes } = unsynced(journals);
   const losesAll = prng.chance(0.5);
   const kept = losesAll ? 0 : prng.between(0, namings.length);

@@ -21,6 +21,7 @@ import { Injector } from "./injector.js";
 import type { FaultSpan } from "./injector.js";
 import { LeaderWatch } from "./leader-watch.js";
 import type { Lead } from "./leader-watch.js";
+import { LogArchive } from "./log-archive.js";
 import { compareLogs } from "./log-truth.js";
 import { judgeOutputs } from "./node-outputs.js";
 import type { RunSettings } from "./settings.js";
@@ -97,6 +98,7 @@ class Stage {
   readonly #courses: readonly NamedCourse[];
   readonly #cluster: Cluster | undefined;
   readonly #witness: Witness;
+  readonly #archive = new LogArchive();
   #covered: readonly string[] = [];
   #damaged: string | undefined;
   #crews: readonly Actors[] = [];
@@ -210,6 +212,7 @@ class Stage {
       this.#courses
         .filter(({ course }) => servedSince(course, healedMs) < SERVED_MIN)
         .map(({ name }) => name);
+    if (this.#cluster !== undefined) await this.#archive.collect(this.#cluster);
     const isResting = (): boolean => this.#nowMs() < healedMs + REST_MS;
     while (this.#isInFaults && (isResting() || starving().length > 0)) {
       if (this.#nowMs() > healedMs + RECOVERY_MS) {
@@ -260,7 +263,8 @@ class Stage {
     await cluster.end();
     const witness = this.#witness;
     const damaged = this.#damaged;
-    const truth = compareLogs({ cluster, map, keyspaces, states, witness, damaged });
+    const archive = this.#archive;
+    const truth = compareLogs({ cluster, map, keyspaces, states, witness, archive, damaged });
     this.#findings.push(...findings, ...truth.findings);
     this.#covered = truth.covered;
   }

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { singleRun } from "../../../src/base/entry-run.js";
 import type { RecoveredShard } from "../../../src/log/log-types.js";
+import { LogArchive } from "../../../jepsen-style/processes/log-archive.js";
 import { shardOrder } from "../../../jepsen-style/processes/node-logs.js";
 import type { NodeLog } from "../../../jepsen-style/processes/node-logs.js";
 
@@ -50,4 +51,15 @@ test("logs that were trimmed are put together", () => {
 test("two entries at one committed index are a fault", () => {
   const logs = [log("n1", [1, 1], 2), log("n2", [1, 2], 2)];
   expect(shardOrder(SHARD, logs, VOTERS).fault).toBe("n1 and n2 have other entries 2 of shard 7");
+});
+
+test("what a log let go of was kept, as far as it was committed then", () => {
+  const archive = new LogArchive();
+  archive.keep(log("n1", [1, 1, 1], 2));
+  archive.keep(log("n2", [1, 1], 2));
+  const rest = [log("n1", [2, 2], 4, 2)];
+  const { first, last } = shardOrder(SHARD, rest, VOTERS, archive.of(SHARD));
+  expect([first, last, archive.fault]).toEqual([1, 4, undefined]);
+  archive.keep(log("n3", [1, 3], 2));
+  expect(archive.fault).toBe("n1 and n3 committed other entries 2 of shard 7");
 });
