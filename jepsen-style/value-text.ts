@@ -1,4 +1,4 @@
-/** Values as histories and reports have them: of a long one its beginning, its length and a hash. */
+/** Values as histories have them: of a long one its beginning, its length and a hash. */
 import { utf8, utf8Text } from "../src/base/bytes.js";
 import { hash32 } from "../src/base/hash.js";
 

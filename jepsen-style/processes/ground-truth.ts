@@ -1,7 +1,7 @@
 /**
- * What the replicas themselves hold when all is over: of a keyspace of one shard each node is asked
+ * What the replicas themselves hold when all is over. In a keyspace of one shard each node is asked
  * for every key it has, at one revision that all have reached, and all answers must be the same,
- * versions and revisions included; and of every shard so must be the logical hashes, which count the
+ * versions and revisions included; of every shard so must be the logical hashes, which count the
  * history that is kept. It reads past the links, from one node at a time.
  */
 import { connectBy } from "../../src/client/client.js";
