@@ -12,7 +12,6 @@ import type { Finding } from "../checkers/finding.js";
 import { invalid, unknown, valid } from "../checkers/finding.js";
 import { NotServed } from "../workloads/history-log.js";
 import { Witness } from "../workloads/witness.js";
-import type { Course } from "../workloads/workload.js";
 import { Actors } from "./actors.js";
 import { Cluster } from "./cluster.js";
 import { compareReplicas } from "./ground-truth.js";
@@ -26,6 +25,8 @@ import { compareLogs } from "./log-truth.js";
 import { judgeOutputs } from "./node-outputs.js";
 import type { RunSettings } from "./settings.js";
 import { connectorOf } from "./stores.js";
+import { judgeTraffic, RECOVERY_MS, servedAgain } from "./traffic.js";
+import type { NamedCourse } from "./traffic.js";
 
 export interface RunResult {
   readonly settings: RunSettings;
@@ -41,11 +42,6 @@ export interface RunResult {
   readonly endedMs: number;
 }
 
-export interface NamedCourse {
-  readonly name: string;
-  readonly course: Course;
-}
-
 /** What a run tells while it goes on. */
 export interface Progress {
   readonly phase: string;
@@ -54,16 +50,9 @@ export interface Progress {
   readonly faults: readonly string[];
 }
 
-/** How long healed nodes may take to serve everybody again. */
-const RECOVERY_MS = 60_000;
 /** Beside the time for faults: starting, finishing and judging. */
 const LIFETIME_EXTRA_SECONDS = 420;
 const PROGRESS_MS = 1000;
-const POLL_MS = 200;
-/** Of each workload, between two turns of faults and in a whole run. */
-const SERVED_MIN = 10;
-/** Between two turns of faults, where everybody is served at once. */
-const REST_MS = 2500;
 /** More than a course has clients. */
 const PROCESSES_A_COURSE = 100;
 /** Keys spread over shards for the workloads that want several. */
@@ -199,34 +188,18 @@ class Stage {
         nemeses: this.#settings.nemeses,
         prng,
         nowMs: this.#nowMs,
-        recovered: () => this.#servedAgain(),
+        recovered: () => this.#rest(),
       },
     );
     this.#injector.start();
   }
 
-  /** Between two turns of faults every workload is served, or that is a finding. */
-  async #servedAgain(): Promise<void> {
-    const healedMs = this.#nowMs();
-    const starving = (): readonly string[] =>
-      this.#courses
-        .filter(({ course }) => servedSince(course, healedMs) < SERVED_MIN)
-        .map(({ name }) => name);
+  /** Between two turns of faults. */
+  async #rest(): Promise<void> {
     if (this.#cluster !== undefined) await this.#archive.collect(this.#cluster);
-    const isResting = (): boolean => this.#nowMs() < healedMs + REST_MS;
-    while (this.#isInFaults && (isResting() || starving().length > 0)) {
-      if (this.#nowMs() > healedMs + RECOVERY_MS) {
-        const after = `${RECOVERY_MS / 1000} s after all was healed at ${Math.round(healedMs)} ms`;
-        const text = `${starving().join(", ")}: served less than ${SERVED_MIN} times ${after}`;
-        this.#findings.push(invalid("served between faults", text));
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
-  }
-
-  get #isInFaults(): boolean {
-    return this.#phase === "faults";
+    const isOver = (): boolean => this.#phase !== "faults";
+    const fault = await servedAgain(this.#courses, { nowMs: this.#nowMs, isOver });
+    if (fault !== undefined) this.#findings.push(fault);
   }
 
   async #finish(): Promise<void> {
@@ -301,16 +274,4 @@ class Stage {
     await Promise.all(this.#crews.map((crew) => crew.close()));
     await this.#cluster?.close();
   }
-}
-
-function servedSince({ operations }: Course, sinceMs: number): number {
-  return operations.filter((each) => each.kind === "ok" && each.completedAt > sinceMs).length;
-}
-
-/** A run in which hardly anything was served shows nothing. */
-function judgeTraffic({ operations }: Course): Finding {
-  const served = operations.filter(({ kind }) => kind === "ok").length;
-  const name = "enough was served";
-  if (served >= SERVED_MIN && served > operations.length / 50) return valid(name);
-  return unknown(name, `only ${served} of ${operations.length} operations were served`);
 }
