@@ -7,7 +7,8 @@
  *   linearizable  leader, confirmed by a round begun after the read arrived
  *   lease         leader, while its lease holds in the step that answers; else as linearizable
  *   follower      any replica, at an index its leader confirmed
- *   stale         any replica, at its closed revision
+ *   stale         any replica, at its closed revision; if that has not reached what is asked for,
+ *                 the leader is asked to close more, and the read waits for it
  *
  * Reads that are answered by the clock, under the lease or as stale ones, wait for the end of their
  * turn too: one look whether the clock has stood still serves them all.
@@ -56,6 +57,12 @@ interface HeldRead {
   readonly arrivedMs: number;
 }
 
+/** A stale read whose round is over. */
+interface UnclosedRead {
+  readonly request: ReadRequest;
+  readonly round: Round;
+}
+
 interface Round {
   readonly context: number;
   readonly startedMs: number;
@@ -75,6 +82,8 @@ export class ReadPath {
   #answers: ConfirmedAnswer[] = [];
   /** Reads at a floor revision that wait until the allocations before them are resolved. */
   #held: HeldRead[] = [];
+  /** Stale reads at revisions that are not closed here yet. */
+  #unclosed: UnclosedRead[] = [];
   #rounds: Round[] = [];
   /** Confirmed rounds that wait for their index to be applied. */
   #confirmed: Round[] = [];
@@ -211,11 +220,18 @@ export class ReadPath {
 
   /** Serves what the applied index now allows. */
   applied(): void {
+    if (this.#unclosed.length > 0) this.#serveClosed();
     if (this.#confirmed.length === 0) return;
     const appliedIndex = this.#host.raft.appliedIndex;
     const rounds = this.#confirmed;
     this.#confirmed = [];
     for (const round of rounds) this.#serveRound(round, appliedIndex);
+  }
+
+  #serveClosed(): void {
+    const unclosed = this.#unclosed;
+    this.#unclosed = [];
+    for (const { request, round } of unclosed) this.#serveRead(request, round);
   }
 
   leadershipEnded(): void {
@@ -234,12 +250,13 @@ export class ReadPath {
 
   /** Whether reads wait, or freshness is to be proved from time to time. */
   inUse(nowMs: number): boolean {
-    const waiting = this.#rounds.length + this.#held.length;
+    const waiting = this.#rounds.length + this.#held.length + this.#unclosed.length;
     return waiting > 0 || nowMs - this.#staleUsedMs < PROBE_IN_USE_MS;
   }
 
   expire(nowMs: number): void {
     this.#expireHeld(nowMs);
+    this.#expireUnclosed(nowMs);
     if (nowMs - this.#leaseUsedMs > LEASE_IN_USE_MS) this.#host.raft.useLease(false);
     const old = this.#rounds.filter((round) => nowMs - round.startedMs > ROUND_TIMEOUT_MS);
     if (old.length > 0) {
@@ -262,6 +279,8 @@ export class ReadPath {
     }
     this.#clocked = [];
     this.#gathered = [];
+    for (const { request } of this.#unclosed) request.responder.failed(request.requestId, error);
+    this.#unclosed = [];
     this.leadershipEnded();
   }
 
@@ -273,6 +292,22 @@ export class ReadPath {
       const { request } = each;
       if (nowMs - each.arrivedMs <= ROUND_TIMEOUT_MS) this.#held.push(each);
       else request.responder.failed(request.requestId, this.#unavailable());
+    }
+  }
+
+  #expireUnclosed(nowMs: number): void {
+    if (this.#unclosed.length === 0) return;
+    const closed = this.#host.machine.closedRevision;
+    const unclosed = this.#unclosed;
+    this.#unclosed = [];
+    for (const each of unclosed) {
+      if (nowMs - each.round.startedMs <= ROUND_TIMEOUT_MS) {
+        this.#unclosed.push(each);
+        continue;
+      }
+      const { request } = each;
+      const text = `revision ${revisionMinOf(request)} is not closed here yet, ${closed} is`;
+      request.responder.failed(request.requestId, notApplied("futureRevision", text));
     }
   }
 
@@ -314,7 +349,7 @@ export class ReadPath {
     if (!this.#probing && nowMs - this.#probedMs >= PROBE_INTERVAL_MS) this.#probe();
     const fresh = read.maxStalenessMs === 0 || ageMs <= read.maxStalenessMs;
     const revision = this.#host.machine.closedRevision;
-    const reached = revision >= read.minRevision;
+    const reached = revision >= revisionMinOf(read);
     if (!reached) this.#host.wantClose();
     if (!fresh || !reached) return false;
     this.#serveStale(read, ageMs);
@@ -367,11 +402,8 @@ export class ReadPath {
       this.#answer(read, read.level === "follower" ? "follower" : "linearizable");
       return;
     }
-    const { machine } = this.#host;
-    if (machine.closedRevision < read.minRevision) {
-      const closed = machine.closedRevision;
-      const text = `revision ${read.minRevision} is not closed here yet, ${closed} is`;
-      read.responder.failed(read.requestId, notApplied("futureRevision", text));
+    if (this.#host.machine.closedRevision < revisionMinOf(read)) {
+      this.#unclosed.push({ request: read, round });
       return;
     }
     this.#host.checkClock();
@@ -405,6 +437,11 @@ export class ReadPath {
     }
     return notApplied("unavailable", "no quorum of this shard's replicas answers");
   }
+}
+
+/** The least closed revision that a stale read can be served at. */
+function revisionMinOf({ minRevision, floorRevision }: ReadRequest): number {
+  return Math.max(minRevision, floorRevision);
 }
 
 /** Fails the reads that `condition` holds for and returns the others. */

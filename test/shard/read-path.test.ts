@@ -325,14 +325,24 @@ describe("stale reads", () => {
     expect(bench.told(3)).toEqual(["stale 1 3 ms old"]);
   });
 
-  test("one that wants a revision asks for it to be closed, and waits for a round", () => {
+  test("one that wants a revision asks for it to be closed, and waits for it", () => {
     const bench = new Bench();
     for (const id of [1, 2]) bench.submit(id, { level: "stale", minRevision: 4 + id });
+    bench.submit(3, { level: "stale", floorRevision: 7 });
     bench.endTurn();
-    expect(bench.closesWanted).toBe(2);
+    expect(bench.closesWanted).toBe(3);
     bench.state.closedRevision = 5;
     bench.reads.confirmed(1, 0);
-    expect(bench.told(1, 2)).toEqual(["stale 5 0 ms old", "notApplied futureRevision"]);
+    expect(bench.told(1, 2, 3)).toEqual(["stale 5 0 ms old", undefined, undefined]);
+    bench.nowMs += 20;
+    bench.state.closedRevision = 6;
+    bench.apply(1);
+    expect(bench.told(2, 3)).toEqual(["stale 6 20 ms old", undefined]);
+    expect(bench.reads.inUse(bench.nowMs + 60_000)).toBe(true);
+    bench.nowMs += ROUND_TIMEOUT_MS;
+    bench.reads.expire(bench.nowMs);
+    expect(bench.told(3)).toEqual(["notApplied futureRevision"]);
+    expect(bench.reads.inUse(bench.nowMs + 60_000)).toBe(false);
   });
 
   test("after a sleep of the machine the age of what was proved before is not known", () => {

@@ -121,6 +121,21 @@ test("a key is read at the revision of a write to another shard", async () => {
   expect(errors).toEqual([]);
 });
 
+test("a stale read finds the revision of a write to another shard, at every node", async () => {
+  await twoShards("rests");
+  for (const endpoint of cluster.endpoints) {
+    const client = await connect({ endpoints: [endpoint], requestTimeoutMs: READ_TIMEOUT_MS });
+    const rests = client.keyspace("rests");
+    for (let i = 0; i < 20; i++) {
+      const { revision } = (await rests.put("z", `${i}`)).header;
+      expect((await rests.range({ key: "a", revision, level: "stale" })).kvs).toHaveLength(1);
+      expect((await rests.get("a", { revision, level: "stale" })).kv).toBeDefined();
+    }
+    await client.close();
+  }
+  expect(errors).toEqual([]);
+});
+
 describe("what a range at a revision showed", () => {
   test.each(["linearizable", "lease", "follower"] as const)(
     "it shows again (%s)",
