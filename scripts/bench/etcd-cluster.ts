@@ -10,7 +10,7 @@ import { cpuMicros, freePorts, waitFor } from "./processes.js";
 import type { Processes, Started } from "./processes.js";
 
 const NODES = 3;
-const QUOTA_BYTES = 8 * 1024 ** 3;
+export const QUOTA_BYTES: number = 8 * 1024 ** 3;
 const STATUS_TIMEOUT_MS = 2_000;
 
 export interface EtcdOptions {

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { etcdVersion, startEtcd } from "./etcd-cluster.js";
 import { LEASE_STEPS } from "./etcd-lease-steps.js";
+import { MEMBER } from "./etcd-step.js";
 import type { Step } from "./etcd-step.js";
 import { STEPS } from "./etcd-steps.js";
 import { startOurs } from "./our-cluster.js";
@@ -110,13 +111,21 @@ function indented(name: string, text: string): string {
 async function run(etcdctl: string, addresses: readonly string[], step: Step): Promise<Outcome> {
   const [first = "", second = "", body = ""] = step.words;
   if (first === "POST" || first === "GET") {
-    const text = await postJson(addresses, second, first === "GET" ? undefined : body);
+    const whole = body.includes(MEMBER)
+      ? body.replaceAll(MEMBER, await firstMember(addresses))
+      : body;
+    const text = await postJson(addresses, second, first === "GET" ? undefined : whole);
     return { code: 0, stdout: masked(text, addresses), stderr: "" };
   }
   const endpoints = step.oneEndpoint === true ? addresses.slice(0, 1) : addresses;
   const outcome = await runCommand(etcdctl, endpoints, step);
   const { code, stdout, stderr } = outcome;
   return { code, stdout: masked(stdout, addresses), stderr: masked(stderr, addresses) };
+}
+
+async function firstMember(addresses: readonly string[]): Promise<string> {
+  const text = await postJson(addresses, "/v3/maintenance/status", "{}");
+  return /"member_id":"(\d+)"/.exec(text)?.[1] ?? "";
 }
 
 async function postJson(
@@ -156,6 +165,7 @@ function masked(text: string, addresses: readonly string[]): string {
     .replace(/"(cluster_id|member_id|ID|leader|memberID)":"?\d+"?/g, '"$1":ID')
     .replace(/"(raft_?[tT]erm|raftIndex|raftAppliedIndex|dbSize\w*)":"?\d+"?/g, '"$1":N')
     .replace(/"(ClusterID|MemberID|ID|RaftTerm|RaftIndex|Leader)" : \d+/g, '"$1" : N')
+    .replace(/memberID:\d+/g, "memberID:ID")
     .replace(/"ttl":\d+/g, '"ttl":N')
     .replace(/"TTL":"\d+","grantedTTL"/g, '"TTL":"N","grantedTTL"')
     .replace(/"TTL" : \d+\n"GrantedTTL"/g, '"TTL" : N\n"GrantedTTL"')

@@ -11,6 +11,9 @@ export interface Step {
   readonly differs?: string;
 }
 
+/** In a body: the id of the first member. */
+export const MEMBER = "MEMBER";
+
 const json: readonly string[] = ["-w", "json"];
 
 export function steps(...lines: readonly string[]): readonly Step[] {

@@ -1,6 +1,6 @@
 /** What the comparison with etcd runs, in order: each step finds what those before it have left. */
 import { LEASE_STEPS } from "./etcd-lease-steps.js";
-import { post, steps, txn } from "./etcd-step.js";
+import { MEMBER, post, steps, txn } from "./etcd-step.js";
 import type { Step } from "./etcd-step.js";
 
 const PUTS: readonly Step[] = [
@@ -145,6 +145,37 @@ const WATCHES: readonly Step[] = [
   watch("watch w1 --rev 2 -w json"),
 ];
 
+const NO_HEADER = "a header, which older releases have not";
+
+const alarm = (action: string, kind?: string): Step =>
+  post("/maintenance/alarm", { action, memberID: MEMBER, alarm: kind }, NO_HEADER);
+
+const ALARMS: readonly Step[] = [
+  alarm("ACTIVATE", "NOSPACE"),
+  alarm("ACTIVATE", "NOSPACE"),
+  alarm("GET"),
+  alarm("GET", "CORRUPT"),
+  alarm("GET", "NOSPACE"),
+  ...steps("put a full", "del w3", "get a", "del w1 --prefix"),
+  { words: ["put", "a", "full"] },
+  txn("\nput a full\n\n\n"),
+  txn('ver("a") = "77"\n\n\ndel w2\n\n'),
+  { words: ["lease", "grant", "100"] },
+  { words: ["compaction", "7"] },
+  { words: ["alarm", "list"] },
+  { words: ["alarm", "list", "-w", "json"], differs: NO_HEADER },
+  { words: ["GET", "/health"], differs: "newer releases tell a reason too" },
+  { words: ["alarm", "disarm"] },
+  { words: ["alarm", "disarm"] },
+  alarm("GET"),
+  alarm("DEACTIVATE", "NOSPACE"),
+  ...steps("put a again", "get a"),
+  alarm("ACTIVATE", "CORRUPT"),
+  ...steps("put a bad", "del a", "get a", "get a --consistency s"),
+  alarm("DEACTIVATE", "CORRUPT"),
+  ...steps("put a again", "del a"),
+];
+
 const CLUSTER: readonly Step[] = [
   { words: ["member", "list"] },
   { words: ["member", "list", "-w", "fields"] },
@@ -170,5 +201,6 @@ export const STEPS: readonly Step[] = [
   ...JSON_STEPS,
   ...WATCHES,
   ...LEASE_STEPS,
+  ...ALARMS,
   ...CLUSTER,
 ];

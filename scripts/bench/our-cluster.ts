@@ -1,10 +1,10 @@
 /**
- * Flotilla nodes on loopback, three if nothing else is said, with their default settings, started
- * by the built CLI.
+ * Flotilla nodes on loopback, three if nothing else is said, with their default settings but for
+ * the quota, as etcd's here, started by the built CLI.
  */
 import { existsSync } from "node:fs";
 import type { BenchCluster, ConnectOptions } from "./bench-cluster.js";
-import { connectByEtcdApi, leaderAddress } from "./etcd-cluster.js";
+import { connectByEtcdApi, leaderAddress, QUOTA_BYTES } from "./etcd-cluster.js";
 import type { LoadTarget } from "./load.js";
 import { connectOurs } from "./our-target.js";
 import { cpuMicros, freePorts, waitFor } from "./processes.js";
@@ -75,6 +75,7 @@ export function startArguments(place: NodePlace): string[] {
       ? []
       : ["--advertise-client", advertised.client, "--advertise-peer", advertised.peer],
     ["--initial-cluster", cluster.map((each) => `${each.name}=${each.peer}`).join(",")],
+    ["--quota-bytes", String(QUOTA_BYTES)],
     ["--log-level", "warn"],
   ].flat();
 }

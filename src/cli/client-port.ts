@@ -21,7 +21,9 @@ import type {
   WatchItem,
   WatchOptions,
 } from "../client/client-types.js";
+import type { AlarmReport } from "../client/admin.js";
 import type {
+  AlarmChangeRequest,
   HashRequest,
   HashResponse,
   HealthResponse,
@@ -52,6 +54,8 @@ export interface AdminPort {
   health(endpoint: string): Promise<HealthResponse>;
   hash(endpoint: string, request: HashRequest, timeoutMs: number): Promise<HashResponse>;
   defragment(endpoint: string, timeoutMs: number): Promise<void>;
+  alarms(): Promise<AlarmReport>;
+  changeAlarm(request: AlarmChangeRequest): Promise<void>;
   createKeyspace(options: KeyspaceOptions): Promise<KeyspaceDescriptor>;
   locate(key: Uint8Array): Promise<ShardDescriptor>;
   moveLeader(shardId: number, node: string | number): Promise<void>;

@@ -23,8 +23,9 @@ import type {
   WatchOptions,
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
+import type { StatusResponse } from "../protocol/admin-messages.js";
 import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
-import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
+import type { AlarmKind, ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
@@ -51,7 +52,14 @@ const NAME_LENGTH_MAX = 64;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
 /** What a node shows of a shard that others hold. */
-const NO_REPLICA = { role: "none", revision: 0, commitIndex: 0, appliedIndex: 0 } as const;
+const NO_REPLICA = {
+  role: "none",
+  revision: 0,
+  commitIndex: 0,
+  appliedIndex: 0,
+  storedBytes: 0,
+  usedBytes: 0,
+} as const;
 
 export class SdkBackend implements Backend {
   origin: Origin;
@@ -175,7 +183,9 @@ export class SdkBackend implements Backend {
     };
     this.#noteTerm(shown.term);
     return {
-      storedBytes: status.storedBytes,
+      storedBytes: shown.storedBytes,
+      usedBytes: shown.usedBytes ?? shown.storedBytes,
+      quotaBytes: status.quotaBytes ?? -1,
       leaderNodeId: shown.leaderNodeId,
       term: shown.term,
       revision: shown.revision,
@@ -183,20 +193,27 @@ export class SdkBackend implements Backend {
       appliedIndex: shown.appliedIndex,
       isLearner: shown.role === "learner",
       residentBytes: process.memoryUsage.rss(),
-      alarms: status.alarms ?? [],
+      alarms: this.#alarmsOf(status, clusterMap),
     };
   }
 
   async alarms(): Promise<readonly MemberAlarm[]> {
+    const { alarms } = await (await this.#connected()).admin.alarms();
+    return alarms.map(({ node, kind }) => ({ memberId: BigInt(node.nodeId), kind }));
+  }
+
+  async raiseAlarm({ memberId, kind }: MemberAlarm): Promise<void> {
     const { admin } = await this.#connected();
-    const started = (await admin.members()).filter(({ clientAddress }) => clientAddress !== "");
-    const found = started.map(async ({ nodeId, clientAddress }) => {
-      // Of a member that does not answer there is nothing to be told.
-      const status = await admin.status(clientAddress).catch(() => undefined);
-      const alarms = status?.alarms ?? [];
-      return alarms.map((kind) => ({ memberId: BigInt(nodeId), kind }));
-    });
-    return (await Promise.all(found)).flat();
+    await admin.changeAlarm({ nodeId: Number(memberId), kind, raised: true });
+  }
+
+  async disarm({ memberId, kind }: MemberAlarm): Promise<boolean> {
+    const { admin } = await this.#connected();
+    const nodeId = Number(memberId);
+    const node = (await admin.members()).find((each) => each.nodeId === nodeId);
+    if (node?.alarms?.includes(kind) !== true) return false;
+    await admin.changeAlarm({ nodeId, kind, raised: false });
+    return true;
   }
 
   async defragment(): Promise<void> {
@@ -224,6 +241,18 @@ export class SdkBackend implements Backend {
     await this.lines.settled(this.#env.timers);
     const client = await this.#connecting?.catch(() => undefined);
     await client?.close();
+  }
+
+  /** As etcd shows them: those raised for others too. */
+  #alarmsOf(status: StatusResponse, { nodes }: ClusterMap): readonly MemberAlarm[] {
+    const raised = nodes.flatMap(({ nodeId, alarms = [] }) => {
+      return alarms.map((kind) => ({ memberId: BigInt(nodeId), kind }));
+    });
+    const { memberId } = this.origin;
+    const isNew = (kind: AlarmKind): boolean =>
+      !raised.some((alarm) => alarm.memberId === memberId && alarm.kind === kind);
+    const own = (status.alarms ?? []).filter(isNew);
+    return [...raised, ...own.map((kind) => ({ memberId, kind }))];
   }
 
   /** The client, which is connected when it is first wanted. */

@@ -56,6 +56,12 @@ const SIZE: Kind<number> = {
   parse: parseSize,
   show: (value) => formatBytes(value).replace(" ", ""),
 };
+const QUOTA: Kind<number> = {
+  wanted: "a size, such as 2GiB, 0 for that, or -1 for none",
+  fileShape: "number",
+  parse: (text) => (/^-\d+$/.test(text) ? -1 : parseSize(text)),
+  show: (value) => (value < 0 ? "-1" : SIZE.show(value)),
+};
 const NODES: Kind<readonly InitialNode[]> = {
   wanted: "nodes, such as n1=127.0.0.1:2380,n2=127.0.0.1:22380",
   fileShape: "pairs",
@@ -183,6 +189,7 @@ export const NODE_SETTINGS: readonly Setting[] = [
   setting("quiesce-after", "quiesceAfterMs", DURATION, "idle shards rest after this; 0 for never"),
   setting("max-request-bytes", "requestSizeBytesMax", SIZE, "largest request"),
   setting("labels", "labels", LABELS, "where the node is, for placing replicas apart"),
+  setting("quota-bytes", "quotaBytes", QUOTA, "what the default keyspace may take; -1 for all"),
   setting("memory", "memtablesBytesMax", SIZE, "memory for writes that are not in tables yet"),
   setting("block-cache", "blockCacheBytes", SIZE, "memory for blocks of tables"),
   setting("log-segment-bytes", "segmentSizeBytes", SIZE, "size of a file of the log"),

@@ -1,11 +1,7 @@
 /** The sheets that commands show: nodes, shards, keyspaces, endpoints. From answers to cells. */
 import type { KeyRange } from "../base/key-range.js";
-import type {
-  AlarmKind,
-  HashResponse,
-  ReplicaStatus,
-  StatusResponse,
-} from "../protocol/admin-messages.js";
+import type { NodeAlarm } from "../client/admin.js";
+import type { HashResponse, ReplicaStatus, StatusResponse } from "../protocol/admin-messages.js";
 import type {
   ClusterMap,
   KeyspaceDescriptor,
@@ -28,12 +24,6 @@ export interface EndpointHealth {
 export interface EndpointStatus {
   readonly endpoint: string;
   readonly status: StatusResponse;
-}
-
-export interface MemberAlarm {
-  readonly nodeId: number;
-  readonly name: string;
-  readonly kind: AlarmKind;
 }
 
 export interface ReplicaHash extends HashResponse {
@@ -152,8 +142,8 @@ export function endpointHealthSheet(list: readonly EndpointHealth[]): Sheet {
   };
 }
 
-export function alarmSheet(alarms: readonly MemberAlarm[]): Sheet {
-  const named = alarms.map((each) => ({ ...each, alarm: each.kind.toUpperCase() }));
+export function alarmSheet(alarms: readonly NodeAlarm[]): Sheet {
+  const named = alarms.map(({ node, kind }) => ({ ...node, alarm: kind.toUpperCase() }));
   return {
     columns: ["ID", "Name", "Alarm"],
     rows: named.map(({ nodeId, name, alarm }) => [idText(nodeId), name, alarm]),

@@ -2,6 +2,7 @@
 import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
+  AlarmChangeRequest,
   HashRequest,
   HashResponse,
   HealthResponse,
@@ -14,6 +15,7 @@ import type {
   StatusResponse,
 } from "../protocol/admin-messages.js";
 import type {
+  AlarmKind,
   ClusterMap,
   KeyspaceDescriptor,
   LeaderHint,
@@ -31,6 +33,19 @@ import type { CallKind } from "./routed-call.js";
 import type { Session } from "./session.js";
 
 const POLL_MS = 20;
+
+export interface NodeAlarm {
+  readonly node: NodeDescriptor;
+  readonly kind: AlarmKind;
+  /** It stays until it is disarmed; otherwise it ends by itself. */
+  readonly raised: boolean;
+}
+
+export interface AlarmReport {
+  readonly alarms: readonly NodeAlarm[];
+  /** Nodes that do not answer: of them only what was raised is known. */
+  readonly silent: readonly NodeDescriptor[];
+}
 
 const MOVE_LEADER_CALL: CallKind<{ readonly shardId: number; readonly nodeId: number }, void> = {
   name: "move-leader",
@@ -93,6 +108,27 @@ export class Admin {
   /** The node at this address flushes, and merges what is due; others are served meanwhile. */
   async defragment(endpoint: string, timeoutMs: number): Promise<void> {
     await this.#askLong(endpoint, MESSAGE_TYPES.defragment, {}, timeoutMs);
+  }
+
+  /** Of all nodes: what was raised for them, and what holds now by itself. */
+  async alarms(): Promise<AlarmReport> {
+    const nodes = await this.members();
+    const silent: NodeDescriptor[] = [];
+    const found = nodes.map(async (node): Promise<readonly NodeAlarm[]> => {
+      const { alarms: raised = [], clientAddress } = node;
+      const known = raised.map((kind) => ({ node, kind, raised: true }));
+      if (clientAddress === "") return known;
+      const status = await this.status(clientAddress).catch(() => undefined);
+      if (status === undefined) silent.push(node);
+      const held = (status?.alarms ?? []).filter((kind) => !raised.includes(kind));
+      return [...known, ...held.map((kind) => ({ node, kind, raised: false }))];
+    });
+    return { alarms: (await Promise.all(found)).flat(), silent };
+  }
+
+  /** Resolves when all nodes that live know of it. */
+  async changeAlarm(request: AlarmChangeRequest): Promise<void> {
+    await this.#change(MESSAGE_TYPES.alarmChange, request);
   }
 
   /** Resolves when the new keyspace can be used by this client. */

@@ -3,8 +3,7 @@
  * etcd's clients see, and the cluster around it. Every rejection is a KvError. Bytes handed in stay
  * unchanged. Revisions of the answers are etcd's `header.revision`.
  */
-import type { AlarmKind } from "../protocol/admin-messages.js";
-import type { NodeDescriptor } from "../protocol/cluster.js";
+import type { AlarmKind, NodeDescriptor } from "../protocol/cluster.js";
 import type { KeyValue, WatchEvent } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -73,7 +72,12 @@ export interface BackendWatch {
 
 /** What this node says of itself, the replica of the keyspace's shard above all. */
 export interface NodeStatus {
+  /** What the quota bounds: of the keyspace, on disk and in memory on its way there. */
   readonly storedBytes: number;
+  /** About what of these is not garbage. */
+  readonly usedBytes: number;
+  /** -1 where there is none. */
+  readonly quotaBytes: number;
   /** 0 where none is known. */
   readonly leaderNodeId: number;
   readonly term: number;
@@ -84,10 +88,11 @@ export interface NodeStatus {
   readonly isLearner: boolean;
   /** Memory of the process. */
   readonly residentBytes: number;
-  readonly alarms: readonly AlarmKind[];
+  /** Its own that hold now, and those that are raised for any member. */
+  readonly alarms: readonly MemberAlarm[];
 }
 
-/** A trouble of a member that holds now. */
+/** It holds now, or it was raised and stays until it is disarmed. */
 export interface MemberAlarm {
   readonly memberId: bigint;
   readonly kind: AlarmKind;
@@ -126,6 +131,9 @@ export interface Backend {
   status(): Promise<NodeStatus>;
   /** Of all members that answer. */
   alarms(): Promise<readonly MemberAlarm[]>;
+  raiseAlarm(alarm: MemberAlarm): Promise<void>;
+  /** false: it was not raised; what holds by itself is none of those that are. */
+  disarm(alarm: MemberAlarm): Promise<boolean>;
   /** Makes this node's files smaller where that is worth while; nobody else has to wait. */
   defragment(): Promise<void>;
   /** Of what is stored at a revision; 0: the newest that this node has applied. */

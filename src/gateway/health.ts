@@ -33,7 +33,9 @@ async function health(backend: Backend, query: URLSearchParams): Promise<TextRep
   const isSerializable = query.get("serializable") === "true";
   const status = await backend.status().catch(() => undefined);
   const excluded = query.getAll("exclude");
-  const alarm = status?.alarms.map(alarmName).find((name) => !excluded.includes(name));
+  const alarm = status?.alarms
+    .map(({ kind }) => alarmName(kind))
+    .find((name) => !excluded.includes(name));
   const hasLeader = status !== undefined && status.leaderNodeId !== 0;
   let reason = hasLeader || isSerializable ? "" : "RAFT NO LEADER";
   if (alarm !== undefined) reason = `ALARM ${alarm}`;
@@ -52,7 +54,9 @@ const LIVE: Readonly<Record<string, Check>> = {
 };
 const READY: Readonly<Record<string, Check>> = {
   data_corruption: async (backend) =>
-    (await backend.status()).alarms.includes("corrupt") ? "a replica is damaged" : undefined,
+    (await backend.status()).alarms.some(({ kind }) => kind === "corrupt")
+      ? "a replica is damaged"
+      : undefined,
   serializable_read: (backend) => readFault(backend, "serializable"),
   linearizable_read: (backend) => readFault(backend, "linearizable"),
   non_learner: async (backend) =>
@@ -134,9 +138,21 @@ const METRICS: readonly Metric[] = [
   },
   {
     name: "etcd_mvcc_db_total_size_in_bytes",
-    help: "Bytes of the node's files.",
+    help: "Bytes of the default keyspace at this node, which the quota bounds.",
     kind: "gauge",
     value: ({ storedBytes }) => storedBytes,
+  },
+  {
+    name: "etcd_mvcc_db_total_size_in_use_in_bytes",
+    help: "About what of these is not garbage.",
+    kind: "gauge",
+    value: ({ usedBytes }) => usedBytes,
+  },
+  {
+    name: "etcd_server_quota_backend_bytes",
+    help: "The quota of the default keyspace; -1 where there is none.",
+    kind: "gauge",
+    value: ({ quotaBytes }) => quotaBytes,
   },
   {
     name: "process_resident_memory_bytes",

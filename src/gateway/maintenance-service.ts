@@ -1,14 +1,16 @@
 /** etcd's Maintenance service, but for the snapshot, which is a stream. */
-import type { AlarmKind } from "../protocol/admin-messages.js";
-import type { Backend, NodeStatus } from "./backend.js";
+import type { AlarmKind } from "../protocol/cluster.js";
+import type { Backend, MemberAlarm, NodeStatus } from "./backend.js";
 import type { Message } from "./message-codec.js";
-import { etcdError, GRPC, noLeader, notImplemented } from "./status.js";
+import { etcdError, GRPC, noLeader } from "./status.js";
 
 /** The release of etcd whose API this is, as clients look for it. */
 export const API_VERSION = "3.6.0";
 
 const ALARM_ACTIVATE = 1;
+const ALARM_DEACTIVATE = 2;
 const ALARM_TYPES: Readonly<Record<AlarmKind, number>> = { noSpace: 1, corrupt: 2 };
+const ALARM_KINDS: readonly (AlarmKind | undefined)[] = [undefined, "noSpace", "corrupt"];
 const DOWNGRADE_CANCEL = 2;
 
 export class MaintenanceService {
@@ -25,7 +27,8 @@ export class MaintenanceService {
       revision: BigInt(status.revision),
       version: API_VERSION,
       dbSize: BigInt(status.storedBytes),
-      dbSizeInUse: BigInt(status.storedBytes),
+      dbSizeInUse: BigInt(status.usedBytes),
+      dbSizeQuota: BigInt(status.quotaBytes),
       leader: BigInt(status.leaderNodeId),
       raftIndex: BigInt(status.commitIndex),
       raftAppliedIndex: BigInt(status.appliedIndex),
@@ -38,27 +41,38 @@ export class MaintenanceService {
   }
 
   #errorsOf({ leaderNodeId, alarms }: NodeStatus): readonly string[] {
-    const { memberId } = this.#backend.origin;
-    const raised = alarms.map((kind) => `memberID:${memberId} alarm:${alarmName(kind)}`);
+    const raised = alarms.map(({ memberId, kind }) => {
+      return `memberID:${memberId} alarm:${alarmName(kind)} `;
+    });
     return leaderNodeId === 0 ? [noLeader().message, ...raised] : raised;
   }
 
   /**
-   * Alarms are raised by what they are about and end with it. To deactivate one does nothing: what
-   * still holds is listed again.
+   * Those that were raised stay until they are disarmed; others hold by themselves, and are listed
+   * as long as they do.
    */
   async alarm(request: Message): Promise<Message> {
-    if (request["action"] === ALARM_ACTIVATE) {
-      throw notImplemented("alarms are not raised by hand");
-    }
-    const isList = (request["action"] ?? 0) === 0;
-    const wanted = request["alarm"] ?? 0;
-    const all = isList ? await this.#backend.alarms() : [];
-    const alarms = all
-      .map(({ memberId, kind }) => ({ memberID: memberId, alarm: ALARM_TYPES[kind] }))
-      .filter(({ alarm }) => wanted === 0 || alarm === wanted);
+    const alarms = (await this.#alarms(request)).map(({ memberId, kind }) => {
+      return { memberID: memberId, alarm: ALARM_TYPES[kind] };
+    });
     const { revision } = await this.#backend.status();
     return { revision: BigInt(revision), alarms };
+  }
+
+  /** What is asked for, or what was changed. */
+  async #alarms(request: Message): Promise<readonly MemberAlarm[]> {
+    const kind = ALARM_KINDS[Number(request["alarm"] ?? 0)];
+    const action = request["action"] ?? 0;
+    const isChange = action === ALARM_ACTIVATE || action === ALARM_DEACTIVATE;
+    if (!isChange) {
+      const all = await this.#backend.alarms();
+      return kind === undefined ? all : all.filter((alarm) => alarm.kind === kind);
+    }
+    if (kind === undefined) return [];
+    const alarm: MemberAlarm = { memberId: (request["memberID"] ?? 0n) as bigint, kind };
+    if (action === ALARM_DEACTIVATE) return (await this.#backend.disarm(alarm)) ? [alarm] : [];
+    await this.#backend.raiseAlarm(alarm);
+    return [alarm];
   }
 
   async defragment(): Promise<Message> {

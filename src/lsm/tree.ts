@@ -13,11 +13,13 @@ import { intersectRanges, rangeContainsSlice } from "../base/key-range.js";
 import type { SlabPool } from "./arena.js";
 import { BackwardCursor } from "./backward-cursor.js";
 import { cursorOf } from "./clipped-cursor.js";
+import { sizeOf } from "./compaction-picker.js";
 import type { Cursor, CursorMode, EntryView, FlushedState } from "./entry.js";
 import type { RunCursor } from "./entry-slot.js";
 import { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { LevelCursor } from "./level.js";
+import { garbageBytes } from "./garbage.js";
 import type { LevelRun } from "./level.js";
 import { Memtable } from "./memtable.js";
 import { MemtableCursor } from "./memtable-cursor.js";
@@ -225,6 +227,16 @@ export class Tree {
     this.#active.release();
     this.#active = new Memtable(this.#pool);
     this.#replaceVersion([]);
+  }
+
+  /** On disk, and in memory on its way there. */
+  heldBytes(): number {
+    return this.memtableBytes() + sizeOf(this.#version.slices);
+  }
+
+  /** About what of these would be left after all merges, with nothing kept below `horizon`. */
+  usedBytes(horizon: number): number {
+    return this.heldBytes() - garbageBytes(this.#version.slices, horizon);
   }
 
   stats(): TreeStats {

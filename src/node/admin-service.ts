@@ -3,7 +3,6 @@ import { must } from "../base/assert.js";
 import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
-  AlarmKind,
   FollowerStatus,
   HashRequest,
   HashResponse,
@@ -16,6 +15,7 @@ import type {
   StatusResponse,
 } from "../protocol/admin-messages.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
+import type { AlarmKind } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import type { Replica } from "../shard/replica.js";
@@ -55,6 +55,8 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
       return reply(request, command(node, { kind: "updateMember", request: decodePlain(reader) }));
     case MESSAGE_TYPES.replicaChange:
       return reply(request, command(node, { kind: "changeReplica", request: decodePlain(reader) }));
+    case MESSAGE_TYPES.alarmChange:
+      return reply(request, command(node, { kind: "changeAlarm", request: decodePlain(reader) }));
     case MESSAGE_TYPES.moveLeader:
       return reply(request, moveLeader(node, decodePlain<MoveLeaderRequest>(reader)));
     case MESSAGE_TYPES.hash:
@@ -88,6 +90,7 @@ function statusOf(node: NodeParts): StatusResponse {
     storedBytes: node.store.stats().sizeBytes + node.store.log.stats().sizeBytes,
     replicas: [...node.host.replicas].map(replicaStatus),
     alarms: alarmsOf(node),
+    quotaBytes: node.quotaBytes,
   };
 }
 
@@ -112,7 +115,8 @@ function replicaStatus(replica: Replica): ReplicaStatus {
     revision: machine.revision,
     closedRevision: machine.closedRevision,
     compactedRevision: machine.compactedRevision,
-    storedBytes: sizeOf(replica),
+    storedBytes: replica.tree.heldBytes(),
+    usedBytes: replica.tree.usedBytes(machine.compactedRevision),
     followers: raft.role === "leader" ? followersOf(replica) : undefined,
   };
 }
@@ -132,12 +136,6 @@ function followersOf({ raft, descriptor }: Replica): FollowerStatus[] {
   });
 }
 
-/** What a replica holds, on disk and in memory on its way there. */
-function sizeOf(replica: Replica): number {
-  const { sizeBytes, memtableBytes } = replica.tree.stats();
-  return sizeBytes + memtableBytes;
-}
-
 /** Healthy: all replicas are sound and have leaders, writes are taken, a read is confirmed now. */
 async function healthOf(node: NodeParts): Promise<HealthResponse> {
   const reasons: string[] = [];
@@ -149,6 +147,10 @@ async function healthOf(node: NodeParts): Promise<HealthResponse> {
   }
   const refusal = node.writeRefusal();
   if (refusal !== undefined) reasons.push(refusal.message);
+  for (const { name, alarms = [] } of node.view.map.nodes) {
+    for (const kind of alarms)
+      reasons.push(`the alarm ${kind.toUpperCase()} is raised for ${name}`);
+  }
   for (const replica of node.host.replicas) {
     if (!replica.leads) continue;
     try {

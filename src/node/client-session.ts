@@ -24,7 +24,7 @@ import type { FrameConnection, FrameHandler } from "../rpc/frame-connection.js";
 import type { Replica } from "../shard/replica.js";
 import type { ReadRequest } from "../shard/requests.js";
 import type { AnswerFacts, Responder } from "../shard/responder.js";
-import { keysFault, writesAnything } from "./transaction-keys.js";
+import { keysFault, putsAnything, writesAnything } from "./transaction-keys.js";
 import { decodeWatchCreate } from "../protocol/watch-codec.js";
 import { WatchStream } from "./watch-stream.js";
 import type { WatchOwner } from "./watch-stream.js";
@@ -36,8 +36,8 @@ export interface SessionHost {
   /** The replica that a request means, or why there is none to serve it here. */
   resolve(header: RoutedHeader): Replica | KvError;
   prefixLengthOf(replica: Replica): number;
-  /** Why nothing may be written now; undefined where it may. */
-  writeRefusal(): KvError | undefined;
+  /** Why a write of so many bytes may not be now; 0: one that adds nothing. */
+  refusalOf(replica: Replica, bytes: number): KvError | undefined;
   /** Requests that are not hot; answers through `answer` or `refuse`. */
   admin(request: AdminRequest): void;
   sessionDirty(session: ClientSession): void;
@@ -191,7 +191,8 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     const put = this.#put;
     decodePut(bytes, body, end, put);
     const fault =
-      this.#writeRefusal(replica) ?? this.#keyFault(replica, bytes, put.keyOffset, put.keyLength);
+      this.#writeRefusal(replica, end - body) ??
+      this.#keyFault(replica, bytes, put.keyOffset, put.keyLength);
     if (fault !== undefined) return this.failed(requestId, fault);
     replica.writes.submitPut(this, requestId, put);
   }
@@ -236,7 +237,7 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     );
     if (fault !== undefined) return this.failed(requestId, fault);
     if (writesAnything(transaction)) {
-      const refusal = this.#writeRefusal(replica);
+      const refusal = this.#writeRefusal(replica, putsAnything(transaction) ? end - body : 0);
       if (refusal !== undefined) return this.failed(requestId, refusal);
       replica.writes.submitTransaction(this, requestId, transaction);
       return;
@@ -285,7 +286,7 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
       return;
     }
     // A renewal keeps alive what is there, and an end makes room: a full disk takes both.
-    const refusal = kind === "grant" ? this.#writeRefusal(replica) : undefined;
+    const refusal = kind === "grant" ? this.#writeRefusal(replica, end - body) : undefined;
     if (refusal !== undefined) return this.failed(requestId, refusal);
     replica.writes.submitLease(this, requestId, leaseWrite(request));
   }
@@ -327,8 +328,8 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
   }
 
   /** Who does not lead says who does, whatever the state of its own disk. */
-  #writeRefusal(replica: Replica): KvError | undefined {
-    return replica.raft.role === "leader" ? this.#host.writeRefusal() : undefined;
+  #writeRefusal(replica: Replica, bytes: number): KvError | undefined {
+    return replica.raft.role === "leader" ? this.#host.refusalOf(replica, bytes) : undefined;
   }
 
   #keyFault(

@@ -16,6 +16,7 @@ export const PROBATION_MS = 5000;
 interface Seen {
   readonly atMs: number;
   readonly full: boolean;
+  readonly mapVersion: number;
   /** When its disk was last said to stall. */
   readonly stalledMs: number;
 }
@@ -38,7 +39,8 @@ export class HealthBook {
     const { nodeId } = beat.node;
     const atMs = this.#clock.monotonicMs();
     const lastMs = this.#seen.get(nodeId)?.stalledMs ?? Number.NEGATIVE_INFINITY;
-    this.#seen.set(nodeId, { atMs, full: beat.full, stalledMs: beat.stalled ? atMs : lastMs });
+    const { full, mapVersion } = beat;
+    this.#seen.set(nodeId, { atMs, full, mapVersion, stalledMs: beat.stalled ? atMs : lastMs });
     for (const hint of beat.leads) this.#noteLeader(hint);
     for (const report of beat.reports) this.#noteReport(report);
   }
@@ -46,6 +48,12 @@ export class HealthBook {
   /** Whether all of these nodes were heard since then, and with them what they lead. */
   heardAll(nodes: readonly NodeDescriptor[], sinceMs: number): boolean {
     return nodes.every((node) => (this.#seen.get(node.nodeId)?.atMs ?? -1) > sinceMs);
+  }
+
+  /** Whether all nodes that live have this version of the map. */
+  haveMap(version: number): boolean {
+    const { alive } = this.now();
+    return [...alive].every((nodeId) => this.#seen.get(nodeId)!.mapVersion >= version);
   }
 
   lost(nodeId: number): void {

@@ -5,7 +5,8 @@
 import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import type { ClusterMap, KeyspaceDescriptor, LeaderHint } from "../protocol/cluster.js";
+import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
+import type { AlarmKind, ClusterMap, KeyspaceDescriptor, LeaderHint } from "../protocol/cluster.js";
 import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { hasTextFile, readTextFile, writeTextFile } from "./text-file.js";
 
@@ -20,6 +21,9 @@ export class ClusterView {
   #shards: Map<number, ShardDescriptor> = new Map();
   #keyspaces: Map<number, KeyspaceDescriptor> = new Map();
   #nodes: Map<number, NodeDescriptor> = new Map();
+  #raised: ReadonlySet<AlarmKind> = new Set();
+  /** -1 where the map has none. */
+  #defaultKeyspaceId = -1;
   #fit: ReadonlySet<number> = new Set();
 
   constructor(disk: Disk, directory: string, clusterId: string) {
@@ -48,6 +52,15 @@ export class ClusterView {
 
   node(nodeId: number): NodeDescriptor | undefined {
     return this.#nodes.get(nodeId);
+  }
+
+  /** Whether an alarm was raised, and not disarmed, for any node. */
+  isRaised(kind: AlarmKind): boolean {
+    return this.#raised.has(kind);
+  }
+
+  isDefaultKeyspace(keyspaceId: number): boolean {
+    return keyspaceId === this.#defaultKeyspaceId;
   }
 
   get leaders(): readonly LeaderHint[] {
@@ -102,6 +115,9 @@ export class ClusterView {
     this.#shards = new Map(map.shards.map((shard) => [shard.shardId, shard]));
     this.#keyspaces = new Map(map.keyspaces.map((each) => [each.keyspaceId, each]));
     this.#nodes = new Map(map.nodes.map((node) => [node.nodeId, node]));
+    this.#raised = new Set(map.nodes.flatMap(({ alarms = [] }) => alarms));
+    const byDefault = map.keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
+    this.#defaultKeyspaceId = byDefault?.keyspaceId ?? -1;
   }
 }
 

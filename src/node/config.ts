@@ -12,6 +12,7 @@ import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import { notApplied } from "../protocol/errors.js";
 import { UNNOTICED_SLEEP_MS } from "../shard/sleep-watch.js";
 import type { FlowLimits } from "../raft/types.js";
+import { QUOTA_BYTES_DEFAULT } from "./quota.js";
 
 export interface InitialNode {
   readonly name: string;
@@ -49,6 +50,8 @@ export interface NodeConfig {
   readonly segmentSizeBytes: number;
   /** Bytes of the disk that are left alone: with less free, writes are refused. */
   readonly reservedBytes: number;
+  /** What the default keyspace may take; 0: QUOTA_BYTES_DEFAULT, less: as much as there is. */
+  readonly quotaBytes: number;
   /** How much of the disk is read in the background to look for rot; 0: nothing. */
   readonly scrubBytesPerSecond: number;
 }
@@ -85,6 +88,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   blockCacheBytes: 256 * MEBIBYTE,
   segmentSizeBytes: 32 * MEBIBYTE,
   reservedBytes: 64 * MEBIBYTE,
+  quotaBytes: QUOTA_BYTES_DEFAULT,
   scrubBytesPerSecond: 4 * MEBIBYTE,
 };
 
@@ -182,5 +186,6 @@ function sizeFault(config: NodeConfig): string | undefined {
   if (config.segmentSizeBytes < SEGMENT_SIZE_BYTES_MIN) {
     return `segmentSizeBytes must be at least ${SEGMENT_SIZE_BYTES_MIN}`;
   }
+  if (!Number.isSafeInteger(config.quotaBytes)) return "quotaBytes must be a whole number";
   return undefined;
 }

@@ -9,8 +9,7 @@ import { strangerFault, wipedFault } from "../placement/members.js";
 import type { PlacementState } from "../placement/records.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
-import type { KvError } from "../protocol/errors.js";
-import { notApplied } from "../protocol/errors.js";
+import { KvError, notApplied } from "../protocol/errors.js";
 import type { ConnectionKind, Hello } from "../protocol/hello-codec.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import type { RoutedHeader } from "../protocol/routed-header.js";
@@ -33,11 +32,12 @@ import { placementDescriptor } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { Heartbeats } from "./heartbeats.js";
 import { LeaderTransfers } from "./leader-transfers.js";
-import { servePeer } from "./peer-requests.js";
 import type { NodeParts } from "./node-parts.js";
 import { Peers } from "./peers.js";
 import type { PeerRequest, PeerService } from "./peers.js";
+import { command, servePeer } from "./peer-requests.js";
 import { PlacementService } from "./placement-service.js";
+import { Quota, quotaOf } from "./quota.js";
 import { ReplicaOpener, SYSTEM_PREFIX_BYTES } from "./replica-opener.js";
 import { RevisionClient } from "./revision-client.js";
 import { RoomGuard } from "./room-guard.js";
@@ -70,6 +70,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   readonly startedMs: number;
   placement: PlacementService | undefined;
   readonly #room: RoomGuard;
+  readonly #quota: Quota;
+  #isRaising = false;
   readonly #sessions: Set<ClientSession> = new Set();
   readonly #reader = new ByteReader();
   readonly #refused: (error: KvError) => void;
@@ -117,6 +119,10 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.revisions = new RevisionClient(env, this.nodeId, { sequencer, peers }, placementLeader);
     this.heartbeats = new Heartbeats(this);
     this.transfers = new LeaderTransfers(env, this.host);
+    this.#quota = new Quota(config.quotaBytes, {
+      isRaised: (kind) => this.view.isRaised(kind),
+      exceeded: () => this.#raiseNoSpace(),
+    });
     // Who cannot take writes does not lead, where somebody else can.
     this.#room = new RoomGuard(env, parts.store, config, () => this.#leaveUnfitDisk());
   }
@@ -194,6 +200,16 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
 
   writeRefusal(): KvError | undefined {
     return this.#room.refusal;
+  }
+
+  refusalOf(replica: Replica, bytes: number): KvError | undefined {
+    const { refusal } = this.#room;
+    if (refusal !== undefined || !this.view.isDefaultKeyspace(replica.keyspaceId)) return refusal;
+    return this.#quota.refusal(replica, bytes);
+  }
+
+  get quotaBytes(): number {
+    return quotaOf(this.config.quotaBytes);
   }
 
   get isStalled(): boolean {
@@ -355,6 +371,22 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const isFit = (nodeId: number): boolean =>
       this.view.fit.has(nodeId) && this.peers.isConnected(nodeId);
     void this.transfers.handOverAll(HAND_OVER_MS, isFit);
+  }
+
+  /** What cannot be raised now is raised by a later write. */
+  #raiseNoSpace(): void {
+    if (this.#isRaising) return;
+    this.#isRaising = true;
+    const { nodeId } = this;
+    command(this, { kind: "changeAlarm", request: { nodeId, kind: "noSpace", raised: true } })
+      .then(
+        () => this.env.tracer.trace("error", "the default keyspace has exceeded its quota"),
+        (error: unknown) => {
+          const { code, message } = KvError.from(error);
+          this.env.tracer.trace("warn", "the alarm was not raised", { code, reason: message });
+        },
+      )
+      .finally(() => (this.#isRaising = false));
   }
 
   /** Transfers leaderships away; resolves when none is left here or the time is up. */

@@ -36,7 +36,10 @@ export interface NodeParts {
   mapHeard(map: ClusterView["map"]): void;
   /** The cluster does not know this node, or not any more: it must stop. */
   refusedBy(nodeId: number, error: KvError): void;
+  /** Why nothing can be written here now. */
   writeRefusal(): KvError | undefined;
+  /** What the default keyspace may take; -1: as much as there is. */
+  readonly quotaBytes: number;
   /** Its disk finishes nothing any more: it should lead nothing. */
   readonly isStalled: boolean;
 }

@@ -68,6 +68,8 @@ export async function runPlacementCommand(
     case "moveLeader":
       await placement.moveLeader(command.shardId, command.nodeId);
       return {};
+    case "changeAlarm":
+      return { clusterMap: await placement.changeAlarm(command.request) };
     case "join":
       return placement.join(command.request);
     default:

@@ -1,6 +1,7 @@
 /** What nodes and the leader of the placement group say to each other; plain objects. */
 import type { ShardReport } from "../placement/quorum.js";
 import type {
+  AlarmChangeRequest,
   KeyspaceCreateRequest,
   MemberAddRequest,
   MemberRequest,
@@ -56,6 +57,7 @@ export type PlacementCommand =
   | { readonly kind: "promoteMember"; readonly request: MemberRequest }
   | { readonly kind: "updateMember"; readonly request: MemberUpdateRequest }
   | { readonly kind: "changeReplica"; readonly request: ReplicaChangeRequest }
+  | { readonly kind: "changeAlarm"; readonly request: AlarmChangeRequest }
   | { readonly kind: "join"; readonly request: JoinRequest }
   | { readonly kind: "createKeyspace"; readonly request: KeyspaceCreateRequest }
   /** Changes nothing: what the map is now. */

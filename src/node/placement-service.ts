@@ -9,6 +9,7 @@
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import { createKeyspace, foundCluster, preferLeader } from "../placement/commands.js";
+import { changeAlarm } from "../placement/alarms.js";
 import type { PlacementDecision } from "../placement/decision.js";
 import {
   addMember,
@@ -30,13 +31,14 @@ import { reservedRecord } from "../placement/records.js";
 import type { PlacementState } from "../placement/records.js";
 import { balanceLeaders } from "../placement/schedulers/balance-leader.js";
 import { planRepairs } from "../placement/schedulers/repair.js";
-import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
+import type { AlarmChangeRequest, KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
 import type { ClusterMap, KeyspaceDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { Replica } from "../shard/replica.js";
 import { ALIVE_MS, HealthBook } from "./cluster-health.js";
 import { confirmedRevision } from "./internal-requests.js";
+import { MapSpread } from "./map-spread.js";
 import { PlacementData } from "./placement-data.js";
 import type {
   JoinAnswer,
@@ -66,7 +68,15 @@ export interface PlacementHost {
 /** Commands that change members or replicas, and are answered by the map. */
 export type MembershipCommand = Exclude<
   PlacementCommand,
-  { readonly kind: "createKeyspace" | "confirmMap" | "moveLeader" | "transfer" | "join" }
+  {
+    readonly kind:
+      | "createKeyspace"
+      | "confirmMap"
+      | "moveLeader"
+      | "transfer"
+      | "join"
+      | "changeAlarm";
+  }
 >;
 
 export class PlacementService {
@@ -74,6 +84,7 @@ export class PlacementService {
   readonly #host: PlacementHost;
   readonly #data: PlacementData;
   readonly #health: HealthBook;
+  readonly #spread: MapSpread;
   readonly #transferred: Map<number, number> = new Map();
   #timer: Timer | undefined;
   /** Since when this node leads; undefined while it does not. */
@@ -85,6 +96,7 @@ export class PlacementService {
     this.#env = env;
     this.#host = host;
     this.#health = new HealthBook(env.clock);
+    this.#spread = new MapSpread(env.timers, this.#health);
     this.#data = new PlacementData(host.replica, (state) => host.mapChanged(state));
     this.applied();
     this.#schedule();
@@ -111,6 +123,7 @@ export class PlacementService {
       }
     }
     this.#health.heard(beat);
+    this.#spread.heard();
     if (beat.reports.some((report) => this.#isConfirmed(report.shardId))) this.kick();
     const { map } = this.#data.state;
     return {
@@ -164,6 +177,13 @@ export class PlacementService {
     }
     await this.#data.change((state) => this.#decide(state, command));
     this.kick();
+    return this.#map();
+  }
+
+  /** Resolves when all nodes that live have heard of it. */
+  async changeAlarm(request: AlarmChangeRequest): Promise<ClusterMap> {
+    await this.#data.change((state) => changeAlarm(state, request));
+    await this.#spread.until(this.#map().version);
     return this.#map();
   }
 

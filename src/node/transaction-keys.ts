@@ -1,4 +1,4 @@
-/** What can be said about a transaction before it is evaluated: whether it writes, and its keys. */
+/** What a transaction is before it is evaluated: whether it writes or adds, and its keys. */
 import { compareBytes } from "../base/bytes.js";
 import { rangeContains } from "../base/key-range.js";
 import type { KeyRange } from "../base/key-range.js";
@@ -10,6 +10,11 @@ import type { Operation, Transaction } from "../protocol/operations.js";
 /** Whether some branch holds a put or a delete. */
 export function writesAnything(transaction: Transaction): boolean {
   return transaction.success.some(writes) || transaction.failure.some(writes);
+}
+
+/** Whether some branch holds a put. */
+export function putsAnything(transaction: Transaction): boolean {
+  return transaction.success.some(puts) || transaction.failure.some(puts);
 }
 
 /** Why the keys of a transaction cannot be served by a shard of this range. */
@@ -31,6 +36,10 @@ export function keysFault(
 function writes(operation: Operation): boolean {
   if (operation.kind === "txn") return writesAnything(operation.txn);
   return operation.kind !== "range";
+}
+
+function puts(operation: Operation): boolean {
+  return operation.kind === "txn" ? putsAnything(operation.txn) : operation.kind === "put";
 }
 
 function branchFault(

@@ -165,7 +165,7 @@ function unregistered(name: string): KvError {
   return notApplied("nodeRefused", text);
 }
 
-function noMember(nodeId: number): KvError {
+export function noMember(nodeId: number): KvError {
   return notApplied("nodeNotFound", `member not found: ${Number(nodeId).toString(16)}`);
 }
 
@@ -207,7 +207,7 @@ function isTaken(map: ClusterMap, nodeId: number): boolean {
   return used || map.nodes.some((node) => node.nodeId === nodeId) || holdsReplicas(map, nodeId);
 }
 
-function nodeOf(state: PlacementState, nodeId: number): NodeDescriptor | undefined {
+export function nodeOf(state: PlacementState, nodeId: number): NodeDescriptor | undefined {
   return state.map?.nodes.find((node) => node.nodeId === nodeId);
 }
 

@@ -2,7 +2,13 @@
  * The requests that are not hot: plain objects in MessagePack, without the record extension, so
  * that the structure lies in the bytes. Optional properties may be added; nothing is renamed.
  */
-import type { ClusterMap, KeyspaceDescriptor, KeyspaceKind, LeaderHint } from "./cluster.js";
+import type {
+  AlarmKind,
+  ClusterMap,
+  KeyspaceDescriptor,
+  KeyspaceKind,
+  LeaderHint,
+} from "./cluster.js";
 
 /** `map`: without a body, the map as the node has it. */
 export interface MapRequest {
@@ -27,12 +33,14 @@ export interface StatusResponse {
   /** Bytes of the node's files. */
   readonly storedBytes: number;
   readonly replicas: readonly ReplicaStatus[];
-  /** What holds now; it goes by itself when it does not. */
+  /**
+   * What holds now and goes by itself: `noSpace` while its disk is full, `corrupt` while a replica
+   * of its is damaged.
+   */
   readonly alarms?: readonly AlarmKind[] | undefined;
+  /** What the default keyspace may take at this node; -1: as much as there is. */
+  readonly quotaBytes?: number | undefined;
 }
-
-/** `noSpace`: its disk is full, it takes no writes. `corrupt`: a replica of its is damaged. */
-export type AlarmKind = "noSpace" | "corrupt";
 
 export interface ReplicaStatus {
   readonly shardId: number;
@@ -47,7 +55,10 @@ export interface ReplicaStatus {
   readonly revision: number;
   readonly closedRevision: number;
   readonly compactedRevision: number;
+  /** On disk, and in memory on its way there. */
   readonly storedBytes: number;
+  /** About what of these would be left after all merges. */
+  readonly usedBytes?: number | undefined;
   /** Of a leader: how far the others are. */
   readonly followers?: readonly FollowerStatus[] | undefined;
 }
@@ -94,6 +105,13 @@ export interface MemberRequest {
 export interface MemberUpdateRequest {
   readonly nodeId: number;
   readonly peerAddress: string;
+}
+
+/** Raises an alarm for a node, which stays whatever becomes of its cause, or disarms it. */
+export interface AlarmChangeRequest {
+  readonly nodeId: number;
+  readonly kind: AlarmKind;
+  readonly raised: boolean;
 }
 
 /** What all requests about members and replicas answer: the map as it is then. */

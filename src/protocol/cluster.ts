@@ -15,6 +15,9 @@ export const PLACEMENT_SHARD_ID = 1;
 /** The keyspace that is used where none is named. */
 export const DEFAULT_KEYSPACE_NAME = "default";
 
+/** `noSpace`: no room for writes. `corrupt`: data are damaged. */
+export type AlarmKind = "noSpace" | "corrupt";
+
 export interface NodeDescriptor {
   readonly nodeId: number;
   readonly name: string;
@@ -33,6 +36,8 @@ export interface NodeDescriptor {
   readonly saidPeerAddress?: string | undefined;
   /** Holds no voting replica before it is promoted. */
   readonly learner?: boolean | undefined;
+  /** That were raised for it and stay until they are disarmed. */
+  readonly alarms?: readonly AlarmKind[] | undefined;
 }
 
 export type KeyspaceKind = "range" | "hash";

@@ -31,6 +31,8 @@ export const MESSAGE_TYPES = {
   hash: 42,
   /** To a node: make its files smaller, where that is worth while. */
   defragment: 43,
+  /** Raises or disarms an alarm; see AlarmChangeRequest. */
+  alarmChange: 44,
 
   // Between nodes.
   /** A batch of Raft messages. */

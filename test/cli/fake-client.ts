@@ -3,6 +3,7 @@
  * per key: each is thrown once, after the write took effect where the plan says so.
  */
 import { compareBytes, utf8, utf8Text } from "../../src/base/bytes.js";
+import type { AlarmReport } from "../../src/client/admin.js";
 import type { AdminPort, ClientPort, WatchStream } from "../../src/cli/client-port.js";
 import type {
   DeleteOptions,
@@ -73,6 +74,7 @@ export class FakeClient implements ClientPort {
   /** By endpoint; who has none does not answer. */
   readonly statuses: Map<string, StatusResponse> = new Map();
   readonly hashes: Map<string, number> = new Map();
+  alarms: AlarmReport = { alarms: [], silent: [] };
   /** TTLs by id. */
   readonly granted: Map<bigint, number> = new Map();
   readonly faults: Map<string, PlannedFault[]> = new Map();
@@ -117,6 +119,11 @@ export class FakeClient implements ClientPort {
       const status = this.statuses.get(endpoint);
       if (status !== undefined) return Promise.resolve(status);
       return Promise.reject(new KvError("unavailable", "no answer", "notApplied"));
+    },
+    alarms: () => Promise.resolve(this.alarms),
+    changeAlarm: ({ nodeId, kind, raised }) => {
+      this.requests.push(`alarm ${nodeId} ${kind} ${raised}`);
+      return Promise.resolve();
     },
     hash: (endpoint, { shardId, revision }) => {
       this.requests.push(`hash ${endpoint} ${shardId} ${revision}`);

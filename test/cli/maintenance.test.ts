@@ -5,14 +5,15 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import { KvError, notApplied } from "../../src/protocol/errors.js";
-import type { AlarmKind, StatusResponse } from "../../src/protocol/admin-messages.js";
+import type { NodeAlarm } from "../../src/client/admin.js";
+import type { StatusResponse } from "../../src/protocol/admin-messages.js";
 import { FakeClient, MAP } from "./fake-client.js";
 import { flotctl } from "./run.js";
 
 const [A = "", B = "", C = ""] = MAP.nodes.map(({ clientAddress }) => clientAddress);
 const FORMATS = ["simple", "fields", "json", "table"];
 
-function status(alarms: readonly AlarmKind[] = []): StatusResponse {
+function status(): StatusResponse {
   const replica = { role: "follower" as const, replicaId: 1, leaderNodeId: 1, term: 5 };
   const indexes = { commitIndex: 9, appliedIndex: 9, revision: 9, closedRevision: 9 };
   const sizes = { compactedRevision: 0, storedBytes: 10 };
@@ -28,13 +29,12 @@ function status(alarms: readonly AlarmKind[] = []): StatusResponse {
       { shardId: 1, keyspaceId: 0, ...replica, ...indexes, ...sizes },
       { shardId: 2, keyspaceId: 1, ...replica, ...indexes, ...sizes },
     ],
-    alarms,
   };
 }
 
-function clientOf(alarms: Readonly<Record<string, readonly AlarmKind[]>> = {}): FakeClient {
+function clientOf(): FakeClient {
   const client = new FakeClient();
-  for (const endpoint of [A, B, C]) client.statuses.set(endpoint, status(alarms[endpoint]));
+  for (const endpoint of [A, B, C]) client.statuses.set(endpoint, status());
   return client;
 }
 
@@ -53,21 +53,37 @@ describe("defrag", () => {
 });
 
 describe("alarm", () => {
-  test("list shows what holds, in every format", async () => {
-    const client = clientOf({ [B]: ["noSpace"] });
-    const { code, out } = await flotctl(["alarm", "list"], { client });
+  const [n1, n2, n3] = MAP.nodes;
+
+  function alarmed(...alarms: readonly NodeAlarm[]): FakeClient {
+    const client = clientOf();
+    client.alarms = { alarms, silent: [n1!] };
+    return client;
+  }
+
+  test("list shows what is raised and what holds, in every format, and who is silent", async () => {
+    const client = alarmed({ node: n2!, kind: "noSpace", raised: true });
+    const { code, out, err } = await flotctl(["alarm", "list"], { client });
     expect([code, out]).toEqual([0, "memberID:2 alarm:NOSPACE\n"]);
+    expect(err).toBe("n1 does not answer\n");
     for (const format of FORMATS) {
       expect((await flotctl(["alarm", "list", "-w", format], { client })).out).toContain("NOSPACE");
     }
     expect((await flotctl(["alarm", "list"], { client: clientOf() })).out).toBe("");
   });
 
-  test("disarm fails while one holds, and says what to do", async () => {
+  test("disarm ends what was raised, and shows it", async () => {
+    const client = alarmed({ node: n2!, kind: "noSpace", raised: true });
+    const { code, out } = await flotctl(["alarm", "disarm"], { client });
+    expect([code, out]).toEqual([0, "memberID:2 alarm:NOSPACE\n"]);
+    expect(client.requests).toEqual(["alarm 2 noSpace false"]);
+  });
+
+  test("disarm fails while one holds by itself, and says what to do", async () => {
     expect((await flotctl(["alarm", "disarm"], { client: clientOf() })).code).toBe(0);
-    const client = clientOf({ [C]: ["noSpace"] });
+    const client = alarmed({ node: n3!, kind: "noSpace", raised: false });
     const { code, err } = await flotctl(["alarm", "disarm"], { client });
-    expect(code).toBe(1);
+    expect([code, client.requests]).toEqual([1, []]);
     expect(err).toContain("NOSPACE of n3 still holds");
     expect(err).toContain("make room");
   });

@@ -166,6 +166,8 @@ export class FakeBackend implements Backend {
   async status(): Promise<NodeStatus> {
     return {
       storedBytes: 1000,
+      usedBytes: 700,
+      quotaBytes: 2000,
       leaderNodeId: this.leaderNodeId,
       term: 3,
       revision: this.now,
@@ -173,7 +175,7 @@ export class FakeBackend implements Backend {
       appliedIndex: 11,
       isLearner: false,
       residentBytes: 4096,
-      alarms: this.raised.filter(({ memberId }) => memberId === 77n).map(({ kind }) => kind),
+      alarms: this.raised,
     };
   }
 
@@ -184,6 +186,17 @@ export class FakeBackend implements Backend {
 
   alarms(): Promise<readonly MemberAlarm[]> {
     return Promise.resolve(this.raised);
+  }
+
+  raiseAlarm(alarm: MemberAlarm): Promise<void> {
+    this.raised = [...this.raised, alarm];
+    return Promise.resolve();
+  }
+
+  disarm({ memberId, kind }: MemberAlarm): Promise<boolean> {
+    const before = this.raised.length;
+    this.raised = this.raised.filter((one) => one.memberId !== memberId || one.kind !== kind);
+    return Promise.resolve(this.raised.length < before);
   }
 
   async defragment(): Promise<void> {

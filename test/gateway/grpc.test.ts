@@ -305,24 +305,27 @@ describe("maintenance", () => {
     expect([outcome.status, outcome.message]).toEqual([GRPC.outOfRange, text]);
   });
 
-  test("alarms are those that hold, of all members; none is raised or ended by hand", async () => {
-    expect((await call("Alarm")).response).toEqual({ header: expect.anything() as unknown });
-    backend.raised = [
-      { memberId: 77n, kind: "noSpace" },
-      { memberId: 78n, kind: "corrupt" },
-    ];
-    const [own, other] = [
-      { memberID: 77n, alarm: 1 },
-      { memberID: 78n, alarm: 2 },
-    ];
-    expect((await call("Alarm")).response).toMatchObject({ alarms: [own, other] });
-    expect((await call("Alarm", { alarm: 2 })).response).toMatchObject({ alarms: [other] });
-    const ended = await call("Alarm", { action: 2, memberID: 77n, alarm: 1 });
-    expect(ended.response).toEqual({ header: expect.anything() as unknown });
-    expect((await call("Alarm", { action: 1, alarm: 1 })).status).toBe(GRPC.unimplemented);
+  test("alarms are those of all members, and are raised and disarmed", async () => {
+    const empty = { header: expect.anything() as unknown };
+    expect((await call("Alarm")).response).toEqual(empty);
+    const full = { memberID: 77n, alarm: 1 };
+    const damaged = { memberID: 78n, alarm: 2 };
+    for (const alarm of [full, damaged]) {
+      const { response } = await call("Alarm", { action: 1, ...alarm });
+      expect(response).toMatchObject({ alarms: [alarm] });
+    }
+    expect((await call("Alarm")).response).toMatchObject({ alarms: [full, damaged] });
+    expect((await call("Alarm", { alarm: 2 })).response).toMatchObject({ alarms: [damaged] });
+    expect((await call("Alarm", { action: 1, memberID: 77n })).response).toEqual(empty);
+    const { response } = await call("Alarm", { action: 2, ...damaged });
+    expect(response).toMatchObject({ alarms: [damaged] });
+    expect((await call("Alarm", { action: 2, ...damaged })).response).toEqual(empty);
     backend.leaderNodeId = 0;
     expect((await call("Status")).response).toMatchObject({
-      errors: ["etcdserver: no leader", "memberID:77 alarm:NOSPACE"],
+      dbSize: 1000n,
+      dbSizeInUse: 700n,
+      dbSizeQuota: 2000n,
+      errors: ["etcdserver: no leader", "memberID:77 alarm:NOSPACE "],
       downgradeInfo: {},
     });
   });

@@ -115,7 +115,7 @@ describe("pages", () => {
     expect(text).toContain("[-]linearizable_read failed: etcdserver: request timed out\n");
   });
 
-  test("tell of alarms of this node, unless they are not wanted", async () => {
+  test("tell of alarms, unless they are not wanted", async () => {
     backend.raised = [{ memberId: 77n, kind: "noSpace" }];
     expect(await server.fetch("/health")).toEqual({
       status: 503,
@@ -134,6 +134,9 @@ describe("pages", () => {
       expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+ \d+)$/);
     }
     expect(text).toContain("etcd_server_has_leader 1\n");
+    expect(text).toContain("etcd_mvcc_db_total_size_in_bytes 1000\n");
+    expect(text).toContain("etcd_mvcc_db_total_size_in_use_in_bytes 700\n");
+    expect(text).toContain("etcd_server_quota_backend_bytes 2000\n");
     expect(text).toContain("process_resident_memory_bytes 4096\n");
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import { KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
-import { keysFault, writesAnything } from "../../src/node/transaction-keys.js";
+import { keysFault, putsAnything, writesAnything } from "../../src/node/transaction-keys.js";
 import type { Compare, Operation, Transaction } from "../../src/protocol/operations.js";
 import { putOf, rangeOf } from "../../src/protocol/operations.js";
 import { nested } from "../support/operations.js";
@@ -52,6 +52,14 @@ describe("a transaction writes", () => {
   ])("%s", (_what, given, expected) => {
     expect(writesAnything(given)).toBe(expected);
   });
+});
+
+test.each<[boolean, Transaction]>([
+  [false, transaction([remove("d"), range("e")], [nested(transaction([remove("f")]))])],
+  [true, transaction([range("e")], [put("d")])],
+  [true, transaction([nested(transaction([], [put("d")]))])],
+])("deletes add nothing, puts do in any branch: %s", (expected, given) => {
+  expect(putsAnything(given)).toBe(expected);
 });
 
 describe("keys of a transaction", () => {

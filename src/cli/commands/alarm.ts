@@ -1,15 +1,17 @@
-/** flotctl alarm list, alarm disarm: the troubles of nodes that hold now. */
-import type { AlarmKind } from "../../protocol/admin-messages.js";
+/** flotctl alarm list, alarm disarm: alarms of nodes, raised or holding by themselves. */
+import type { NodeAlarm } from "../../client/admin.js";
+import type { AlarmKind } from "../../protocol/cluster.js";
 import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
 import { CliError } from "../failure.js";
-import { type MemberAlarm, alarmSheet } from "../sheets.js";
+import { alarmSheet } from "../sheets.js";
 import { note } from "../terminal.js";
 
 const EPILOGUE = [
-  "NOSPACE: the node's disk is full, it takes no writes until there is room. CORRUPT: a replica of its",
-  "is damaged, until the others have refilled it. Alarms are raised and end by themselves.",
+  "NOSPACE: the default keyspace has exceeded its quota, or the node's disk is full: no writes. CORRUPT:",
+  "a replica of its is damaged, until the others have refilled it. What was raised, by the quota or by",
+  "hand, stays until it is disarmed; what a disk or a damaged replica causes ends with that.",
 ].join("\n");
 
 export const alarmList: CommandDefinition<Context> = {
@@ -17,23 +19,29 @@ export const alarmList: CommandDefinition<Context> = {
   writes: false,
   epilogue: EPILOGUE,
   run: async (context) => {
-    (await context.printer()).sheet(alarmSheet(await alarms(context)));
+    await show(context, await alarms(context));
     return EXIT.ok;
   },
 };
 
-/** Nothing is ended by hand: what still holds is an error, with its remedy. */
+/** What cannot be disarmed, because it still holds, is an error, with its remedy. */
 export const alarmDisarm: CommandDefinition<Context> = {
   flags: {},
-  writes: false,
+  writes: true,
   epilogue: EPILOGUE,
   run: async (context) => {
-    const [first] = await alarms(context);
-    if (first === undefined) return EXIT.ok;
-    const { kind, name } = first;
-    throw new CliError(EXIT.failed, `${kind.toUpperCase()} of ${name} still holds`, {
-      because: "an alarm ends by itself, when what it is about has ended",
-      next: REMEDIES[kind],
+    const { admin } = await context.client();
+    const all = await alarms(context);
+    const raised = all.filter((alarm) => alarm.raised);
+    for (const { node, kind } of raised) {
+      await admin.changeAlarm({ nodeId: node.nodeId, kind, raised: false });
+    }
+    await show(context, raised);
+    const held = all.find((alarm) => !alarm.raised);
+    if (held === undefined) return EXIT.ok;
+    throw new CliError(EXIT.failed, `${held.kind.toUpperCase()} of ${held.node.name} still holds`, {
+      because: "it was raised by nobody, and ends when what it is about has ended",
+      next: REMEDIES[held.kind],
     });
   },
 };
@@ -43,14 +51,14 @@ const REMEDIES: Readonly<Record<AlarmKind, string>> = {
   corrupt: "flotctl endpoint health --cluster says which replica it is",
 };
 
-async function alarms(context: Context): Promise<readonly MemberAlarm[]> {
-  const client = await context.client();
-  const { nodes } = (await client.admin.map()).clusterMap;
-  const started = nodes.filter(({ clientAddress }) => clientAddress !== "");
-  const found = started.map(async ({ nodeId, name, clientAddress }) => {
-    const status = await client.admin.status(clientAddress).catch(() => undefined);
-    if (status === undefined) note(context.terminal, `${name} does not answer`, "yellow");
-    return (status?.alarms ?? []).map((kind) => ({ nodeId, name, kind }));
-  });
-  return (await Promise.all(found)).flat();
+async function show(context: Context, found: readonly NodeAlarm[]): Promise<void> {
+  (await context.printer()).sheet(alarmSheet(found));
+}
+
+async function alarms(context: Context): Promise<readonly NodeAlarm[]> {
+  const found = await (await context.client()).admin.alarms();
+  for (const { name } of found.silent) {
+    note(context.terminal, `${name} does not answer`, "yellow");
+  }
+  return found.alarms;
 }

@@ -1,0 +1,85 @@
+/**
+ * What the default keyspace may take, as etcd's quota of a backend: the leader of its shard looks
+ * at the bytes of its own replica, refuses what would grow it beyond the quota, and has the alarm
+ * NOSPACE raised for its node. From then on every leader refuses such writes, whatever its own
+ * files take, until the alarm is disarmed: the alarm is part of the map.
+ *
+ * The bytes are looked up only where those of the writes since the last look might have gone over
+ * it. It bounds what is stored, and promises no more: writes that are under way go through.
+ */
+import type { AlarmKind } from "../protocol/cluster.js";
+import { notApplied } from "../protocol/errors.js";
+import type { KvError } from "../protocol/errors.js";
+import type { Replica } from "../shard/replica.js";
+
+export const QUOTA_BYTES_DEFAULT: number = 2 * 1024 ** 3;
+/** What an entry takes beside key and value, about. */
+const ENTRY_OVERHEAD_BYTES = 256;
+
+export interface QuotaHost {
+  /** Whether such an alarm is raised for any node. */
+  isRaised(kind: AlarmKind): boolean;
+  /** Called for each write that is over the quota. */
+  exceeded(): void;
+}
+
+/** -1: there is none. */
+export function quotaOf(settingBytes: number): number {
+  if (settingBytes < 0) return -1;
+  return settingBytes === 0 ? QUOTA_BYTES_DEFAULT : settingBytes;
+}
+
+export class Quota {
+  readonly #quotaBytes: number;
+  readonly #host: QuotaHost;
+  #replica: Replica | undefined;
+  /** Of the replica when it was last looked at, and of writes since then. */
+  #heldBytes = 0;
+  #addedBytes = 0;
+
+  constructor(settingBytes: number, host: QuotaHost) {
+    const quotaBytes = quotaOf(settingBytes);
+    this.#quotaBytes = quotaBytes < 0 ? Number.POSITIVE_INFINITY : quotaBytes;
+    this.#host = host;
+  }
+
+  /** Why a write to the default keyspace is refused that may add `bytes`; 0: it adds nothing. */
+  refusal(replica: Replica, bytes: number): KvError | undefined {
+    if (this.#host.isRaised("corrupt")) return corrupt();
+    if (bytes === 0) return undefined;
+    if (this.#host.isRaised("noSpace")) return exceeded();
+    if (replica !== this.#replica) this.#look(replica);
+    const added = bytes + ENTRY_OVERHEAD_BYTES;
+    if (this.#overBy(added)) this.#look(replica);
+    if (this.#overBy(added)) {
+      this.#host.exceeded();
+      return exceeded();
+    }
+    this.#addedBytes += added;
+    return undefined;
+  }
+
+  #overBy(bytes: number): boolean {
+    return this.#heldBytes + this.#addedBytes + bytes > this.#quotaBytes;
+  }
+
+  #look(replica: Replica): void {
+    this.#replica = replica;
+    this.#heldBytes = replica.tree.heldBytes();
+    this.#addedBytes = 0;
+  }
+}
+
+function exceeded(): KvError {
+  const text =
+    "the default keyspace has exceeded its quota, or the alarm NOSPACE was raised; compact it, " +
+    "defragment, then disarm the alarm";
+  return notApplied("noSpace", text);
+}
+
+function corrupt(): KvError {
+  return notApplied(
+    "corrupt",
+    "the alarm CORRUPT was raised: nothing is written until it is disarmed",
+  );
+}
