@@ -19,3 +19,12 @@ export function hash32(bytes: Uint8Array, offset = 0, length: number = bytes.len
 export function bucketOf(bytes: Uint8Array, offset = 0, length: number = bytes.length): number {
   return hash32(bytes, offset, length) >>> 16;
 }
+
+const FNV64_PRIME = 0x100_0000_01b3n;
+
+/** FNV-1a of 64 bits, over few bytes. */
+export function fnv1a64(bytes: Uint8Array): bigint {
+  let h = 0xcbf2_9ce4_8422_2325n;
+  for (const byte of bytes) h = BigInt.asUintN(64, (h ^ BigInt(byte)) * FNV64_PRIME);
+  return h;
+}

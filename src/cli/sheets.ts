@@ -181,11 +181,11 @@ export function hashSheet(list: readonly ReplicaHash[]): Sheet {
 
 /** etcdutl's columns. */
 export function snapshotSheet(facts: SnapshotFacts): Sheet {
-  const { hash, revision, keys, bytes, clusterId } = facts;
+  const { hash, revision, keys, bytes } = facts;
   return {
     columns: ["Hash", "Revision", "Total keys", "Total size"],
     rows: [[hash, revision, keys, formatBytes(bytes)]],
-    json: { hash, revision, totalKey: keys, totalSize: bytes, cluster: String(clusterId) },
+    json: { hash, revision, totalKey: keys, totalSize: bytes },
   };
 }
 

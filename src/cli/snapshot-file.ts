@@ -1,50 +1,48 @@
 /**
- * Snapshot files, in the format of `protocol/snapshot-format.ts`. Written is FILE.part: it is
- * synced, read back as a whole, and only then called FILE, so that FILE is never half of one.
- * Reading never takes more than a piece of the file into memory.
+ * Snapshot files, as etcd makes them (gateway/snapshot). Written is FILE.part: it is synced, read
+ * back as a whole, and only then called FILE, so that FILE is never half of one. Reading takes the
+ * keys into memory, and of the values one at a time.
  */
 import { open, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { hex } from "../base/bytes.js";
+import { equalBytes, hex } from "../base/bytes.js";
 import { DecodeError } from "../base/coding.js";
-import { addLeases } from "../gateway/snapshot-leases.js";
+import { SHA256_BYTES, Sha256 } from "../base/sha256.js";
+import { SnapshotPlan } from "../gateway/snapshot/snapshot-plan.js";
+import { SnapshotReader } from "../gateway/snapshot/snapshot-reader.js";
+import type { SnapshotSource } from "../gateway/snapshot/survey.js";
 import type { KeyValue } from "../protocol/key-value.js";
-import { SnapshotReader, SnapshotWriter } from "../protocol/snapshot-format.js";
-import type { SnapshotHead } from "../protocol/snapshot-format.js";
 import { EXIT } from "./exit-codes.js";
 import { CliError } from "./failure.js";
 
 const PIECE_BYTES: number = 256 * 1024;
+const BLOCK_BYTES = 512;
 
 export interface SnapshotFacts {
   /** SHA-256, in hexadecimal digits. */
   readonly hash: string;
   readonly revision: number;
-  readonly clusterId: bigint;
   readonly keys: number;
   readonly bytes: number;
   /** TTLs by id, in seconds; 0 for one that had ended. */
   readonly leases: ReadonlyMap<bigint, number>;
 }
 
-export interface SnapshotContent {
-  readonly rows: AsyncIterable<KeyValue>;
-  /** Of a lease; undefined where nobody can be asked. */
-  readonly ttlOf: ((id: bigint) => Promise<number>) | undefined;
+export interface OpenSnapshot {
+  readonly facts: SnapshotFacts;
+  /** May be drawn once more. */
+  rows(): AsyncGenerator<KeyValue, void>;
 }
 
 /** Resolves when the file is there, checked and durable; where that fails, nothing is left. */
-export async function writeSnapshot(
-  path: string,
-  head: SnapshotHead,
-  content: SnapshotContent,
-): Promise<SnapshotFacts> {
+export async function writeSnapshot(path: string, source: SnapshotSource): Promise<SnapshotFacts> {
   const part = `${path}.part`;
   try {
+    const plan = await SnapshotPlan.make(source);
     const file = await open(part, "w");
     try {
-      await writeAll(file, new SnapshotWriter(head), content);
+      for await (const piece of plan.pieces(PIECE_BYTES)) await file.writeFile(piece);
       await file.sync();
     } finally {
       await file.close();
@@ -59,48 +57,60 @@ export async function writeSnapshot(
   }
 }
 
-async function writeAll(
-  file: FileHandle,
-  writer: SnapshotWriter,
-  { rows, ttlOf }: SnapshotContent,
-): Promise<void> {
-  for await (const kv of rows) {
-    writer.add(kv);
-    if (writer.waitingBytes >= PIECE_BYTES) await file.writeFile(writer.take(Infinity));
-  }
-  if (ttlOf !== undefined) await addLeases(writer, ttlOf);
-  writer.finish();
-  await file.writeFile(writer.take(Infinity));
-  await file.writeFile(writer.trailer());
-}
-
 /** Reads the whole file; throws where it is not what was written. */
-export async function checkSnapshot(path: string): Promise<SnapshotFacts> {
-  const reader = new SnapshotReader();
-  for await (const _ of rowsOf(path, reader));
-  const { head, hash, keys, bytes, leases } = reader;
-  if (head === undefined || hash === undefined) throw new Error("a whole snapshot lacks its head");
-  const { revision, clusterId } = head;
-  return { hash: hex(hash), revision, clusterId, keys, bytes, leases };
+export function checkSnapshot(path: string): Promise<SnapshotFacts> {
+  return useSnapshot(path, async (snapshot) => {
+    for await (const _ of snapshot.rows());
+    return snapshot.facts;
+  });
 }
 
-/** The key-values of a file, which is checked at its end. */
-export async function* rowsOf(
+/** The file, once it has turned out to be whole. */
+export async function useSnapshot<T>(
   path: string,
-  reader: SnapshotReader = new SnapshotReader(),
-): AsyncGenerator<KeyValue, void> {
+  use: (snapshot: OpenSnapshot) => Promise<T>,
+): Promise<T> {
   const file = await open(path, "r");
   try {
-    for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES })) {
-      yield* reader.push(new Uint8Array(piece as Uint8Array));
-    }
-    reader.finish();
+    const { hash, bytes } = await checkedHash(file);
+    // Whatever length a page may claim.
+    const read = (offset: number, length: number): Promise<Uint8Array> =>
+      readAt(file, offset, Math.max(0, Math.min(length, bytes - offset)));
+    const reader = await SnapshotReader.open(read);
+    const { revision, keys, leases } = reader;
+    const facts = { hash: hex(hash), revision, keys, bytes, leases };
+    return await use({ facts, rows: () => reader.rows() });
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw new CliError(EXIT.failed, `${path}: ${error.message}`);
   } finally {
     await file.close();
   }
+}
+
+/** Throws DecodeError unless what stands at the end is the hash of all before. */
+async function checkedHash(
+  file: FileHandle,
+): Promise<{ readonly hash: Uint8Array; readonly bytes: number }> {
+  const { size: bytes } = await file.stat();
+  if (bytes % BLOCK_BYTES !== SHA256_BYTES) {
+    throw new DecodeError("it is cut short, or no snapshot: it has no SHA-256 at its end");
+  }
+  const sum = new Sha256();
+  const end = bytes - SHA256_BYTES;
+  for (let at = 0; at < end; at += PIECE_BYTES) {
+    sum.update(await readAt(file, at, Math.min(PIECE_BYTES, end - at)));
+  }
+  const hash = sum.digest();
+  if (!equalBytes(hash, await readAt(file, end, SHA256_BYTES))) {
+    throw new DecodeError("the snapshot is damaged: its SHA-256 is another one");
+  }
+  return { hash, bytes };
+}
+
+async function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, offset);
+  return buffer.subarray(0, bytesRead);
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -43,13 +43,17 @@ export class HeaderWriter {
 export function writeKeyValue(out: WireWriter, field: number, kv: KeyValue): void {
   const hint = keyValueHint(kv);
   const start = out.begin(field, hint);
+  writeKeyValueFields(out, kv);
+  out.end(start, hint);
+}
+
+export function writeKeyValueFields(out: WireWriter, kv: KeyValue): void {
   out.bytesField(1, kv.key);
   out.int64(2, kv.createRevision);
   out.int64(3, kv.modRevision);
   out.int64(4, kv.version);
   out.bytesField(5, kv.value);
   out.int64Big(6, kv.lease);
-  out.end(start, hint);
 }
 
 export function keyValueHint(kv: KeyValue): number {

@@ -40,7 +40,7 @@ export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
     },
     {
       ...entry("Maintenance/Snapshot", "/maintenance/snapshot", "Snapshot"),
-      answers: () => answersOf(snapshotBlobs(backend)),
+      answers: () => answersOf(snapshotBlobs(backend, host.timers)),
     },
   ];
   const plain = (path: string, jsonPath: string, name: string, serve: Plain): void => {

@@ -142,7 +142,7 @@ describe("snapshot", () => {
     expect(existsSync(`${path}.part`)).toBe(false);
     const { code, out } = await flotctl(["snapshot", "status", path]);
     expect(code).toBe(0);
-    expect(out).toMatch(new RegExp(`^[0-9a-f]{64}, ${client.revision}, 3, 98\\.0 KiB\n$`));
+    expect(out).toMatch(new RegExp(`^[0-9a-f]{64}, ${client.revision}, 3, 128\\.0 KiB\n$`));
     for (const format of FORMATS) {
       const shown = await flotctl(["snapshot", "status", path, "-w", format]);
       expect([shown.code, shown.out]).toEqual([0, expect.stringContaining(out.slice(0, 64))]);

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
 import { GatewayServer } from "../support/gateway-server.js";
+import { readSnapshot } from "../support/snapshots.js";
 import { frameOf } from "../../scripts/bench/grpc-client.js";
 import type { GrpcClient, GrpcStream } from "../../scripts/bench/grpc-client.js";
 import { concatBytes } from "../../src/base/bytes.js";
@@ -10,7 +11,6 @@ import type { Message } from "../../src/gateway/message-codec.js";
 import { GRPC } from "../../src/gateway/status.js";
 import { notApplied } from "../../src/protocol/errors.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
-import { SnapshotReader } from "../../src/protocol/snapshot-format.js";
 import { FakeBackend, keyValue } from "./fake-backend.js";
 
 const RANGE_STREAM = "/etcdserverpb.KV/RangeStream";
@@ -160,28 +160,27 @@ describe("a snapshot", () => {
     expect(new Set(sizes.slice(0, -2))).toEqual(new Set([32 * 1024]));
     expect(sizes.at(-1)).toBe(32);
     const remaining = blobs.map((one) => Number(one["remaining_bytes"] ?? 0n));
-    expect(remaining.slice(-2)).toEqual([0, 0]);
-    expect(remaining.slice(0, -2).every((bytes) => bytes > 0)).toBe(true);
+    expect(remaining.slice(-2)).toEqual([32, 0]);
     expect(blobs[0]).toMatchObject({ version: "3.6.0" });
     expect(blobs[0]).not.toHaveProperty("header");
-    const reader = new SnapshotReader();
-    const kvs = reader.push(concatBytes(...blobs.map((one) => one["blob"] as Uint8Array)));
-    reader.finish();
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    expect(remaining[0]).toBe(total - 32 * 1024);
+    const { reader, kvs } = await readSnapshot(whole(blobs));
     expect(kvs).toEqual(backend.rows);
-    expect(reader.leases).toEqual(new Map([[9n, 60]]));
-    expect(reader.head).toEqual({ revision: 5, clusterId: 2n ** 63n + 5n });
+    expect(reader.leases).toEqual(new Map([3n, 9n, 2n ** 64n - 1n].map((id) => [id, 60])));
+    expect(reader.revision).toBe(5);
     expect(backend.ranges.at(-1)).toMatchObject({ revision: 5, countOnly: false });
   });
 
   test("of nothing is a whole one, too", async () => {
-    const blobs = await all(snapshot());
-    const bytes = concatBytes(...blobs.map((one) => one["blob"] as Uint8Array));
-    expect(bytes.length).toBe(512 + 32);
-    const reader = new SnapshotReader();
-    expect(reader.push(bytes)).toEqual([]);
-    reader.finish();
+    const { reader, kvs } = await readSnapshot(whole(await all(snapshot())));
+    expect([kvs, reader.revision]).toEqual([[], 5]);
   });
 });
+
+function whole(blobs: readonly Message[]): Uint8Array {
+  return concatBytes(...blobs.map((one) => one["blob"] as Uint8Array));
+}
 
 /** The value that a counter stays at. */
 async function settled(count: () => number): Promise<number> {

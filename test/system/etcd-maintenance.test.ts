@@ -8,6 +8,7 @@ import type { GrpcOutcome } from "../../scripts/bench/grpc-client.js";
 import { ProcessCluster } from "../support/processes.js";
 import { isInstalled, runProgram } from "../support/programs.js";
 import type { ProgramResult } from "../support/programs.js";
+import { readSnapshot } from "../support/snapshots.js";
 import { FakeTerminal } from "../cli/fake-terminal.js";
 import { eventually } from "../support/eventually.js";
 import { runFlotctl } from "../../src/cli/run-flotctl.js";
@@ -17,8 +18,6 @@ import type { Client } from "../../src/client/index.js";
 import { must } from "../../src/base/assert.js";
 import { concatBytes, hex } from "../../src/base/bytes.js";
 import type { Message } from "../../src/gateway/message-codec.js";
-import type { KeyValue } from "../../src/protocol/key-value.js";
-import { SnapshotReader } from "../../src/protocol/snapshot-format.js";
 
 const OPEN = new Uint8Array([0]);
 const KEYS = 1500;
@@ -74,13 +73,6 @@ async function textOf(client: Client, prefix = ""): Promise<string> {
   return kvs.map(({ key, value }) => `${hex(key)}=${hex(value)}`).join(" ");
 }
 
-function read(bytes: Uint8Array): { reader: SnapshotReader; kvs: readonly KeyValue[] } {
-  const reader = new SnapshotReader();
-  const kvs = reader.push(bytes);
-  reader.finish();
-  return { reader, kvs };
-}
-
 describe("by gRPC", () => {
   test("members agree by hash, at any revision that can be read, and files do not matter", async () => {
     const known = new Set<unknown>();
@@ -126,8 +118,8 @@ describe("by gRPC", () => {
     for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
       blobs.push(next["blob"] as Uint8Array);
     }
-    const { reader, kvs } = read(concatBytes(...blobs));
-    expect(reader.head?.revision).toBe(Number(revision));
+    const { reader, kvs } = await readSnapshot(concatBytes(...blobs));
+    expect(reader.revision).toBe(Number(revision));
     expect(kvs).toHaveLength(KEYS + 1);
     const one = kvs.find(({ key }) => key.length === 2 && key[1] === 0x31);
     expect(one).toMatchObject({ version: 1, createRevision: 3, modRevision: 3, lease: 0n });
@@ -141,9 +133,9 @@ describe("by flotctl", () => {
     await client.put("leased", "v", { lease: 77n });
     const path = join(cluster.directory, "flotctl.snapshot");
     expect(await cluster.flotctl("snapshot", "save", path)).toBe(`Snapshot saved at ${path}\n`);
-    const facts = read(new Uint8Array(readFileSync(path)));
+    const { reader } = await readSnapshot(new Uint8Array(readFileSync(path)));
     const status = await cluster.flotctl("snapshot", "status", path);
-    expect(status).toContain(`, ${facts.reader.head?.revision}, ${KEYS + 2}, `);
+    expect(status).toContain(`, ${reader.revision}, ${KEYS + 2}, `);
     await cluster.flotctl("keyspace", "create", "copy");
     const restored = await cluster.run(["snapshot", "restore", path, "--keyspace", "copy"]);
     expect(restored.stdout).toContain(`restored ${KEYS + 2} keys, `);
@@ -206,7 +198,7 @@ describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {
     expect(saved.stdout).toContain(`Snapshot saved at ${path}`);
     expect(saved.code).toBe(0);
     expect(statSync(path).size % 512).toBe(32);
-    expect(read(new Uint8Array(readFileSync(path))).kvs).toHaveLength(KEYS + 1);
+    expect((await readSnapshot(new Uint8Array(readFileSync(path)))).kvs).toHaveLength(KEYS + 1);
   }, 60_000);
 
   test("hashes, alarms, defrag and health are what etcd's would be", async () => {
@@ -246,10 +238,10 @@ test("without a majority a member still has a snapshot, and says that it has no 
     blobs.push(next["blob"] as Uint8Array);
   }
   expect((await stream.ended).message).toBe("");
-  expect(read(concatBytes(...blobs)).kvs).toHaveLength(KEYS + 1);
+  expect((await readSnapshot(concatBytes(...blobs))).kvs).toHaveLength(KEYS + 1);
   const path = join(cluster.directory, "stale.snapshot");
   const args = ["snapshot", "save", path, "--consistency", "stale", "--command-timeout", "20s"];
   const saved = await cluster.run(args);
   expect([saved.code, saved.stdout]).toEqual([0, `Snapshot saved at ${path}\n`]);
-  expect(read(new Uint8Array(readFileSync(path))).kvs).toHaveLength(KEYS + 1);
+  expect((await readSnapshot(new Uint8Array(readFileSync(path)))).kvs).toHaveLength(KEYS + 1);
 }, 90_000);

@@ -1,9 +1,10 @@
 /**
- * flotctl snapshot restore: stores the keys of a snapshot file. Each key is a put of its own, many
- * at a time; a put with an unknown outcome is repeated, for it is the same value again.
+ * flotctl snapshot restore: stores the keys of a snapshot file, of ours or of etcd's. Each key is a
+ * put of its own, many at a time; a put with an unknown outcome is repeated, for it is the same
+ * value again.
  */
 import type { KeyValue } from "../../protocol/key-value.js";
-import { requiredOf, switchOf } from "../arguments.js";
+import { type Arguments, requiredOf, switchOf } from "../arguments.js";
 import { type PoolBounds, runBounded } from "../bounded-pool.js";
 import type { ClientPort } from "../client-port.js";
 import type { CommandDefinition } from "../command-table.js";
@@ -15,7 +16,7 @@ import { counted, formatBytes, formatDuration } from "../quantities.js";
 import { quote } from "../quoting.js";
 import { type Patience, retrying } from "../retrying.js";
 import { selectKeys } from "../selection.js";
-import { checkSnapshot, rowsOf } from "../snapshot-file.js";
+import { type OpenSnapshot, useSnapshot } from "../snapshot-file.js";
 import { boundsOf, patienceOf, Remarks, TRANSFER_FLAGS } from "../transfer.js";
 
 export const snapshotRestore: CommandDefinition<Context> = {
@@ -34,23 +35,26 @@ export const snapshotRestore: CommandDefinition<Context> = {
     "whole before anything is stored. What was interrupted may be repeated, with --overwrite.",
   ].join("\n"),
   run: async (context, argv) => {
-    const path = requiredOf(argv, "file");
-    const { keys, bytes, leases } = await checkSnapshot(path);
-    const client = await context.client();
-    if (!switchOf(argv, "overwrite")) await checkEmpty(client);
-    const progress = new Progress(context.terminal, "restoring", { files: keys, bytes }, "keys");
-    const run = new RestoreRun({ client, progress, patience: patienceOf(context, argv), leases });
-    try {
-      await run.grant(boundsOf(context));
-      const sizeOf = (kv: KeyValue): number => kv.key.length + kv.value.length;
-      await runBounded(rowsOf(path), sizeOf, boundsOf(context), (kv) => run.store(kv));
-    } finally {
-      run.endRemarks();
-      progress.end();
-    }
-    return run.report(context, keys);
+    return useSnapshot(requiredOf(argv, "file"), (snapshot) => restore(context, argv, snapshot));
   },
 };
+
+async function restore(context: Context, argv: Arguments, snapshot: OpenSnapshot): Promise<number> {
+  const { keys, bytes, leases } = snapshot.facts;
+  const client = await context.client();
+  if (!switchOf(argv, "overwrite")) await checkEmpty(client);
+  const progress = new Progress(context.terminal, "restoring", { files: keys, bytes }, "keys");
+  const run = new RestoreRun({ client, progress, patience: patienceOf(context, argv), leases });
+  try {
+    await run.grant(boundsOf(context));
+    const sizeOf = (kv: KeyValue): number => kv.key.length + kv.value.length;
+    await runBounded(snapshot.rows(), sizeOf, boundsOf(context), (kv) => run.store(kv));
+  } finally {
+    run.endRemarks();
+    progress.end();
+  }
+  return run.report(context, keys);
+}
 
 async function checkEmpty(client: ClientPort): Promise<void> {
   const all = selectKeys("", undefined, { prefix: true, fromKey: false });

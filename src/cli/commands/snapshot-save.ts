@@ -1,4 +1,5 @@
 /** flotctl snapshot save: writes a keyspace at one revision to a file. */
+import type { LeaseSource } from "../../gateway/snapshot/snapshot-leases.js";
 import type { KeyValue } from "../../protocol/key-value.js";
 import { requiredOf } from "../arguments.js";
 import type { ClientPort } from "../client-port.js";
@@ -6,7 +7,6 @@ import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
 import { CliError } from "../failure.js";
-import { clusterNumber } from "../printer.js";
 import { Progress } from "../progress.js";
 import { counted, formatBytes, formatDuration } from "../quantities.js";
 import { selectKeys } from "../selection.js";
@@ -22,9 +22,10 @@ export const snapshotSave: CommandDefinition<Context> = {
     ["snapshot save backup.snap --consistency stale", "what is left, without a majority"],
   ],
   epilogue: [
-    "The file has every key of the keyspace at one revision, with its value, its revisions, version and",
-    "lease id, and the TTLs of the leases (not with --consistency stale), but no history. It is written",
-    "as FILE.part, synced, read back and then renamed. A compaction that passes the revision meanwhile",
+    "The file is one that etcd can be restored from. It has every key of the keyspace at one revision,",
+    "with its value, its revisions, version and lease id, and the TTLs of the leases (not with",
+    "--consistency stale), but no history. It is written as FILE.part, synced, read back and then renamed.",
+    "More than 128 MiB are read once for each 128 MiB; a compaction that passes the revision meanwhile",
     "ends it; it may be begun again.",
   ].join("\n"),
   run: async (context, argv) => {
@@ -35,13 +36,18 @@ export const snapshotSave: CommandDefinition<Context> = {
     const wish = { ...reading, maxStalenessMs, fanOut: true };
     const { header, count } = await client.range({ ...wish, countOnly: true });
     const { revision } = header;
-    const clusterId = clusterNumber((await client.admin.map()).clusterMap.clusterId);
     const progress = new Progress(context.terminal, `saving ${count} keys:`, undefined, "keys");
-    const rows = counting(client.scan({ ...wish, revision }), progress, context.signal);
-    // Without a majority nobody can say what leases there are.
-    const ttlOf = level === "stale" ? undefined : grantedTtlBy(client);
+    const read = (): AsyncIterable<KeyValue> => client.scan({ ...wish, revision });
+    let pass = 0;
     try {
-      const facts = await writeSnapshot(path, { revision, clusterId }, { rows, ttlOf });
+      const facts = await writeSnapshot(path, {
+        revision,
+        // What is much is read several times, and counted once.
+        rows: () => watched(read(), context.signal, pass++ === 0 ? progress : undefined),
+        // Without a majority nobody can say what leases there are.
+        leases: level === "stale" ? undefined : leasesOf(client),
+        pause: () => Promise.resolve(),
+      });
       const { keys, bytes, hash } = facts;
       const properties = { path, revision, keys, bytes, hash };
       const took = formatDuration(progress.elapsedMs());
@@ -56,18 +62,21 @@ export const snapshotSave: CommandDefinition<Context> = {
   },
 };
 
-function grantedTtlBy({ leases }: ClientPort): (id: bigint) => Promise<number> {
-  return async (id) => (await leases.timeToLive(id)).grantedTtlSeconds;
+function leasesOf({ leases }: ClientPort): LeaseSource {
+  return {
+    ids: async () => (await leases.list()).ids,
+    ttlOf: async (id) => (await leases.timeToLive(id)).grantedTtlSeconds,
+  };
 }
 
-async function* counting(
+async function* watched(
   rows: AsyncIterable<KeyValue>,
-  progress: Progress,
   signal: AbortSignal,
+  progress: Progress | undefined,
 ): AsyncGenerator<KeyValue, void> {
   for await (const kv of rows) {
     if (signal.aborted) throw new CliError(EXIT.interrupted, "interrupted: nothing was saved");
-    progress.add(kv.key.length + kv.value.length);
+    progress?.add(kv.key.length + kv.value.length);
     yield kv;
   }
 }

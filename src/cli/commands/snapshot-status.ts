@@ -10,7 +10,8 @@ export const snapshotStatus: CommandDefinition<Context> = {
   flags: {},
   writes: false,
   examples: [["snapshot status backup.snap -w table", "with names of the columns"]],
-  epilogue: "A file that is damaged, cut short or of another program ends it with exit code 1.",
+  epilogue:
+    "Of ours or of etcd. A file that is damaged, cut short or none ends it with exit code 1.",
   run: async (context, argv) => {
     const facts = await checkSnapshot(requiredOf(argv, "file"));
     (await context.printer()).sheet(snapshotSheet(facts));
