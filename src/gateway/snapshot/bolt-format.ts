@@ -78,13 +78,16 @@ export function emptyFreeList(pageId: number): Uint8Array {
 }
 
 export function leafPage(pageId: number, entries: readonly LeafEntry[]): Uint8Array {
-  return filled(leafNode(pageId, entries));
+  const bytes = leafBytes(entries);
+  const view = pageOf(pagesFor(bytes) * PAGE_BYTES, pageId, PAGE_KINDS.leaf, entries.length);
+  return leafInto(view, entries);
 }
 
 export function branchPage(pageId: number, children: readonly BranchEntry[]): Uint8Array {
   const dataBytes = children.reduce((bytes, { key }) => bytes + key.length, 0);
   const { length } = children;
-  const view = pageOf(nodeBytes(length, dataBytes), pageId, PAGE_KINDS.branch, length);
+  const pages = pagesFor(nodeBytes(length, dataBytes));
+  const view = pageOf(pages * PAGE_BYTES, pageId, PAGE_KINDS.branch, length);
   const bytes = bytesOf(view);
   let at = PAGE_HEAD_BYTES;
   let data = nodeBytes(length, 0);
@@ -96,7 +99,7 @@ export function branchPage(pageId: number, children: readonly BranchEntry[]): Ui
     data += key.length;
     at += ELEMENT_BYTES;
   }
-  return filled(bytes);
+  return bytes;
 }
 
 /** The value of a bucket whose pages lie elsewhere. */
@@ -108,20 +111,22 @@ export function bucketValue(rootPageId: number): Uint8Array {
 
 /** The value of a bucket that is small enough to lie in it. */
 export function inlineBucket(entries: readonly LeafEntry[]): Uint8Array {
-  const leaf = leafNode(0, entries);
+  const leaf = leafInto(pageOf(leafBytes(entries), 0, PAGE_KINDS.leaf, entries.length), entries);
   const value = new Uint8Array(BUCKET_BYTES + leaf.length);
   value.set(leaf, BUCKET_BYTES);
   return value;
 }
 
-function leafNode(pageId: number, entries: readonly LeafEntry[]): Uint8Array {
+function leafBytes(entries: readonly LeafEntry[]): number {
   let dataBytes = 0;
   for (const { key, value } of entries) dataBytes += key.length + value.length;
-  const { length } = entries;
-  const view = pageOf(nodeBytes(length, dataBytes), pageId, PAGE_KINDS.leaf, length);
+  return nodeBytes(entries.length, dataBytes);
+}
+
+function leafInto(view: DataView, entries: readonly LeafEntry[]): Uint8Array {
   const bytes = bytesOf(view);
   let at = PAGE_HEAD_BYTES;
-  let data = nodeBytes(length, 0);
+  let data = nodeBytes(entries.length, 0);
   for (const { key, value, isBucket } of entries) {
     view.setUint32(at, isBucket === true ? BUCKET_FLAG : 0, true);
     view.setUint32(at + 4, data - at, true);
@@ -143,15 +148,6 @@ function pageOf(sizeBytes: number, pageId: number, kind: number, count: number):
   // Inside a value there are no pages more.
   if (pageId !== 0) view.setUint32(12, pagesFor(sizeBytes) - 1, true);
   return view;
-}
-
-/** With zeros up to whole pages. */
-function filled(bytes: Uint8Array): Uint8Array {
-  const whole = pagesFor(bytes.length) * PAGE_BYTES;
-  if (bytes.length === whole) return bytes;
-  const page = new Uint8Array(whole);
-  page.set(bytes);
-  return page;
 }
 
 function bytesOf(view: DataView): Uint8Array {

@@ -17,7 +17,6 @@ import { assert } from "../../base/assert.js";
 import { utf8 } from "../../base/bytes.js";
 import { ByteWriter } from "../../base/coding.js";
 import { Sha256 } from "../../base/sha256.js";
-import { WireWriter } from "../wire.js";
 import {
   PAGE_BYTES,
   bucketValue,
@@ -41,7 +40,7 @@ import {
 } from "./etcd-layout.js";
 import { LEASES_PER_LEAF, leaseTtls } from "./snapshot-leases.js";
 import { Stretch } from "./stretch.js";
-import { HELD_BYTES_MAX, PLACED_AT_ONCE, ROW_BYTES, rowOf, survey } from "./survey.js";
+import { HELD_BYTES_MAX, PLACED_AT_ONCE, RowKeeper, WRITTEN_AT_ONCE, survey } from "./survey.js";
 import type { Row, SnapshotSource, SourceFacts } from "./survey.js";
 
 const FREE_LIST_ID = 2;
@@ -162,9 +161,9 @@ export class SnapshotPlan {
   }
 
   async #read(stretch: Stretch): Promise<void> {
-    const out = new WireWriter(ROW_BYTES);
+    const keeper = new RowKeeper();
     for await (const kv of this.#source.rows()) {
-      if (stretch.has(kv.modRevision)) stretch.place(rowOf(kv, out));
+      if (stretch.has(kv.modRevision)) stretch.place(keeper.rowOf(kv));
     }
   }
 
@@ -175,13 +174,14 @@ export class SnapshotPlan {
     }
   }
 
-  *#leavesOf(stretch: Stretch, from: number): Generator<Uint8Array, void> {
+  async *#leavesOf(stretch: Stretch, from: number): AsyncGenerator<Uint8Array, void> {
     const layout = this.#keyLayout!;
     for (const [i, rows] of stretch.leaves.entries()) {
       const page = leafPage(layout.leafId(from + i), entriesOf(rows));
       const pages = this.#facts.leaves.pageCounts[from + i]!;
       assert(page.length === pages * PAGE_BYTES, "rows are the same each time they are read");
       yield page;
+      if (i % WRITTEN_AT_ONCE === 0) await this.#source.pause();
     }
   }
 

@@ -2,6 +2,7 @@
  * The first reading of what a snapshot is made of: which revisions there are and how large they
  * are, which leases, and all of it where it is little.
  */
+import { EMPTY_BYTES } from "../../base/bytes.js";
 import type { KeyValue } from "../../protocol/key-value.js";
 import { writeKeyValueFields } from "../kv-responses.js";
 import { WireWriter } from "../wire.js";
@@ -9,8 +10,9 @@ import { LeafPlan } from "./leaf-plan.js";
 import { RevisionRuns } from "./revision-runs.js";
 import type { LeaseSource } from "./snapshot-leases.js";
 
-/** So many key-values are put in their places before others have a turn. */
+/** So many key-values are put in their places, or pages written, before others have a turn. */
 export const PLACED_AT_ONCE = 4096;
+export const WRITTEN_AT_ONCE = 256;
 export const HELD_BYTES_MAX: number = 128 * 1024 * 1024;
 
 export interface SnapshotSource {
@@ -48,6 +50,7 @@ export async function survey(source: SnapshotSource): Promise<SourceFacts> {
   let bytes = 0;
   let keys = 0;
   const out = new WireWriter(ROW_BYTES);
+  const keeper = new RowKeeper();
   for await (const kv of source.rows()) {
     const sizeBytes = writeKeyValue(kv, out);
     runs.add(kv.modRevision, sizeBytes);
@@ -55,7 +58,7 @@ export async function survey(source: SnapshotSource): Promise<SourceFacts> {
     keys++;
     bytes += sizeBytes + ROW_BYTES;
     if (bytes > heldBytesMax) held = undefined;
-    held?.push({ revision: kv.modRevision, bytes: out.copy() });
+    held?.push(keeper.keep(kv.modRevision, out));
   }
   const leaves = new LeafPlan();
   for (let count = 1; runs.next(); count++) {
@@ -67,11 +70,31 @@ export async function survey(source: SnapshotSource): Promise<SourceFacts> {
 }
 
 /** What a row takes of memory beside its bytes. */
-export const ROW_BYTES = 200;
+const ROW_BYTES = 200;
+const SLAB_BYTES: number = 1024 * 1024;
 
-export function rowOf(kv: KeyValue, out: WireWriter): Row {
-  writeKeyValue(kv, out);
-  return { revision: kv.modRevision, bytes: out.copy() };
+/** Holds rows, many in one piece of memory: a piece for each would be much to keep track of. */
+export class RowKeeper {
+  readonly #out = new WireWriter(ROW_BYTES);
+  #slab: Uint8Array = EMPTY_BYTES;
+  #used = 0;
+
+  rowOf(kv: KeyValue): Row {
+    writeKeyValue(kv, this.#out);
+    return this.keep(kv.modRevision, this.#out);
+  }
+
+  keep(revision: number, out: WireWriter): Row {
+    const { length } = out;
+    if (this.#slab.length - this.#used < length) {
+      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, length));
+      this.#used = 0;
+    }
+    const bytes = this.#slab.subarray(this.#used, this.#used + length);
+    bytes.set(out.view());
+    this.#used += length;
+    return { revision, bytes };
+  }
 }
 
 /** Into a writer that is used again and again; gives the size. */
