@@ -1,7 +1,6 @@
 /** gRPC over a real connection: calls, their errors, deadlines, sizes, and the end of a node. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
-import { GatewayServer } from "../support/gateway-server.js";
 import { frameOf } from "../../scripts/bench/grpc-client.js";
 import type { GrpcClient } from "../../scripts/bench/grpc-client.js";
 import { must } from "../../src/base/assert.js";
@@ -10,22 +9,13 @@ import { grpcMessage, timeoutMsOf } from "../../src/gateway/grpc-headers.js";
 import { GRPC } from "../../src/gateway/status.js";
 import { KvError, notApplied } from "../../src/protocol/errors.js";
 import type { ErrorCode } from "../../src/protocol/errors.js";
-import { FakeBackend, node } from "./fake-backend.js";
+import { node } from "./fake-backend.js";
+import { backend, client, server, serveEach } from "./served.js";
 
 const RANGE = "/etcdserverpb.KV/Range";
 const PUT = "/etcdserverpb.KV/Put";
 
-let backend: FakeBackend;
-let server: GatewayServer;
-let client: GrpcClient;
-
-beforeEach(async () => {
-  backend = new FakeBackend();
-  server = await GatewayServer.start(backend);
-  client = server.client();
-});
-
-afterEach(() => server.close());
+serveEach();
 
 describe("a call", () => {
   test("is answered with the header of this node", async () => {

@@ -1,20 +1,12 @@
 /** HTTP/1.1: JSON calls, the JSON watch, and the pages of a node. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
-import { GatewayServer } from "../support/gateway-server.js";
 import { notApplied } from "../../src/protocol/errors.js";
-import { FakeBackend, putEvent } from "./fake-backend.js";
+import { putEvent } from "./fake-backend.js";
+import { backend, server, serveEach } from "./served.js";
 
-let backend: FakeBackend;
-let server: GatewayServer;
-
-beforeEach(async () => {
-  backend = new FakeBackend();
-  server = await GatewayServer.start(backend);
-});
-
-afterEach(() => server.close());
+serveEach();
 
 const HEADER =
   '{"cluster_id":"9223372036854775813","member_id":"77","revision":"5","raft_term":"3"}';

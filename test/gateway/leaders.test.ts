@@ -1,25 +1,13 @@
 /** What a node without a leader says: to gRPC's health checks, and to calls that want a leader. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
-import { GatewayServer } from "../support/gateway-server.js";
-import type { GrpcClient } from "../../scripts/bench/grpc-client.js";
-import { FakeBackend } from "./fake-backend.js";
+import { backend, client, serveEach } from "./served.js";
 
 const CHECK = "grpc.health.v1.HealthCheck";
 const HAS_LEADER = { hasleader: "true" };
 const NO_LEADER = { status: 14, message: "etcdserver: no leader" };
 
-let backend: FakeBackend;
-let server: GatewayServer;
-let client: GrpcClient;
-
-beforeEach(async () => {
-  backend = new FakeBackend();
-  server = await GatewayServer.start(backend);
-  client = server.client();
-});
-
-afterEach(() => server.close());
+serveEach();
 
 describe("gRPC's health", () => {
   test.each(["", "etcdserverpb.KV", "etcdserverpb.Maintenance"])(

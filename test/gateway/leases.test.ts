@@ -1,27 +1,16 @@
 /** etcd's Lease service: by gRPC and JSON, and its stream of keep-alives. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
-import { GatewayServer } from "../support/gateway-server.js";
 import type { GrpcClient, GrpcStream } from "../../scripts/bench/grpc-client.js";
 import { must } from "../../src/base/assert.js";
 import { notApplied } from "../../src/protocol/errors.js";
-import { FakeBackend } from "./fake-backend.js";
 import type { AskedKeepAlive } from "./fake-leases.js";
+import { backend, client, server, serveEach } from "./served.js";
 
 const lease = (name: string): string => `/etcdserverpb.Lease/Lease${name}`;
 
-let backend: FakeBackend;
-let server: GatewayServer;
-let client: GrpcClient;
-
-beforeEach(async () => {
-  backend = new FakeBackend();
-  server = await GatewayServer.start(backend);
-  client = server.client();
-});
-
-afterEach(() => server.close());
+serveEach();
 
 describe("a lease", () => {
   test("is granted, with an id or without, and for no less than no time", async () => {

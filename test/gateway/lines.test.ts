@@ -1,29 +1,19 @@
 /** etcd's Lock and Election services: who waits, who gives up, and the words of errors. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
-import { GatewayServer } from "../support/gateway-server.js";
-import type { GrpcClient, GrpcOutcome, GrpcStream } from "../../scripts/bench/grpc-client.js";
+import type { GrpcOutcome, GrpcStream } from "../../scripts/bench/grpc-client.js";
 import { frameOf } from "../../scripts/bench/grpc-client.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { notApplied } from "../../src/protocol/errors.js";
-import { FakeBackend, keyValue } from "./fake-backend.js";
+import { keyValue } from "./fake-backend.js";
 import type { Waiting } from "./fake-leases.js";
+import { backend, client, server, serveEach } from "./served.js";
 
 const LOCK = "/v3lockpb.Lock/Lock";
 const LEADER = { name: bytesOf("e"), key: bytesOf("e/1f"), rev: 8n, lease: 0x1fn };
 
-let backend: FakeBackend;
-let server: GatewayServer;
-let client: GrpcClient;
-
-beforeEach(async () => {
-  backend = new FakeBackend();
-  server = await GatewayServer.start(backend);
-  client = server.client();
-});
-
-afterEach(() => server.close());
+serveEach();
 
 function lock(request: Message, headers = {}): Promise<GrpcOutcome> {
   return client.call(LOCK, "v3lockpb.Lock", request, headers);

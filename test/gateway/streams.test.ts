@@ -1,33 +1,23 @@
 /** Calls whose answer is a stream: ranges and snapshots, by gRPC and by JSON. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
-import { GatewayServer } from "../support/gateway-server.js";
 import { readSnapshot } from "../support/snapshots.js";
 import { frameOf } from "../../scripts/bench/grpc-client.js";
-import type { GrpcClient, GrpcStream } from "../../scripts/bench/grpc-client.js";
+import type { GrpcStream } from "../../scripts/bench/grpc-client.js";
 import { concatBytes } from "../../src/base/bytes.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { GRPC } from "../../src/gateway/status.js";
 import { notApplied } from "../../src/protocol/errors.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
-import { FakeBackend, keyValue } from "./fake-backend.js";
+import { keyValue } from "./fake-backend.js";
+import { backend, client, server, serveEach } from "./served.js";
 
 const RANGE_STREAM = "/etcdserverpb.KV/RangeStream";
 const SNAPSHOT = "/etcdserverpb.Maintenance/Snapshot";
 const OPEN = new Uint8Array([0]);
 
-let backend: FakeBackend;
-let server: GatewayServer;
-let client: GrpcClient;
-
-beforeEach(async () => {
-  backend = new FakeBackend();
-  server = await GatewayServer.start(backend);
-  client = server.client();
-});
-
-afterEach(() => server.close());
+serveEach();
 
 function rows(count: number, valueBytes: number): KeyValue[] {
   return Array.from({ length: count }, (_, i) =>

@@ -2,23 +2,20 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
-import { GatewayServer } from "../support/gateway-server.js";
 import type { GrpcStream } from "../../scripts/bench/grpc-client.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { notApplied } from "../../src/protocol/errors.js";
-import { FakeBackend, putEvent } from "./fake-backend.js";
+import { putEvent } from "./fake-backend.js";
 import type { FakeWatch } from "./fake-backend.js";
+import { backend, client, serve, server } from "./served.js";
 
 const VALUE = bytesOf("v");
 
-let backend: FakeBackend;
-let server: GatewayServer;
 let stream: GrpcStream;
 
 async function open(options: { readonly progressIntervalMs?: number } = {}): Promise<void> {
-  backend = new FakeBackend();
-  server = await GatewayServer.start(backend, { requestSizeBytesMax: 1024, ...options });
-  stream = server.client().stream("/etcdserverpb.Watch/Watch", "Watch");
+  await serve({ requestSizeBytesMax: 1024, ...options });
+  stream = client.stream("/etcdserverpb.Watch/Watch", "Watch");
 }
 
 beforeEach(() => open());
