@@ -9,6 +9,15 @@
 import { assert } from "../../src/base/assert.js";
 import { concatBytes, EMPTY_BYTES, utf8 } from "../../src/base/bytes.js";
 import { ByteWriter, readU16BE, readU32BE, writeU32BE } from "../../src/base/coding.js";
+import {
+  FLAG,
+  FRAME,
+  FRAME_BYTES_MIN,
+  FRAME_HEAD_BYTES,
+  PREFACE,
+  SETTING,
+  WINDOW_DEFAULT_BYTES,
+} from "../../src/gateway/http2/format.js";
 import { HeaderEncoder, TABLE_BYTES } from "./hpack.js";
 import type { Header } from "./hpack.js";
 
@@ -34,22 +43,6 @@ interface OpenStream {
   dataBytes: number;
 }
 
-export const FRAME_HEADER_BYTES = 9;
-export const FRAME = {
-  data: 0,
-  headers: 1,
-  resetStream: 3,
-  settings: 4,
-  ping: 6,
-  goAway: 7,
-  windowUpdate: 8,
-} as const;
-export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 } as const;
-const SETTING = { tableSize: 1, push: 2, streams: 3, window: 4 } as const;
-export const PREFACE: Uint8Array = utf8("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-const FRAME_MAX_BYTES = 16_384;
-const WINDOW_DEFAULT_BYTES = 65_535;
 /** What the server may send before we say more; a stream's answer must fit its window. */
 const RECEIVE_WINDOW_BYTES = 0x100_0000;
 
@@ -77,9 +70,9 @@ export class Http2Connection {
   constructor(write: (bytes: Uint8Array) => void, authority: string) {
     this.#write = write;
     this.#authority = authority;
-    this.#out.raw(PREFACE);
+    this.#out.raw(utf8(PREFACE));
     this.#frame(FRAME.settings, 0, 0, 12);
-    this.#setting(SETTING.push, 0);
+    this.#setting(SETTING.enablePush, 0);
     this.#setting(SETTING.window, RECEIVE_WINDOW_BYTES);
     this.#windowUpdate(0, RECEIVE_WINDOW_BYTES - WINDOW_DEFAULT_BYTES);
     this.#planFlush();
@@ -120,9 +113,9 @@ export class Http2Connection {
     const bytes = this.#partial.length === 0 ? chunk : concatBytes(this.#partial, chunk);
     this.#flushPlanned = true;
     let at = 0;
-    while (at + FRAME_HEADER_BYTES <= bytes.length) {
+    while (at + FRAME_HEAD_BYTES <= bytes.length) {
       const length = (readU16BE(bytes, at) << 8) | bytes[at + 2]!;
-      const end = at + FRAME_HEADER_BYTES + length;
+      const end = at + FRAME_HEAD_BYTES + length;
       if (end > bytes.length) break;
       this.#take(bytes, at, length);
       at = end;
@@ -160,7 +153,7 @@ export class Http2Connection {
 
   #send(call: Call): void {
     const length = call.body.length;
-    assert(length <= FRAME_MAX_BYTES, "the body exceeds a frame");
+    assert(length <= FRAME_BYTES_MIN, "the body exceeds a frame");
     assert(length <= this.#streamWindowBytes, "the body exceeds the server's stream window");
     const stream = this.#begin(call);
     this.#frame(FRAME.data, FLAG.endStream, stream, length);
@@ -200,7 +193,7 @@ export class Http2Connection {
   #take(bytes: Uint8Array, at: number, length: number): void {
     const flags = bytes[at + 4]!;
     const stream = readU32BE(bytes, at + 5) & 0x7fff_ffff;
-    const payload = at + FRAME_HEADER_BYTES;
+    const payload = at + FRAME_HEAD_BYTES;
     switch (bytes[at + 3]) {
       case FRAME.data:
         this.#unacknowledgedBytes += length;
@@ -259,7 +252,7 @@ export class Http2Connection {
     for (let at = from; at < from + length; at += 6) {
       const value = readU32BE(bytes, at + 2);
       const setting = readU16BE(bytes, at);
-      if (setting === SETTING.streams) this.#streamsMax = value;
+      if (setting === SETTING.streamsMax) this.#streamsMax = value;
       else if (setting === SETTING.window) this.#streamWindowBytes = value;
       else if (setting === SETTING.tableSize && value < TABLE_BYTES) {
         this.fail(`the server wants a header table of ${value} bytes, which is not supported`);
@@ -292,7 +285,7 @@ export class Http2Connection {
   }
 
   #frame(type: number, flags: number, stream: number, length: number): void {
-    const at = this.#out.reserve(FRAME_HEADER_BYTES);
+    const at = this.#out.reserve(FRAME_HEAD_BYTES);
     const bytes = this.#out.bytes;
     writeU32BE(bytes, at, (length << 8) | type);
     bytes[at + 4] = flags;

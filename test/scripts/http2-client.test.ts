@@ -7,15 +7,10 @@ import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:h
 import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  FLAG,
-  FRAME,
-  FRAME_HEADER_BYTES,
-  Http2Connection,
-  PREFACE,
-} from "../../scripts/bench/http2-client.js";
+import { Http2Connection } from "../../scripts/bench/http2-client.js";
 import { concatBytes, utf8 } from "../../src/base/bytes.js";
 import { readU32BE, writeU32BE } from "../../src/base/coding.js";
+import { FLAG, FRAME, FRAME_HEAD_BYTES, PREFACE } from "../../src/gateway/http2/format.js";
 
 interface Frame {
   readonly type: number;
@@ -25,11 +20,11 @@ interface Frame {
 }
 
 function frame(type: number, flags: number, stream: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
+  const bytes = new Uint8Array(FRAME_HEAD_BYTES + payload.length);
   writeU32BE(bytes, 0, (payload.length << 8) | type);
   bytes[4] = flags;
   writeU32BE(bytes, 5, stream);
-  bytes.set(payload, FRAME_HEADER_BYTES);
+  bytes.set(payload, FRAME_HEAD_BYTES);
   return bytes;
 }
 
@@ -37,14 +32,14 @@ function framesIn(bytes: Uint8Array): readonly Frame[] {
   const found: Frame[] = [];
   for (let at = 0; at < bytes.length;) {
     const length = readU32BE(bytes, at) >>> 8;
-    const payload = bytes.slice(at + FRAME_HEADER_BYTES, at + FRAME_HEADER_BYTES + length);
+    const payload = bytes.slice(at + FRAME_HEAD_BYTES, at + FRAME_HEAD_BYTES + length);
     found.push({
       type: bytes[at + 3]!,
       flags: bytes[at + 4]!,
       stream: readU32BE(bytes, at + 5),
       payload,
     });
-    at += FRAME_HEADER_BYTES + length;
+    at += FRAME_HEAD_BYTES + length;
   }
   return found;
 }

@@ -18,6 +18,7 @@ export const FRAME = {
 } as const;
 export const FLAG = { endStream: 1, ack: 1, endHeaders: 4, padded: 8, priority: 0x20 } as const;
 export const SETTING = {
+  tableSize: 1,
   enablePush: 2,
   streamsMax: 3,
   window: 4,
