@@ -3,6 +3,9 @@
  */
 import { EMPTY_BYTES, compareBytes, compareSlices, equalBytes, hex } from "./bytes.js";
 
+/** No key is before it, for none is empty. */
+export const FIRST_KEY: Uint8Array = new Uint8Array([0]);
+
 export interface KeyRange {
   readonly start: Uint8Array;
   readonly end: Uint8Array | undefined;

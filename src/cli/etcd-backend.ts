@@ -3,6 +3,7 @@
  * etcd's clients see the default keyspace. Its shard is what they take for their Raft group: its
  * leader is the leader, its indexes and term are those that are shown.
  */
+import { FIRST_KEY } from "../base/key-range.js";
 import { connectBy } from "../client/client.js";
 import type { Client } from "../client/client.js";
 import type { ClientEnv } from "../client/node-link.js";
@@ -46,8 +47,6 @@ export interface BackendNode {
   readonly requestSizeBytesMax: number;
 }
 
-/** Any key will do to ask for the revision. */
-const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 const NAME_LENGTH_MAX = 64;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
@@ -145,6 +144,7 @@ export class SdkBackend implements Backend {
 
   async revision(): Promise<number> {
     const client = this.#client ?? (await this.#connected());
+    // Any key will do.
     return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
   }
 

@@ -1,5 +1,6 @@
 /** Which keys a command means, from its arguments and flags, by etcdctl's rules. */
 import { prefixEnd, utf8 } from "../base/bytes.js";
+import { FIRST_KEY } from "../base/key-range.js";
 import { OPEN_END } from "../route/stored-key.js";
 import { badArguments } from "./failure.js";
 
@@ -10,7 +11,6 @@ export interface KeySelection {
 }
 
 /** The smallest key there is; no key is empty. */
-const FIRST_KEY = Uint8Array.of(0);
 
 export interface SelectionFlags {
   readonly prefix: boolean;

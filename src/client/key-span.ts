@@ -1,5 +1,6 @@
 /** From what a user names to the keys that are meant, with the checks that need no server. */
 import { prefixEnd, utf8 } from "../base/bytes.js";
+import { FIRST_KEY } from "../base/key-range.js";
 import { KEY_SIZE_BYTES_MAX } from "../base/limits.js";
 import { notApplied } from "../protocol/errors.js";
 import { OPEN_END } from "../route/stored-key.js";
@@ -12,7 +13,6 @@ export interface KeySpan {
 }
 
 /** The smallest key there is: no key is empty. */
-const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 
 export function bytesFrom(value: BytesLike): Uint8Array {
   return typeof value === "string" ? utf8(value) : value;

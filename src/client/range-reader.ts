@@ -20,7 +20,7 @@ import { READ_LEVELS } from "../protocol/key-value.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type { RangeOperation, RangeResult } from "../protocol/operations.js";
 import { isKeyOrder, mergeRangeResults, sortRows } from "../route/range-merge.js";
-import { isOpenEnd, keyspaceRange, storedKey, storedRange } from "../route/stored-key.js";
+import { isOpenEnd, keyspaceRange, OPEN_END, storedKey, storedRange } from "../route/stored-key.js";
 import { orderedScanRefused } from "../route/stored-transaction.js";
 import { askRevision } from "./any-node.js";
 import { READ_TXN_CALL } from "./call-kinds.js";
@@ -229,7 +229,8 @@ export class RangeReader {
       maxStalenessMs,
       minRevision,
     };
-    const end = this.#span.rangeEnd === undefined ? undefined : (interval.end ?? EVERYTHING);
+    // The last keyspace has no end.
+    const end = this.#span.rangeEnd === undefined ? undefined : (interval.end ?? OPEN_END);
     const asked = { ...operation, key: interval.start, rangeEnd: end, revision: this.#revision };
     const answer = await routedCall(
       this.#session,
@@ -294,9 +295,6 @@ export function spanContains(span: KeySpan, key: Uint8Array): boolean {
   if (rangeEnd === undefined) return compareBytes(start, key) === 0;
   return rangeContains({ start, end: isOpenEnd(rangeEnd) ? undefined : rangeEnd }, key);
 }
-
-/** On the wire the end of the last keyspace, which has none. */
-const EVERYTHING: Uint8Array = new Uint8Array([0]);
 
 function futureRevision(asked: number, newest: number): KvError {
   const text = `revision ${asked} is in the future: the keyspace is at ${newest}`;

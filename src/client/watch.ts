@@ -15,7 +15,7 @@ import { KvError } from "../protocol/errors.js";
 import { READ_LEVELS } from "../protocol/key-value.js";
 import type { WatchEvent } from "../protocol/key-value.js";
 import type { WatchPart } from "../protocol/watch-codec.js";
-import { keyspaceRange, storedKey, storedRange } from "../route/stored-key.js";
+import { keyspaceRange, OPEN_END, storedKey, storedRange } from "../route/stored-key.js";
 import { orderedScanRefused } from "../route/stored-transaction.js";
 import { WatchMerger } from "../route/watch-merger.js";
 import { askRevision } from "./any-node.js";
@@ -226,7 +226,8 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
       const { prevKv = false, noPut = false, noDelete = false } = this.#options;
       const create = {
         key: piece.start,
-        rangeEnd: single ? undefined : (piece.end ?? EVERYTHING),
+        // The last keyspace has no end.
+        rangeEnd: single ? undefined : (piece.end ?? OPEN_END),
         startRevision: 0,
         prevKv,
         noPut,
@@ -319,6 +320,3 @@ function bytesOf(events: readonly WatchEvent[]): number {
   }
   return bytes;
 }
-
-/** On the wire the end of the last keyspace, which has none. */
-const EVERYTHING: Uint8Array = new Uint8Array([0]);

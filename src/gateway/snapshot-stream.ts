@@ -6,6 +6,7 @@
  * Where no majority answers it is what this side of the cluster has, as it is in etcd, but without
  * leases.
  */
+import { FIRST_KEY } from "../base/key-range.js";
 import { SHA256_BYTES } from "../base/sha256.js";
 import type { Timers } from "../env/timers.js";
 import { KvError } from "../protocol/errors.js";
@@ -22,8 +23,8 @@ import { SnapshotPlan } from "./snapshot/snapshot-plan.js";
 const BLOB_BYTES: number = 32 * 1024;
 const FRAME_BYTES: number = BLOB_BYTES + 64;
 const RESPONSE = ETCD.message("etcdserverpb.SnapshotResponse");
-const OPEN: Uint8Array = new Uint8Array([0]);
-const EVERYTHING = rangeOf(OPEN, OPEN);
+/** As the end of a range, the first key says that there is none. */
+const EVERYTHING = rangeOf(FIRST_KEY, FIRST_KEY);
 
 export async function* snapshotBlobs(
   backend: Backend,

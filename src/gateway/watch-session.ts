@@ -8,6 +8,7 @@
  * which is bounded, and what the sink has taken.
  */
 import { compareBytes } from "../base/bytes.js";
+import { FIRST_KEY } from "../base/key-range.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { KvError } from "../protocol/errors.js";
 import type { AnswerSink, CallSession } from "./answer-stream.js";
@@ -29,8 +30,6 @@ export interface WatchHost {
   /** How often watches that want it hear how far they are. */
   readonly progressIntervalMs: number;
 }
-
-const FIRST_KEY: Uint8Array = new Uint8Array([0]);
 
 export class WatchSession implements CallSession {
   readonly #host: WatchHost;
