@@ -172,6 +172,7 @@ const ALARMS: readonly Step[] = [
   ...steps("put a again", "get a"),
   alarm("ACTIVATE", "CORRUPT"),
   ...steps("put a bad", "del a", "get a", "get a --consistency s"),
+  { words: ["compaction", "9"] },
   alarm("DEACTIVATE", "CORRUPT"),
   ...steps("put a again", "del a"),
 ];

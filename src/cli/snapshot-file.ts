@@ -6,7 +6,7 @@
 import { open, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { equalBytes, hex } from "../base/bytes.js";
+import { EMPTY_BYTES, equalBytes, hex } from "../base/bytes.js";
 import { DecodeError } from "../base/coding.js";
 import { SHA256_BYTES, Sha256 } from "../base/sha256.js";
 import { SnapshotPlan } from "../gateway/snapshot/snapshot-plan.js";
@@ -31,7 +31,6 @@ export interface SnapshotFacts {
 
 export interface OpenSnapshot {
   readonly facts: SnapshotFacts;
-  /** May be drawn once more. */
   rows(): AsyncGenerator<KeyValue, void>;
 }
 
@@ -59,10 +58,7 @@ export async function writeSnapshot(path: string, source: SnapshotSource): Promi
 
 /** Reads the whole file; throws where it is not what was written. */
 export function checkSnapshot(path: string): Promise<SnapshotFacts> {
-  return useSnapshot(path, async (snapshot) => {
-    for await (const _ of snapshot.rows());
-    return snapshot.facts;
-  });
+  return useSnapshot(path, ({ facts }) => Promise.resolve(facts));
 }
 
 /** The file, once it has turned out to be whole. */
@@ -73,10 +69,8 @@ export async function useSnapshot<T>(
   const file = await open(path, "r");
   try {
     const { hash, bytes } = await checkedHash(file);
-    // Whatever length a page may claim.
-    const read = (offset: number, length: number): Promise<Uint8Array> =>
-      readAt(file, offset, Math.max(0, Math.min(length, bytes - offset)));
-    const reader = await SnapshotReader.open(read);
+    const ahead = new AheadReader(file, bytes);
+    const reader = await SnapshotReader.open((offset, length) => ahead.read(offset, length));
     const { revision, keys, leases } = reader;
     const facts = { hash: hex(hash), revision, keys, bytes, leases };
     return await use({ facts, rows: () => reader.rows() });
@@ -106,6 +100,31 @@ async function checkedHash(
     throw new DecodeError("the snapshot is damaged: its SHA-256 is another one");
   }
   return { hash, bytes };
+}
+
+/** Reads pages that lie behind each other, as most do, many at a time. */
+class AheadReader {
+  readonly #file: FileHandle;
+  readonly #fileBytes: number;
+  #from = 0;
+  #piece: Uint8Array = EMPTY_BYTES;
+
+  constructor(file: FileHandle, fileBytes: number) {
+    this.#file = file;
+    this.#fileBytes = fileBytes;
+  }
+
+  /** What there is of it, whatever length is asked for. */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const end = Math.min(offset + length, this.#fileBytes);
+    if (offset >= end) return EMPTY_BYTES;
+    if (offset < this.#from || end > this.#from + this.#piece.length) {
+      const wanted = Math.max(end - offset, Math.min(PIECE_BYTES, this.#fileBytes - offset));
+      this.#piece = await readAt(this.#file, offset, wanted);
+      this.#from = offset;
+    }
+    return this.#piece.subarray(offset - this.#from, end - this.#from);
+  }
 }
 
 async function readAt(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {

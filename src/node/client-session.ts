@@ -26,6 +26,7 @@ import type { ReadRequest } from "../shard/requests.js";
 import type { AnswerFacts, Responder } from "../shard/responder.js";
 import { keysFault, putsAnything, writesAnything } from "./transaction-keys.js";
 import { decodeWatchCreate } from "../protocol/watch-codec.js";
+import { FREES } from "./quota.js";
 import { WatchStream } from "./watch-stream.js";
 import type { WatchOwner } from "./watch-stream.js";
 
@@ -36,7 +37,7 @@ export interface SessionHost {
   /** The replica that a request means, or why there is none to serve it here. */
   resolve(header: RoutedHeader): Replica | KvError;
   prefixLengthOf(replica: Replica): number;
-  /** Why a write of so many bytes may not be now; 0: one that adds nothing. */
+  /** Why a write may not be now that may add so many bytes; FREES: one that makes room. */
   refusalOf(replica: Replica, bytes: number): KvError | undefined;
   /** Requests that are not hot; answers through `answer` or `refuse`. */
   admin(request: AdminRequest): void;
@@ -271,6 +272,8 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     if (replica instanceof KvError) return this.failed(requestId, replica);
     this.#reader.open(bytes, body, end);
     const { revision } = decodeCompact(this.#reader);
+    const refusal = this.#writeRefusal(replica, FREES);
+    if (refusal !== undefined) return this.failed(requestId, refusal);
     replica.writes.submitCompact(this, requestId, revision);
   }
 

@@ -37,7 +37,7 @@ import { Peers } from "./peers.js";
 import type { PeerRequest, PeerService } from "./peers.js";
 import { command, servePeer } from "./peer-requests.js";
 import { PlacementService } from "./placement-service.js";
-import { Quota, quotaOf } from "./quota.js";
+import { FREES, Quota, quotaOf } from "./quota.js";
 import { ReplicaOpener, SYSTEM_PREFIX_BYTES } from "./replica-opener.js";
 import { RevisionClient } from "./revision-client.js";
 import { RoomGuard } from "./room-guard.js";
@@ -203,7 +203,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   refusalOf(replica: Replica, bytes: number): KvError | undefined {
-    const { refusal } = this.#room;
+    const refusal = bytes === FREES ? undefined : this.#room.refusal;
     if (refusal !== undefined || !this.view.isDefaultKeyspace(replica.keyspaceId)) return refusal;
     return this.#quota.refusal(replica, bytes);
   }

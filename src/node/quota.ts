@@ -16,6 +16,9 @@ export const QUOTA_BYTES_DEFAULT: number = 2 * 1024 ** 3;
 /** What an entry takes beside key and value, about. */
 const ENTRY_OVERHEAD_BYTES = 256;
 
+/** What a write adds that makes room, and needs little itself. */
+export const FREES = -1;
+
 export interface QuotaHost {
   /** Whether such an alarm is raised for any node. */
   isRaised(kind: AlarmKind): boolean;
@@ -43,10 +46,10 @@ export class Quota {
     this.#host = host;
   }
 
-  /** Why a write to the default keyspace is refused that may add `bytes`; 0: it adds nothing. */
+  /** Why a write to the default keyspace is refused that may add `bytes`; 0: a delete. */
   refusal(replica: Replica, bytes: number): KvError | undefined {
     if (this.#host.isRaised("corrupt")) return corrupt();
-    if (bytes === 0) return undefined;
+    if (bytes <= 0) return undefined;
     if (this.#host.isRaised("noSpace")) return exceeded();
     if (replica !== this.#replica) this.#look(replica);
     const added = bytes + ENTRY_OVERHEAD_BYTES;

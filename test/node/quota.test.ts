@@ -1,6 +1,6 @@
 /** The quota of the default keyspace: what is refused, and when the bytes are looked up. */
 import { expect, test } from "vitest";
-import { Quota, QUOTA_BYTES_DEFAULT, quotaOf } from "../../src/node/quota.js";
+import { FREES, Quota, QUOTA_BYTES_DEFAULT, quotaOf } from "../../src/node/quota.js";
 import type { AlarmKind } from "../../src/protocol/cluster.js";
 import type { Replica } from "../../src/shard/replica.js";
 
@@ -76,6 +76,7 @@ test("an alarm refuses as long as it is raised, however little is stored", () =>
   expect(bench.quota.refusal(bench.replica, 0)).toBeUndefined();
   bench.raised.add("corrupt");
   expect(bench.quota.refusal(bench.replica, 0)?.code).toBe("corrupt");
+  expect(bench.quota.refusal(bench.replica, FREES)?.code).toBe("corrupt");
   bench.raised.clear();
   expect(bench.fill()).toBe(100);
   expect(bench.exceeded).toBe(0);

@@ -54,22 +54,24 @@ export class BoltReader {
     this.#meta = meta;
   }
 
-  /** The entries of a bucket, ascending; there are none where there is no such bucket. */
-  async *entries(name: Uint8Array): AsyncGenerator<LeafEntry, void> {
-    for await (const { key, value, isBucket } of this.#tree(this.#meta.rootPageId, 0)) {
-      if (isBucket !== true || !equalBytes(key, name)) continue;
-      if (value.length < BUCKET_BYTES) throw new DecodeError("a bucket is cut short");
-      const root = u64(viewOf(value), 0);
-      if (root === 0) yield* leafEntries(value.subarray(BUCKET_BYTES));
-      else yield* this.#tree(root, 0);
+  /** The entries of a bucket, ascending, leaf by leaf; none where there is no such bucket. */
+  async *leaves(name: Uint8Array): AsyncGenerator<Iterable<LeafEntry>, void> {
+    for await (const leaf of this.#tree(this.#meta.rootPageId, 0)) {
+      for (const { key, value, isBucket } of leaf) {
+        if (isBucket !== true || !equalBytes(key, name)) continue;
+        if (value.length < BUCKET_BYTES) throw new DecodeError("a bucket is cut short");
+        const root = u64(viewOf(value), 0);
+        if (root === 0) yield leafEntries(value.subarray(BUCKET_BYTES));
+        else yield* this.#tree(root, 0);
+      }
     }
   }
 
-  async *#tree(pageId: number, depth: number): AsyncGenerator<LeafEntry, void> {
+  async *#tree(pageId: number, depth: number): AsyncGenerator<Iterable<LeafEntry>, void> {
     if (depth > DEPTH_MAX) throw new DecodeError("pages lead round in a circle");
     const page = await this.#page(pageId);
     const kind = viewOf(page).getUint16(8, true);
-    if (kind === PAGE_KINDS.leaf) return yield* leafEntries(page);
+    if (kind === PAGE_KINDS.leaf) return yield leafEntries(page);
     if (kind !== PAGE_KINDS.branch) throw new DecodeError(`page ${pageId} is of kind ${kind}`);
     for (const child of childrenIn(page)) yield* this.#tree(child, depth + 1);
   }

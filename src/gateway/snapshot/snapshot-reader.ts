@@ -31,12 +31,14 @@ export class SnapshotReader {
     const bolt = await BoltReader.open(readAt);
     const newest = new Map<string, number>();
     let revision = await compactedIn(bolt);
-    for await (const { key, value } of bolt.entries(utf8(KEY_BUCKET))) {
-      const stored = revisionIn(key);
-      const name = nameOf(readKeyValue(value).key);
-      if (stored.isTombstone) newest.delete(name);
-      else newest.set(name, stored.revision);
-      revision = Math.max(revision, stored.revision);
+    for await (const leaf of bolt.leaves(utf8(KEY_BUCKET))) {
+      for (const { key, value } of leaf) {
+        const stored = revisionIn(key);
+        const name = nameOf(readKeyValue(value).key);
+        if (stored.isTombstone) newest.delete(name);
+        else newest.set(name, stored.revision);
+        revision = Math.max(revision, stored.revision);
+      }
     }
     return new SnapshotReader(bolt, newest, { revision, leases: await leasesIn(bolt) });
   }
@@ -58,28 +60,34 @@ export class SnapshotReader {
 
   /** In the order of revisions. */
   async *rows(): AsyncGenerator<KeyValue, void> {
-    for await (const { key, value } of this.#bolt.entries(utf8(KEY_BUCKET))) {
-      const { revision, isTombstone } = revisionIn(key);
-      const kv = readKeyValue(value);
-      if (!isTombstone && this.#newest.get(nameOf(kv.key)) === revision) yield kv;
+    for await (const leaf of this.#bolt.leaves(utf8(KEY_BUCKET))) {
+      for (const { key, value } of leaf) {
+        const { revision, isTombstone } = revisionIn(key);
+        const kv = readKeyValue(value);
+        if (!isTombstone && this.#newest.get(nameOf(kv.key)) === revision) yield kv;
+      }
     }
   }
 }
 
 async function compactedIn(bolt: BoltReader): Promise<number> {
   let revision = 1;
-  for await (const { key, value } of bolt.entries(utf8(META_BUCKET))) {
-    if (utf8Text(key) === META_KEYS.compacted) ({ revision } = revisionIn(value));
+  for await (const leaf of bolt.leaves(utf8(META_BUCKET))) {
+    for (const { key, value } of leaf) {
+      if (utf8Text(key) === META_KEYS.compacted) ({ revision } = revisionIn(value));
+    }
   }
   return revision;
 }
 
 async function leasesIn(bolt: BoltReader): Promise<ReadonlyMap<bigint, number>> {
   const leases = new Map<bigint, number>();
-  for await (const { key, value } of bolt.entries(utf8(LEASE_BUCKET))) {
-    if (key.length !== 8) throw new DecodeError("a lease has no id");
-    const id = new DataView(key.buffer, key.byteOffset).getBigUint64(0);
-    leases.set(id, readLeaseTtl(value));
+  for await (const leaf of bolt.leaves(utf8(LEASE_BUCKET))) {
+    for (const { key, value } of leaf) {
+      if (key.length !== 8) throw new DecodeError("a lease has no id");
+      const id = new DataView(key.buffer, key.byteOffset).getBigUint64(0);
+      leases.set(id, readLeaseTtl(value));
+    }
   }
   return leases;
 }
