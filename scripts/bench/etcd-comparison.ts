@@ -172,7 +172,7 @@ function masked(text: string, addresses: readonly string[]): string {
     .replace(/remaining\(\d+s\)/g, "remaining(N)")
     .replace(/"(id|lease)":"?\d{10,}"?/g, '"$1":ID')
     .replace(/"Lease" : \d{10,}/g, '"Lease" : ID')
-    .replace(/"(key)":"(bS8|ZS8|b3duL)[\w+/=]{20,}"/g, '"$1":KEY')
+    .replace(/"(key)":"(bS8|ZS8|b3duL)[\w+/=]{12,}"/g, '"$1":KEY')
     .replace(/took = [\d.]+[µm]?s/g, "took = TIME")
     .replace(/\b[0-9a-f]{12,16}\b/g, "ID")
     .replace(/127\.0\.0\.1:\d+/g, "PEER")
