@@ -120,6 +120,20 @@ describe("precedence", () => {
     },
   );
 
+  test.each([
+    ["-1", -1],
+    ["-5", -1],
+    ["0", 0],
+    ["1.5GiB", 1_610_612_736],
+    ["-1GiB", undefined],
+    ["none", undefined],
+  ])("a quota of %s", (text, bytes) => {
+    const setting = NODE_SETTINGS.find(({ flag }) => flag === "quota-bytes")!;
+    expect(setting.parse([text])).toBe(bytes);
+    const none = setting.show({ ...DEFAULT_SETTINGS, quotaBytes: -1 });
+    expect(setting.parse([none])).toBe(-1);
+  });
+
   test("every field of the configuration has a setting, and no key is used twice", () => {
     const fields: string[] = NODE_SETTINGS.map(({ field }) => field);
     // The limits of replication are for whoever embeds a node, such as the simulator.

@@ -192,6 +192,7 @@ test("the key-values of one transaction lie in one leaf", () => {
   plan.finish();
   expect(plan.firstRevisions).toEqual([2, 3, 4, 5, 6]);
   expect(plan.pageCounts).toEqual([1, 2, 1, 3, 1]);
+  expect(plan.rowCounts).toEqual([1, 2, 1, 1, 1]);
   expect([2, 3, 4, 5, 6].map((revision) => plan.leafOf(revision))).toEqual([0, 1, 2, 3, 4]);
 });
 

@@ -4,12 +4,13 @@
  * is as many pages as it takes.
  */
 import { assert } from "../../base/assert.js";
-import { COUNT_MAX, ELEMENT_BYTES, PAGE_BYTES, nodeBytes, pagesFor } from "./bolt-format.js";
+import { COUNT_MAX, PAGE_BYTES, nodeBytes, pagesFor } from "./bolt-format.js";
 import { REVISION_BYTES } from "./etcd-layout.js";
 
 export class LeafPlan {
-  /** Of each leaf, its first revision, and how many pages it takes. */
+  /** Of each leaf, its first revision, how many rows it has, and how many pages it takes. */
   readonly firstRevisions: number[] = [];
+  readonly rowCounts: number[] = [];
   readonly pageCounts: number[] = [];
   #revision = -1;
   /** Of the leaf that is being filled, with and without the last revision. */
@@ -34,7 +35,7 @@ export class LeafPlan {
 
   /** All were added. */
   finish(): void {
-    if (this.#count > 0) this.pageCounts.push(pagesOf(this.#count, this.#dataBytes));
+    if (this.#count > 0) this.#end(this.#count, this.#dataBytes);
   }
 
   /** The leaf in which a revision lies. */
@@ -58,15 +59,16 @@ export class LeafPlan {
 
   /** The leaf ends before the revision that is being added; that begins the next one. */
   #cut(): void {
-    this.pageCounts.push(pagesOf(this.#countBefore, this.#dataBytesBefore));
+    this.#end(this.#countBefore, this.#dataBytesBefore);
     this.firstRevisions.push(this.#revision);
     this.#count -= this.#countBefore;
     this.#dataBytes -= this.#dataBytesBefore;
     this.#countBefore = 0;
     this.#dataBytesBefore = 0;
   }
-}
 
-function pagesOf(count: number, dataBytes: number): number {
-  return pagesFor(count * ELEMENT_BYTES + dataBytes + nodeBytes(0, 0));
+  #end(rowCount: number, dataBytes: number): void {
+    this.rowCounts.push(rowCount);
+    this.pageCounts.push(pagesFor(nodeBytes(rowCount, dataBytes)));
+  }
 }

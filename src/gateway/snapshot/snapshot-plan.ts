@@ -40,7 +40,14 @@ import {
 } from "./etcd-layout.js";
 import { LEASES_PER_LEAF, leaseTtls } from "./snapshot-leases.js";
 import { Stretch } from "./stretch.js";
-import { HELD_BYTES_MAX, PLACED_AT_ONCE, RowKeeper, WRITTEN_AT_ONCE, survey } from "./survey.js";
+import {
+  HELD_BYTES_MAX,
+  PLACED_AT_ONCE,
+  ROW_BYTES,
+  RowKeeper,
+  WRITTEN_AT_ONCE,
+  survey,
+} from "./survey.js";
 import type { Row, SnapshotSource, SourceFacts } from "./survey.js";
 
 const FREE_LIST_ID = 2;
@@ -152,11 +159,13 @@ export class SnapshotPlan {
 
   /** As many leaves as may be held. */
   #stretchFrom(from: number): number {
-    const { leafCount, pageCounts } = this.#facts.leaves;
-    const pagesMax = (this.#source.heldBytesMax ?? HELD_BYTES_MAX) / PAGE_BYTES;
-    let pages = pageCounts[from]!;
-    let end = from + 1;
-    while (end < leafCount && pages + pageCounts[end]! <= pagesMax) pages += pageCounts[end++]!;
+    const { leafCount, pageCounts, rowCounts } = this.#facts.leaves;
+    let left = this.#source.heldBytesMax ?? HELD_BYTES_MAX;
+    let end = from;
+    while (end < leafCount && (left > 0 || end === from)) {
+      left -= pageCounts[end]! * PAGE_BYTES + rowCounts[end]! * ROW_BYTES;
+      end++;
+    }
     return end;
   }
 

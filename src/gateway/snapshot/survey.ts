@@ -70,7 +70,7 @@ export async function survey(source: SnapshotSource): Promise<SourceFacts> {
 }
 
 /** What a row takes of memory beside its bytes. */
-const ROW_BYTES = 200;
+export const ROW_BYTES = 200;
 const SLAB_BYTES: number = 1024 * 1024;
 
 /** Holds rows, many in one piece of memory: a piece for each would be much to keep track of. */
