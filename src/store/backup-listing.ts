@@ -6,13 +6,14 @@
  *   backup-<number>                       which of them make up which trees; it comes last
  *
  * listing = u32 magic | u32 format version | u53 number | u53 milliseconds since 1970 | 32
- *   hexadecimal digits store id | an edit (version-edit.ts) that makes an empty store this one |
- *   u32 checksum of what precedes
+ *   hexadecimal digits store id | from version 2 on: u32 length, what a cluster is beside its
+ *   trees (empty: one store) | an edit (version-edit.ts) that makes an empty store this one | u32
+ *   checksum of what precedes
  *
  * Both are written under another name and renamed when they are durable, so that what has its name
  * is whole.
  */
-import { utf8, utf8Text } from "../base/bytes.js";
+import { EMPTY_BYTES, utf8, utf8Text } from "../base/bytes.js";
 import { crc32 } from "../base/checksum.js";
 import { ByteReader, ByteWriter, DecodeError, readU32 } from "../base/coding.js";
 import type { Disk } from "../env/disk.js";
@@ -24,7 +25,9 @@ import { readEdit, writeEdit } from "../lsm/version-edit.js";
 import { readWhole } from "./whole-file.js";
 
 const MAGIC = 0x3162_7466;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
+/** Without a cluster. */
+const FIRST_VERSION = 1;
 const STORE_ID_LENGTH = 32;
 const CHECKSUM_SIZE_BYTES = 4;
 const LISTING = /^backup-(\d+)$/;
@@ -35,8 +38,10 @@ export interface BackupListing {
   readonly number: number;
   /** By the clock of the machine that made it. */
   readonly madeAtMs: number;
-  /** The store that it was made of. */
+  /** The store that it was made of; of a cluster its id, filled up with zeros. */
   readonly storeId: string;
+  /** Opaque to the store; empty where it was made of one. */
+  readonly cluster: Uint8Array;
   readonly edit: VersionEdit;
 }
 
@@ -74,6 +79,7 @@ export function writeListing(disk: Disk, directory: string, listing: BackupListi
   writer.u53(listing.number);
   writer.u53(listing.madeAtMs);
   writer.raw(utf8(listing.storeId));
+  writer.blob(listing.cluster);
   writeEdit(writer, listing.edit);
   writer.u32(crc32(writer.view()));
   const path = listingPath(directory, listing.number);
@@ -112,17 +118,18 @@ export function readListing(disk: Disk, directory: string, number: number): Back
 function decode(reader: ByteReader, path: string, named: number): BackupListing {
   reader.u32();
   const formatVersion = reader.u32();
-  if (formatVersion !== FORMAT_VERSION) {
+  if (formatVersion < FIRST_VERSION || formatVersion > FORMAT_VERSION) {
     throw new CorruptionError(path, 4, `unknown backup format ${formatVersion}`);
   }
   const number = reader.u53();
   if (number !== named) throw new CorruptionError(path, 8, "it has the name of another one");
   const madeAtMs = reader.u53();
   const storeId = utf8Text(reader.rawView(STORE_ID_LENGTH));
+  const cluster = formatVersion === FIRST_VERSION ? EMPTY_BYTES : reader.blobCopy();
   const edit = readEdit(reader);
   // Sees to it that the edit makes sense.
   new Catalog().apply(edit);
-  return { number, madeAtMs, storeId, edit };
+  return { number, madeAtMs, storeId, cluster, edit };
 }
 
 function digits(number: number): string {

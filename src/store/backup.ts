@@ -7,11 +7,13 @@
  * It needs the only hand in its directory, and never changes a table that is there. What was cut
  * short is a draft, or a table that no listing names; the next backup takes up or removes both.
  */
+import { EMPTY_BYTES } from "../base/bytes.js";
 import type { Disk } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { TableFile } from "../lsm/slice.js";
+import type { VersionEdit } from "../lsm/version-edit.js";
 import { pathOfTable, tablePath } from "../lsm/table-set.js";
 import type { TableSet } from "../lsm/table-set.js";
 import {
@@ -24,6 +26,7 @@ import {
   readListing,
   writeListing,
 } from "./backup-listing.js";
+import type { BackupListing } from "./backup-listing.js";
 import { requireEmpty } from "./checkpoint-directory.js";
 import { editOf, filesIn, withoutPacks, writeStore } from "./checkpoint-edit.js";
 import type { PinnedTree } from "./checkpoint-edit.js";
@@ -70,8 +73,7 @@ export async function makeBackup(
   { storeId, tables, trees }: BackupSource,
 ): Promise<BackupReport> {
   const { disk, jobs } = env;
-  disk.makeDirectory(backupTables(directory));
-  removeDrafts(disk, directory);
+  beginBackup(disk, directory);
   const edit = editOf(tables, trees);
   const present = new Set(disk.list(backupTables(directory)));
   const files = filesIn(edit);
@@ -80,12 +82,9 @@ export async function makeBackup(
     const to = backupTablePath(directory, file);
     await copy(jobs, file, pathOfTable(tables.directory, file), to);
   }
-  disk.syncDirectory(backupTables(directory));
-  const number = 1 + (backupNumbers(disk, directory).at(-1) ?? 0);
-  writeListing(disk, directory, {
-    number,
-    madeAtMs: env.clock.wallMs(),
+  const number = endBackup(env, directory, {
     storeId,
+    cluster: EMPTY_BYTES,
     edit: withoutPacks(edit),
   });
   return {
@@ -94,6 +93,28 @@ export async function makeBackup(
     copiedBytes: missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     sharedTables: files.length - missing.length,
   };
+}
+
+/** Makes a directory one of backups, and removes what was cut short there. */
+export function beginBackup(disk: Disk, directory: string): void {
+  disk.makeDirectory(backupTables(directory));
+  for (const place of [directory, backupTables(directory)]) {
+    for (const name of disk.list(place)) {
+      if (name.endsWith(DRAFT_SUFFIX)) disk.remove(`${place}/${name}`);
+    }
+  }
+}
+
+/** All tables are there under their names: from now on there is a backup. Gives its number. */
+export function endBackup(
+  { disk, clock }: Pick<Env, "disk" | "clock">,
+  directory: string,
+  made: Pick<BackupListing, "storeId" | "cluster" | "edit">,
+): number {
+  disk.syncDirectory(backupTables(directory));
+  const number = 1 + (backupNumbers(disk, directory).at(-1) ?? 0);
+  writeListing(disk, directory, { ...made, number, madeAtMs: clock.wallMs() });
+  return number;
 }
 
 /** The backups in a directory, oldest first. Throws CorruptionError where a listing is damaged. */
@@ -132,14 +153,29 @@ export async function restoreBackup(
   number: number,
   target: string,
 ): Promise<void> {
+  requireEmpty(env.disk, target);
+  const { edit } = readListing(env.disk, directory, number);
+  await storeOf(env, target, { directory, edit });
+}
+
+/** Trees whose tables lie in a directory of backups. */
+export interface BackedUpTrees {
+  readonly directory: string;
+  readonly edit: VersionEdit;
+  /** A table was copied. */
+  readonly copied?: ((file: TableFile) => void) | undefined;
+}
+
+/** Makes a store of backed up trees; see restoreBackup. */
+export async function storeOf(env: Env, target: string, trees: BackedUpTrees): Promise<void> {
   const { disk, jobs } = env;
-  requireEmpty(disk, target);
-  const { edit } = readListing(disk, directory, number);
+  const { directory, edit, copied } = trees;
   const tables = `${target}/tables`;
   disk.makeDirectory(tables);
   for (const file of filesIn(edit)) {
     const from = backupTablePath(directory, file);
     await copy(jobs, file, from, tablePath(tables, file.fileNumber));
+    copied?.(file);
   }
   writeStore(env, target, edit);
 }
@@ -159,14 +195,6 @@ export function removeBackup(disk: Disk, directory: string, number: number): voi
   disk.syncDirectory(backupTables(directory));
 }
 
-function removeDrafts(disk: Disk, directory: string): void {
-  for (const place of [directory, backupTables(directory)]) {
-    for (const name of disk.list(place)) {
-      if (name.endsWith(DRAFT_SUFFIX)) disk.remove(`${place}/${name}`);
-    }
-  }
-}
-
 /** A table is there under its name once it is whole and durable. */
 async function copy(jobs: JobRunner, file: TableFile, from: string, to: string): Promise<void> {
   const { sizeBytes, checksum, home } = file;
@@ -177,7 +205,8 @@ async function copy(jobs: JobRunner, file: TableFile, from: string, to: string):
   if (result.kind !== "written") throw errorOf(result, to);
 }
 
-async function damageOf(
+/** What is wrong with a table of a backup, where anything is. */
+export async function damageOf(
   { disk, jobs }: Pick<Env, "disk" | "jobs">,
   path: string,
   { sizeBytes, checksum }: TableFile,

@@ -40,6 +40,19 @@ export function filesIn(edit: VersionEdit): readonly TableFile[] {
   return edit.flatMap((operation) => (operation.kind === "addFile" ? [operation.file] : []));
 }
 
+/** What of an edit makes some of its trees. */
+export function editOfTrees(edit: VersionEdit, shardIds: ReadonlySet<number>): VersionEdit {
+  const used = new Set<number>();
+  for (const operation of edit) {
+    if (operation.kind !== "addSlice" || !shardIds.has(operation.shardId)) continue;
+    used.add(operation.slice.fileNumber);
+  }
+  return edit.filter((operation) => {
+    if (operation.kind === "addFile") return used.has(operation.file.fileNumber);
+    return "shardId" in operation && shardIds.has(operation.shardId);
+  });
+}
+
 /** The same where each table is a file of its own. */
 export function withoutPacks(edit: VersionEdit): VersionEdit {
   return edit.flatMap((operation): EditOperation[] => {

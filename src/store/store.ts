@@ -25,6 +25,7 @@ import { fileNumberOf, packNumber, pathOfTable } from "../lsm/table-set.js";
 import { Tree } from "../lsm/tree.js";
 import { makeBackup } from "./backup.js";
 import type { BackupReport } from "./backup.js";
+import { BackupPin } from "./backup-pin.js";
 import { writeCheckpoint } from "./checkpoint-directory.js";
 import type { PinnedTree } from "./checkpoint-edit.js";
 import { Compactor } from "./compactor.js";
@@ -264,15 +265,35 @@ export class Store {
     return this.#withPinned((trees) => makeBackup(env, directory, { storeId, tables, trees }));
   }
 
+  /**
+   * Pins trees, each as of its flushed state, for somebody who backs them up; to be released.
+   * Throws where one of them was dropped or the store ended meanwhile.
+   */
+  async pinForBackup(shardIds: readonly number[]): Promise<BackupPin> {
+    return new BackupPin(this.#core.tables, await this.#pinTrees(shardIds));
+  }
+
   async #withPinned<T>(use: (pinned: readonly PinnedTree[]) => T | Promise<T>): Promise<T> {
-    const pinned: PinnedTree[] = [];
+    const pinned = await this.#pinTrees([...this.#core.trees.keys()]);
     try {
-      for (const { shardId, range } of this.trees()) {
-        pinned.push({ shardId, range, checkpoint: await this.#pinTree(shardId) });
-      }
       return await use(pinned);
     } finally {
       for (const { checkpoint } of pinned) checkpoint.release();
+    }
+  }
+
+  /** All of them, or none. */
+  async #pinTrees(shardIds: readonly number[]): Promise<readonly PinnedTree[]> {
+    const pinned: PinnedTree[] = [];
+    try {
+      for (const shardId of shardIds) {
+        const checkpoint = await this.#pinTree(shardId);
+        pinned.push({ shardId, range: must(this.tree(shardId), "tree").range, checkpoint });
+      }
+      return pinned;
+    } catch (error) {
+      for (const { checkpoint } of pinned) checkpoint.release();
+      throw error;
     }
   }
 
