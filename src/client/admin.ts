@@ -3,6 +3,11 @@ import type { ByteWriter } from "../base/coding.js";
 import { decodePlain, encodePlain } from "../protocol/admin-codec.js";
 import type {
   AlarmChangeRequest,
+  BackupOpenRequest,
+  BackupOpenResponse,
+  BackupReadRequest,
+  BackupReadResponse,
+  BackupReleaseRequest,
   HashRequest,
   HashResponse,
   HealthResponse,
@@ -25,9 +30,10 @@ import type {
 import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import { keyspaceRange, storedKey } from "../route/stored-key.js";
-import { askAddress, askPlacement } from "./any-node.js";
+import { askAddress, askPlacement, askRevision } from "./any-node.js";
 import type { BytesLike, KeyspaceOptions } from "./client-types.js";
 import { bytesFrom, checkedKey } from "./key-span.js";
+import { confirmMap } from "./keyspace-lookup.js";
 import { routedCall } from "./routed-call.js";
 import type { CallKind } from "./routed-call.js";
 import type { Session } from "./session.js";
@@ -129,6 +135,43 @@ export class Admin {
   /** Resolves when all nodes that live know of it. */
   async changeAlarm(request: AlarmChangeRequest): Promise<void> {
     await this.#change(MESSAGE_TYPES.alarmChange, request);
+  }
+
+  /** The map as the placement group has it now. */
+  async confirmedMap(): Promise<ClusterMap> {
+    const fault = await confirmMap(this.#session, this.#session.options.requestTimeoutMs);
+    if (fault !== undefined) throw fault;
+    return this.#session.map.clusterMap;
+  }
+
+  /** The newest revision of a keyspace over all its shards. */
+  revision(keyspaceId: number): Promise<number> {
+    return askRevision(this.#session, keyspaceId);
+  }
+
+  /** The node at this address pins tables of shards that it leads; see BackupOpenRequest. */
+  backupOpen(
+    endpoint: string,
+    request: BackupOpenRequest,
+    timeoutMs: number,
+  ): Promise<BackupOpenResponse> {
+    return this.#askLong(endpoint, MESSAGE_TYPES.backupOpen, request, timeoutMs);
+  }
+
+  backupRead(
+    endpoint: string,
+    request: BackupReadRequest,
+    timeoutMs: number,
+  ): Promise<BackupReadResponse> {
+    return this.#askLong(endpoint, MESSAGE_TYPES.backupRead, request, timeoutMs);
+  }
+
+  async backupRelease(
+    endpoint: string,
+    request: BackupReleaseRequest,
+    timeoutMs: number,
+  ): Promise<void> {
+    await this.#askLong(endpoint, MESSAGE_TYPES.backupRelease, request, timeoutMs);
   }
 
   /** Resolves when the new keyspace can be used by this client. */

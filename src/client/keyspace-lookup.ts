@@ -20,10 +20,13 @@ const CONFIRMED: MapRequest = { confirmed: true };
 
 export async function findKeyspace(session: Session, name: string): Promise<KeyspaceDescriptor> {
   const { clock, timers } = session.env;
-  const endMs = clock.monotonicMs() + session.options.requestTimeoutMs;
+  const { requestTimeoutMs } = session.options;
+  const endMs = clock.monotonicMs() + requestTimeoutMs;
+  const shareMs = Math.ceil(requestTimeoutMs / CONFIRMATIONS);
   for (;;) {
     await session.refresh();
-    const fault = session.map.keyspace(name) === undefined ? await confirmMap(session) : undefined;
+    const fault =
+      session.map.keyspace(name) === undefined ? await confirmMap(session, shareMs) : undefined;
     const found = session.map.keyspace(name);
     if (found !== undefined) return found;
     if (session.closed) throw closedError();
@@ -37,8 +40,10 @@ export async function findKeyspace(session: Session, name: string): Promise<Keys
 }
 
 /** Fetches the map as it is now; gives what kept the placement group from saying it. */
-async function confirmMap(session: Session): Promise<KvError | undefined> {
-  const timeoutMs = Math.ceil(session.options.requestTimeoutMs / CONFIRMATIONS);
+export async function confirmMap(
+  session: Session,
+  timeoutMs: number,
+): Promise<KvError | undefined> {
   const request = {
     type: MESSAGE_TYPES.map,
     isRead: true,

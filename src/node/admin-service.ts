@@ -63,6 +63,12 @@ export function serveAdmin(node: NodeParts, request: AdminRequest): void {
       return hash(node, request, decodePlain<HashRequest>(reader));
     case MESSAGE_TYPES.defragment:
       return reply(request, defragment(node));
+    case MESSAGE_TYPES.backupOpen:
+      return reply(request, node.backups.open(decodePlain(reader)));
+    case MESSAGE_TYPES.backupRead:
+      return reply(request, node.backups.read(decodePlain(reader)));
+    case MESSAGE_TYPES.backupRelease:
+      return plain(request, node.backups.release(decodePlain(reader)));
     default:
       return request.refuse(notApplied("unsupported", `no request of type ${request.type}`));
   }

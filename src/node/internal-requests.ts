@@ -1,6 +1,6 @@
 /**
  * Requests of the node itself to a replica it holds: a read or a transaction as a promise. For the
- * placement group's own data; clients never come this way.
+ * placement group's own data and for backups; requests for data never come this way.
  */
 import { ByteReader, ByteWriter } from "../base/coding.js";
 import type { KvError } from "../protocol/errors.js";
@@ -27,6 +27,23 @@ export function confirmedRevision(replica: Replica): Promise<number> {
   return new Promise((resolve, reject) => {
     const responder = new PromisedAnswer((answer) => resolve(answer.revision), reject);
     replica.reads.submit(linearizableRead(responder, 0, { transaction: EMPTY_TRANSACTION }));
+  });
+}
+
+/**
+ * Resolves when the replica leads and has applied everything that was acknowledged before, and
+ * every write at or below `floorRevision`, where that is not 0.
+ */
+export async function confirmedTo(replica: Replica, floorRevision: number): Promise<void> {
+  if (floorRevision === 0) {
+    await confirmedRevision(replica);
+    return;
+  }
+  await new Promise<InternalAnswer>((resolve, reject) => {
+    const responder = new PromisedAnswer(resolve, reject);
+    const read = linearizableRead(responder, 0, { transaction: EMPTY_TRANSACTION });
+    const { reads, writes } = replica;
+    reads.submitAtFloor({ ...read, floorRevision }, writes.allocationsBegun);
   });
 }
 

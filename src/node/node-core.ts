@@ -23,6 +23,7 @@ import type { ReplicaSettings } from "../shard/open-replica.js";
 import type { Replica } from "../shard/replica.js";
 import type { OpenedStore, Store } from "../store/store.js";
 import { serveAdmin } from "./admin-service.js";
+import { BackupSource } from "./backup-source.js";
 import { ClientSession } from "./client-session.js";
 import type { AdminRequest, SessionHost } from "./client-session.js";
 import { ClusterView } from "./cluster-view.js";
@@ -67,6 +68,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   readonly revisions: RevisionClient;
   readonly heartbeats: Heartbeats;
   readonly transfers: LeaderTransfers;
+  readonly backups: BackupSource;
   readonly startedMs: number;
   placement: PlacementService | undefined;
   readonly #room: RoomGuard;
@@ -123,6 +125,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       isRaised: (kind) => this.view.isRaised(kind),
       exceeded: () => this.#raiseNoSpace(),
     });
+    this.backups = new BackupSource(env, { store: parts.store, host: this.host });
     // Who cannot take writes does not lead, where somebody else can.
     this.#room = new RoomGuard(env, parts.store, config, () => this.#leaveUnfitDisk());
   }
@@ -399,6 +402,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.#closed = true;
     this.heartbeats.close();
     this.placement?.close();
+    this.backups.close();
     this.#opener?.close();
     this.#saveTimer?.cancel();
     this.#room.close();

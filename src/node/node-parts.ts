@@ -2,6 +2,7 @@
 import type { Env } from "../env/env.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import type { KvError } from "../protocol/errors.js";
+import type { BackupSource } from "./backup-source.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Store } from "../store/store.js";
 import type { ClusterView } from "./cluster-view.js";
@@ -24,6 +25,7 @@ export interface NodeParts {
   readonly sequencer: Sequencer;
   readonly revisions: RevisionClient;
   readonly transfers: LeaderTransfers;
+  readonly backups: BackupSource;
   /** `soon`: something changed that others should hear of, or this node of others. */
   readonly heartbeats: { soon(): void };
   /** Where this node holds a replica of the placement group. */

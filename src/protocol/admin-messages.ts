@@ -150,3 +150,38 @@ export interface HashResponse {
   /** The newest that is applied. */
   readonly appliedRevision: number;
 }
+
+/** A shard to be backed up: with everything at or below `floorRevision`, and what came after. */
+export interface BackupShard {
+  readonly shardId: number;
+  /** 0: with everything that was acknowledged before this was asked. */
+  readonly floorRevision: number;
+}
+
+/** `backupOpen`: pins tables of shards for the reads that follow; it ends when none does. */
+export interface BackupOpenRequest {
+  readonly shards: readonly BackupShard[];
+}
+
+export interface BackupOpenResponse {
+  readonly pin: number;
+  /** What makes an empty store these trees (lsm/version-edit.ts), by the file numbers here. */
+  readonly edit: Uint8Array;
+  /** Shards that somebody else leads; 0 where nobody is known to. */
+  readonly elsewhere: readonly { readonly shardId: number; readonly leaderNodeId: number }[];
+}
+
+export interface BackupReadRequest {
+  readonly pin: number;
+  readonly fileNumber: number;
+  readonly offset: number;
+}
+
+export interface BackupReadResponse {
+  /** As much as goes into one answer; less only at the end of the table. */
+  readonly bytes: Uint8Array;
+}
+
+export interface BackupReleaseRequest {
+  readonly pin: number;
+}

@@ -33,6 +33,10 @@ export const MESSAGE_TYPES = {
   defragment: 43,
   /** Raises or disarms an alarm; see AlarmChangeRequest. */
   alarmChange: 44,
+  /** To a node: pin tables of shards that it leads, hand out pieces of them, let go of them. */
+  backupOpen: 45,
+  backupRead: 46,
+  backupRelease: 47,
 
   // Between nodes.
   /** A batch of Raft messages. */
