@@ -4,6 +4,7 @@
  * thread pool cannot be set here: loading this very file has started the pool already.
  */
 import type { Disk } from "../env/disk.js";
+import type { Env } from "../env/env.js";
 import type { TraceLevel } from "../env/tracer.js";
 import type { NodeConfig } from "../node/config.js";
 import type { StartedNode } from "./node-context.js";
@@ -43,5 +44,17 @@ async function openDisk(): Promise<Disk> {
   return (await import("../env/node/node-disk.js")).nodeDisk;
 }
 
-const means = { connect: connectBySdk, startNode, openDisk };
+async function openEnv(): Promise<Env> {
+  const [environment, jobs, store] = await Promise.all([
+    import("../env/node/node-env.js"),
+    import("../env/jobs.js"),
+    import("../store/jobs.js"),
+  ]);
+  const env = environment.createNodeEnv({ tracer: { level: "error", fields: {} } });
+  const run = (job: unknown): unknown =>
+    store.runStoreJob(env.disk, job as Parameters<typeof store.runStoreJob>[1]);
+  return { ...env, jobs: jobs.inlineJobs(run) };
+}
+
+const means = { connect: connectBySdk, startNode, openDisk, openEnv };
 endProcess(await runFlotilla(process.argv.slice(2), systemTerminal(), means));

@@ -1,5 +1,6 @@
 /** What a command of flotilla is given; starting a node is a parameter, so that tests need none. */
 import type { Disk } from "../env/disk.js";
+import type { Env } from "../env/env.js";
 import type { TraceLevel } from "../env/tracer.js";
 import type { NodeConfig } from "../node/config.js";
 import type { RunningNode } from "../node/node.js";
@@ -16,5 +17,7 @@ export interface NodeContext {
   readonly connect: Connect;
   /** For commands that look at files. */
   readonly openDisk: () => Promise<Disk>;
+  /** For commands that make files; without a network or workers. */
+  readonly openEnv: () => Promise<Env>;
   startNode(config: NodeConfig, logLevel: TraceLevel): Promise<StartedNode>;
 }

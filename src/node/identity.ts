@@ -20,7 +20,7 @@ export interface Identity {
   readonly clusterId: string;
   readonly nodeId: number;
   readonly name: string;
-  /** The cluster was there before this node. */
+  /** The cluster was there before this node, which was added to it, or restored with it. */
   readonly joined?: boolean | undefined;
 }
 

@@ -21,6 +21,7 @@ import { joinCluster } from "./join.js";
 import { establishIdentity, foundersOf, nodeIdOf } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { NodeCore } from "./node-core.js";
+import { requireRestored } from "./restore-mark.js";
 
 const MEBIBYTE = 1024 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 3000;
@@ -52,6 +53,7 @@ export async function startNode(
   options: StoreOptions = {},
 ): Promise<RunningNode> {
   checkConfig(config);
+  requireRestored(env.disk, config.dataDirectory);
   const known = establishIdentity(env.disk, config);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {

@@ -117,7 +117,8 @@ export class PlacementData {
   }
 }
 
-function systemKey(key: string): Uint8Array {
+/** The stored key of a record. */
+export function systemKey(key: string): Uint8Array {
   const text = utf8(key);
   const stored = new Uint8Array(PREFIX_BYTES + text.length);
   stored.set(text, PREFIX_BYTES);

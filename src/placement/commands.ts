@@ -66,8 +66,7 @@ export function createKeyspace(
   const nodes = placeableNodes(state);
   const replicationFactor =
     request.replicationFactor === 0 ? DEFAULT_REPLICATION_FACTOR : request.replicationFactor;
-  // What is wanted and not yet possible comes as nodes are added.
-  const replicaCount = replicationFactor <= nodes.length ? replicationFactor : 1;
+  const replicaCount = replicaCountOn(nodes.length, replicationFactor);
   const keyspace: KeyspaceDescriptor = {
     keyspaceId,
     name: request.name,
@@ -247,8 +246,13 @@ function rangesOf(keyspace: KeyspaceDescriptor, request: KeyspaceCreateRequest):
   return starts.map((start, i) => ({ start, end: starts[i + 1] ?? whole.end }));
 }
 
+/** What is wanted and not yet possible comes as nodes are added. */
+export function replicaCountOn(nodeCount: number, replicationFactor: number): number {
+  return replicationFactor <= nodeCount ? replicationFactor : 1;
+}
+
 /** `factor` nodes in a row, each shard starting one further, so that first places go around. */
-function spread(nodes: readonly number[], at: number, factor: number): ReplicaDescriptor[] {
+export function spread(nodes: readonly number[], at: number, factor: number): ReplicaDescriptor[] {
   const replicas: ReplicaDescriptor[] = [];
   for (let i = 0; i < factor; i++) {
     replicas.push({ replicaId: i + 1, nodeId: nodes[(at + i) % nodes.length]!, role: "voter" });

@@ -2,7 +2,7 @@
  * The nodes of the cluster: who is one, who may become one, who leaves. A node is added before it
  * starts and gets its id here; the id is never used again, also not for a node of the same name.
  *
- *   added (no incarnation) → started → leaving (its replicas move away) → removed
+ *   added or restored (no incarnation) → started → leaving (its replicas move away) → removed
  *
  * A node counts by its id and its incarnation: a wiped disk is another node under an old name, and
  * is refused until it was removed and added again.
@@ -36,8 +36,10 @@ export function registerNode(state: PlacementState, said: NodeDescriptor): Place
     const fault = strangerFault(state.map, said.nodeId, said.name);
     return fault === undefined ? write(state, [nodeRecord(said)]) : refuse(fault);
   }
-  if (known.incarnation !== said.incarnation) return refuse(wipedFault(known));
-  if (saysNothingNew(known, said)) return NOTHING;
+  // A node of a restored cluster has its id from the restore, and says here first who it is.
+  const isNew = known.incarnation === "";
+  if (!isNew && known.incarnation !== said.incarnation) return refuse(wipedFault(known));
+  if (!isNew && saysNothingNew(known, said)) return NOTHING;
   return write(state, [nodeRecord(merged(known, said))]);
 }
 
@@ -221,8 +223,8 @@ function saysNothingNew(known: NodeDescriptor, said: NodeDescriptor): boolean {
 }
 
 function merged(known: NodeDescriptor, said: NodeDescriptor): NodeDescriptor {
-  const { name, clientAddress, labels } = said;
-  const own = { ...known, name, clientAddress, labels };
+  const { name, clientAddress, incarnation, labels } = said;
+  const own = { ...known, name, clientAddress, incarnation, labels };
   const isSaidAgain = (known.saidPeerAddress ?? known.peerAddress) === said.peerAddress;
   if (isSaidAgain) return own;
   return { ...own, peerAddress: said.peerAddress, saidPeerAddress: undefined };
