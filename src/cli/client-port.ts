@@ -24,6 +24,11 @@ import type {
 import type { AlarmReport } from "../client/admin.js";
 import type {
   AlarmChangeRequest,
+  BackupOpenRequest,
+  BackupOpenResponse,
+  BackupReadRequest,
+  BackupReadResponse,
+  BackupReleaseRequest,
   HashRequest,
   HashResponse,
   HealthResponse,
@@ -33,7 +38,12 @@ import type {
   ReplicaChangeRequest,
   StatusResponse,
 } from "../protocol/admin-messages.js";
-import type { KeyspaceDescriptor, NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
+import type {
+  ClusterMap,
+  KeyspaceDescriptor,
+  NodeDescriptor,
+  ShardDescriptor,
+} from "../protocol/cluster.js";
 import type { KeyValue } from "../protocol/key-value.js";
 import type { Transaction } from "../protocol/operations.js";
 
@@ -56,6 +66,19 @@ export interface AdminPort {
   defragment(endpoint: string, timeoutMs: number): Promise<void>;
   alarms(): Promise<AlarmReport>;
   changeAlarm(request: AlarmChangeRequest): Promise<void>;
+  confirmedMap(): Promise<ClusterMap>;
+  revision(keyspaceId: number): Promise<number>;
+  backupOpen(
+    endpoint: string,
+    request: BackupOpenRequest,
+    timeoutMs: number,
+  ): Promise<BackupOpenResponse>;
+  backupRead(
+    endpoint: string,
+    request: BackupReadRequest,
+    timeoutMs: number,
+  ): Promise<BackupReadResponse>;
+  backupRelease(endpoint: string, request: BackupReleaseRequest, timeoutMs: number): Promise<void>;
   createKeyspace(options: KeyspaceOptions): Promise<KeyspaceDescriptor>;
   locate(key: Uint8Array): Promise<ShardDescriptor>;
   moveLeader(shardId: number, node: string | number): Promise<void>;

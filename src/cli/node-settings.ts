@@ -31,7 +31,7 @@ export interface Setting {
   show(settings: NodeSettings): string;
 }
 
-interface Kind<T> {
+export interface Kind<T> {
   readonly wanted: string;
   readonly fileShape: FileShape;
   parse(text: string): T | undefined;
@@ -62,7 +62,7 @@ const QUOTA: Kind<number> = {
   parse: (text) => (/^-\d+$/.test(text) ? -1 : parseSize(text)),
   show: (value) => (value < 0 ? "-1" : SIZE.show(value)),
 };
-const NODES: Kind<readonly InitialNode[]> = {
+export const NODES: Kind<readonly InitialNode[]> = {
   wanted: "nodes, such as n1=127.0.0.1:2380,n2=127.0.0.1:22380",
   fileShape: "pairs",
   parse: (text) => pairs(text)?.map(([name, peerAddress]) => ({ name, peerAddress })),

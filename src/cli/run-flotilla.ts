@@ -16,8 +16,18 @@ const COMMANDS: CommandTable<NodeContext> = [
     load: async () => (await import("./node-commands/demo.js")).demo,
   },
   {
+    usage: "backup <directory>",
+    describe: "back up a running cluster: what an earlier backup there lacks",
+    load: async () => (await import("./node-commands/backup.js")).backup,
+  },
+  {
+    usage: "restore <directory>",
+    describe: "make the data directory of a node of a backup",
+    load: async () => (await import("./node-commands/restore.js")).restore,
+  },
+  {
     usage: "check <directory>",
-    describe: "verify the data of a stopped node and change nothing",
+    describe: "verify the data of a stopped node, or backups, and change nothing",
     load: async () => (await import("./node-commands/check.js")).check,
   },
   {
@@ -60,7 +70,7 @@ const FLOTILLA: Tool<NodeContext> = {
 export function runFlotilla(
   args: readonly string[],
   terminal: Terminal,
-  means: Pick<NodeContext, "connect" | "startNode" | "openDisk">,
+  means: Pick<NodeContext, "connect" | "startNode" | "openDisk" | "openEnv">,
 ): Promise<number> {
   return runTool(FLOTILLA, args, terminal, (_invocation, signal) => ({
     context: { terminal, signal, ...means },

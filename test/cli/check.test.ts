@@ -21,6 +21,7 @@ async function flotilla(disk: Disk, ...args: readonly string[]): Promise<Ran> {
     connect: () => Promise.reject(new Error("no cluster here")),
     startNode: () => Promise.reject(new Error("no node here")),
     openDisk: () => Promise.resolve(disk),
+    openEnv: () => Promise.reject(new Error("no env here")),
   });
   return { code, out: terminal.out.text, err: terminal.err.text };
 }

@@ -69,6 +69,19 @@ export const MAP: ClusterMap = {
   ],
 };
 
+function noAnswer(): Promise<never> {
+  return Promise.reject(new KvError("unavailable", "no answer", "notApplied"));
+}
+
+/** Backups are tested against real clusters. */
+const NO_BACKUPS = {
+  confirmedMap: noAnswer,
+  revision: noAnswer,
+  backupOpen: noAnswer,
+  backupRead: noAnswer,
+  backupRelease: noAnswer,
+};
+
 export class FakeClient implements ClientPort {
   readonly entries: Map<string, KeyValue> = new Map();
   /** By endpoint; who has none does not answer. */
@@ -114,6 +127,7 @@ export class FakeClient implements ClientPort {
   };
 
   readonly admin: AdminPort = {
+    ...NO_BACKUPS,
     map: () => Promise.resolve({ clusterMap: MAP, leaders: [{ shardId: 2, nodeId: 1, term: 5 }] }),
     status: (endpoint) => {
       const status = this.statuses.get(endpoint);

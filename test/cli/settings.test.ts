@@ -45,6 +45,7 @@ async function flotilla(args: readonly string[], options: RunOptions = {}): Prom
   const code = await runFlotilla(args, terminal, {
     connect: () => Promise.reject(new Error("no cluster here")),
     openDisk: () => Promise.reject(new Error("no disk here")),
+    openEnv: () => Promise.reject(new Error("no env here")),
     startNode: (config) => {
       configs.push(config);
       setTimeout(() => {

@@ -1,7 +1,9 @@
 /** Backups of an embedded store: what a later one shares, and what a restore makes of one. */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/base/prng.js";
-import { utf8Text } from "../../src/base/bytes.js";
+import { concatBytes, utf8Text } from "../../src/base/bytes.js";
+import { crc32 } from "../../src/base/checksum.js";
+import { writeU32 } from "../../src/base/coding.js";
 import { Backups } from "../../src/embedded/backups.js";
 import type { EmbeddedStore } from "../../src/embedded/embedded-store.js";
 import type { CheckJob, StoreJob } from "../../src/store/jobs.js";
@@ -159,6 +161,20 @@ describe("a damaged file", () => {
     await store.close();
     expect(() => backups.remove(3)).toThrow("checksum");
     expect(tablesIn(disk)).toHaveLength(1);
+  });
+
+  test("of an earlier version of the listing is not one", async () => {
+    const disk = await backedUp();
+    const path = `${BACKUPS}/backup-1`;
+    const now = disk.content(path);
+    // Version 1 had no word about a cluster behind the store's id.
+    const content = concatBytes(now.subarray(0, 56), now.subarray(60, now.length - 4));
+    writeU32(content, 4, 1);
+    const checksum = new Uint8Array(4);
+    writeU32(checksum, 0, crc32(content));
+    disk.setContent(path, concatBytes(content, checksum));
+    expect(backupsOn(disk).list()).toMatchObject([{ number: 1, tables: 1 }]);
+    expect(await restored(disk, 1)).toEqual(["a"]);
   });
 
   test("restores into no directory that holds something", async () => {

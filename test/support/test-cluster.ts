@@ -24,6 +24,8 @@ export interface TestClusterOptions {
   readonly nodeCount?: number | undefined;
   readonly config?: Partial<NodeConfig> | undefined;
   readonly tracer?: ((name: string) => Tracer) | undefined;
+  /** Called when the addresses are known and no node runs. */
+  readonly beforeStart?: ((cluster: TestCluster) => Promise<void>) | undefined;
   readonly disk?: ((name: string, disk: Disk) => Disk) | undefined;
 }
 
@@ -64,6 +66,7 @@ export class TestCluster {
       cluster.#peerAddresses.set(name, await freeAddress());
       cluster.#clientAddresses.set(name, await freeAddress());
     }
+    await options.beforeStart?.(cluster);
     await Promise.all(cluster.names.map((name) => cluster.startNode(name)));
     return cluster;
   }

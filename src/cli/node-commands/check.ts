@@ -10,6 +10,8 @@ import { lookAtManifest } from "../../store/manifest-look.js";
 import { checkStore } from "../../store/store-check.js";
 import type { StoreCheck } from "../../store/store-check.js";
 import { requiredOf, switchOf } from "../arguments.js";
+import { checkBackups, isBackupDirectory } from "../backup-check.js";
+import type { BackupCheck } from "../backup-check.js";
 import type { CommandDefinition } from "../command-table.js";
 import { EXIT } from "../exit-codes.js";
 import { CliError } from "../failure.js";
@@ -18,19 +20,28 @@ import type { NodeContext } from "../node-context.js";
 import { counted, formatBytes } from "../quantities.js";
 import { storeDirectoryOf } from "../store-directory.js";
 import { note } from "../terminal.js";
+import type { Terminal } from "../terminal.js";
 
 export const check: CommandDefinition<NodeContext> = {
   flags: { json: { type: "boolean", describe: "print one JSON object" } },
   writes: false,
-  examples: [["check ./n1", "check the data directory of a stopped node"]],
+  examples: [
+    ["check ./n1", "check the data directory of a stopped node"],
+    ["check ./backups", "read all backups there"],
+  ],
   epilogue: [
     "Every checksum is verified: identity, manifest, tables, log, the node's own",
     "files. Nothing is changed. The exit code is 1 where there is damage. A node",
     "lets its peers refill what is damaged: start it, then flotctl shard replicas.",
   ].join("\n"),
-  run: async ({ terminal, openDisk }, argv) => {
+  run: async ({ terminal, openDisk, openEnv }, argv) => {
     const disk = await openDisk();
-    const { store, node } = storeDirectoryOf(disk, requiredOf(argv, "directory"));
+    const directory = requiredOf(argv, "directory");
+    if (isBackupDirectory(disk, directory)) {
+      const found = await checkBackups(await openEnv(), directory);
+      return printBackups(terminal, found, switchOf(argv, "json"));
+    }
+    const { store, node } = storeDirectoryOf(disk, directory);
     const release = await claim(disk, store);
     try {
       const found = checkStore(disk, store);
@@ -50,6 +61,22 @@ export const check: CommandDefinition<NodeContext> = {
     }
   },
 };
+
+function printBackups(terminal: Terminal, found: BackupCheck, isJson: boolean): number {
+  const { backups, tables, checkedBytes, findings } = found;
+  const damages = findings.length;
+  if (isJson) {
+    terminal.out.write(`${JSON.stringify({ ...found, damages })}\n`);
+  } else {
+    terminal.out.write(findings.flatMap(findingLines).join(""));
+    const parts = [counted(backups.length, "backup"), counted(tables, "table")];
+    const checked = `${formatBytes(checkedBytes)} checked, ${verdictOf(damages)}`;
+    terminal.out.write(`${parts.join(", ")}, ${checked}\n`);
+  }
+  if (damages === 0) return EXIT.ok;
+  note(terminal, "nothing was changed; next: a new backup, in a new directory", "yellow");
+  return EXIT.failed;
+}
 
 function nextStep(node: string | undefined, findings: readonly Finding[]): string {
   if (node === undefined)
@@ -108,6 +135,10 @@ function summary(
     counted(tables, "table"),
     counted(segments, "log segment"),
   ];
-  const verdict = damages === 0 ? "no damage" : counted(damages, "damaged place");
-  return `store ${storeId ?? "?"}: ${parts.join(", ")}, ${formatBytes(checkedBytes)} checked, ${verdict}`;
+  const checked = `${formatBytes(checkedBytes)} checked, ${verdictOf(damages)}`;
+  return `store ${storeId ?? "?"}: ${parts.join(", ")}, ${checked}`;
+}
+
+function verdictOf(damages: number): string {
+  return damages === 0 ? "no damage" : counted(damages, "damaged place");
 }

@@ -1,0 +1,88 @@
+/** flotilla backup: backs up a running cluster into a directory, without what is there already. */
+import type { Options } from "yargs";
+import { requiredOf, switchOf } from "../arguments.js";
+import { backupCluster } from "../cluster-backup.js";
+import type { ClusterBackupReport } from "../cluster-backup.js";
+import type { CommandDefinition } from "../command-table.js";
+import { EXIT } from "../exit-codes.js";
+import { badConnection } from "../failure.js";
+import { GLOBAL_FLAGS, globalOptions } from "../global-options.js";
+import type { GlobalOptions } from "../global-options.js";
+import type { NodeContext } from "../node-context.js";
+import type { ClientPort } from "../client-port.js";
+import { Progress } from "../progress.js";
+import { counted, formatBytes, formatDuration } from "../quantities.js";
+
+const CONNECTION_FLAGS = ["endpoints", "command-timeout", "dial-timeout"] as const;
+
+export const backup: CommandDefinition<NodeContext> = {
+  flags: {
+    json: { type: "boolean", describe: "print one JSON object" },
+    ...Object.fromEntries(
+      CONNECTION_FLAGS.map((name): [string, Options] => {
+        const { describe, defaultDescription } = GLOBAL_FLAGS[name] ?? {};
+        return [name, { type: "string", describe, defaultDescription, requiresArg: true }];
+      }),
+    ),
+  },
+  writes: false,
+  endsItself: true,
+  examples: [
+    ["backup ./backups --endpoints 10.0.0.1:2379", "all keyspaces, from their shards' leaders"],
+    ["check ./backups", "read all of what is there"],
+  ],
+  epilogue: [
+    "The directory is on this machine. Each backup is whole by itself, and they share the tables that",
+    "are the same: of these only what no earlier one has is fetched, and one that was cut short is gone",
+    "on with. Leases and the history down to the last compaction are in it; members are not. A",
+    "keyspace with one shard is as at one revision; each shard of others has all that was written",
+    "before the backup began, and may have what came since. Reads and writes go on meanwhile.",
+  ].join("\n"),
+  run: async (context, argv) => {
+    const { terminal, signal, openEnv } = context;
+    const directory = requiredOf(argv, "directory");
+    const client = await connected(context, globalOptions(argv, terminal.env));
+    const progress = new Progress(terminal, "copying", undefined, "tables");
+    try {
+      const report = await backupCluster({
+        env: await openEnv(),
+        admin: client.admin,
+        directory,
+        signal,
+        copied: (bytes) => progress.add(bytes),
+      });
+      const took = formatDuration(progress.elapsedMs());
+      progress.end();
+      const text = switchOf(argv, "json")
+        ? JSON.stringify({ directory, ...report })
+        : `${sentence(report, directory)}, in ${took}`;
+      terminal.out.write(`${text}\n`);
+      return EXIT.ok;
+    } finally {
+      progress.end();
+      await client.close();
+    }
+  },
+};
+
+async function connected(context: NodeContext, options: GlobalOptions): Promise<ClientPort> {
+  const { endpoints, level, commandTimeoutMs, dialTimeoutMs } = options;
+  try {
+    return await context.connect({
+      endpoints,
+      keyspace: undefined,
+      level,
+      requestTimeoutMs: commandTimeoutMs,
+      dialTimeoutMs,
+    });
+  } catch (error) {
+    throw badConnection(endpoints, error);
+  }
+}
+
+function sentence(report: ClusterBackupReport, directory: string): string {
+  const { number, shards, tables, sizeBytes, copiedTables, copiedBytes } = report;
+  const size = `${counted(shards, "shard")}, ${counted(tables, "table")}, ${formatBytes(sizeBytes)}`;
+  const copied = `${counted(copiedTables, "table")}, ${formatBytes(copiedBytes)} copied`;
+  return `Backup ${number} saved in ${directory}: ${size}; ${copied}`;
+}

@@ -1,0 +1,253 @@
+/** Backups of real clusters: what a later one shares, and what a restored cluster is. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connect } from "../../src/client/index.js";
+import type { Client } from "../../src/client/index.js";
+import { backupCluster } from "../../src/cli/cluster-backup.js";
+import type { ClusterBackupReport } from "../../src/cli/cluster-backup.js";
+import { restoreNode } from "../../src/node/restore.js";
+import type { RestoreRequest } from "../../src/node/restore.js";
+import { readListing } from "../../src/store/backup-listing.js";
+import { checkBackups } from "../../src/cli/backup-check.js";
+import { errorOf } from "../support/error-of.js";
+import { eventually } from "../support/eventually.js";
+import { TestCluster } from "../support/test-cluster.js";
+
+const FILES = { name: "files", kind: "hash" as const, splitPoints: [], shardCount: 4 };
+const KEYS = 200;
+const RAISE_BY = 1_000_000;
+
+const directory = mkdtempSync(join(tmpdir(), "flotilla-backup-"));
+const backups = join(directory, "backups");
+let cluster: TestCluster;
+let leaseId = 0n;
+/** What each backup has of the default keyspace. */
+const revisions: number[] = [];
+
+function valueOf(key: number, version: string): string {
+  return `${version} of ${key} `.repeat(20);
+}
+
+async function fill(client: Client, version: string): Promise<void> {
+  const keys = Array.from({ length: KEYS }, (_, i) => i);
+  await Promise.all(keys.map((i) => client.put(`key${i}`, valueOf(i, version))));
+}
+
+async function backUp(of: TestCluster, into = backups): Promise<ClusterBackupReport> {
+  const client = await connect({ endpoints: of.endpoints });
+  try {
+    return await backupCluster({
+      env: of.env("backup"),
+      admin: client.admin,
+      directory: into,
+      signal: new AbortController().signal,
+      copied: () => undefined,
+    });
+  } finally {
+    await client.close();
+  }
+}
+
+/** A cluster of a backup; the nodes are named as those of every test cluster. */
+async function restored(
+  number: number,
+  options: Partial<RestoreRequest> & { readonly nodeCount?: number; readonly of?: number[] } = {},
+): Promise<TestCluster> {
+  return TestCluster.start({
+    nodeCount: options.nodeCount ?? 3,
+    beforeStart: async (made) => {
+      for (const [at, name] of made.names.entries()) {
+        const env = made.env(name);
+        await restoreNode(env, {
+          raiseBy: RAISE_BY,
+          ...options,
+          backups,
+          listing: readListing(env.disk, backups, options.of?.[at] ?? number),
+          dataDirectory: made.config(name).dataDirectory,
+          name,
+          nodes: made.config(name).initialCluster,
+        });
+      }
+    },
+  });
+}
+
+async function withClients(
+  of: TestCluster,
+  use: (plain: Client, files: Client) => Promise<void>,
+): Promise<void> {
+  const plain = await connect({ endpoints: of.endpoints });
+  const files = await connect({ endpoints: of.endpoints, keyspace: "files" });
+  try {
+    await use(plain, files);
+  } finally {
+    await plain.close();
+    await files.close();
+  }
+}
+
+beforeAll(async () => {
+  const keyspace = { ...FILES, replicationFactor: 0 };
+  cluster = await TestCluster.start({ config: { initialKeyspaces: [keyspace] } });
+  await withClients(cluster, async (plain, files) => {
+    await eventually(() => plain.put("ready", "yes"));
+    leaseId = (await plain.leases.grant(600)).id;
+    await plain.put("leased", "value", { lease: leaseId });
+    await fill(plain, "first");
+    await fill(files, "first");
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await cluster.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe("a backup of a cluster", () => {
+  test("fetches what no earlier one has", async () => {
+    const first = await backUp(cluster);
+    expect(first).toMatchObject({ number: 1, shards: 5, tables: 5, copiedTables: 5 });
+    expect(await backUp(cluster)).toMatchObject({ number: 2, tables: 5, copiedTables: 0 });
+    await withClients(cluster, async (plain) => {
+      revisions[2] = (await plain.get("ready")).header.revision;
+      await plain.put("later", "than two backups");
+      revisions[3] = (await plain.get("ready")).header.revision;
+    });
+    const third = await backUp(cluster);
+    expect(third).toMatchObject({ number: 3, copiedTables: 1 });
+    expect(third.copiedBytes).toBeLessThan(first.copiedBytes / 10);
+    expect((await checkBackups(cluster.env("check"), backups)).findings).toEqual([]);
+    expect(readdirSync(join(backups, "tables"))).toHaveLength(6);
+  });
+
+  test("is restored as it was, with its leases, on as many nodes", async () => {
+    const again = await restored(3);
+    try {
+      await withClients(again, async (plain, files) => {
+        const { header, kv } = await eventually(() => plain.get("later"));
+        expect(kv?.version).toBe(1);
+        expect(header.revision).toBe(revisions[3]! + RAISE_BY);
+        const lease = await plain.leases.timeToLive(leaseId, { keys: true });
+        expect(lease.keys?.map((key) => Buffer.from(key).toString())).toEqual(["leased"]);
+        expect(lease.ttlSeconds).toBeGreaterThan(500);
+        for (const client of [plain, files]) {
+          for (let i = 0; i < KEYS; i++) {
+            const found = await client.get(`key${i}`);
+            expect(Buffer.from(found.kv!.value).toString()).toBe(valueOf(i, "first"));
+          }
+          const written = await client.put("after", "the restore");
+          expect(written.header.revision).toBeGreaterThan(RAISE_BY);
+          expect((await client.get("after")).kv?.modRevision).toBe(written.header.revision);
+        }
+        await expectCompacted(plain, revisions[3]! + 1);
+        await expectGrowth(plain, again);
+      });
+    } finally {
+      await again.close();
+    }
+  }, 60_000);
+
+  test("is restored on one node, with its history where revisions stay", async () => {
+    const alone = await restored(2, { nodeCount: 1, raiseBy: 0 });
+    try {
+      await withClients(alone, async (plain, files) => {
+        const { header, kv } = await eventually(() => plain.get("later"));
+        expect(kv).toBeUndefined();
+        expect(header.revision).toBe(revisions[2]);
+        const { kv: found } = await files.get("key7");
+        const old = await files.range({ key: "key7", revision: found!.modRevision });
+        expect(old.kvs).toHaveLength(1);
+        const { header: after } = await files.put("key7", "after");
+        expect(after.revision).toBeGreaterThan(found!.modRevision);
+      });
+    } finally {
+      await alone.close();
+    }
+  }, 60_000);
+
+  test("makes no cluster with nodes of another one", async () => {
+    // Of three nodes two have the third backup, and one the first.
+    const mixed = await restored(3, { of: [3, 3, 1] });
+    try {
+      const plain = await connect({ endpoints: ["n1", "n2"].map((name) => mixed.endpoint(name)) });
+      expect((await eventually(() => plain.get("later"))).kv).toBeDefined();
+      const { clusterMap } = await plain.admin.map();
+      const registered = clusterMap.nodes.filter(({ incarnation }) => incarnation !== "");
+      expect(registered.map(({ name }) => name).sort()).toEqual(["n1", "n2"]);
+      await plain.close();
+    } finally {
+      await mixed.close();
+    }
+  }, 60_000);
+
+  test("goes nowhere but to the backups of its cluster", async () => {
+    const other = await TestCluster.start({ nodeCount: 1 });
+    try {
+      await withFounded(other);
+      await expect(backUp(other)).rejects.toThrow("of another cluster");
+      await expect(backUp(other, directory)).rejects.toThrow("something else than backups");
+    } finally {
+      await other.close();
+    }
+  }, 60_000);
+
+  test("of which a table is not there is refused", async () => {
+    const into = join(directory, "torn");
+    await backUp(cluster, into);
+    for (const name of readdirSync(join(into, "tables"))) rmSync(join(into, "tables", name));
+    const env = cluster.env("torn");
+    expect((await checkBackups(env, into)).findings).toHaveLength(6);
+    const dataDirectory = join(directory, "torn-node");
+    const request = {
+      backups: into,
+      listing: readListing(env.disk, into, 1),
+      dataDirectory,
+      name: "n1",
+      nodes: [{ name: "n1", peerAddress: "127.0.0.1:1" }],
+      raiseBy: 0,
+    };
+    await expect(restoreNode(env, request)).rejects.toThrow("notFound");
+    const half = TestCluster.start({
+      nodeCount: 1,
+      beforeStart: (made) =>
+        restoreNode(env, { ...request, dataDirectory: made.config("n1").dataDirectory }).then(
+          () => undefined,
+          () => undefined,
+        ),
+    });
+    expect((await errorOf(half)).message).toContain("cut short");
+  }, 60_000);
+});
+
+/** Whoever watches from what he has seen of the old cluster hears that it is gone. */
+async function expectCompacted(client: Client, startRevision: number): Promise<void> {
+  const watching = (async () => {
+    for await (const item of client.watch({ key: "later", startRevision })) return item;
+    return undefined;
+  })();
+  expect((await errorOf(watching)).code).toBe("compacted");
+}
+
+/** The restored cluster is one to which nodes and keyspaces can be added. */
+async function expectGrowth(client: Client, made: TestCluster): Promise<void> {
+  await client.admin.createKeyspace({ name: "new", kind: "hash", shards: 2 });
+  await made.prepare("n4");
+  const request = { name: "n4", peerAddress: made.peerAddress("n4"), learner: false };
+  await client.admin.addMember(request);
+  await made.startNode("n4");
+  await eventually(async () => {
+    const { clusterMap } = await client.admin.map();
+    return clusterMap.nodes.filter(({ incarnation }) => incarnation !== "").length === 4;
+  });
+}
+
+async function withFounded(made: TestCluster): Promise<void> {
+  const client = await connect({ endpoints: made.endpoints });
+  try {
+    await eventually(() => client.put("ready", "yes"));
+  } finally {
+    await client.close();
+  }
+}
