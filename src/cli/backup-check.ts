@@ -1,4 +1,4 @@
-/** What flotilla check says of a directory of backups: each table is read once, whoever shares it. */
+/** What flotilla check says of a directory of backups: a table is read once, whoever shares it. */
 import type { Disk } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import { CorruptionError } from "../log/corruption-error.js";
