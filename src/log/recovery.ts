@@ -13,6 +13,8 @@
  */
 import type { EntryRun } from "../base/entry-run.js";
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
+import { finish } from "../base/steps.js";
+import type { Steps } from "../base/steps.js";
 import type { Disk } from "../env/disk.js";
 import {
   BLOCK_SIZE_BYTES,
@@ -97,13 +99,20 @@ export class LogRecovery {
   }
 
   scan(): void {
+    finish(this.scanning());
+  }
+
+  /** The same, a segment a step. */
+  *scanning(): Steps<void> {
     this.#listSegments();
+    yield;
     const statedEnds = this.#readBeginnings();
     let expected = this.used[0]?.number ?? 0;
     for (const [i, segment] of this.used.entries()) {
       if (segment.number !== expected) this.#loseBatch();
       expected = segment.number + 1;
       this.#scanSegment(segment, i === this.used.length - 1, statedEnds[i]);
+      yield;
     }
     this.table.settle();
   }

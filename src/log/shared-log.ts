@@ -12,6 +12,8 @@
  * It never serves reads of old entries (Raft keeps what is not trimmed in memory), never retries a
  * failed write, and never drops bytes that are proven corrupt.
  */
+import { finish } from "../base/steps.js";
+import type { Steps } from "../base/steps.js";
 import { assert } from "../base/assert.js";
 import type { EntryRun } from "../base/entry-run.js";
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
@@ -103,8 +105,18 @@ export class SharedLog {
     storeId: string,
     options: SharedLogOptions = {},
   ): OpenedLog<SharedLog> {
+    return finish(SharedLog.opening(env, directory, storeId, options));
+  }
+
+  /** The same in steps; nothing is written before the last. */
+  static *opening(
+    env: LogEnv,
+    directory: string,
+    storeId: string,
+    options: SharedLogOptions,
+  ): Steps<OpenedLog<SharedLog>> {
     const recovery = new LogRecovery(env.disk, directory, storeId);
-    recovery.scan();
+    yield* recovery.scanning();
     const log = new SharedLog(env, { directory, storeId }, recovery, options);
     const recovered = log.#start(recovery);
     log.#reportMended(recovery);

@@ -6,11 +6,6 @@ import type { Catalog, CatalogTree } from "./catalog.js";
 import type { Pack, TableFile } from "./slice.js";
 import type { EditOperation, VersionEdit } from "./version-edit.js";
 
-/** All of it in one. */
-export function snapshotOf(catalog: Catalog): VersionEdit {
-  return new CatalogSnapshot(catalog).next(Infinity) ?? [];
-}
-
 export class CatalogSnapshot {
   readonly #trees: readonly (readonly [number, CatalogTree])[];
   readonly #files: ReadonlyMap<number, TableFile>;

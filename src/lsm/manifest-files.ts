@@ -3,19 +3,22 @@
  * force, an empty file with their number, so that nothing in it can tear or rot.
  */
 import { ByteWriter } from "../base/coding.js";
+import type { Steps } from "../base/steps.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import type { Catalog } from "./catalog.js";
-import { snapshotOf } from "./catalog-snapshot.js";
-import {
-  encodeManifestHeader,
-  MANIFEST_HEADER_SIZE_BYTES,
-  writeRecord,
-} from "./manifest-format.js";
+import { CatalogSnapshot } from "./catalog-snapshot.js";
+import { encodeManifestHeader, writeRecord } from "./manifest-format.js";
+import type { VersionEdit } from "./version-edit.js";
 
 export const MARKER: RegExp = /^current-(\d+)$/;
 export const MANIFEST: RegExp = /^manifest-(\d+)(?:\.copy)?$/;
 export const COPY_SUFFIXES: readonly string[] = ["", ".copy"];
+
+/** Operations of a record that tells a part of a catalog. */
+export const RECORD_OPERATIONS = 512;
+/** What is written at once: each write is durable when it is done. */
+const WRITE_SIZE_BYTES = 1024 * 1024;
 
 /** The manifest and its copy, open to be written. */
 export interface StartedFile {
@@ -24,33 +27,71 @@ export interface StartedFile {
   readonly endOffset: number;
 }
 
-/** Writes a manifest that holds the catalog, twice, durably; no marker names it yet. */
-export function startFile(
+/**
+ * Writes a manifest that holds the catalog, twice, durably; no marker names it yet. Large catalogs
+ * take many records, of which the last only shows that the one before it is whole. Where that fails
+ * nothing is left: starts on a full disk would pile up files.
+ */
+export function* startingFile(
   disk: Disk,
   directory: string,
   storeId: string,
-  number: number,
-  catalog: Catalog,
-): StartedFile {
-  const writer = new ByteWriter(4096);
-  writer.raw(encodeManifestHeader(number, storeId));
-  writeRecord(writer, snapshotOf(catalog), number, MANIFEST_HEADER_SIZE_BYTES);
-  const files = startCopies(disk, manifestPath(directory, number), writer);
-  disk.syncDirectory(directory);
-  return { files, number, endOffset: writer.length };
-}
-
-/** Where that fails nothing is left: starts on a full disk would pile up files. */
-function startCopies(disk: Disk, path: string, content: ByteWriter): readonly DiskFile[] {
-  const files = openCopies(disk, path);
+  { number, catalog }: { readonly number: number; readonly catalog: Catalog },
+): Steps<StartedFile> {
+  const files = openCopies(disk, manifestPath(directory, number));
   try {
-    for (const file of files) file.writeSync(content.bytes, 0, content.length, 0);
-    return files;
+    const endOffset = yield* writing(files, storeId, number, catalog);
+    disk.syncDirectory(directory);
+    return { files, number, endOffset };
   } catch (error) {
     closeAll(files);
     if (isNoSpace(error)) for (const file of files) disk.remove(file.path);
     throw error;
   }
+}
+
+/** Where the content ends. */
+function* writing(
+  files: readonly DiskFile[],
+  storeId: string,
+  number: number,
+  catalog: Catalog,
+): Steps<number> {
+  const writer = new ByteWriter(4096);
+  writer.raw(encodeManifestHeader(number, storeId));
+  let offset = 0;
+  let records = 0;
+  for (const edit of pieces(catalog)) {
+    writeRecord(writer, edit, number, offset + writer.length);
+    records++;
+    if (writer.length < WRITE_SIZE_BYTES) {
+      yield;
+      continue;
+    }
+    offset = writeAll(files, writer, offset);
+    yield;
+  }
+  const { nextFileNumber: fileNumber } = catalog;
+  if (records > 1) {
+    writeRecord(writer, [{ kind: "nextFileNumber", fileNumber }], number, offset + writer.length);
+  }
+  return writeAll(files, writer, offset);
+}
+
+function* pieces(catalog: Catalog): Generator<VersionEdit> {
+  const snapshot = new CatalogSnapshot(catalog);
+  for (let edit = snapshot.next(RECORD_OPERATIONS); edit !== undefined;) {
+    yield edit;
+    edit = snapshot.next(RECORD_OPERATIONS);
+  }
+}
+
+/** Where the next write goes. */
+function writeAll(files: readonly DiskFile[], writer: ByteWriter, offset: number): number {
+  const { length } = writer;
+  if (length > 0) for (const file of files) file.writeSync(writer.bytes, 0, length, offset);
+  writer.reset();
+  return offset + length;
 }
 
 /** Empty files, of which none is left where one of them cannot be made. */

@@ -12,6 +12,8 @@
  * clean end; a valid record further on proves corruption; anything else is the torn tail of a
  * write that nobody was told of.
  */
+import { finish } from "../base/steps.js";
+import type { Steps } from "../base/steps.js";
 import { must } from "../base/assert.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteReader, ByteWriter, DecodeError, readU32, readU53 } from "../base/coding.js";
@@ -88,6 +90,15 @@ export function decodeManifest(
   number: number,
   path: string,
 ): ManifestContent {
+  return finish(decodingManifest(copies, number, path));
+}
+
+/** The same, a record a step. */
+export function* decodingManifest(
+  copies: readonly Uint8Array[],
+  number: number,
+  path: string,
+): Steps<ManifestContent> {
   const intact = copies.find(isHeaderIntact);
   if (intact === undefined)
     throw new CorruptionError(path, 0, "the header of the manifest is damaged");
@@ -99,6 +110,7 @@ export function decodeManifest(
     if (found === undefined) break;
     edits.push(decodeEdit(found, at, path));
     at = must(recordEnd(found, at, number));
+    yield;
   }
   const torn = copies.filter((bytes) => !isZero(bytes, at));
   for (const bytes of torn) refuseIfFollowed(bytes, at, number, path);

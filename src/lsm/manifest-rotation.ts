@@ -15,14 +15,19 @@ import { ByteWriter } from "../base/coding.js";
 import type { Disk, DiskError, DiskFile } from "../env/disk.js";
 import type { Catalog } from "./catalog.js";
 import { CatalogSnapshot } from "./catalog-snapshot.js";
-import { closeAll, isNoSpace, manifestPath, openCopies } from "./manifest-files.js";
+import {
+  closeAll,
+  isNoSpace,
+  manifestPath,
+  openCopies,
+  RECORD_OPERATIONS,
+} from "./manifest-files.js";
 import type { StartedFile } from "./manifest-files.js";
 import { encodeManifestHeader, writeRecord } from "./manifest-format.js";
 import type { VersionEdit } from "./version-edit.js";
 
 /** What is put together in one turn. */
 const STEP_SIZE_BYTES = 256 * 1024;
-const RECORD_OPERATIONS = 512;
 
 export interface RotationPlace {
   readonly disk: Disk;

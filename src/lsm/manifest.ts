@@ -14,6 +14,8 @@
  * the new files are written beside the old ones (manifest-rotation.ts); when they have everything,
  * edits go to them, and none of those is durable before the marker is.
  */
+import { finish } from "../base/steps.js";
+import type { Steps } from "../base/steps.js";
 import { assert, must } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
 import type { Disk, DiskFile } from "../env/disk.js";
@@ -33,10 +35,10 @@ import {
   newestNumber,
   placeMarker,
   removeOlder,
-  startFile,
+  startingFile,
 } from "./manifest-files.js";
 import type { StartedFile } from "./manifest-files.js";
-import { decodeManifest, writeRecord } from "./manifest-format.js";
+import { decodingManifest, writeRecord } from "./manifest-format.js";
 import type { ManifestContent } from "./manifest-format.js";
 import { ManifestRotation } from "./manifest-rotation.js";
 import type { VersionEdit } from "./version-edit.js";
@@ -94,14 +96,16 @@ export class Manifest {
 
   /** Starts the manifest of an empty store. */
   static create(disk: Disk, directory: string, storeId: string): void {
-    const started = startFile(disk, directory, storeId, 1, new Catalog());
+    const started = finish(
+      startingFile(disk, directory, storeId, { number: 1, catalog: new Catalog() }),
+    );
     closeAll(started.files);
     placeMarker(disk, directory, 1);
   }
 
   /** Which store the directory's manifest belongs to. */
   static storeIdOf(disk: Disk, directory: string): string {
-    return readContent(disk, directory).storeId;
+    return finish(readingContent(disk, directory)).storeId;
   }
 
   /**
@@ -134,13 +138,26 @@ export class Manifest {
     onFailure: (error: DiskError) => void = () => undefined,
     rotateSizeBytes: number = ROTATE_SIZE_BYTES,
   ): Manifest {
-    const { number, path, storeId, edits } = readContent(disk, directory);
+    return finish(Manifest.opening(disk, directory, onFailure, rotateSizeBytes));
+  }
+
+  /** The same in short steps, some trees each. */
+  static *opening(
+    disk: Disk,
+    directory: string,
+    onFailure: (error: DiskError) => void,
+    rotateSizeBytes: number = ROTATE_SIZE_BYTES,
+  ): Steps<Manifest> {
+    const { number, path, storeId, edits } = yield* readingContent(disk, directory);
     if (edits.length === 0) throw new CorruptionError(path, 0, "the manifest has no records");
     const catalog = new Catalog();
-    for (const edit of edits) replay(catalog, edit, path);
+    for (const edit of edits) {
+      replay(catalog, edit, path);
+      yield;
+    }
     catalog.apply([{ kind: "startRun", run: catalog.run + 1 }]);
     const next = 1 + (newestNumber(disk.list(directory), MANIFEST) ?? number);
-    const started = startFile(disk, directory, storeId, next, catalog);
+    const started = yield* startingFile(disk, directory, storeId, { number: next, catalog });
     placeMarker(disk, directory, next);
     removeOlder(disk, directory, next);
     const place = { disk, directory, storeId, onFailure, rotateSizeBytes };
@@ -398,10 +415,10 @@ interface ManifestPlace {
 }
 
 /** The manifest in force, from whatever is left of its copies. */
-function readContent(
+function* readingContent(
   disk: Disk,
   directory: string,
-): ManifestContent & { readonly number: number; readonly path: string } {
+): Steps<ManifestContent & { readonly number: number; readonly path: string }> {
   const found = Manifest.copiesIn(disk, directory);
   if (found === undefined) throw new CorruptionError(directory, 0, "there is no manifest");
   const { number, copies } = found;
@@ -410,7 +427,7 @@ function readContent(
     throw new CorruptionError(path, 0, "the manifest that the marker names is not there");
   }
   const bytes = copies.map((copy) => copy.bytes);
-  return { ...decodeManifest(bytes, number, path), number, path };
+  return { ...(yield* decodingManifest(bytes, number, path)), number, path };
 }
 
 /** The bytes of a file; those that cannot be read are zeros, and `error` says why. */

@@ -12,9 +12,11 @@
  */
 import { assert, must } from "../base/assert.js";
 import type { KeyRange } from "../base/key-range.js";
+import type { Steps } from "../base/steps.js";
 import { DiskError } from "../env/disk.js";
 import type { Disk, DirectoryLock } from "../env/disk.js";
 import type { Env } from "../env/env.js";
+import { inTurns } from "../env/in-turns.js";
 import type { Timer } from "../env/timers.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { RecoveredShard } from "../log/log-types.js";
@@ -458,18 +460,19 @@ async function openLocked(
     if (core === undefined) throw error;
     core.fail(error);
   };
-  const manifest = Manifest.open(env.disk, directory, onFailure, options.manifestBytesMax);
+  const manifest = await inTurns(
+    env,
+    Manifest.opening(env.disk, directory, onFailure, options.manifestBytesMax),
+  );
   let log: SharedLog | undefined = undefined;
   try {
     if (manifest.storeId !== storeId) {
       throw new CorruptionError(directory, 0, "the manifest belongs to another store");
     }
     const logOptions = { ...options.logOptions, onFailure };
-    const { log: openedLog, ...recovery } = SharedLog.open(
+    const { log: openedLog, ...recovery } = await inTurns(
       env,
-      logOf(directory),
-      storeId,
-      logOptions,
+      SharedLog.opening(env, logOf(directory), storeId, logOptions),
     );
     log = openedLog;
     core = openCore(
@@ -478,6 +481,7 @@ async function openLocked(
       manifest,
       log,
     );
+    await inTurns(env, openingTrees(core));
     const damaged = missingFiles(env.disk, tablesOf(directory), manifest);
     const { run } = manifest.catalog;
     env.tracer.trace("info", "store opened", { storeId, run, trees: core.trees.size });
@@ -491,7 +495,7 @@ async function openLocked(
   }
 }
 
-/** What the store's parts share, with its trees; deletes what an earlier run left behind. */
+/** What the store's parts share; deletes what an earlier run left behind. */
 function openCore(
   env: Env,
   place: Omit<StorePlace, "nextFileNumber">,
@@ -500,9 +504,7 @@ function openCore(
 ): StoreCore {
   const largest = removeStrays(env.disk, place.directory, manifest);
   const next = Math.max(manifest.catalog.nextFileNumber, largest + 1);
-  const core = new StoreCore(env, { ...place, nextFileNumber: next }, manifest, log);
-  openTrees(core);
-  return core;
+  return new StoreCore(env, { ...place, nextFileNumber: next }, manifest, log);
 }
 
 /** Deletes the files that the manifest does not name; returns the largest number seen. */
@@ -524,13 +526,18 @@ function removeStrays(disk: Disk, directory: string, manifest: Manifest): number
   return largest;
 }
 
-function openTrees(core: StoreCore): void {
+/** A tree or some tables a step. */
+function* openingTrees(core: StoreCore): Steps<void> {
+  const { tables, pool } = core;
   const { catalog } = core.manifest;
-  for (const pack of catalog.packs.values()) core.tables.addPack(pack);
-  for (const file of catalog.files.values()) core.tables.add(file);
+  for (const pack of catalog.packs.values()) tables.addPack(pack);
+  for (const file of catalog.files.values()) {
+    tables.add(file);
+    yield;
+  }
   for (const [shardId, { range, flushed, slices }] of catalog.trees) {
-    const { tables, pool } = core;
     core.trees.set(shardId, new Tree(shardId, { range, flushed, slices, tables, pool }));
+    yield;
   }
 }
 

@@ -4,7 +4,7 @@ import { utf8 } from "../../src/base/bytes.js";
 import { Prng } from "../../src/base/prng.js";
 import { DiskError } from "../../src/env/disk.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
-import { snapshotOf } from "../../src/lsm/catalog-snapshot.js";
+import { CatalogSnapshot } from "../../src/lsm/catalog-snapshot.js";
 import { FAMILY } from "../../src/lsm/families.js";
 import { Manifest } from "../../src/lsm/manifest.js";
 import type { Slice } from "../../src/lsm/slice.js";
@@ -68,7 +68,9 @@ const EDITS: readonly VersionEdit[] = [
 
 /** What a manifest says, but for the run, which each opening raises. */
 function content(manifest: Manifest): VersionEdit {
-  return snapshotOf(manifest.catalog).filter((operation) => operation.kind !== "startRun");
+  return (new CatalogSnapshot(manifest.catalog).next(Infinity) ?? []).filter(
+    (operation) => operation.kind !== "startRun",
+  );
 }
 
 function reopened(disk: MemoryDisk): VersionEdit {
