@@ -40,7 +40,7 @@ export async function checkBackups(
   for (const number of backups) {
     const found = filesOf(env, directory, number);
     if (found instanceof CorruptionError) {
-      findings.push(findingOf(found, `backup ${number}, all of it`));
+      findings.push(findingOf(found, `backup ${number}`));
       continue;
     }
     for (const file of found) {
@@ -74,5 +74,5 @@ function filesOf(
 }
 
 function findingOf({ path, offset, detail }: CorruptionError, lost: string): Finding {
-  return { path, offset, what: detail, lost, isDamage: true };
+  return { path, offset, what: detail, loss: { kind: "content", what: lost }, isDamage: true };
 }

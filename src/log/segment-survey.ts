@@ -14,7 +14,8 @@ import {
   TRAILER_SIZE_BYTES,
 } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
-import type { Finding } from "./finding.js";
+import { NOTHING_LOST } from "./finding.js";
+import type { Finding, Loss } from "./finding.js";
 import { decodeSegmentHeader, SEGMENT_START } from "./segment-format.js";
 import { walkSegment } from "./segment-reader.js";
 
@@ -58,27 +59,31 @@ export function surveySegment(
 ): SegmentSurvey {
   const findings: Finding[] = [];
   const batches: SurveyedBatch[] = [];
-  const damage = (offset: number, what: string, lost: string): void => {
-    findings.push({ path, offset, what, lost, isDamage: true });
+  const damage = (offset: number, what: string, loss: Loss): void => {
+    findings.push({ path, offset, what, loss, isDamage: true });
   };
   const header = decodeSegmentHeader(bytes.subarray(0, SEGMENT_START), place.number);
-  if (header === undefined) damage(0, "the first block of the segment is damaged", "nothing");
+  if (header === undefined) damage(0, "the first block of the segment is damaged", NOTHING_LOST);
   const endOffset = walkSegment(bytes, place, statedEnd, {
     batch: (batch) => {
       const surveyed = surveyBatch(bytes, batch);
       batches.push(surveyed);
       if (batch.flippedBit !== undefined) {
         const what = "one bit of a batch's entries has flipped";
-        damage(Math.floor(batch.flippedBit / 8), what, "nothing: the next start mends it");
+        damage(Math.floor(batch.flippedBit / 8), what, {
+          kind: "nothing",
+          because: "the next start mends it",
+        });
       } else if (!batch.payloadIntact) {
         const what = "the entries of a batch fail their checksums";
-        damage(batch.payloadOffset, what, entriesOf(surveyed));
+        damage(batch.payloadOffset, what, entriesLost(surveyed));
       }
-      for (const [offset, what] of copyFaults(bytes, batch, place)) damage(offset, what, "nothing");
+      for (const [offset, what] of copyFaults(bytes, batch, place))
+        damage(offset, what, NOTHING_LOST);
     },
     lost: (from, end) => {
-      const lost = `all that ${end - from} bytes of batches held, of shards that are not known`;
-      damage(from, "nothing is left of the headers of a batch", lost);
+      const what = `all that ${end - from} bytes of batches held, of shards that are not known`;
+      damage(from, "nothing is left of the headers of a batch", { kind: "content", what });
     },
   });
   const torn = statedEnd === undefined ? tornBatch(bytes, path, place, endOffset) : undefined;
@@ -98,14 +103,19 @@ export function statedPreviousEnd(bytes: Uint8Array, place: SegmentPlace): numbe
   return first?.previousEnd;
 }
 
+function entriesLost(batch: SurveyedBatch): Loss {
+  const what = entriesOf(batch);
+  return what === undefined ? NOTHING_LOST : { kind: "content", what };
+}
+
 /** The entries of a batch as "entries 3 to 9 of shard 2, …". */
-function entriesOf({ items }: SurveyedBatch): string {
+function entriesOf({ items }: SurveyedBatch): string | undefined {
   const texts = items
     .filter(({ kind }) => kind === "append")
     .map(
       ({ shardId, index, extra }) => `entries ${index} to ${index + extra - 1} of shard ${shardId}`,
     );
-  return texts.length === 0 ? "nothing" : texts.join(", ");
+  return texts.length === 0 ? undefined : texts.join(", ");
 }
 
 /** A batch behind the end that is not whole: nothing later speaks for it. */
@@ -124,7 +134,10 @@ function tornBatch(
     path,
     offset,
     what,
-    lost: `${entries}, unless nobody was told of them`,
+    loss:
+      entries === undefined
+        ? NOTHING_LOST
+        : { kind: "content", what: `${entries}, unless nobody was told of them` },
     isDamage: false,
   };
 }

@@ -8,7 +8,7 @@ import { crc32 } from "../base/checksum.js";
 import type { Disk } from "../env/disk.js";
 import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import type { Finding } from "../log/finding.js";
+import type { Finding, Loss } from "../log/finding.js";
 import { BlockCache } from "./block-cache.js";
 import { EntrySlot } from "./entry-slot.js";
 import { familyName } from "./families.js";
@@ -136,7 +136,7 @@ class Survey implements TableSurvey {
     if (this.findings.length > before) return;
     const wrong = counted.differenceFrom(info);
     const at = table.corruption(info.keyIndex.offset, "").offset;
-    if (wrong !== undefined) this.#found(at, wrong, "nothing that is known");
+    if (wrong !== undefined) this.#found(at, wrong, undefined);
   }
 
   #block(section: Section, ordinal: number, blockCount: number, counted: Counter): void {
@@ -173,10 +173,12 @@ class Survey implements TableSurvey {
     }
   }
 
-  #found(offset: number, what: string, lost: string): void {
+  /** `lost`: of what the table has. */
+  #found(offset: number, what: string, lost: string | undefined): void {
     const { path } = this;
     if (this.findings.some((each) => each.offset === offset && each.what === what)) return;
-    this.findings.push({ path, offset, what, lost, isDamage: true });
+    const loss: Loss = lost === undefined ? { kind: "unknown" } : { kind: "content", what: lost };
+    this.findings.push({ path, offset, what, loss, isDamage: true });
   }
 }
 

@@ -5,7 +5,8 @@
 import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import type { Finding } from "../log/finding.js";
+import { NOTHING_LOST } from "../log/finding.js";
+import type { Finding, Loss } from "../log/finding.js";
 import { Catalog, InvalidEditError } from "../lsm/catalog.js";
 import { Manifest } from "../lsm/manifest.js";
 import type { ManifestCopies } from "../lsm/manifest.js";
@@ -22,7 +23,7 @@ export interface ManifestLook {
   readonly findings: readonly Finding[];
 }
 
-const EVERYTHING = "which tables make up which trees: everything";
+const EVERYTHING: Loss = { kind: "everything", what: "which tables make up which trees" };
 
 export function lookAtManifest(disk: Disk, directory: string): ManifestLook {
   const look = new Look(`${directory}/current-*`);
@@ -49,16 +50,17 @@ class Look implements ManifestLook {
     this.path = path;
   }
 
-  damage(path: string, offset: number, what: string, lost: string): void {
-    this.findings.push({ path, offset, what, lost, isDamage: true });
+  damage(path: string, offset: number, what: string, loss: Loss): void {
+    this.findings.push({ path, offset, what, loss, isDamage: true });
   }
 
   at({ number, paths, copies }: ManifestCopies): void {
     this.path = paths[0]!;
-    const lost = copies.length > 0 ? "nothing: the other copy is there" : EVERYTHING;
+    const loss: Loss =
+      copies.length > 0 ? { kind: "nothing", because: "the other copy is there" } : EVERYTHING;
     for (const path of paths) {
       if (copies.some((copy) => copy.path === path)) continue;
-      this.damage(path, 0, "a copy of the manifest is not there", lost);
+      this.damage(path, 0, "a copy of the manifest is not there", loss);
     }
     if (copies.length === 0) return;
     const bytes = copies.map((copy) => copy.bytes);
@@ -71,7 +73,8 @@ class Look implements ManifestLook {
 
   #copyDamage(path: string, offset: number, hasOther: boolean): void {
     const what = offset === 0 ? "the header is damaged" : "a record fails its checksum";
-    this.damage(path, offset, what, hasOther ? "nothing: the other copy has it" : EVERYTHING);
+    const other: Loss = { kind: "nothing", because: "the other copy has it" };
+    this.damage(path, offset, what, hasOther ? other : EVERYTHING);
   }
 
   #read(copies: readonly Uint8Array[], number: number): void {
@@ -83,7 +86,7 @@ class Look implements ManifestLook {
       if (!content.isTorn) return;
       const what = "behind the last record lies what is no record: a write that was cut short";
       const offset = content.endOffset;
-      this.findings.push({ path, offset, what, lost: "nothing", isDamage: false });
+      this.findings.push({ path, offset, what, loss: NOTHING_LOST, isDamage: false });
     } catch (error) {
       if (error instanceof CorruptionError) {
         this.damage(path, error.offset, error.detail, EVERYTHING);

@@ -9,13 +9,14 @@ import { equalRanges } from "../base/key-range.js";
 import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import type { Finding } from "../log/finding.js";
+import { NOTHING_LOST } from "../log/finding.js";
+import type { Finding, Loss } from "../log/finding.js";
 import { LogRecovery } from "../log/recovery.js";
 import type { SegmentSurvey } from "../log/segment-survey.js";
 import { BLOCK_SIZE_BYTES } from "../log/batch-format.js";
 import { statedPreviousEnd, surveySegment } from "../log/segment-survey.js";
 import { storeTagOf } from "../log/segment-format.js";
-import type { RecoveredShard } from "../log/log-types.js";
+import type { LogHealth, RecoveredShard } from "../log/log-types.js";
 import type { Catalog, CatalogTree } from "../lsm/catalog.js";
 import type { Slice, TableFile } from "../lsm/slice.js";
 import { fileNumberOf, pathOfTable } from "../lsm/table-set.js";
@@ -35,9 +36,10 @@ export interface StoreCheck {
   readonly findings: readonly Finding[];
 }
 
-const NOTHING_LOST = "nothing";
-/** A store that is opened alone, or whose replicas have no peers, has nobody. */
-const BY_OTHERS = "replicas on other nodes refill it, where there are any";
+type DamagedHealth = Exclude<LogHealth, { readonly kind: "intact" }>;
+
+const NAMED_TWICE: Loss = { kind: "nothing", because: "the manifest names the store, too" };
+const LOG_LOST: Loss = { kind: "standing", what: "the log, votes and entries" };
 
 export function checkStore(disk: Disk, directory: string): StoreCheck {
   const check = new Check(disk, directory);
@@ -78,8 +80,8 @@ class Check implements StoreCheck {
     }
   }
 
-  #damage(path: string, offset: number, what: string, lost: string): void {
-    this.findings.push({ path, offset, what, lost, isDamage: true });
+  #damage(path: string, offset: number, what: string, loss: Loss): void {
+    this.findings.push({ path, offset, what, loss, isDamage: true });
   }
 
   #checkIdentity(manifestStoreId: string | undefined): void {
@@ -90,36 +92,37 @@ class Check implements StoreCheck {
       if (found.kind === "intact") {
         this.storeId ??= found.storeId;
         if (found.storeId === this.storeId) return;
-        this.#damage(path, 8, "it names another store than the manifest", "nothing that is known");
+        this.#damage(path, 8, "it names another store than the manifest", { kind: "unknown" });
       } else {
         const what = found.kind === "none" ? "the file is not there" : "it fails its checksum";
-        this.#damage(path, 0, what, "nothing: the manifest names the store, too");
+        this.#damage(path, 0, what, NAMED_TWICE);
       }
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
-      this.#damage(path, error.offset, error.detail, "nothing: the manifest names the store, too");
+      this.#damage(path, error.offset, error.detail, NAMED_TWICE);
     }
   }
 
   #checkTable(file: TableFile, { shardIds, slices }: TableUse): void {
     const path = pathOfTable(`${this.directory}/tables`, file);
-    const shards = [...shardIds].join(", ");
+    const shards = { shardIds: [...shardIds] };
     this.tables++;
     if (!this.#disk.exists(path)) {
-      const lost = `all of it, for shard ${shards}: ${BY_OTHERS}`;
-      this.#damage(path, 0, "the file is not there", lost);
+      const what = "every entry of the table";
+      this.#damage(path, 0, "the file is not there", { kind: "content", what, ...shards });
       return;
     }
     const survey = surveyTable(this.#disk, path, file);
     this.checkedBytes += survey.sizeBytes;
     for (const finding of survey.findings) {
-      const lost = `${finding.lost}, for shard ${shards}: ${BY_OTHERS}`;
-      this.findings.push({ ...finding, lost });
+      const { loss } = finding;
+      const isContent = loss.kind === "content";
+      this.findings.push(isContent ? { ...finding, loss: { ...loss, ...shards } } : finding);
     }
     if (survey.findings.length > 0) return;
     if (slices.every((slice) => isPartOf(slice, survey))) return;
     const what = "the manifest says of the table what is not in it";
-    this.#damage(path, 0, what, `what it hides of shard ${shards}: ${BY_OTHERS}`);
+    this.#damage(path, 0, what, { kind: "content", what: "what it hides", ...shards });
   }
 
   #findStrays(catalog: Catalog): void {
@@ -131,7 +134,7 @@ class Check implements StoreCheck {
       const path = `${directory}/${name}`;
       if (fileNumberOf(name) === undefined || known.has(path)) continue;
       const what = "nothing refers to the file: the next start deletes it";
-      this.findings.push({ path, offset: 0, what, lost: "nothing", isDamage: false });
+      this.findings.push({ path, offset: 0, what, loss: NOTHING_LOST, isDamage: false });
     }
   }
 
@@ -150,11 +153,11 @@ class Check implements StoreCheck {
       return recovered;
     } catch (error) {
       if (error instanceof CorruptionError) {
-        this.#damage(error.path, error.offset, error.detail, "the log: votes and entries");
+        this.#damage(error.path, error.offset, error.detail, LOG_LOST);
       } else if (error instanceof DecodeError) {
-        this.#damage(directory, 0, error.message, "the log: votes and entries");
+        this.#damage(directory, 0, error.message, LOG_LOST);
       } else if (error instanceof DiskError) {
-        this.#damage(error.path, 0, error.message, "the log: votes and entries");
+        this.#damage(error.path, 0, error.message, LOG_LOST);
       } else {
         throw error;
       }
@@ -171,23 +174,23 @@ class Check implements StoreCheck {
 
   #checkShard(directory: string, shardId: number, { health }: RecoveredShard): void {
     if (health.kind === "intact") return;
-    const lost: string[] = [];
-    if (health.hardStateLost) lost.push("its vote: the node has to join anew");
-    if (health.firstLostIndex !== undefined) {
-      lost.push(`entries from ${health.firstLostIndex} on: ${BY_OTHERS}`);
-    }
-    if (health.tailUnknown) lost.push("how far its log went");
     const what = `the log of shard ${shardId} is not whole`;
     // What a segment's damage has brought about is no other damage.
     const isTold = this.findings.some(
-      (each) =>
-        each.isDamage &&
-        each.path.startsWith(`${directory}/`) &&
-        !each.lost.startsWith(NOTHING_LOST),
+      ({ isDamage, path, loss }) =>
+        isDamage &&
+        path.startsWith(`${directory}/`) &&
+        loss.kind !== "nothing" &&
+        loss.kind !== "unknown",
     );
     const isDamage = health.hardStateLost || !isTold;
-    const told = lost.join("; ") || "nothing that the tree has not";
-    this.findings.push({ path: directory, offset: 0, what, lost: told, isDamage });
+    this.findings.push({
+      path: directory,
+      offset: 0,
+      what,
+      loss: logLoss(shardId, health),
+      isDamage,
+    });
   }
 
   /** From the tree to the log nothing may be missing. */
@@ -198,9 +201,22 @@ class Check implements StoreCheck {
   ): void {
     if (recovered === undefined || recovered.baseIndex <= flushed.index) return;
     const what = `the log of shard ${shardId} begins behind its tree`;
-    const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}: ${BY_OTHERS}`;
-    this.#damage(`${this.directory}/log`, 0, what, lost);
+    const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}`;
+    const loss: Loss = { kind: "content", what: lost, shardIds: [shardId] };
+    this.#damage(`${this.directory}/log`, 0, what, loss);
   }
+}
+
+function logLoss(shardId: number, health: DamagedHealth): Loss {
+  const lost: string[] = [];
+  if (health.firstLostIndex !== undefined) lost.push(`entries from ${health.firstLostIndex} on`);
+  if (health.tailUnknown) lost.push("how far its log went");
+  const what = lost.join("; ");
+  if (health.hardStateLost) {
+    return { kind: "standing", what: "its vote", also: what === "" ? undefined : what };
+  }
+  if (what === "") return { kind: "nothing", because: "the tree has it" };
+  return { kind: "content", what, shardIds: [shardId] };
 }
 
 interface TableUse {

@@ -160,6 +160,33 @@ describe("flotilla check", () => {
     expect(none.err).toContain("there is no store in /store/log");
   });
 
+  test("says to replace the node where what makes it a member is lost, or everything", async () => {
+    const cases: readonly ((disk: MemoryDisk) => readonly [string, string])[] = [
+      (disk) => {
+        disk.spoil(LOG(disk), 0);
+        return ["standing", "start it"];
+      },
+      (disk) => {
+        for (const path of ["/node.json", "/node.json.copy"]) disk.flipBit(path, 3);
+        return ["standing", "start it"];
+      },
+      (disk) => {
+        for (const suffix of ["", ".copy"]) disk.flipBit(MANIFEST(disk) + suffix, 80 * 8);
+        return ["everything", "start it"];
+      },
+    ];
+    for (const damage of cases) {
+      const disk = await stopped();
+      const [kind, other] = damage(disk);
+      const { err } = await flotilla(disk, "check", "/");
+      expect(err).toContain("replace it by a new node");
+      expect(err).not.toContain(other);
+      const { out } = await flotilla(disk, "check", "/", "--json");
+      const { findings } = JSON.parse(out) as { findings: { loss: string }[] };
+      expect(findings.map(({ loss }) => loss)).toContain(kind);
+    }
+  });
+
   test("prints JSON", async () => {
     const disk = await stopped();
     disk.flipBit(TABLE(disk), 700);

@@ -138,7 +138,7 @@ describe("a file of many trees", () => {
     disk.flipBit(path, 8 * 40);
     const { findings } = checkStore(disk, DIRECTORY);
     expect(findings.map(({ path: where }) => where)).toEqual([path]);
-    expect(findings[0]?.lost).toContain("for shard 1:");
+    expect(findings[0]?.loss).toMatchObject({ kind: "content", shardIds: [1] });
     const { store } = await openStore(disk);
     const [first, ...others] = store.trees();
     expect(() => difference(must(first), ENTRIES)).toThrow("checksum");

@@ -4,7 +4,7 @@
  */
 import type { Disk } from "../../env/disk.js";
 import { DiskError } from "../../env/disk.js";
-import type { Finding } from "../../log/finding.js";
+import type { Finding, Loss } from "../../log/finding.js";
 import { damagedCopies, hasTextFile } from "../../node/text-file.js";
 import { lookAtManifest } from "../../store/manifest-look.js";
 import { checkStore } from "../../store/store-check.js";
@@ -15,7 +15,7 @@ import type { BackupCheck } from "../backup-check.js";
 import type { CommandDefinition } from "../command-table.js";
 import { EXIT } from "../exit-codes.js";
 import { CliError } from "../failure.js";
-import { findingLines } from "../findings.js";
+import { findingLines, findingValue } from "../findings.js";
 import type { NodeContext } from "../node-context.js";
 import { counted, formatBytes } from "../quantities.js";
 import { storeDirectoryOf } from "../store-directory.js";
@@ -48,7 +48,8 @@ export const check: CommandDefinition<NodeContext> = {
       const findings = [...found.findings, ...(node === undefined ? [] : nodeFiles(disk, node))];
       const damages = findings.filter(({ isDamage }) => isDamage).length;
       if (switchOf(argv, "json")) {
-        terminal.out.write(`${JSON.stringify({ ...told(found), damages, findings })}\n`);
+        const values = findings.map(findingValue);
+        terminal.out.write(`${JSON.stringify({ ...told(found), damages, findings: values })}\n`);
       } else {
         terminal.out.write(findings.flatMap(findingLines).join(""));
         terminal.out.write(`${summary(found, damages)}\n`);
@@ -66,7 +67,8 @@ function printBackups(terminal: Terminal, found: BackupCheck, isJson: boolean): 
   const { backups, tables, checkedBytes, findings } = found;
   const damages = findings.length;
   if (isJson) {
-    terminal.out.write(`${JSON.stringify({ ...found, damages })}\n`);
+    const values = { ...found, damages, findings: findings.map(findingValue) };
+    terminal.out.write(`${JSON.stringify(values)}\n`);
   } else {
     terminal.out.write(findings.flatMap(findingLines).join(""));
     const parts = [counted(backups.length, "backup"), counted(tables, "table")];
@@ -81,7 +83,9 @@ function printBackups(terminal: Terminal, found: BackupCheck, isJson: boolean): 
 function nextStep(node: string | undefined, findings: readonly Finding[]): string {
   if (node === undefined)
     return "open it to read what can be read, or put a checkpoint in its place";
-  const isUnfit = findings.some(({ lost }) => /join anew|everything$/.test(lost));
+  const isUnfit = findings.some(
+    ({ isDamage, loss }) => isDamage && (loss.kind === "standing" || loss.kind === "everything"),
+  );
   return isUnfit
     ? "replace it by a new node where its peers hold the same shards: flotctl member remove, add"
     : "start it, and its peers, where it has any, refill it: flotctl shard replicas";
@@ -116,10 +120,12 @@ function nodeFiles(disk: Disk, directory: string): Finding[] {
 
 function damagedTexts(disk: Disk, directory: string, name: string): Finding[] {
   const damaged = damagedCopies(disk, directory, name);
-  const lost =
-    damaged.length > 1 ? "all of it: the node has to join anew" : "nothing: the other copy has it";
+  const loss: Loss =
+    damaged.length > 1
+      ? { kind: "standing", what: "all of it" }
+      : { kind: "nothing", because: "the other copy has it" };
   const what = "the file fails its checksum";
-  return damaged.map((path) => ({ path, offset: 0, what, lost, isDamage: true }));
+  return damaged.map((path) => ({ path, offset: 0, what, loss, isDamage: true }));
 }
 
 function told({ directory, storeId, trees, tables, segments, checkedBytes }: StoreCheck): object {

@@ -6,6 +6,7 @@ import { segmentStoreId } from "../../log/segment-survey.js";
 import { readBlocks, surveySegmentFile } from "../../store/store-check.js";
 import { requiredOf } from "../arguments.js";
 import type { CommandDefinition } from "../command-table.js";
+import { findingValue } from "../findings.js";
 import { EXIT } from "../exit-codes.js";
 import { CliError } from "../failure.js";
 import { INSPECT_FLAGS, printSurvey } from "../inspection.js";
@@ -27,7 +28,7 @@ export const inspectLog: CommandDefinition<NodeContext> = {
     const surveys = segment === undefined ? surveyAll(disk, given) : [surveyOne(disk, given)];
     const lines = surveys.map(segment === undefined ? segmentLine : batchLines);
     return printSurvey(terminal, argv, {
-      value: surveys.map(segment === undefined ? withoutBatches : (survey) => survey),
+      value: surveys.map(segment === undefined ? withoutBatches : plain),
       text: lines.join(""),
       findings: surveys.flatMap(({ findings }) => findings),
     });
@@ -59,8 +60,12 @@ function surveyOne(disk: Disk, path: string): SegmentSurvey {
   return surveySegmentFile(disk, path, { number, storeId, nextPath });
 }
 
-function withoutBatches({ batches, ...rest }: SegmentSurvey): object {
-  return { ...rest, batchCount: batches.length };
+function plain({ findings, ...rest }: SegmentSurvey): object {
+  return { ...rest, findings: findings.map(findingValue) };
+}
+
+function withoutBatches(survey: SegmentSurvey): object {
+  return { ...plain(survey), batches: undefined, batchCount: survey.batches.length };
 }
 
 function segmentLine({ path, storeId, endOffset, batches }: SegmentSurvey): string {

@@ -9,6 +9,7 @@ import type { ManifestLook } from "../../store/manifest-look.js";
 import { lookAtManifest } from "../../store/manifest-look.js";
 import { requiredOf } from "../arguments.js";
 import type { CommandDefinition } from "../command-table.js";
+import { findingValue } from "../findings.js";
 import { INSPECT_FLAGS, printSurvey } from "../inspection.js";
 import type { NodeContext } from "../node-context.js";
 import { counted, formatBytes } from "../quantities.js";
@@ -43,7 +44,16 @@ function plain({ path, content, catalog, findings }: ManifestLook): object {
   const records = content?.edits.length ?? 0;
   const storeId = content?.storeId ?? null;
   const files = [...catalog.files.values()];
-  return { path, storeId, run, nextFileNumber, records, files, trees, findings };
+  return {
+    path,
+    storeId,
+    run,
+    nextFileNumber,
+    records,
+    files,
+    trees,
+    findings: findings.map(findingValue),
+  };
 }
 
 function plainSlice(slice: Slice): object {

@@ -8,6 +8,7 @@ import { shown, surveyTable } from "../../lsm/table-survey.js";
 import { lookAtManifest } from "../../store/manifest-look.js";
 import { requiredOf } from "../arguments.js";
 import type { CommandDefinition } from "../command-table.js";
+import { findingValue } from "../findings.js";
 import { INSPECT_FLAGS, placeOf, printSurvey } from "../inspection.js";
 import type { NodeContext } from "../node-context.js";
 import { counted, formatBytes } from "../quantities.js";
@@ -77,7 +78,8 @@ function plain({ path, offset, sizeBytes, checksum, sections, findings }: TableS
     smallestKey: shown(info.smallestKey),
     largestKey: shown(info.largestKey),
   }));
-  return { path, offset, sizeBytes, checksum, sections: plainSections, findings };
+  const values = findings.map(findingValue);
+  return { path, offset, sizeBytes, checksum, sections: plainSections, findings: values };
 }
 
 function tableText({ path, offset, sizeBytes, sections }: TableSurvey): string {
