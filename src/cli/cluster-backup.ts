@@ -4,14 +4,16 @@
  * listing comes last: a backup that was cut short is none, and the next one goes on with what it
  * has left.
  *
- * A keyspace with one shard is as it was at one revision. Where there are several, each has all
- * that was written before the backup began, and may have what came since.
+ * Each keyspace is backed up as it was at one revision. Where it has several shards, that is the
+ * newest when the backup begins: each shard has all up to it, and what it has behind it is taken
+ * back by a restore.
  */
 import { ByteReader } from "../base/coding.js";
 import { SNAPSHOT_CHUNK_SIZE_BYTES } from "../base/limits.js";
 import type { Env } from "../env/env.js";
 import type { TableFile } from "../lsm/slice.js";
 import { readEdit } from "../lsm/version-edit.js";
+import type { VersionEdit } from "../lsm/version-edit.js";
 import type { ClusterBackup } from "../node/cluster-backup.js";
 import type { BackupReadResponse, BackupShard } from "../protocol/admin-messages.js";
 import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
@@ -128,6 +130,7 @@ class Backup {
     const { pin, elsewhere } = opened;
     try {
       const edit = readEdit(new ByteReader(opened.edit));
+      requireFloors(edit, wanted);
       for (const file of filesIn(edit)) {
         if (!this.#directory.has(file)) await this.#take(address, pin, file);
       }
@@ -189,5 +192,21 @@ class Backup {
     throw new CliError(EXIT.interrupted, "interrupted: there is no new backup", {
       next: "run it again: it goes on with the tables that are there",
     });
+  }
+}
+
+/** Without what a shard had at the revision of its keyspace, a restore cannot go back to it. */
+function requireFloors(edit: VersionEdit, wanted: readonly BackupShard[]): void {
+  for (const operation of edit) {
+    if (operation.kind !== "createTree") continue;
+    const floor = wanted.find(({ shardId }) => shardId === operation.shardId)?.floorRevision ?? 0;
+    if (floor === 0 || operation.flushed.compactedRevision <= floor) continue;
+    throw new CliError(
+      EXIT.failed,
+      "there is no new backup: its revision was compacted meanwhile",
+      {
+        next: "run it again: it goes on with the tables that are there",
+      },
+    );
   }
 }

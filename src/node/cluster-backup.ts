@@ -8,7 +8,10 @@ import type { ClusterMap } from "../protocol/cluster.js";
 
 export interface ClusterBackup {
   readonly map: ClusterMap;
-  /** By keyspace with many shards: everything at or below it is in the backup. */
+  /**
+   * By keyspace with many shards the revision at which it is backed up: its trees have everything
+   * at or below it, and may have more, which a restore takes back.
+   */
   readonly floors: readonly {
     readonly keyspaceId: number;
     readonly revision: number;

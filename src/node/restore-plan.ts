@@ -3,6 +3,7 @@
  * id, its map, and the trees of a node. Every node that is told the same gets the same.
  */
 import { must } from "../base/assert.js";
+import { TRANSACTION_OPERATIONS_MAX } from "../base/limits.js";
 import { hex, utf8 } from "../base/bytes.js";
 import { Sha256 } from "../base/sha256.js";
 import type { FlushedState } from "../lsm/entry.js";
@@ -43,6 +44,17 @@ export interface RestorePlan {
   readonly steps: readonly (readonly PlacementRecord[])[];
   /** All trees that were backed up, each with the state with which its replicas begin. */
   readonly edit: VersionEdit;
+  /** By shard: trees that have more than their keyspace had when it was backed up. */
+  readonly undo: ReadonlyMap<number, UndoPlan>;
+}
+
+export interface UndoPlan {
+  /** What came after it is taken back. */
+  readonly floorRevision: number;
+  /** Then the shard's revision is compacted; otherwise its history stays. */
+  readonly compacts: boolean;
+  /** The keyspace's sequencer begins above it. */
+  readonly revisionMax: number;
 }
 
 /** Throws KvError where the backup is not one of a cluster. */
@@ -55,21 +67,36 @@ export function planRestore(wish: RestoreWish): RestorePlan {
   const clusterId = clusterIdOf(wish);
   const nodes = wish.nodes.map((node) => ({ ...node, nodeId: nodeIdOf(clusterId, node.name) }));
   const raised = raisedRevisions(backup.map, listing.edit, raiseBy);
-  const sequenced = backup.map.keyspaces.filter((keyspace) => !keyspace.dense);
-  const reserved = new Map(
-    sequenced.map(({ keyspaceId }) => [keyspaceId, raised.get(keyspaceId) ?? FIRST_REVISION]),
-  );
+  const reserved = new Map<number, number>();
+  for (const { keyspaceId, revision } of backup.floors) {
+    const raisedTo = raised.get(keyspaceId) ?? FIRST_REVISION;
+    // Each revision after the floor has made so many keys another, which go back one by one.
+    const undone = Math.max(0, raisedTo - raiseBy - revision) * TRANSACTION_OPERATIONS_MAX;
+    reserved.set(keyspaceId, raisedTo + undone);
+  }
   const records = restoredRecords({ clusterId, nodes, map: backup.map, reserved });
   const steps = inSteps(records);
   const map = must(decodeState(records, FIRST_REVISION + steps.length).map, "map");
   const shards = new Map(map.shards.map((shard) => [shard.shardId, shard]));
+  const undo = new Map<number, UndoPlan>();
   const edit = listing.edit.map((operation) => {
     if (operation.kind !== "createTree") return operation;
-    const shard = must(shards.get(operation.shardId), "shard of a tree");
-    const to = raiseBy === 0 ? 0 : must(raised.get(shard.keyspaceId), "revision of a keyspace");
-    return { ...operation, flushed: beginningOf(operation.flushed, shard, to) };
+    const { shardId, flushed } = operation;
+    const shard = must(shards.get(shardId), "shard of a tree");
+    const { keyspaceId } = shard;
+    const floor = backup.floors.find((each) => each.keyspaceId === keyspaceId)?.revision;
+    const raisedTo = must(raised.get(keyspaceId), "revision of a keyspace");
+    const begun = beginningOf(flushed, shard, raiseBy === 0 ? 0 : raisedTo);
+    if (floor === undefined || flushed.revision <= floor) return { ...operation, flushed: begun };
+    const revisionMax = must(reserved.get(keyspaceId));
+    undo.set(shardId, { floorRevision: floor, compacts: raiseBy > 0, revisionMax });
+    // As long as something is to be taken back, what it was before must stay.
+    const { compactedRevision } = flushed;
+    // Above all that any shard of the keyspace has.
+    const own = { revision: raisedTo, closedRevision: raisedTo, compactedRevision };
+    return { ...operation, flushed: { ...begun, ...own } };
   });
-  return { clusterId, map, steps, edit };
+  return { clusterId, map, steps, edit, undo };
 }
 
 /** What of the plan makes the store of one node. */

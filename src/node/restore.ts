@@ -8,7 +8,8 @@
  * had revisions, too, and whoever saw them must hear that they are gone, instead of being shown
  * others under their numbers.
  *
- *   mark → tables, checked as they are copied → store → placement group → map → identity → no mark
+ *   mark → tables, checked as they are copied → store → what came after the revision of a keyspace
+ *   with many shards is taken back → placement group → map → identity → no mark
  */
 import { assert, must } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
@@ -18,6 +19,7 @@ import type { TableFile } from "../lsm/slice.js";
 import { MvccMachine } from "../mvcc/mvcc-machine.js";
 import type { PlacementRecord } from "../placement/records.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
+import type { KeyspaceDescriptor } from "../protocol/cluster.js";
 import { putOf } from "../protocol/operations.js";
 import { makeTrees, replicaOn } from "../shard/open-replica.js";
 import { storeOf } from "../store/backup.js";
@@ -29,7 +31,8 @@ import { systemKey } from "./placement-data.js";
 import { SYSTEM_PREFIX_BYTES } from "./replica-opener.js";
 import { clearRestore, endRestore, isRestoreUnfinished, noteRestore } from "./restore-mark.js";
 import { editOn, planRestore } from "./restore-plan.js";
-import type { RestorePlan, RestoreWish } from "./restore-plan.js";
+import type { RestorePlan, RestoreWish, UndoPlan } from "./restore-plan.js";
+import { Undo } from "./restore-undo.js";
 
 const TERM = 1;
 /** Nothing goes into it. */
@@ -86,24 +89,45 @@ export async function restoreNode(env: Env, request: RestoreRequest): Promise<Re
 async function completeStore(
   env: Env,
   directory: string,
-  { map, steps }: RestorePlan,
+  { map, steps, undo }: RestorePlan,
   nodeId: number,
 ): Promise<void> {
   let failure: Error | undefined;
   const onFailure = (error: Error): void => {
     failure = error;
   };
-  const options = { scrubBytesPerSecond: 0, logOptions: LOG, onFailure };
+  // A merge would drop what is to be brought back.
+  const compaction = { enabled: false };
+  const options = { scrubBytesPerSecond: 0, logOptions: LOG, compaction, onFailure };
   const { store } = await Store.open(env, directory, options);
   try {
     const held = map.shards.filter((shard) => replicaOn(shard, nodeId) !== undefined);
     makeTrees(store, nodeId, held);
+    for (const { shardId, keyspaceId } of held) {
+      const plan = undo.get(shardId);
+      const keyspace = map.keyspaces.find((each) => each.keyspaceId === keyspaceId);
+      if (plan !== undefined) await undoIn(store, shardId, must(keyspace, "keyspace"), plan);
+    }
     const isPlacement = held.some(({ shardId }) => shardId === PLACEMENT_SHARD_ID);
     if (isPlacement) await writePlacement(store, steps, map.version);
   } finally {
     await store.close();
   }
   if (failure !== undefined) throw failure;
+}
+
+async function undoIn(
+  store: Store,
+  shardId: number,
+  keyspace: KeyspaceDescriptor,
+  { floorRevision, compacts, revisionMax }: UndoPlan,
+): Promise<void> {
+  const tree = must(store.tree(shardId), "tree");
+  const state = await new Undo(store, tree, keyspace).run(floorRevision);
+  const { revision, compactedRevision } = state;
+  assert(revision <= revisionMax, "the sequencer begins above it");
+  const horizon = compacts ? revision : compactedRevision;
+  await store.flushNow(tree, { ...state, closedRevision: revision, compactedRevision: horizon });
 }
 
 /** As if the placement group had run these transactions, one entry each, in its first term. */

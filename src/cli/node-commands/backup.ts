@@ -34,9 +34,8 @@ export const backup: CommandDefinition<NodeContext> = {
   epilogue: [
     "The directory is on this machine. Each backup is whole by itself, and they share the tables that",
     "are the same: of these only what no earlier one has is fetched, and one that was cut short is gone",
-    "on with. Leases and the history down to the last compaction are in it; members are not. A",
-    "keyspace with one shard is as at one revision; each shard of others has all that was written",
-    "before the backup began, and may have what came since. Reads and writes go on meanwhile.",
+    "on with. Each keyspace is as it was at one revision. Leases and the history down to the last",
+    "compaction are in it; members are not. Reads and writes go on meanwhile.",
   ].join("\n"),
   run: async (context, argv) => {
     const { terminal, signal, openEnv } = context;
