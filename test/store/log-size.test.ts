@@ -18,6 +18,8 @@ function own(store: Store, mayTrim: (evenHeld: boolean) => boolean): void {
       if (shardId === BUSY) store.log.trim(shardId, state.index);
     },
     flushWanted: (shardId) => {
+      // The busy one is flushed where its last entry is known.
+      if (shardId === BUSY) return;
       const tree = must(store.tree(shardId));
       store.maybeFlush(tree, () => flushedAt(1));
     },
