@@ -32,8 +32,10 @@ export class WireReader {
   tag(): number {
     if (this.offset === this.end) return 0;
     this.#varint();
-    if (this.#high !== 0 || this.#low >>> 3 === 0) throw new DecodeError("no field has that tag");
-    return this.#low >>> 0;
+    // As Go reads it: a tag may be of 64 bits, of which 32 count as the number of the field.
+    const field = (this.#high << 29) | (this.#low >>> 3);
+    if (field <= 0) throw new DecodeError("no field has that tag");
+    return field * 8 + (this.#low & 7);
   }
 
   /** Exact within 2^53, else the nearest double. */

@@ -148,6 +148,19 @@ const number = (value: Message[string]): number => {
 const isBarred = (message: Message): boolean =>
   ["max_mod_revision", "max_create_revision"].some((name) => Number(message[name] ?? 0n) < 0);
 
+test("a tag may have 64 bits, of which 32 count as the number of the field", () => {
+  const tagOf = (tag: bigint): number => {
+    const out = new WireWriter();
+    out.varintBig(tag);
+    return new WireReader(out.copy()).tag();
+  };
+  expect(tagOf((1n << 35n) | 0x1an)).toBe(0x1a);
+  expect(tagOf((1n << 33n) | 0x1an)).toBe(2 ** 33 + 0x1a);
+  for (const none of [2n, 1n << 35n, 1n << 34n, (1n << 34n) | 0x1an]) {
+    expect(() => tagOf(none)).toThrow("no field has that tag");
+  }
+});
+
 describe("hot requests, read by hand, are what the tables say", () => {
   property.prop([anyKv("etcdserverpb.RangeRequest").filter((one) => "key" in one)])(
     "range",
