@@ -28,7 +28,14 @@ interface Outcome {
   /** "broke off" says nothing of the product, and is a failure all the same. */
   readonly verdict: "valid" | "invalid" | "unknown" | "broke off";
   readonly report: string | undefined;
+  readonly result: Summary | undefined;
   readonly row: string;
+}
+
+interface Summary {
+  readonly verdict: "valid" | "invalid" | "unknown";
+  readonly counts: { readonly operations: number; readonly served: number };
+  readonly faults: readonly { readonly nemesis: string }[];
 }
 
 /** Exit code: 0 if all were valid, 1 if one was invalid or broke off, otherwise 2. */
@@ -73,11 +80,27 @@ function summary(outcomes: readonly Outcome[]): number {
     if (verdict === "valid") continue;
     console.log(`\n${verdict}: ${commandOf(plan)}\n  ${report ?? "it left no report"}`);
   }
-  console.log(`\n${outcomes.length} runs: ${tally(outcomes)}`);
+  console.log(`\n${totals(outcomes)}\n${outcomes.length} runs: ${tally(outcomes)}`);
   const has = (verdict: Outcome["verdict"]): boolean =>
     outcomes.some((each) => each.verdict === verdict);
   if (has("invalid") || has("broke off")) return 1;
   return has("unknown") ? 2 : 0;
+}
+
+/** What all of it came to. */
+function totals(outcomes: readonly Outcome[]): string {
+  const results = outcomes.flatMap(({ result }) => (result === undefined ? [] : [result]));
+  const sum = (of: (result: Summary) => number): number =>
+    results.reduce((total, result) => total + of(result), 0);
+  const kinds = new Map<string, number>();
+  for (const { nemesis } of results.flatMap(({ faults }) => faults)) {
+    kinds.set(nemesis, (kinds.get(nemesis) ?? 0) + 1);
+  }
+  const names = [...kinds.keys()].sort((a, b) => (a < b ? -1 : 1));
+  const faults = names.map((name) => `${kinds.get(name)} ${name}`);
+  const operations = sum(({ counts }) => counts.operations);
+  const served = sum(({ counts }) => counts.served);
+  return `${operations} operations, ${served} served; faults: ${faults.join(", ") || "none"}`;
 }
 
 async function runApart(plan: Planned, out: string): Promise<Outcome> {
@@ -97,12 +120,6 @@ async function runApart(plan: Planned, out: string): Promise<Outcome> {
   return outcomeOf(plan, /^report +(.+)$/m.exec(printed)?.[1]);
 }
 
-interface Summary {
-  readonly verdict: "valid" | "invalid" | "unknown";
-  readonly counts: { readonly operations: number; readonly served: number };
-  readonly faults: readonly unknown[];
-}
-
 function outcomeOf(plan: Planned, report: string | undefined): Outcome {
   const path = report === undefined ? "" : join(dirname(report), "result.json");
   const result = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Summary) : undefined;
@@ -116,5 +133,5 @@ function outcomeOf(plan: Planned, report: string | undefined): Outcome {
     result?.faults.length ?? "",
     verdict,
   ];
-  return { plan, verdict, report, row: `| ${cells.join(" | ")} |` };
+  return { plan, verdict, report, result, row: `| ${cells.join(" | ")} |` };
 }

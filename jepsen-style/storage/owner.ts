@@ -96,6 +96,8 @@ export class Owner {
   }
 
   create(shardId: number): void {
+    // Its drop found no room.
+    if (this.store.tree(shardId) !== undefined) this.drop(shardId);
     const shard = new Shard();
     this.shards.set(shardId, shard);
     this.#createTree(shardId);
