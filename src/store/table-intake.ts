@@ -4,13 +4,11 @@
  */
 import { assert } from "../base/assert.js";
 import { crc32 } from "../base/checksum.js";
+import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { removeQuietly } from "../lsm/compaction.js";
 import type { TableFile } from "../lsm/slice.js";
 import { DRAFT_SUFFIX, backupTablePath } from "./backup-listing.js";
-
-/** So that no single sync has much to do. */
-const SYNC_SIZE_BYTES = 4 * 1024 * 1024;
 
 export class TableIntake {
   readonly #disk: Disk;
@@ -36,7 +34,7 @@ export class TableIntake {
     this.#checksum = crc32(bytes, this.#checksum);
     this.#sizeBytes += bytes.length;
     this.#unsyncedBytes += bytes.length;
-    if (this.#unsyncedBytes < SYNC_SIZE_BYTES) return;
+    if (this.#unsyncedBytes < UNSYNCED_BYTES_MAX) return;
     this.#draft.syncSync();
     this.#unsyncedBytes = 0;
   }
