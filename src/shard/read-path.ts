@@ -285,30 +285,23 @@ export class ReadPath {
   }
 
   #expireHeld(nowMs: number): void {
-    if (this.#held.every((each) => nowMs - each.arrivedMs <= ROUND_TIMEOUT_MS)) return;
-    const held = this.#held;
-    this.#held = [];
-    for (const each of held) {
-      const { request } = each;
-      if (nowMs - each.arrivedMs <= ROUND_TIMEOUT_MS) this.#held.push(each);
-      else request.responder.failed(request.requestId, this.#unavailable());
-    }
+    this.#held = withoutOld(
+      this.#held,
+      ({ arrivedMs }) => nowMs - arrivedMs > ROUND_TIMEOUT_MS,
+      () => this.#unavailable(),
+    );
   }
 
   #expireUnclosed(nowMs: number): void {
-    if (this.#unclosed.length === 0) return;
-    const closed = this.#host.machine.closedRevision;
-    const unclosed = this.#unclosed;
-    this.#unclosed = [];
-    for (const each of unclosed) {
-      if (nowMs - each.round.startedMs <= ROUND_TIMEOUT_MS) {
-        this.#unclosed.push(each);
-        continue;
-      }
-      const { request } = each;
-      const text = `revision ${revisionMinOf(request)} is not closed here yet, ${closed} is`;
-      request.responder.failed(request.requestId, notApplied("futureRevision", text));
-    }
+    this.#unclosed = withoutOld(
+      this.#unclosed,
+      ({ round }) => nowMs - round.startedMs > ROUND_TIMEOUT_MS,
+      ({ request }) => {
+        const closed = this.#host.machine.closedRevision;
+        const text = `revision ${revisionMinOf(request)} is not closed here yet, ${closed} is`;
+        return notApplied("futureRevision", text);
+      },
+    );
   }
 
   #submitAtLeader(request: ReadRequest): void {
@@ -442,6 +435,22 @@ export class ReadPath {
 /** The least closed revision that a stale read can be served at. */
 function revisionMinOf({ minRevision, floorRevision }: ReadRequest): number {
   return Math.max(minRevision, floorRevision);
+}
+
+/** Fails the reads that have waited too long and returns the others. */
+function withoutOld<Waiting extends { readonly request: ReadRequest }>(
+  waiting: Waiting[],
+  isOld: (each: Waiting) => boolean,
+  errorOf: (each: Waiting) => KvError,
+): Waiting[] {
+  if (!waiting.some(isOld)) return waiting;
+  const kept: Waiting[] = [];
+  for (const each of waiting) {
+    const { responder, requestId } = each.request;
+    if (isOld(each)) responder.failed(requestId, errorOf(each));
+    else kept.push(each);
+  }
+  return kept;
 }
 
 /** Fails the reads that `condition` holds for and returns the others. */
