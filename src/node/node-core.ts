@@ -38,7 +38,7 @@ import { Peers } from "./peers.js";
 import type { PeerRequest, PeerService } from "./peers.js";
 import { command, servePeer } from "./peer-requests.js";
 import { PlacementService } from "./placement-service.js";
-import { FREES, Quota, quotaOf } from "./quota.js";
+import { FREES, Quota } from "./quota.js";
 import { ReplicaOpener, SYSTEM_PREFIX_BYTES } from "./replica-opener.js";
 import { RevisionClient } from "./revision-client.js";
 import { RoomGuard } from "./room-guard.js";
@@ -212,7 +212,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   get quotaBytes(): number {
-    return quotaOf(this.config.quotaBytes);
+    return this.#quota.quotaBytes;
   }
 
   get isStalled(): boolean {

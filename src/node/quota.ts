@@ -26,14 +26,9 @@ export interface QuotaHost {
   exceeded(): void;
 }
 
-/** -1: there is none. */
-export function quotaOf(settingBytes: number): number {
-  if (settingBytes < 0) return -1;
-  return settingBytes === 0 ? QUOTA_BYTES_DEFAULT : settingBytes;
-}
-
 export class Quota {
-  readonly #quotaBytes: number;
+  /** -1: there is none. */
+  readonly quotaBytes: number;
   readonly #host: QuotaHost;
   #replica: Replica | undefined;
   /** Of the replica when it was last looked at, and of writes since then. */
@@ -41,8 +36,8 @@ export class Quota {
   #addedBytes = 0;
 
   constructor(settingBytes: number, host: QuotaHost) {
-    const quotaBytes = quotaOf(settingBytes);
-    this.#quotaBytes = quotaBytes < 0 ? Number.POSITIVE_INFINITY : quotaBytes;
+    const quotaBytes = settingBytes === 0 ? QUOTA_BYTES_DEFAULT : settingBytes;
+    this.quotaBytes = Math.max(-1, quotaBytes);
     this.#host = host;
   }
 
@@ -63,7 +58,8 @@ export class Quota {
   }
 
   #overBy(bytes: number): boolean {
-    return this.#heldBytes + this.#addedBytes + bytes > this.#quotaBytes;
+    const { quotaBytes } = this;
+    return quotaBytes >= 0 && this.#heldBytes + this.#addedBytes + bytes > quotaBytes;
   }
 
   #look(replica: Replica): void {

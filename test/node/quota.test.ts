@@ -1,6 +1,6 @@
 /** The quota of the default keyspace: what is refused, and when the bytes are looked up. */
 import { expect, test } from "vitest";
-import { FREES, Quota, QUOTA_BYTES_DEFAULT, quotaOf } from "../../src/node/quota.js";
+import { FREES, Quota, QUOTA_BYTES_DEFAULT } from "../../src/node/quota.js";
 import type { AlarmKind } from "../../src/protocol/cluster.js";
 import type { Replica } from "../../src/shard/replica.js";
 
@@ -83,6 +83,10 @@ test("an alarm refuses as long as it is raised, however little is stored", () =>
 });
 
 test("none is none, and nothing said is that of etcd", () => {
-  expect([-5, 0, 7].map(quotaOf)).toEqual([-1, QUOTA_BYTES_DEFAULT, 7]);
+  expect([-5, 0, 7].map((setting) => new Bench(setting).quota.quotaBytes)).toEqual([
+    -1,
+    QUOTA_BYTES_DEFAULT,
+    7,
+  ]);
   expect(QUOTA_BYTES_DEFAULT).toBe(2_147_483_648);
 });
