@@ -39,6 +39,8 @@ import { SEGMENT_START, storeTagOf } from "./segment-format.js";
 import type { ShardTable } from "./shard-table.js";
 
 const MIB = 1024 * 1024;
+/** On a full disk the entries of one election take one part in this many of what is left. */
+const ELECTION_SHARE = 4;
 
 interface Settings {
   readonly segmentSizeBytes: number;
@@ -230,9 +232,24 @@ export class SharedLog {
   hasRoom(bytes: number): boolean {
     if (this.#failed) return false;
     if (!this.#full) return true;
+    return this.#roomThereIs() - this.#settings.reservedBytes >= this.#lengthWith(bytes);
+  }
+
+  /**
+   * Whether there is room for `bytes` that an election needs. On a full disk they may take a part
+   * of what is kept for hard states: a vote that is saved for a leader that can commit nothing
+   * helps nobody.
+   */
+  hasRoomForElection(bytes: number): boolean {
+    if (this.#failed) return false;
+    if (!this.#full) return true;
+    return this.#roomThereIs() / ELECTION_SHARE >= this.#lengthWith(bytes);
+  }
+
+  /** The length of the next batch if `bytes` more are in it. */
+  #lengthWith(bytes: number): number {
     const { itemCount, payloadLength } = this.#gathering;
-    const needed = batchLength(itemCount + 1, payloadLength + bytes);
-    return this.#roomThereIs() - this.#settings.reservedBytes >= needed;
+    return batchLength(itemCount + 1, payloadLength + bytes);
   }
 
   /**

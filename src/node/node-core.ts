@@ -240,7 +240,10 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const message = decodeMessage(reader);
     if (message.to !== replica.replicaId || replica.nodeOf(message.from) !== nodeId) return;
     // A full disk takes no entries; the leader hears nothing and tries again later.
-    if (message.kind === "append" && message.runs.length > 0 && !this.#room.takesEntries) return;
+    if (message.kind === "append") {
+      const isNewLeader = replica.raft.lastTerm < message.term;
+      if (!this.#room.takes(message.runs, isNewLeader)) return;
+    }
     replica.step(message);
   }
 

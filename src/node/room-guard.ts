@@ -9,6 +9,7 @@
  * leader that refuses every write, or whose shard rests, has nothing of that kind, and still it
  * can neither write nor send a snapshot: so it is noticed here, for others to lead.
  */
+import type { EntryRun } from "../base/entry-run.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import { notApplied } from "../protocol/errors.js";
@@ -62,6 +63,15 @@ export class RoomGuard {
     return this.#isStuck;
   }
 
+  /**
+   * Whether these entries of another leader still fit. Those of a new one do for longer, up to its
+   * first: without them it commits nothing and serves no reads.
+   */
+  takes(runs: readonly EntryRun[], isNewLeader: boolean): boolean {
+    if (runs.length === 0 || this.takesEntries) return true;
+    return isNewLeader && this.#store.log.hasRoomForElection(sizeOf(runs));
+  }
+
   /** Whether entries of other leaders still fit. */
   get takesEntries(): boolean {
     return this.#store.log.hasRoom(ENTRY_ROOM_FACTOR * this.#config.requestSizeBytesMax);
@@ -105,6 +115,10 @@ export class RoomGuard {
       this.#env.tracer.trace(is ? "error" : "info", message, { free, reservedBytes });
     }
   }
+}
+
+function sizeOf(runs: readonly EntryRun[]): number {
+  return runs.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 function overloaded(): KvError {

@@ -293,6 +293,11 @@ export class Raft {
     return this.#core.log.lastIndex;
   }
 
+  /** The term of the last entry. */
+  get lastTerm(): number {
+    return this.#core.log.lastTerm;
+  }
+
   /** The first index that is still in memory. */
   get firstIndex(): number {
     return this.#core.log.baseIndex + 1;

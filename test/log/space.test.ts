@@ -132,6 +132,12 @@ describe("a full disk", () => {
     expect(lastIndexOf(recovered.get(1)!.runs.at(-1)!)).toBeGreaterThan(10);
   });
 
+  test("has room for a leader's first entry where it takes no others, but not for a large one", () => {
+    const { log } = full();
+    expect(log.hasRoomForElection(100)).toBe(true);
+    expect(log.hasRoomForElection(9000)).toBe(false);
+  });
+
   test("counts what has gathered, headers and all, and what is being written", () => {
     const disk = new MemoryDisk({ completion: "manual", quotaBytes: 200 * 1024 });
     const opened = openLog(disk, { ...TIGHT, reservedBytes: 8 * 1024 });

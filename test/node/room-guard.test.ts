@@ -1,5 +1,6 @@
 /** When writes are refused for want of room, why, and that they come back by themselves. */
 import { describe, expect, test } from "vitest";
+import { singleRun } from "../../src/base/entry-run.js";
 import { DEFAULT_CONFIG } from "../../src/node/config.js";
 import { RoomGuard } from "../../src/node/room-guard.js";
 import type { Store } from "../../src/store/store.js";
@@ -9,6 +10,7 @@ import type { TestEnv } from "../support/test-env.js";
 
 const QUOTA_BYTES = 10_000;
 const RESERVED_BYTES = 1000;
+const ELECTION_ROOM_BYTES = 10;
 const CHECK_INTERVAL_MS = 500;
 const STUCK_AFTER_MS = 8000;
 
@@ -19,7 +21,10 @@ class FakeStore {
   logRoom = true;
   isFlushing = false;
   flushCount = 0;
-  readonly log: { hasRoom(): boolean } = { hasRoom: () => this.logRoom };
+  readonly log: Pick<Store["log"], "hasRoom" | "hasRoomForElection"> = {
+    hasRoom: () => this.logRoom,
+    hasRoomForElection: (bytes) => this.logRoom || bytes <= ELECTION_ROOM_BYTES,
+  };
 
   hasRoom(): boolean {
     return !this.full && this.memoryRoom && this.logRoom;
@@ -95,6 +100,18 @@ describe("a store", () => {
     expect(bench.guard.takesEntries).toBe(bench.store.logRoom);
     Object.assign(bench.store, before);
     expect(bench.code()).toBeUndefined();
+  });
+
+  test("whose log has no room left takes what makes a new leader one, and no more", () => {
+    const { guard, store } = new Bench();
+    const run = singleRun("noop", 1, 1, new Uint8Array(0));
+    store.logRoom = false;
+    expect(guard.takes([run, run], true)).toBe(true);
+    expect(guard.takes([run], false)).toBe(false);
+    expect(guard.takes([run, run, run], true)).toBe(false);
+    expect(guard.takes([], false)).toBe(true);
+    store.logRoom = true;
+    expect(guard.takes([run, run, run], false)).toBe(true);
   });
 
   test("whose flushes do not end is to lead nothing, until one does", () => {

@@ -8,6 +8,8 @@ import { ForwardingDisk, ForwardingFile } from "./forwarding-disk.js";
 
 export class FillableDisk extends ForwardingDisk {
   full = false;
+  /** As under a quota: what is free on the file system is not free for us. */
+  tellsRoom = false;
 
   override open(path: string, options: OpenOptions): DiskFile {
     if (this.full && options.create === true && !this.exists(path)) throw noSpace(path);
@@ -15,7 +17,7 @@ export class FillableDisk extends ForwardingDisk {
   }
 
   override freeBytes(path: string): number {
-    return this.full ? 0 : super.freeBytes(path);
+    return this.full && !this.tellsRoom ? 0 : super.freeBytes(path);
   }
 }
 

@@ -1,5 +1,6 @@
 /** A full disk ends no node: neither a change of the map nor a snapshot that does not fit does. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { utf8Text } from "../../src/base/bytes.js";
 import { connect } from "../../src/client/index.js";
 import type { Client } from "../../src/client/index.js";
 import { eventually } from "../support/eventually.js";
@@ -132,3 +133,33 @@ test("a leader whose disk fills up hands over, and writes go on", async () => {
   await eventually(async () => (await client.admin.status(endpoint)).alarms?.length === 0);
   expect(uncaught).toEqual([]);
 });
+
+/** Writes until the room that the logs had prepared is used up and no more entries are taken. */
+async function fillLogs(client: Client): Promise<void> {
+  const value = new Uint8Array(MEBIBYTE);
+  for (;;) {
+    const puts = Array.from({ length: 8 }, (_, i) => client.put(`fill/${i}`, value));
+    const ended = await Promise.allSettled(puts);
+    if (ended.every(({ status }) => status === "rejected")) return;
+  }
+}
+
+test("a leader that dies while all disks are full has a successor, which serves reads", async () => {
+  const { cluster, client, disks } = await started();
+  const leader = cluster.nameOf((await client.put("a", "1")).header.nodeId);
+  for (const disk of disks.values()) {
+    disk.full = true;
+    disk.tellsRoom = true;
+  }
+  await fillLogs(client);
+  for (const name of cluster.names) {
+    await eventually(
+      async () => (await client.admin.status(cluster.endpoint(name))).alarms?.length === 1,
+    );
+  }
+  await cluster.crashNode(leader);
+  const { kv } = await eventually(() => client.get("a"), SLOW_MS);
+  expect(utf8Text(kv!.value)).toBe("1");
+  await expect(client.put("a", "2")).rejects.toMatchObject({ code: "noSpace" });
+  expect(uncaught).toEqual([]);
+}, 60_000);
