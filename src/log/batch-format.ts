@@ -104,6 +104,8 @@ export class Item {
 export interface SegmentPlace {
   readonly storeTag: number;
   readonly number: number;
+  /** Where in the segment the bytes that are looked at begin: at its start, if nothing is said. */
+  readonly base?: number | undefined;
 }
 
 /** Length of a batch with so many items and so much payload. */
@@ -152,7 +154,7 @@ export function sealBatch(bytes: Uint8Array, place: SegmentPlace, frame: BatchFr
   return length;
 }
 
-/** A batch whose header was found intact in a segment's bytes. */
+/** A batch whose header was found intact in a segment's bytes; its offsets count in those. */
 export interface FoundBatch {
   readonly offset: number;
   readonly length: number;
@@ -164,7 +166,7 @@ export interface FoundBatch {
   readonly payloadOffset: number;
   readonly payloadLength: number;
   readonly payloadIntact: boolean;
-  /** Where that is all that is wrong with the payload: which bit of the segment has flipped. */
+  /** Where that is all that is wrong with the payload: which bit of the bytes has flipped. */
   readonly flippedBit: number | undefined;
   readonly syncedOffset: number;
   readonly previousEnd: number;
@@ -238,12 +240,13 @@ function readHeader(
   if (headerLength > length || offset + length > bytes.length) return undefined;
   if (headerAt + headerLength > bytes.length) return undefined;
   const header = bytes.subarray(headerAt + 4, headerAt + headerLength);
-  const checksum = placedChecksum(header, place.number, offset);
+  const base = place.base ?? 0;
+  const checksum = placedChecksum(header, place.number, base + offset);
   if (checksum !== readU32(bytes, headerAt)) return undefined;
   const payloadOffset = offset + headerLength;
   const payloadLength = readU32(bytes, headerAt + 28);
   const payload = bytes.subarray(payloadOffset, payloadOffset + payloadLength);
-  const state = checkPayload(payload, place.number, payloadOffset, bytes, headerAt + 32);
+  const state = checkPayload(payload, place.number, base + payloadOffset, bytes, headerAt + 32);
   return {
     offset,
     length,

@@ -18,17 +18,18 @@ export interface SegmentVisitor {
 }
 
 /**
- * Visits the batches of a segment in order; returns where they end. `statedEnd` is what the next
- * segment says about that, undefined where there is no next one.
+ * Visits the batches of a segment in order, from `start` on; returns where they end. `statedEnd` is
+ * what the next segment says about that, undefined where there is no next one.
  */
 export function walkSegment(
   bytes: Uint8Array,
   place: SegmentPlace,
   statedEnd: number | undefined,
   visitor: SegmentVisitor,
+  start: number = SEGMENT_START,
 ): number {
   const limit = statedEnd ?? bytes.length;
-  let offset = SEGMENT_START;
+  let offset = start;
   while (offset < limit) {
     const batch = readBatch(bytes, place, offset) ?? readBatchByCopy(bytes, place, offset);
     if (batch !== undefined && isWhole(batch)) {
@@ -38,9 +39,15 @@ export function walkSegment(
     }
     const next = nextBatch(bytes, place, offset + (batch?.length ?? BLOCK_SIZE_BYTES), limit);
     if (next === undefined && statedEnd === undefined) return offset;
-    offset = passBad(offset, batch, next, limit, visitor);
+    offset = passBad(offset, batch, next, { place, limit, visitor });
   }
   return offset;
+}
+
+interface Walk {
+  readonly place: SegmentPlace;
+  readonly limit: number;
+  readonly visitor: SegmentVisitor;
 }
 
 /** Goes past what is bad at `offset` although something later speaks of it. */
@@ -48,11 +55,11 @@ function passBad(
   offset: number,
   batch: FoundBatch | undefined,
   next: FoundBatch | undefined,
-  limit: number,
-  visitor: SegmentVisitor,
+  { place, limit, visitor }: Walk,
 ): number {
+  const inSegment = (place.base ?? 0) + offset;
   // A start went on in this segment: what may have lain here was written again in `next`.
-  if (next !== undefined && next.syncedOffset <= offset) return next.offset;
+  if (next !== undefined && next.syncedOffset <= inSegment) return next.offset;
   if (batch !== undefined) {
     visitor.batch(batch);
     return offset + batch.length;
@@ -60,6 +67,16 @@ function passBad(
   const end = next?.offset ?? limit;
   visitor.lost(offset, end);
   return end;
+}
+
+/** Passes batches that are what was written, to the bit, from the first byte; returns their end. */
+export function passIntact(bytes: Uint8Array, place: SegmentPlace): number {
+  let offset = 0;
+  for (;;) {
+    const batch = readBatch(bytes, place, offset);
+    if (batch?.payloadIntact !== true) return offset;
+    offset += batch.length;
+  }
 }
 
 /** Whether any batch of the segment is left: if not, it was never more than prepared. */

@@ -64,7 +64,13 @@ export type CheckJob =
       readonly path: string;
       readonly tables: readonly TableFile[];
     }
-  | { readonly kind: "checkSegment"; readonly segment: SegmentCheck }
+  /** Checks a part of a segment, of about so many bytes. */
+  | {
+      readonly kind: "checkSegment";
+      readonly segment: SegmentCheck;
+      readonly from: number;
+      readonly sizeBytes: number;
+    }
   /** Looks at all of a table that was built elsewhere, and makes it durable. */
   | { readonly kind: "examineTable"; readonly path: string };
 
@@ -83,6 +89,7 @@ export interface ExaminedTable {
 
 export type CheckResult =
   | { readonly kind: "checked"; readonly checksum: number }
+  | { readonly kind: "checkedSegment"; readonly next: number }
   /** Numbers of tables that are not what was written, twice in a row. */
   | { readonly kind: "checkedPacked"; readonly rotten: readonly number[] }
   | ExaminedTable
@@ -128,11 +135,18 @@ function runKind(disk: Disk, job: StoreJob | CheckJob): StoreJobResult | CheckRe
     case "checkPacked":
       return { kind: "checkedPacked", rotten: rottenTables(disk, job.path, job.tables) };
     case "checkSegment":
-      readTwice(job.segment.path, 0, () => checkSegment(disk, job.segment));
-      return { kind: "checked", checksum: 0 };
+      return { kind: "checkedSegment", next: checkedSegment(disk, job) };
     case "examineTable":
       return examined(disk, job.path);
   }
+}
+
+function checkedSegment(
+  disk: Disk,
+  job: Extract<CheckJob, { readonly kind: "checkSegment" }>,
+): number {
+  const { segment, from, sizeBytes } = job;
+  return readTwice(segment.path, from, () => checkSegment(disk, segment, from, sizeBytes));
 }
 
 function flushed(disk: Disk, job: Extract<StoreJob, { readonly kind: "flush" }>): WrittenTable[] {

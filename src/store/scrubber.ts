@@ -14,6 +14,7 @@
  */
 import type { Timer } from "../env/timers.js";
 import { CorruptionError } from "../log/corruption-error.js";
+import { CHECK_START } from "../log/segment-check.js";
 import type { SegmentCheck } from "../log/segment-check.js";
 import type { TableFile } from "../lsm/slice.js";
 import { pathOfTable } from "../lsm/table-set.js";
@@ -144,15 +145,24 @@ export class Scrubber {
   }
 
   async #checkSegment(segment: SegmentCheck): Promise<void> {
-    const { log, env } = this.#core;
+    const { log } = this.#core;
     const isThere = (): boolean => log.sealedSegments().some(({ path }) => path === segment.path);
     if (this.#isOver || !isThere()) return;
-    const result = await this.#check({ kind: "checkSegment", segment });
-    if (this.#isOver || !isThere()) return;
-    if (result?.kind !== "corrupt") return this.#pause(segment.endOffset);
-    if (!log.condemn(segment.number)) return;
-    const reason = corruptionOf(result).message;
-    env.tracer.trace("error", "a segment of the log has rotted", { reason });
+    for (let from = CHECK_START; from < segment.endOffset;) {
+      const step = { segment, from, sizeBytes: STEP_SIZE_BYTES };
+      const result = await this.#check({ kind: "checkSegment", ...step });
+      if (this.#isOver || !isThere()) return;
+      if (result?.kind === "corrupt") return this.#segmentIsRotten(segment, corruptionOf(result));
+      if (result?.kind !== "checkedSegment") return this.#pause(segment.endOffset - from);
+      await this.#pause(result.next - from);
+      from = result.next;
+    }
+  }
+
+  #segmentIsRotten({ number }: SegmentCheck, error: CorruptionError): void {
+    if (!this.#core.log.condemn(number)) return;
+    const reason = error.message;
+    this.#core.env.tracer.trace("error", "a segment of the log has rotted", { reason });
   }
 
   #tableIsRotten(fileNumber: number, error: CorruptionError): void {

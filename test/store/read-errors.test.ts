@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
 import { tablePath } from "../../src/lsm/table-set.js";
+import { CHECK_START } from "../../src/log/segment-check.js";
 import type { CheckJob } from "../../src/store/jobs.js";
 import { runStoreJob } from "../../src/store/jobs.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
@@ -37,7 +38,7 @@ describe("what looks for rot", () => {
     const path = tablePath(`${DIRECTORY}/tables`, 1);
     return [
       { kind: "checkTable", path, offset: 0, length: 1000, checksum: 0 },
-      { kind: "checkSegment", segment },
+      { kind: "checkSegment", segment, from: CHECK_START, sizeBytes: 1000 },
     ];
   }
 
@@ -45,10 +46,10 @@ describe("what looks for rot", () => {
     const disk = new MemoryDisk();
     for (const job of await checks(disk)) {
       disk.inject({ code: "io", operation: "read", times: 1 });
-      expect(runStoreJob(disk, job).kind).toBe("checked");
+      expect(runStoreJob(disk, job).kind).toMatch(/^checked/);
       disk.inject({ code: "io", operation: "read", times: 2 });
       expect(runStoreJob(disk, job).kind).toBe("corrupt");
-      expect(runStoreJob(disk, job).kind).toBe("checked");
+      expect(runStoreJob(disk, job).kind).toMatch(/^checked/);
     }
   });
 
