@@ -37,19 +37,22 @@ export function checkSegment(
   try {
     for (let length = sizeBytes; ; length *= 2) {
       const end = Math.min(from + length, segment.endOffset);
-      const bytes = readPart(file, segment, from, end);
-      const place = { ...segment, base: from };
-      const passed = from + passIntact(bytes, place);
-      if (end === segment.endOffset) {
-        if (passed < end) judge(bytes, place, segment.path);
-        return end;
-      }
-      // What is left is cut off by the end of this part, or not as it was written.
+      const passed = checkPart(file, segment, from, end);
       if (passed > from) return passed;
     }
   } finally {
     file.close();
   }
+}
+
+/** Returns how far all is sound; what is left of the part may be cut off by its end. */
+function checkPart(file: DiskFile, segment: SegmentCheck, from: number, end: number): number {
+  const bytes = readPart(file, segment, from, end);
+  const place = { ...segment, base: from };
+  const passed = from + passIntact(bytes, place);
+  if (end < segment.endOffset) return passed;
+  if (passed < end) judge(bytes, place, segment.path);
+  return end;
 }
 
 function readPart(file: DiskFile, { path }: SegmentCheck, from: number, end: number): Uint8Array {
