@@ -3,6 +3,7 @@ import type { KeyRange } from "../base/key-range.js";
 import type { NodeAlarm } from "../client/admin.js";
 import type { HashResponse, ReplicaStatus, StatusResponse } from "../protocol/admin-messages.js";
 import type {
+  AlarmKind,
   ClusterMap,
   KeyspaceDescriptor,
   LeaderHint,
@@ -24,6 +25,8 @@ export interface EndpointHealth {
 export interface EndpointStatus {
   readonly endpoint: string;
   readonly status: StatusResponse;
+  /** Of that node: raised, and holding by themselves. */
+  readonly alarms: readonly AlarmKind[];
 }
 
 export interface ReplicaHash extends HashResponse {
@@ -82,28 +85,41 @@ export function endpointStatusSheet(list: readonly EndpointStatus[]): Sheet {
       "Name",
       "Version",
       "DB size",
+      "Quota",
       "Leads",
       "Replicas",
       "Raft term",
       "Revision",
       "Applied index",
       "Uptime",
+      "Alarms",
     ],
-    rows: list.map(({ endpoint, status }) => [
+    rows: list.map(({ endpoint, status, alarms }) => [
       endpoint,
       status.nodeId,
       status.name,
       status.version,
       formatBytes(status.storedBytes),
+      quotaOf(status),
       leadsOf(status),
       status.replicas.length,
       greatest(status, "term"),
       greatest(status, "revision"),
       sum(status, "appliedIndex"),
       formatDuration(status.uptimeMs),
+      alarms.join(" "),
     ]),
-    json: list.map(({ endpoint, status }) => ({ Endpoint: endpoint, Status: status })),
+    json: list.map(({ endpoint, status, alarms }) => ({
+      Endpoint: endpoint,
+      Status: { ...status, alarms },
+    })),
   };
+}
+
+/** What the default keyspace may take at this node. */
+function quotaOf({ quotaBytes }: StatusResponse): string {
+  if (quotaBytes === undefined) return "";
+  return quotaBytes < 0 ? "none" : formatBytes(quotaBytes);
 }
 
 export function leadsOf(status: StatusResponse): number {

@@ -85,6 +85,7 @@ const NO_BACKUPS = {
 export class FakeClient implements ClientPort {
   readonly entries: Map<string, KeyValue> = new Map();
   /** By endpoint; who has none does not answer. */
+  map: ClusterMap = MAP;
   readonly statuses: Map<string, StatusResponse> = new Map();
   readonly hashes: Map<string, number> = new Map();
   alarms: AlarmReport = { alarms: [], silent: [] };
@@ -128,7 +129,8 @@ export class FakeClient implements ClientPort {
 
   readonly admin: AdminPort = {
     ...NO_BACKUPS,
-    map: () => Promise.resolve({ clusterMap: MAP, leaders: [{ shardId: 2, nodeId: 1, term: 5 }] }),
+    map: () =>
+      Promise.resolve({ clusterMap: this.map, leaders: [{ shardId: 2, nodeId: 1, term: 5 }] }),
     status: (endpoint) => {
       const status = this.statuses.get(endpoint);
       if (status !== undefined) return Promise.resolve(status);

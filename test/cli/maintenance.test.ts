@@ -89,6 +89,29 @@ describe("alarm", () => {
   });
 });
 
+describe("endpoint status", () => {
+  const args = ["endpoint", "status", "--endpoints", A, "-w"];
+
+  test("tells the quota, and alarms that were raised beside those that hold", async () => {
+    const client = clientOf();
+    client.statuses.set(A, { ...status(), quotaBytes: 3 * 1024, alarms: ["corrupt"] });
+    const [node, ...others] = MAP.nodes;
+    client.map = { ...MAP, nodes: [{ ...node!, alarms: ["noSpace"] }, ...others] };
+    const { out } = await flotctl([...args, "json"], { client });
+    const [shown] = JSON.parse(out) as { Status: StatusResponse }[];
+    expect(shown?.Status.alarms).toEqual(["noSpace", "corrupt"]);
+    const table = (await flotctl([...args, "table"], { client })).out;
+    expect(table).toContain("3.0 KiB");
+    expect(table).toContain("noSpace corrupt");
+  });
+
+  test("tells where there is no quota", async () => {
+    const client = clientOf();
+    client.statuses.set(A, { ...status(), quotaBytes: -1 });
+    expect((await flotctl([...args, "table"], { client })).out).toContain("none");
+  });
+});
+
 describe("endpoint hashkv", () => {
   const args = ["endpoint", "hashkv", "--cluster", "--rev", "4"];
 
