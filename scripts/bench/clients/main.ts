@@ -1,8 +1,8 @@
 /**
  * The command: published clients of etcd, used through what they offer, against a node of ours.
  * npm's `etcd3` is installed for the run; Python's `etcd3gw` and Go's `clientv3` are used where they
- * are installed. With
- * --etcd the same runs against etcd, which shows that the checks are right.
+ * are installed, the latter through etcd's own proxy, too. With --etcd the same runs against etcd,
+ * which shows that the checks are right.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,6 +15,7 @@ import { Processes } from "../processes.js";
 import { checkGo } from "./go-client.js";
 import { checkNode } from "./node-client.js";
 import { checkPython } from "./python-client.js";
+import { startProxy } from "./proxy.js";
 import type { Report } from "./report.js";
 
 const HELP = `Usage: npm run -s bench -- clients [options]
@@ -54,7 +55,7 @@ export async function checkClients(etcd: string | undefined): Promise<readonly R
     return [
       await checkNode(address, directory),
       await checkPython(address),
-      await checkGo(addresses, directory),
+      ...(await checkGo(addresses, () => startProxy(processes, directory, addresses), directory)),
     ];
   } finally {
     await processes.stopAll();
