@@ -10,6 +10,7 @@ import type { Disk, DirectoryLock } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { TableFile } from "../lsm/slice.js";
 import type { EditOperation, VersionEdit } from "../lsm/version-edit.js";
+import { CorruptionError } from "../log/corruption-error.js";
 import { encodeClusterBackup, storeIdOfCluster } from "../node/cluster-backup.js";
 import type { ClusterBackup } from "../node/cluster-backup.js";
 import {
@@ -18,7 +19,7 @@ import {
   backupTables,
   readListing,
 } from "../store/backup-listing.js";
-import { beginBackup, endBackup } from "../store/backup.js";
+import { beginBackup, endBackup, removeBackups } from "../store/backup.js";
 import { TableIntake } from "../store/table-intake.js";
 import { EXIT } from "./exit-codes.js";
 import { CliError } from "./failure.js";
@@ -96,6 +97,25 @@ export class BackupDirectory {
       cluster: encodeClusterBackup(cluster),
       edit: this.#edit,
     });
+  }
+
+  /**
+   * Leaves the newest `keep` backups, with their tables; gives how many are gone. Refused, with
+   * nothing removed, where one that stays cannot say what it needs.
+   */
+  prune(keep: number): number {
+    const { disk } = this.#env;
+    const old = backupNumbers(disk, this.#path).slice(0, -keep);
+    try {
+      if (old.length > 0) removeBackups(disk, this.#path, old);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      throw new CliError(EXIT.failed, "the backup is made; no older one was removed", {
+        because: error.message,
+        next: `flotilla check ${this.#path}`,
+      });
+    }
+    return old.length;
   }
 
   close(): void {

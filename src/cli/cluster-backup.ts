@@ -41,6 +41,8 @@ export interface ClusterBackupReport {
   /** Tables that were not there yet. */
   readonly copiedTables: number;
   readonly copiedBytes: number;
+  /** Older backups that are gone. */
+  readonly removed: number;
 }
 
 /** What of the SDK it takes. */
@@ -54,6 +56,8 @@ export interface BackupWish {
   readonly admin: BackupAdmin;
   readonly directory: string;
   readonly signal: AbortSignal;
+  /** How many backups stay, with the new one; undefined: all. */
+  readonly keep?: number | undefined;
   /** A table of so many bytes was fetched. */
   readonly copied: (bytes: number) => void;
 }
@@ -93,6 +97,8 @@ class Backup {
       fetch: (address, some) => this.#fetch(address, some, floors),
     });
     const number = this.#directory.finish({ map: this.#map, floors });
+    const { keep } = this.#wish;
+    const removed = keep === undefined ? 0 : this.#directory.prune(keep);
     const { tables } = this.#directory;
     return {
       number,
@@ -102,6 +108,7 @@ class Backup {
       sizeBytes: tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       copiedTables: this.#copiedTables,
       copiedBytes: this.#copiedBytes,
+      removed,
     };
   }
 

@@ -1,7 +1,7 @@
 /** Backups of embedded stores, while none of them is open: listed, checked, restored, removed. */
 import type { Env } from "../env/env.js";
 import { notApplied } from "../protocol/errors.js";
-import { checkBackup, listBackups, removeBackup, restoreBackup } from "../store/backup.js";
+import { checkBackup, listBackups, removeBackups, restoreBackup } from "../store/backup.js";
 import type { BackupSummary } from "../store/backup.js";
 import { backupNumbers } from "../store/backup-listing.js";
 import { directoryErrorOf, errorOf } from "./embedded-types.js";
@@ -49,7 +49,7 @@ export class Backups {
   /** Removes a backup, and the files that no other needs. */
   remove(number: number): void {
     try {
-      removeBackup(this.#env.disk, this.#directory, this.#find(number));
+      removeBackups(this.#env.disk, this.#directory, [this.#find(number)]);
     } catch (error) {
       throw errorOf(error);
     }

@@ -180,14 +180,14 @@ export async function storeOf(env: Env, target: string, trees: BackedUpTrees): P
   writeStore(env, target, edit);
 }
 
-/** Removes a backup, and the tables that no other has. */
-export function removeBackup(disk: Disk, directory: string, number: number): void {
-  const others = backupNumbers(disk, directory).filter((each) => each !== number);
+/** Removes these backups, and the tables that no other has. */
+export function removeBackups(disk: Disk, directory: string, numbers: readonly number[]): void {
+  const others = backupNumbers(disk, directory).filter((each) => !numbers.includes(each));
   // All of them are read before anything goes: what one cannot say it needs would be lost.
   const needed = new Set(
     others.flatMap((each) => filesIn(readListing(disk, directory, each).edit)).map(backupTableName),
   );
-  disk.remove(listingPath(directory, number));
+  for (const number of numbers) disk.remove(listingPath(directory, number));
   disk.syncDirectory(directory);
   for (const name of disk.list(backupTables(directory))) {
     if (!needed.has(name)) disk.remove(`${backupTables(directory)}/${name}`);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/base/prng.js";
 import { checkBackups } from "../../src/cli/backup-check.js";
 import { notApplied } from "../../src/protocol/errors.js";
-import { backupNumbers, backupTables } from "../../src/store/backup-listing.js";
+import { backupNumbers, backupTables, listingPath } from "../../src/store/backup-listing.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { orHalt } from "../store/store-bench.js";
 import { BACKED_UP, BACKUPS, BackedUp, envOn } from "../support/backed-up.js";
@@ -53,6 +53,50 @@ describe("a backup of a cluster", () => {
     await source.close();
   });
 
+  test("leaves as many as are wanted, each whole, and loses none to a cut of power", async () => {
+    const source = await BackedUp.open();
+    const before = new MemoryDisk();
+    for (let i = 0; i < 3; i++) {
+      await source.fill(30);
+      await source.backUp(before);
+    }
+    await source.fill(30);
+    const whole = before.crash(new Prng(1), "loseAll");
+    const start = whole.operations;
+    expect(await source.backUp(whole, { keep: 2 })).toMatchObject({ number: 4, removed: 2 });
+    const operations = whole.operations - start;
+    expect(backupNumbers(whole, BACKUPS)).toEqual([3, 4]);
+    expect(await damagesOn(whole)).toEqual([]);
+    for (let halt = 1; halt <= operations; halt++) {
+      const disk = before.crash(new Prng(1), "loseAll");
+      disk.haltAt(disk.operations + halt);
+      await orHalt(
+        disk,
+        source.backUp(disk, { keep: 2 }).catch(() => undefined),
+      );
+      const survivor = disk.crash(new Prng(halt), "mixed");
+      expect(backupNumbers(survivor, BACKUPS)).toContain(3);
+      expect(await damagesOn(survivor)).toEqual([]);
+      await source.backUp(survivor, { keep: 2 });
+      expect(backupNumbers(survivor, BACKUPS)).toHaveLength(2);
+      expect(await damagesOn(survivor)).toEqual([]);
+    }
+    await source.close();
+  });
+
+  test("removes none where one that is to stay is damaged", async () => {
+    const source = await BackedUp.open();
+    const disk = new MemoryDisk();
+    for (let i = 0; i < 3; i++) {
+      await source.fill(30);
+      await source.backUp(disk);
+    }
+    disk.flipBit(listingPath(BACKUPS, 2), 300);
+    await expect(source.backUp(disk, { keep: 3 })).rejects.toThrow("no older one was removed");
+    expect(backupNumbers(disk, BACKUPS)).toEqual([1, 2, 3, 4]);
+    await source.close();
+  });
+
   test("on a full disk says so, leaves earlier ones whole, and goes on with room", async () => {
     const source = await BackedUp.open();
     await source.fill(30);
@@ -81,11 +125,11 @@ describe("a backup of a cluster", () => {
         return { bytes };
       },
     });
-    await source.backUp(disk, flipping);
+    await source.backUp(disk, { admin: flipping });
     expect(await damagesOn(disk)).toEqual([]);
     flips = Infinity;
     await source.fill(30);
-    await expect(source.backUp(disk, flipping)).rejects.toThrow("is damaged");
+    await expect(source.backUp(disk, { admin: flipping })).rejects.toThrow("is damaged");
     expect(backupNumbers(disk, BACKUPS)).toEqual([1]);
     await source.close();
   });
@@ -105,7 +149,7 @@ describe("a backup of a cluster", () => {
         return { ...(await source.backupOpen(endpoint, { shards: [] }, timeoutMs)), elsewhere };
       },
     });
-    const report = await source.backUp(new MemoryDisk(), moving);
+    const report = await source.backUp(new MemoryDisk(), { admin: moving });
     expect(report.shards).toBe(BACKED_UP.shards.length);
     expect(asked.at(-1)).toBe("n3:1");
     expect(source.pinned).toBe(0);

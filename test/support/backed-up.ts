@@ -63,12 +63,16 @@ export class BackedUp implements BackupAdmin {
     this.index += count;
   }
 
-  backUp(disk: MemoryDisk, admin: BackupAdmin = this): Promise<ClusterBackupReport> {
+  backUp(
+    disk: MemoryDisk,
+    { admin = this, keep }: { readonly admin?: BackupAdmin; readonly keep?: number } = {},
+  ): Promise<ClusterBackupReport> {
     return backupCluster({
       env: envOn(disk),
       admin,
       directory: BACKUPS,
       signal: new AbortController().signal,
+      keep,
       copied: () => undefined,
     });
   }

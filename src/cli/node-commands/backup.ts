@@ -1,11 +1,11 @@
 /** flotilla backup: backs up a running cluster into a directory, without what is there already. */
 import type { Options } from "yargs";
-import { requiredOf, switchOf } from "../arguments.js";
+import { type Arguments, countOf, requiredOf, switchOf } from "../arguments.js";
 import { backupCluster } from "../cluster-backup.js";
 import type { ClusterBackupReport } from "../cluster-backup.js";
 import type { CommandDefinition } from "../command-table.js";
 import { EXIT } from "../exit-codes.js";
-import { badConnection } from "../failure.js";
+import { badArguments, badConnection } from "../failure.js";
 import { GLOBAL_FLAGS, globalOptions } from "../global-options.js";
 import type { GlobalOptions } from "../global-options.js";
 import type { NodeContext } from "../node-context.js";
@@ -17,6 +17,12 @@ const CONNECTION_FLAGS = ["endpoints", "command-timeout", "dial-timeout"] as con
 
 export const backup: CommandDefinition<NodeContext> = {
   flags: {
+    keep: {
+      type: "string",
+      describe: "leave so many backups, with the new one; remove older ones",
+      defaultDescription: "all",
+      requiresArg: true,
+    },
     json: { type: "boolean", describe: "print one JSON object" },
     ...Object.fromEntries(
       CONNECTION_FLAGS.map((name): [string, Options] => {
@@ -29,6 +35,7 @@ export const backup: CommandDefinition<NodeContext> = {
   endsItself: true,
   examples: [
     ["backup ./backups --endpoints 10.0.0.1:2379", "all keyspaces, from their shards' leaders"],
+    ["backup ./backups --keep 7", "and no more than a week of them, if made each night"],
     ["check ./backups", "read all of what is there"],
   ],
   epilogue: [
@@ -40,6 +47,7 @@ export const backup: CommandDefinition<NodeContext> = {
   run: async (context, argv) => {
     const { terminal, signal, openEnv } = context;
     const directory = requiredOf(argv, "directory");
+    const keep = keepOf(argv);
     const client = await connected(context, globalOptions(argv, terminal.env));
     const progress = new Progress(terminal, "copying", undefined, "tables");
     try {
@@ -48,6 +56,7 @@ export const backup: CommandDefinition<NodeContext> = {
         admin: client.admin,
         directory,
         signal,
+        keep,
         copied: (bytes) => progress.add(bytes),
       });
       const took = formatDuration(progress.elapsedMs());
@@ -63,6 +72,13 @@ export const backup: CommandDefinition<NodeContext> = {
     }
   },
 };
+
+function keepOf(argv: Arguments): number | undefined {
+  if (argv["keep"] === undefined) return undefined;
+  const keep = countOf(argv, "keep");
+  if (keep === 0) throw badArguments("--keep must be above 0: the new backup stays");
+  return keep;
+}
 
 async function connected(context: NodeContext, options: GlobalOptions): Promise<ClientPort> {
   const { endpoints, level, commandTimeoutMs, dialTimeoutMs } = options;
@@ -80,8 +96,9 @@ async function connected(context: NodeContext, options: GlobalOptions): Promise<
 }
 
 function sentence(report: ClusterBackupReport, directory: string): string {
-  const { number, shards, tables, sizeBytes, copiedTables, copiedBytes } = report;
+  const { number, shards, tables, sizeBytes, copiedTables, copiedBytes, removed } = report;
   const size = `${counted(shards, "shard")}, ${counted(tables, "table")}, ${formatBytes(sizeBytes)}`;
   const copied = `${counted(copiedTables, "table")}, ${formatBytes(copiedBytes)} copied`;
-  return `Backup ${number} saved in ${directory}: ${size}; ${copied}`;
+  const gone = removed === 0 ? "" : `; ${counted(removed, "older backup")} removed`;
+  return `Backup ${number} saved in ${directory}: ${size}; ${copied}${gone}`;
 }
