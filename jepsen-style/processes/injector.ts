@@ -10,7 +10,8 @@ import { shuffled, startAgain } from "./nemesis.js";
 
 export interface FaultSpan {
   readonly nemesis: string;
-  readonly text: string;
+  /** What was done to whom, and once it is healed what became of it. */
+  text: string;
   readonly fromMs: number;
   /** When it was healed; Infinity until then. */
   toMs: number;
@@ -103,10 +104,11 @@ export class Injector {
   async #hold(nemesis: Nemesis, fault: Fault, prng: Prng, signal: AbortSignal): Promise<void> {
     const { name, holdMs } = nemesis;
     const { nowMs } = this.#options;
-    const span = { nemesis: name, text: fault.text, fromMs: nowMs(), toMs: Infinity };
+    const span: FaultSpan = { nemesis: name, text: fault.text, fromMs: nowMs(), toMs: Infinity };
     this.spans.push(span);
     await wait(prng.between(...holdMs), signal);
-    await fault.heal();
+    const told = await fault.heal();
+    if (typeof told === "string") span.text += `: ${told}`;
     span.toMs = nowMs();
   }
 }

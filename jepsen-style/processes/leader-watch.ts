@@ -22,6 +22,7 @@ export class LeaderWatch {
   readonly #cluster: Cluster;
   readonly #nowMs: () => number;
   readonly #keyspaceId: number;
+  readonly #learners = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(cluster: Cluster, keyspaceId: number, nowMs: () => number) {
@@ -48,6 +49,11 @@ export class LeaderWatch {
     )?.node;
   }
 
+  /** The nodes that last said they hold a replica which only learns. */
+  get learners(): readonly string[] {
+    return [...this.#learners];
+  }
+
   #look(name: string): void {
     this.#cluster.status(name).then(
       (status) => this.#note(name, status),
@@ -57,6 +63,8 @@ export class LeaderWatch {
   }
 
   #note(node: string, { replicas }: StatusResponse): void {
+    if (replicas.some(({ role }) => role === "learner")) this.#learners.add(node);
+    else this.#learners.delete(node);
     for (const { keyspaceId, role, term } of replicas) {
       if (keyspaceId !== this.#keyspaceId || role !== "leader") continue;
       this.leads.push({ atMs: this.#nowMs(), node, term });

@@ -5,7 +5,7 @@ import { shuffled, startAgain, targets } from "./nemesis.js";
 export const PROCESS_NEMESES: readonly Nemesis[] = [
   {
     name: "kill",
-    about: "SIGKILL for the leader, one, a minority, a majority or all; started again",
+    about: "SIGKILL for the leader, followers, learners, some, a majority or all; started again",
     holdMs: [500, 4000],
     strike: async (scene) => {
       const names = targets(scene);

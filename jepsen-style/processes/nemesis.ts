@@ -9,13 +9,18 @@ export interface Scene {
   readonly prng: Prng;
   /** The only node whose files are ever damaged: more would be beyond what is promised. */
   readonly damaged: string;
+  /** A finding of a nemesis's own: what it did must not have come to this. */
+  readonly blame: (text: string) => void;
 }
 
 export interface Fault {
   /** What was done to whom. */
   readonly text: string;
-  /** Must be right at any later time, whatever other faults did meanwhile. */
-  heal(): Promise<void> | void;
+  /**
+   * Must be right at any later time, whatever other faults did meanwhile. It may say what became of
+   * the fault.
+   */
+  heal(): Promise<string | void> | string | void;
 }
 
 export interface Nemesis {
@@ -28,19 +33,36 @@ export interface Nemesis {
   strike(scene: Scene): Promise<Fault | undefined> | Fault | undefined;
 }
 
-const SIZES = ["leader", "leader", "one", "minority", "majority", "all"] as const;
+const SIZES = [
+  "leader",
+  "leader",
+  "followers",
+  "learners",
+  "one",
+  "minority",
+  "majority",
+  "all",
+] as const;
 
 /** Some nodes, the leader by preference, and how to call them. */
 export function targets({ cluster, leaders, prng }: Scene): readonly string[] {
   const names = shuffled(cluster.names, prng);
   const half = names.length / 2;
+  const leader = leaders.leader ?? names[0]!;
+  const minority = Math.max(1, Math.ceil(half) - 1);
   switch (SIZES[prng.between(0, SIZES.length - 1)]!) {
     case "leader":
-      return [leaders.leader ?? names[0]!].filter((name) => names.includes(name));
+      return names.filter((name) => name === leader);
+    case "followers":
+      return names.filter((name) => name !== leader).slice(0, minority);
+    case "learners": {
+      const learners = names.filter((name) => leaders.learners.includes(name));
+      return learners.length > 0 ? learners : names.slice(0, 1);
+    }
     case "one":
       return names.slice(0, 1);
     case "minority":
-      return names.slice(0, Math.max(1, Math.ceil(half) - 1));
+      return names.slice(0, minority);
     case "majority":
       return names.slice(0, Math.floor(half) + 1);
     case "all":

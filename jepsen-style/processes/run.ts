@@ -183,7 +183,7 @@ class Stage {
     const damaged = cluster.names[prng.between(0, cluster.names.length - 1)]!;
     if (this.#settings.nemeses.some(({ name }) => name === "bitflip")) this.#damaged = damaged;
     this.#injector = new Injector(
-      { cluster, leaders: this.#leaders, damaged },
+      { cluster, leaders: this.#leaders, damaged, blame: (text) => this.#blame(text) },
       {
         nemeses: this.#settings.nemeses,
         prng,
@@ -192,6 +192,10 @@ class Stage {
       },
     );
     this.#injector.start();
+  }
+
+  #blame(text: string): void {
+    this.#findings.push(invalid("operations end as they should", text));
   }
 
   /** Between two turns of faults. */

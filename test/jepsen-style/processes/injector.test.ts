@@ -30,7 +30,7 @@ test("each nemesis has its turn, three at once at most, and nothing strikes whil
         expect(recovering).toBe(false);
         struck.set(name, (struck.get(name) ?? 0) + 1);
         most = Math.max(most, ++present);
-        return { text: name, heal: () => void present-- };
+        return { text: name, heal: () => `healed, ${--present} left` };
       },
     };
   });
@@ -39,7 +39,7 @@ test("each nemesis has its turn, three at once at most, and nothing strikes whil
   const leaders = { leader: undefined } as unknown as LeaderWatch;
   let recoveries = 0;
   const injector = new Injector(
-    { cluster, leaders, damaged: "n1" },
+    { cluster, leaders, damaged: "n1", blame: expect.unreachable },
     {
       nemeses,
       prng: new Prng(3),
@@ -65,4 +65,5 @@ test("each nemesis has its turn, three at once at most, and nothing strikes whil
   expect(recoveries).toBeGreaterThanOrEqual(3);
   expect(heals).toHaveBeenCalledTimes(recoveries + 1);
   expect(injector.present).toEqual([]);
+  for (const { text } of injector.spans) expect(text).toMatch(/^fault\d: healed, \d left$/);
 });
