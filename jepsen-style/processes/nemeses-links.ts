@@ -57,6 +57,13 @@ function mute(scene: Scene): Shape {
   return { text: `nobody hears ${leader}`, ways: others.map((other): Way => [leader, other]) };
 }
 
+/** Its word arrives everywhere, nobody's arrives there: no election, and nothing is committed. */
+function sendsOnly(scene: Scene): Shape {
+  const [leader, others] = leaderAside(scene);
+  const ways = [...others, CLIENTS].map((other): Way => [other, leader]);
+  return { text: `${leader} can only send`, ways };
+}
+
 /** Each sees a majority, and no two the same; of three nodes all would see each other. */
 function ring(scene: Scene): Shape {
   const names = shuffled(scene.cluster.names, scene.prng);
@@ -97,6 +104,7 @@ const SHAPES: readonly ((scene: Scene) => Shape)[] = [
   alone,
   halves,
   deaf,
+  sendsOnly,
   mute,
   ring,
   bridge,
@@ -121,6 +129,35 @@ function someLinks(scene: Scene): Shape {
   return { text: hit.join(" "), ways: bothWays(hit, [...names, CLIENTS]) };
 }
 
+/** Pairs, those of clients and nodes too; in every other case one way only. */
+function swizzle({ cluster, prng }: Scene): Fault {
+  const names = [...cluster.names, CLIENTS];
+  const pairs = names.flatMap((a, i) => names.slice(i + 1).map((b): Way => [a, b]));
+  const hit = shuffled(pairs, prng).slice(0, prng.between(2, pairs.length));
+  const waiting = [...hit];
+  let cut: (() => void)[] = [];
+  const timer = setInterval(
+    () => {
+      const [a, b] = waiting.pop() ?? [];
+      if (a === undefined || b === undefined) return clearInterval(timer);
+      const ways = prng.chance(0.5) ? bothWays([a], [b]) : [[a, b] as const];
+      cut.push(cluster.links.impose(ways, CUT));
+    },
+    prng.between(30, 400),
+  );
+  const heal = async (): Promise<string> => {
+    clearInterval(timer);
+    const done = cut.length;
+    for (const mend of shuffled(cut, prng)) {
+      mend();
+      await new Promise((resolve) => setTimeout(resolve, prng.between(0, 200)));
+    }
+    cut = [];
+    return `${done} were cut`;
+  };
+  return { text: `swizzle ${hit.map((pair) => pair.join("-")).join(" ")}`, heal };
+}
+
 function badLinks(name: string, about: string, faultOf: (prng: Prng) => LinkFault): Nemesis {
   return {
     name,
@@ -137,7 +174,7 @@ function badLinks(name: string, about: string, faultOf: (prng: Prng) => LinkFaul
 export const LINK_NEMESES: readonly Nemesis[] = [
   {
     name: "partition",
-    about: "halves, leader alone, one-way in or out, ring of majorities, bridge, clients cut off",
+    about: "halves, leader alone, one-way in or out, only sending, rings, bridge, clients cut off",
     holdMs: [1000, 8000],
     strike: (scene) => {
       const { text, ways } = draw(SHAPES, scene.prng)(scene);
@@ -166,6 +203,12 @@ export const LINK_NEMESES: readonly Nemesis[] = [
       };
       return { text: shape.text, heal };
     },
+  },
+  {
+    name: "swizzle",
+    about: "links are cut one by one, and healed one by one in another order",
+    holdMs: [2000, 6000],
+    strike: swizzle,
   },
   badLinks("slow", "links with delay and jitter, up to beyond an election timeout", (prng) => ({
     delayMs: prng.between(5, 200),
