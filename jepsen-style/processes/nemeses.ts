@@ -1,8 +1,9 @@
-/** All nemeses by name. */
+/** All nemeses by name, those that wait for something, and what only the simulator does. */
 import { BadArgument } from "../command.js";
 import { CLOCK_NEMESES } from "./nemeses-clocks.js";
 import { DISK_NEMESES } from "./nemeses-disks.js";
 import { LINK_NEMESES } from "./nemeses-links.js";
+import { MEMBER_NEMESES } from "./nemeses-members.js";
 import { OPERATOR_NEMESES } from "./nemeses-operator.js";
 import { PROCESS_NEMESES } from "./nemeses-processes.js";
 import type { Nemesis } from "./nemesis.js";
@@ -13,6 +14,7 @@ export const NEMESES: readonly Nemesis[] = [
   ...CLOCK_NEMESES,
   ...DISK_NEMESES,
   ...OPERATOR_NEMESES,
+  ...MEMBER_NEMESES,
 ];
 
 /** `names` with commas between; "none" and "all" are names, too. */
