@@ -3,9 +3,9 @@
  * client by which the harness itself asks for things. All of it dies with the harness. It judges
  * nothing.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { must } from "../../src/base/assert.js";
+import { assert, must } from "../../src/base/assert.js";
 import type { Prng } from "../../src/base/prng.js";
 import { connect } from "../../src/client/index.js";
 import type { Client } from "../../src/client/client.js";
@@ -89,7 +89,16 @@ export class Cluster {
     this.#addresses.set(name, addresses);
   }
 
-  /** Starts a node that was added to the cluster. */
+  /** Takes everything from the disk of a node that is down. */
+  wipe(name: string): void {
+    const { setup, state } = this.node(name);
+    assert(state === "down", "a node whose disk is taken away does not run");
+    rmSync(setup.place.directory, { recursive: true, force: true });
+    if (setup.journalPath !== undefined)
+      rmSync(setup.journalPath, { recursive: true, force: true });
+  }
+
+  /** Starts a node that was added to the cluster, or added again after it had left. */
   join(name: string): void {
     this.#add(name, [], true);
   }
@@ -98,7 +107,7 @@ export class Cluster {
     const { directory, mutant, guard, endedItself } = this.#options;
     mkdirSync(directory, { recursive: true });
     const { client, peer, advertised, site } = this.#addressesOf(name);
-    const members = joins ? [...this.#founders, name] : this.#founders;
+    const members = new Set([...this.#founders, name]);
     const node = new NodeProcess(
       {
         place: {
@@ -107,7 +116,7 @@ export class Cluster {
           client,
           peer,
           advertised,
-          cluster: members.map((each) => ({
+          cluster: [...members].map((each) => ({
             name: each,
             peer: this.#addressesOf(each).advertised.peer,
           })),
@@ -144,8 +153,13 @@ export class Cluster {
     return must(this.#nodes.get(name), name);
   }
 
+  /** Where its nodes have theirs. */
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   directoryOf(name: string): string {
-    return join(this.#options.directory, name);
+    return join(this.directory, name);
   }
 
   /** What others are told: through the proxies. */

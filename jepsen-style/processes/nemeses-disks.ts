@@ -64,7 +64,9 @@ function isSpared(file: string): boolean {
   return existsSync(`${file}.copy`);
 }
 
+/** None of a disk that was lost a moment ago. */
 function filesBelow(directory: string): readonly string[] {
+  if (!existsSync(directory)) return [];
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((each) => join(each.parentPath, each.name));
 }

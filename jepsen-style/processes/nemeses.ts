@@ -6,6 +6,7 @@ import { LINK_NEMESES } from "./nemeses-links.js";
 import { MEMBER_NEMESES } from "./nemeses-members.js";
 import { OPERATOR_NEMESES } from "./nemeses-operator.js";
 import { PROCESS_NEMESES } from "./nemeses-processes.js";
+import { REPLACE_NEMESES } from "./nemeses-replace.js";
 import type { Nemesis } from "./nemesis.js";
 
 export const NEMESES: readonly Nemesis[] = [
@@ -15,6 +16,7 @@ export const NEMESES: readonly Nemesis[] = [
   ...DISK_NEMESES,
   ...OPERATOR_NEMESES,
   ...MEMBER_NEMESES,
+  ...REPLACE_NEMESES,
 ];
 
 /** `names` with commas between; "none" and "all" are names, too. */
