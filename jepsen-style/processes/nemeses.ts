@@ -1,5 +1,6 @@
 /** All nemeses by name, those that wait for something, and what only the simulator does. */
 import { BadArgument } from "../command.js";
+import { ADMIN_NEMESES } from "./nemeses-admin.js";
 import { CLOCK_NEMESES } from "./nemeses-clocks.js";
 import { DISK_NEMESES } from "./nemeses-disks.js";
 import { LINK_NEMESES } from "./nemeses-links.js";
@@ -16,6 +17,7 @@ export const NEMESES: readonly Nemesis[] = [
   ...DISK_NEMESES,
   ...OPERATOR_NEMESES,
   ...MEMBER_NEMESES,
+  ...ADMIN_NEMESES,
   ...REPLACE_NEMESES,
 ];
 
