@@ -6,6 +6,7 @@ import { DISK_NEMESES } from "./nemeses-disks.js";
 import { LINK_NEMESES } from "./nemeses-links.js";
 import { MEMBER_NEMESES } from "./nemeses-members.js";
 import { OPERATOR_NEMESES } from "./nemeses-operator.js";
+import { OVERLOAD_NEMESES } from "./nemeses-overload.js";
 import { PROCESS_NEMESES } from "./nemeses-processes.js";
 import { REPLACE_NEMESES } from "./nemeses-replace.js";
 import type { Nemesis } from "./nemesis.js";
@@ -18,6 +19,7 @@ export const NEMESES: readonly Nemesis[] = [
   ...OPERATOR_NEMESES,
   ...MEMBER_NEMESES,
   ...ADMIN_NEMESES,
+  ...OVERLOAD_NEMESES,
   ...REPLACE_NEMESES,
 ];
 
