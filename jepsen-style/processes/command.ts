@@ -10,7 +10,7 @@ import { WORKLOADS, workloadNamed } from "../workloads/workloads.js";
 import { runCampaign } from "./campaign.js";
 import type { Common, Planned } from "./matrix.js";
 import { runnable, shortMatrix, wholeMatrix } from "./matrix.js";
-import { NEMESES, nemesesNamed } from "./nemeses.js";
+import { NEMESES, nemesesNamed, SIMULATED } from "./nemeses.js";
 import { run } from "./run.js";
 import type { Progress, RunResult } from "./run.js";
 import { writeRun } from "./run-folder.js";
@@ -71,6 +71,8 @@ function list(): number {
   rows(WORKLOADS);
   console.log("Nemeses; none and all are names, too");
   rows(NEMESES);
+  console.log("Faults of the simulator alone: npm run -s sim");
+  rows(SIMULATED);
   return 0;
 }
 

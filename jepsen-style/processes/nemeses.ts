@@ -21,7 +21,27 @@ export const NEMESES: readonly Nemesis[] = [
   ...ADMIN_NEMESES,
   ...OVERLOAD_NEMESES,
   ...REPLACE_NEMESES,
+  waiting("versions", "nodes of two versions, up and down again one by one", "a second version"),
+  waiting("resize", "shards are cut and put together under faults", "splits by command"),
 ];
+
+/** What no nemesis here can do to a real process, and the simulator does. */
+export const SIMULATED: readonly Pick<Nemesis, "name" | "about">[] = [
+  { name: "messages", about: "single Raft messages lost, doubled, late, said again much later" },
+  {
+    name: "failpoints",
+    about: "power fails at one chosen disk operation, or as a message is sent",
+  },
+  { name: "torn", about: "writes of which half, or nothing, is there after an error" },
+  { name: "misdirected", about: "writes that land elsewhere, places that cannot be read any more" },
+  { name: "syncs", about: "syncs that fail and forget what they had, or take it back" },
+  { name: "timers", about: "timers that are late, and stand still while the machine sleeps" },
+  { name: "usurpers", about: "entries only one leader has, and others that commit without it" },
+];
+
+function waiting(name: string, about: string, waitsFor: string): Nemesis {
+  return { name, about, waitsFor, holdMs: [0, 0], strike: () => undefined };
+}
 
 /** `names` with commas between; "none" and "all" are names, too. */
 export function nemesesNamed(names: string): readonly Nemesis[] {

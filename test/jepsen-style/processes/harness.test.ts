@@ -32,10 +32,13 @@ test("it lists what there is, what waits, and refuses what is not", async () => 
   expect(stdout).toMatch(/^ {2}register +put, delete/m);
   expect(stdout).toMatch(/^ {2}splits .*\(waits for splits by command\)$/m);
   expect(stdout).toMatch(/^ {2}partition +halves/m);
+  expect(stdout).toMatch(/^ {2}versions .*\(waits for a second version\)$/m);
+  expect(stdout).toMatch(/^Faults of the simulator alone.*\n {2}messages /m);
   for (const wrong of [
     ["--workload", "nothing"],
     ["--workload", "splits"],
     ["--nemesis", "nothing"],
+    ["--nemesis", "versions"],
     ["--nodes", "2"],
     ["--api", "telnet"],
     ["--mutant", "nothing"],
