@@ -20,6 +20,12 @@ const MIXES: readonly string[] = [
   "bitflip,kill",
   "members,transfer,compact",
   "members,kill,partition",
+  "replace,kill,partition",
+  "swap,members,pause",
+  "admin,compact,transfer",
+  "admin,kill,disk-full",
+  "overload,stutter",
+  "overload,kill,swizzle",
   "all",
 ];
 
