@@ -9,6 +9,7 @@ import type {
   WatchItem,
   WatchOptions,
 } from "../../src/client/client-types.js";
+import type { ErrorCode } from "../../src/protocol/errors.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../../src/protocol/key-value.js";
 import type { Compare, Operation, OperationResult } from "../../src/protocol/operations.js";
@@ -17,6 +18,13 @@ export type Json = Readonly<Record<string, unknown>>;
 
 /** gRPC codes after which nothing was done: bad arguments, failed preconditions, no room. */
 const NOT_APPLIED: readonly unknown[] = [3, 5, 6, 7, 8, 9, 11, 12, 16];
+
+/** etcd's words for what the workloads tell apart. */
+const CODES: readonly (readonly [words: string, code: ErrorCode])[] = [
+  ["has been compacted", "compacted"],
+  ["too many operations in txn request", "tooManyOperations"],
+  ["request is too large", "requestTooLarge"],
+];
 
 /** One answer may hold the events of many revisions. */
 export function* byRevision(events: readonly Json[]): Generator<WatchItem> {
@@ -123,6 +131,6 @@ export function refusalOf(answer: Json): KvError {
   const message = String(answer["message"] ?? answer["error"]);
   const code = answer["code"] ?? answer["grpc_code"];
   const outcome = NOT_APPLIED.includes(code) ? "notApplied" : "unknown";
-  const isCompacted = message.includes("has been compacted");
-  return new KvError(isCompacted ? "compacted" : "unavailable", message, outcome);
+  const [, named = "unavailable"] = CODES.find(([words]) => message.includes(words)) ?? [];
+  return new KvError(named, message, outcome);
 }

@@ -27,6 +27,15 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     find: `const transaction = ifAll([unchanged(this.#lock, token)], [put]);`,
     replace: `const transaction = ifAll([], [put]);`,
   },
+  {
+    name: "transaction-in-two",
+    bug: "Many clients: what is too much for one transaction is written by two, seen half done",
+    file: "../jepsen-style/workloads/limits",
+    find: `const { succeeded, header } = await actor.store.txn(ifAll(compares, puts));`,
+    replace: `const half = puts.length / 2;
+    await actor.store.txn(ifAll(compares, puts.slice(0, half)));
+    const { succeeded, header } = await actor.store.txn(ifAll([], puts.slice(half)));`,
+  },
 ];
 
 export function mutantNamed(name: string): Mutant {

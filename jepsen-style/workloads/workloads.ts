@@ -6,6 +6,7 @@ import { counter } from "./counter.js";
 import { fork } from "./fork.js";
 import { ids } from "./ids.js";
 import { lease } from "./lease.js";
+import { limits } from "./limits.js";
 import { lock } from "./lock.js";
 import { past } from "./past.js";
 import { queue } from "./queue.js";
@@ -37,6 +38,7 @@ export const WORKLOADS: readonly Workload[] = [
   queue,
   past,
   big,
+  limits,
   ...WAITING,
 ];
 
