@@ -16,6 +16,19 @@ import type { Compare, Operation, OperationResult } from "../../src/protocol/ope
 
 export type Json = Readonly<Record<string, unknown>>;
 
+/** By the names of the messages. */
+export type EtcdCall =
+  | "Put"
+  | "Range"
+  | "DeleteRange"
+  | "Txn"
+  | "Compaction"
+  | "LeaseGrant"
+  | "LeaseRevoke"
+  | "LeaseKeepAlive"
+  | "LeaseTimeToLive"
+  | "LeaseLeases";
+
 /** gRPC codes after which nothing was done: bad arguments, failed preconditions, no room. */
 const NOT_APPLIED: readonly unknown[] = [3, 5, 6, 7, 8, 9, 11, 12, 16];
 
@@ -24,6 +37,7 @@ const CODES: readonly (readonly [words: string, code: ErrorCode])[] = [
   ["has been compacted", "compacted"],
   ["too many operations in txn request", "tooManyOperations"],
   ["request is too large", "requestTooLarge"],
+  ["requested lease not found", "leaseNotFound"],
 ];
 
 /** One answer may hold the events of many revisions. */
@@ -48,7 +62,7 @@ export function base64(text: BytesLike): string {
   return Buffer.from(typeof text === "string" ? utf8(text) : text).toString("base64");
 }
 
-function bytesOf(text: unknown): Uint8Array {
+export function bytesOf(text: unknown): Uint8Array {
   return new Uint8Array(Buffer.from(typeof text === "string" ? text : "", "base64"));
 }
 
@@ -80,10 +94,14 @@ export function compareOf({ key, result, target }: Compare): Json {
   }
 }
 
+export function putRequest(key: BytesLike, value: BytesLike, lease: bigint): Json {
+  return { key: base64(key), value: base64(value), lease: String(lease) };
+}
+
 export function requestOf(operation: Operation): Json {
   switch (operation.kind) {
     case "put":
-      return { request_put: { key: base64(operation.key), value: base64(operation.value) } };
+      return { request_put: putRequest(operation.key, operation.value, operation.lease) };
     case "range":
       return { request_range: { key: base64(operation.key) } };
     case "delete":
