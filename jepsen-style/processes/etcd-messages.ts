@@ -12,7 +12,12 @@ import type {
 import type { ErrorCode } from "../../src/protocol/errors.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../../src/protocol/key-value.js";
-import type { Compare, Operation, OperationResult } from "../../src/protocol/operations.js";
+import type {
+  Compare,
+  Operation,
+  OperationResult,
+  RangeOperation,
+} from "../../src/protocol/operations.js";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -98,12 +103,31 @@ export function putRequest(key: BytesLike, value: BytesLike, lease: bigint): Jso
   return { key: base64(key), value: base64(value), lease: String(lease) };
 }
 
+function rangeRequest(operation: RangeOperation): Json {
+  const orders = { none: "NONE", ascend: "ASCEND", descend: "DESCEND" };
+  const { rangeEnd, limit, revision, keysOnly, countOnly } = operation;
+  return {
+    key: base64(operation.key),
+    range_end: base64(rangeEnd ?? ""),
+    limit,
+    revision,
+    sort_order: orders[operation.sortOrder],
+    sort_target: operation.sortTarget.toUpperCase(),
+    keys_only: keysOnly,
+    count_only: countOnly,
+    min_mod_revision: operation.minModRevision,
+    max_mod_revision: operation.maxModRevision,
+    min_create_revision: operation.minCreateRevision,
+    max_create_revision: operation.maxCreateRevision,
+  };
+}
+
 export function requestOf(operation: Operation): Json {
   switch (operation.kind) {
     case "put":
       return { request_put: putRequest(operation.key, operation.value, operation.lease) };
     case "range":
-      return { request_range: { key: base64(operation.key) } };
+      return { request_range: rangeRequest(operation) };
     case "delete":
       return { request_delete_range: { key: base64(operation.key) } };
     case "txn":

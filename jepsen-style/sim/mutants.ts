@@ -28,6 +28,21 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     replace: `const transaction = ifAll([], [put]);`,
   },
   {
+    name: "leader-without-fencing",
+    bug: "Kubernetes, Hazelcast: who does not lead any more writes on, and the store takes it",
+    file: "../jepsen-style/workloads/election",
+    find: `const transaction = ifAll([createdAt(leadership)], [put]);`,
+    replace: `const transaction = ifAll([], [put]);`,
+  },
+  {
+    name: "line-looked-at-once",
+    bug: "ZooKeeper recipes: when the one in front has left the line, one leads without looking",
+    file: "client/waiting-line",
+    find: `await oneDeleted(client, [before.key, place.key], header.revision, signal);`,
+    replace: `await oneDeleted(client, [before.key, place.key], header.revision, signal);
+      return header;`,
+  },
+  {
     name: "transaction-in-two",
     bug: "Many clients: what is too much for one transaction is written by two, seen half done",
     file: "../jepsen-style/workloads/limits",

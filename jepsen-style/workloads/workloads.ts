@@ -3,6 +3,7 @@ import { BadArgument } from "../command.js";
 import { append } from "./append.js";
 import { bank } from "./bank.js";
 import { counter } from "./counter.js";
+import { election } from "./election.js";
 import { fork } from "./fork.js";
 import { ids } from "./ids.js";
 import { lease } from "./lease.js";
@@ -32,6 +33,7 @@ export const WORKLOADS: readonly Workload[] = [
   shards,
   lease,
   lock,
+  election,
   fork,
   sequence,
   ids,
