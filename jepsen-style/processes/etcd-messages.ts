@@ -9,14 +9,41 @@ import type {
   WatchItem,
   WatchOptions,
 } from "../../src/client/client-types.js";
+import type { ErrorCode } from "../../src/protocol/errors.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../../src/protocol/key-value.js";
-import type { Compare, Operation, OperationResult } from "../../src/protocol/operations.js";
+import type {
+  Compare,
+  Operation,
+  OperationResult,
+  RangeOperation,
+} from "../../src/protocol/operations.js";
 
 export type Json = Readonly<Record<string, unknown>>;
 
+/** By the names of the messages. */
+export type EtcdCall =
+  | "Put"
+  | "Range"
+  | "DeleteRange"
+  | "Txn"
+  | "Compaction"
+  | "LeaseGrant"
+  | "LeaseRevoke"
+  | "LeaseKeepAlive"
+  | "LeaseTimeToLive"
+  | "LeaseLeases";
+
 /** gRPC codes after which nothing was done: bad arguments, failed preconditions, no room. */
 const NOT_APPLIED: readonly unknown[] = [3, 5, 6, 7, 8, 9, 11, 12, 16];
+
+/** etcd's words for what the workloads tell apart. */
+const CODES: readonly (readonly [words: string, code: ErrorCode])[] = [
+  ["has been compacted", "compacted"],
+  ["too many operations in txn request", "tooManyOperations"],
+  ["request is too large", "requestTooLarge"],
+  ["requested lease not found", "leaseNotFound"],
+];
 
 /** One answer may hold the events of many revisions. */
 export function* byRevision(events: readonly Json[]): Generator<WatchItem> {
@@ -40,7 +67,7 @@ export function base64(text: BytesLike): string {
   return Buffer.from(typeof text === "string" ? utf8(text) : text).toString("base64");
 }
 
-function bytesOf(text: unknown): Uint8Array {
+export function bytesOf(text: unknown): Uint8Array {
   return new Uint8Array(Buffer.from(typeof text === "string" ? text : "", "base64"));
 }
 
@@ -72,12 +99,35 @@ export function compareOf({ key, result, target }: Compare): Json {
   }
 }
 
+export function putRequest(key: BytesLike, value: BytesLike, lease: bigint): Json {
+  return { key: base64(key), value: base64(value), lease: String(lease) };
+}
+
+function rangeRequest(operation: RangeOperation): Json {
+  const orders = { none: "NONE", ascend: "ASCEND", descend: "DESCEND" };
+  const { rangeEnd, limit, revision, keysOnly, countOnly } = operation;
+  return {
+    key: base64(operation.key),
+    range_end: base64(rangeEnd ?? ""),
+    limit,
+    revision,
+    sort_order: orders[operation.sortOrder],
+    sort_target: operation.sortTarget.toUpperCase(),
+    keys_only: keysOnly,
+    count_only: countOnly,
+    min_mod_revision: operation.minModRevision,
+    max_mod_revision: operation.maxModRevision,
+    min_create_revision: operation.minCreateRevision,
+    max_create_revision: operation.maxCreateRevision,
+  };
+}
+
 export function requestOf(operation: Operation): Json {
   switch (operation.kind) {
     case "put":
-      return { request_put: { key: base64(operation.key), value: base64(operation.value) } };
+      return { request_put: putRequest(operation.key, operation.value, operation.lease) };
     case "range":
-      return { request_range: { key: base64(operation.key) } };
+      return { request_range: rangeRequest(operation) };
     case "delete":
       return { request_delete_range: { key: base64(operation.key) } };
     case "txn":
@@ -123,6 +173,6 @@ export function refusalOf(answer: Json): KvError {
   const message = String(answer["message"] ?? answer["error"]);
   const code = answer["code"] ?? answer["grpc_code"];
   const outcome = NOT_APPLIED.includes(code) ? "notApplied" : "unknown";
-  const isCompacted = message.includes("has been compacted");
-  return new KvError(isCompacted ? "compacted" : "unavailable", message, outcome);
+  const [, named = "unavailable"] = CODES.find(([words]) => message.includes(words)) ?? [];
+  return new KvError(named, message, outcome);
 }

@@ -6,6 +6,8 @@
 import type {
   BytesLike,
   GetOptions,
+  Leases,
+  PutOptions,
   RangeOptions,
   ReadOptions,
   TransactionResponse,
@@ -16,6 +18,7 @@ import { KvError } from "../../src/protocol/errors.js";
 import type { Transaction } from "../../src/protocol/operations.js";
 import type { Watching } from "../workloads/store.js";
 import type { ClosableStore } from "./actors.js";
+import { etcdLeases } from "./etcd-leases.js";
 import {
   base64,
   byRevision,
@@ -23,14 +26,12 @@ import {
   headerOf,
   keyValueOf,
   listOf,
+  putRequest,
   requestOf,
   resultOf,
   spanOf,
 } from "./etcd-messages.js";
-import type { Json } from "./etcd-messages.js";
-
-/** By the names of the messages. */
-export type EtcdCall = "Put" | "Range" | "DeleteRange" | "Txn" | "Compaction";
+import type { EtcdCall, Json } from "./etcd-messages.js";
 
 export interface EtcdTransport {
   /** Rejects with KvError. */
@@ -41,6 +42,7 @@ export interface EtcdTransport {
 }
 
 export class EtcdStore implements ClosableStore {
+  readonly leases: Leases = etcdLeases((call, body) => this.#ask(call, body));
   readonly #endpoints: readonly string[];
   readonly #transport: EtcdTransport;
   readonly #closing = new AbortController();
@@ -51,8 +53,12 @@ export class EtcdStore implements ClosableStore {
     this.#transport = transport;
   }
 
-  async put(key: BytesLike, value: BytesLike): ReturnType<ClosableStore["put"]> {
-    const answer = await this.#ask("Put", { key: base64(key), value: base64(value) });
+  async put(
+    key: BytesLike,
+    value: BytesLike,
+    options: PutOptions = {},
+  ): ReturnType<ClosableStore["put"]> {
+    const answer = await this.#ask("Put", putRequest(key, value, options.lease ?? 0n));
     return { header: headerOf(answer), prevKv: undefined };
   }
 

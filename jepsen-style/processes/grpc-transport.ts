@@ -6,8 +6,8 @@ import { KvError } from "../../src/protocol/errors.js";
 import { messageFromJson, messageToJson } from "../../src/gateway/json-codec.js";
 import { ETCD } from "../../src/gateway/messages.js";
 import { refusalOf } from "./etcd-messages.js";
-import type { Json } from "./etcd-messages.js";
-import type { EtcdCall, EtcdTransport } from "./etcd-store.js";
+import type { EtcdCall, Json } from "./etcd-messages.js";
+import type { EtcdTransport } from "./etcd-store.js";
 import { GrpcClient } from "../../scripts/bench/grpc-client.js";
 
 const PATHS: Readonly<Record<EtcdCall, string>> = {
@@ -16,6 +16,11 @@ const PATHS: Readonly<Record<EtcdCall, string>> = {
   DeleteRange: "/etcdserverpb.KV/DeleteRange",
   Txn: "/etcdserverpb.KV/Txn",
   Compaction: "/etcdserverpb.KV/Compact",
+  LeaseGrant: "/etcdserverpb.Lease/LeaseGrant",
+  LeaseRevoke: "/etcdserverpb.Lease/LeaseRevoke",
+  LeaseKeepAlive: "/etcdserverpb.Lease/LeaseKeepAlive",
+  LeaseTimeToLive: "/etcdserverpb.Lease/LeaseTimeToLive",
+  LeaseLeases: "/etcdserverpb.Lease/LeaseLeases",
 };
 const OK = 0;
 /** The connection ended before the call did. */

@@ -1,8 +1,8 @@
 /** etcd's API in JSON over HTTP/1.1, by the platform's own fetch. */
 import { KvError } from "../../src/protocol/errors.js";
 import { refusalOf } from "./etcd-messages.js";
-import type { Json } from "./etcd-messages.js";
-import type { EtcdCall, EtcdTransport } from "./etcd-store.js";
+import type { EtcdCall, Json } from "./etcd-messages.js";
+import type { EtcdTransport } from "./etcd-store.js";
 
 export function jsonTransport(timeoutMs: number): EtcdTransport {
   const closing = new AbortController();
@@ -11,7 +11,7 @@ export function jsonTransport(timeoutMs: number): EtcdTransport {
       const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), closing.signal]);
       const answer = await post(`http://${endpoint}/v3/${PATHS[call]}`, body, signal);
       if (answer["code"] !== undefined) throw refusalOf(answer);
-      return answer;
+      return call === "LeaseKeepAlive" ? resultIn(answer) : answer;
     },
     watch: (endpoint, request, signal) => linesOf(`http://${endpoint}/v3/watch`, request, signal),
     close: () => closing.abort(),
@@ -24,6 +24,11 @@ const PATHS: Readonly<Record<EtcdCall, string>> = {
   DeleteRange: "kv/deleterange",
   Txn: "kv/txn",
   Compaction: "kv/compaction",
+  LeaseGrant: "lease/grant",
+  LeaseRevoke: "lease/revoke",
+  LeaseKeepAlive: "lease/keepalive",
+  LeaseTimeToLive: "lease/timetolive",
+  LeaseLeases: "lease/leases",
 };
 
 async function post(url: string, body: Json, signal: AbortSignal): Promise<Json> {

@@ -27,6 +27,30 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     find: `const transaction = ifAll([unchanged(this.#lock, token)], [put]);`,
     replace: `const transaction = ifAll([], [put]);`,
   },
+  {
+    name: "leader-without-fencing",
+    bug: "Kubernetes, Hazelcast: who does not lead any more writes on, and the store takes it",
+    file: "../jepsen-style/workloads/election",
+    find: `const transaction = ifAll([createdAt(leadership)], [put]);`,
+    replace: `const transaction = ifAll([], [put]);`,
+  },
+  {
+    name: "line-looked-at-once",
+    bug: "ZooKeeper recipes: when the one in front has left the line, one leads without looking",
+    file: "client/waiting-line",
+    find: `await oneDeleted(client, [before.key, place.key], header.revision, signal);`,
+    replace: `await oneDeleted(client, [before.key, place.key], header.revision, signal);
+      return header;`,
+  },
+  {
+    name: "transaction-in-two",
+    bug: "Many clients: what is too much for one transaction is written by two, seen half done",
+    file: "../jepsen-style/workloads/limits",
+    find: `const { succeeded, header } = await actor.store.txn(ifAll(compares, puts));`,
+    replace: `const half = puts.length / 2;
+    await actor.store.txn(ifAll(compares, puts.slice(0, half)));
+    const { succeeded, header } = await actor.store.txn(ifAll([], puts.slice(half)));`,
+  },
 ];
 
 export function mutantNamed(name: string): Mutant {

@@ -94,6 +94,5 @@ function textOf(id: bigint): string {
 export const lease: Workload = {
   name: "lease",
   about: "keys of leases: there until the last answered renewal is over, and then gone",
-  sdkOnly: true,
   create: (surroundings) => new LeaseCourse(surroundings),
 };

@@ -102,6 +102,5 @@ class LockCourse implements Course {
 export const lock: Workload = {
   name: "lock",
   about: "a lock by lease with fencing tokens: no write of one that lost it gets through",
-  sdkOnly: true,
   create: (surroundings) => new LockCourse(surroundings),
 };

@@ -3,9 +3,11 @@ import { BadArgument } from "../command.js";
 import { append } from "./append.js";
 import { bank } from "./bank.js";
 import { counter } from "./counter.js";
+import { election } from "./election.js";
 import { fork } from "./fork.js";
 import { ids } from "./ids.js";
 import { lease } from "./lease.js";
+import { limits } from "./limits.js";
 import { lock } from "./lock.js";
 import { past } from "./past.js";
 import { queue } from "./queue.js";
@@ -31,12 +33,14 @@ export const WORKLOADS: readonly Workload[] = [
   shards,
   lease,
   lock,
+  election,
   fork,
   sequence,
   ids,
   queue,
   past,
   big,
+  limits,
   ...WAITING,
 ];
 

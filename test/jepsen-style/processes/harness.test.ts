@@ -71,8 +71,8 @@ test("of many runs one that breaks off does not end the others, and is told at t
 test.each(["json", "grpc"])(
   "etcd's API is enough for a run: %s",
   async (api) => {
-    const words = ["--api", api, "--workload", "register,append,watch", "--nemesis", "none"];
-    const { code, stdout } = await harness(...words, "--time", "3", "--clients", "3");
+    const words = ["--api", api, "--workload", "append,watch,lock,ids", "--nemesis", "none"];
+    const { code, stdout } = await harness(...words, "--time", "6", "--clients", "3");
     expect([code, stdout]).toEqual([0, expect.stringMatching(/\nvalid\n$/)]);
   },
   120_000,
