@@ -3,6 +3,7 @@
  * from elsewhere, this listens on nothing.
  */
 import http from "node:http";
+import type { Socket } from "node:net";
 import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
@@ -10,6 +11,7 @@ import { servePage } from "./health.js";
 import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
 import type { Method, Methods } from "./method.js";
+import { RequestLine } from "./request-line.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 
 export interface HttpHost {
@@ -27,14 +29,12 @@ export class HttpServer {
   readonly #server: http.Server;
   readonly #connections: Set<Connection> = new Set();
   readonly #sessions: Set<JsonSession> = new Set();
+  readonly #lines: WeakMap<Socket, RequestLine> = new WeakMap();
 
   constructor(host: HttpHost) {
     this.#host = host;
     this.#server = http.createServer((request, response) => {
-      this.#serve(request, response).catch((error: unknown) => {
-        if (!response.headersSent) sendRefusal(response, statusOf(error));
-        else response.destroy();
-      });
+      this.#lineOf(request.socket).add(request, response);
     });
   }
 
@@ -49,6 +49,19 @@ export class HttpServer {
   close(): void {
     for (const session of this.#sessions) session.fail(stopped());
     for (const connection of this.#connections) connection.destroy();
+  }
+
+  #lineOf(socket: Socket): RequestLine {
+    const known = this.#lines.get(socket);
+    if (known !== undefined) return known;
+    const line = new RequestLine(socket, (request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        if (!response.headersSent) sendRefusal(response, statusOf(error));
+        else response.destroy();
+      });
+    });
+    this.#lines.set(socket, line);
+    return line;
   }
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {

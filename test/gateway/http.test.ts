@@ -1,4 +1,7 @@
 /** HTTP/1.1: JSON calls, the JSON watch, and the pages of a node. */
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
@@ -41,6 +44,79 @@ describe("a call by JSON", () => {
     const value = "A".repeat(2_900_000);
     const large = await server.fetch("/v3/kv/put", JSON.stringify({ key: "aw==", value }));
     expect(large.text).toContain("grpc: received message larger than max (2175008 vs. 2097152)");
+  });
+});
+
+describe("requests sent before the answer to the last one", () => {
+  const post = (path: string, body: string): string =>
+    `POST ${path} HTTP/1.1\r\nhost: node\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+
+  /** Sends all of it at once, and gathers what comes. */
+  async function sent(text: string): Promise<{ socket: Socket; heard: () => string }> {
+    const [host, port] = server.address.split(":");
+    const socket = connect({ host: host!, port: Number(port) });
+    let heard = "";
+    socket.on("data", (bytes) => (heard += bytes.toString()));
+    await once(socket, "connect");
+    socket.write(text);
+    return { socket, heard: () => heard };
+  }
+
+  const answersIn = (heard: string): number => heard.split("HTTP/1.1 200 OK").length - 1;
+
+  test("are served one after the other, and answered in order", async () => {
+    let open = (): void => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    const keys = ["YQ==", "Yg==", "Yw=="];
+    const { socket, heard } = await sent(
+      keys.map((key) => post("/v3/kv/range", `{"key":"${key}"}`)).join(""),
+    );
+    await eventually(() => backend.entered === 1);
+    // Whatever has come is parsed and begun by now.
+    expect((await server.fetch("/version")).status).toBe(200);
+    expect(backend.entered).toBe(1);
+    open();
+    await eventually(() => answersIn(heard()) === keys.length);
+    const found = keys.map((key) => heard().indexOf(`"key":"${key}"`));
+    expect(found).toEqual(found.toSorted((a, b) => a - b));
+    expect(Math.min(...found)).toBeGreaterThan(0);
+    socket.destroy();
+  });
+
+  test("are not even read where many wait, and all answered in the end", async () => {
+    let open = (): void => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    const count = 300;
+    const value = "A".repeat(100_000);
+    const text = post("/v3/kv/put", `{"key":"aw==","value":"${value}"}`).repeat(count);
+    const { socket, heard } = await sent(text);
+    await eventually(() => backend.entered === 1);
+    let left = socket.writableLength;
+    // What the system buffers is taken; then nothing moves any more.
+    await eventually(async () => {
+      const before = left;
+      await server.fetch("/version");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      left = socket.writableLength;
+      return left === before;
+    });
+    expect(left).toBeGreaterThan(text.length / 3);
+    open();
+    await eventually(() => answersIn(heard()) === count, 20_000);
+    expect(backend.entered).toBe(count);
+    socket.destroy();
+  });
+
+  test("are forgotten with their connection", async () => {
+    let open = (): void => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    const { socket } = await sent(post("/v3/kv/range", '{"key":"aw=="}').repeat(5));
+    await eventually(() => backend.entered === 1);
+    socket.destroy();
+    await server.fetch("/version");
+    open();
+    expect((await server.fetch("/v3/kv/range", '{"key":"aw=="}')).status).toBe(200);
+    expect(backend.entered).toBe(2);
   });
 });
 
