@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly guard: Guard;
   /** A node ended and nobody had ordered it. */
   readonly endedItself: (node: string, how: string) => void;
+  /** A node that is down is about to start on what its disk has. */
+  readonly startsAgain: (node: string) => void;
 }
 
 interface Addresses {
@@ -104,7 +106,7 @@ export class Cluster {
   }
 
   #add(name: string, flags: readonly string[], joins: boolean): void {
-    const { directory, mutant, guard, endedItself } = this.#options;
+    const { directory, mutant, guard, endedItself, startsAgain } = this.#options;
     mkdirSync(directory, { recursive: true });
     const { client, peer, advertised, site } = this.#addressesOf(name);
     const members = new Set([...this.#founders, name]);
@@ -130,7 +132,7 @@ export class Cluster {
         joins,
       },
       guard,
-      (how) => endedItself(name, how),
+      { endedItself: (how) => endedItself(name, how), startsAgain: () => startsAgain(name) },
     );
     this.#nodes.set(name, node);
     node.start();

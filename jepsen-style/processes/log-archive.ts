@@ -15,10 +15,14 @@ export class LogArchive {
   /** Of all that run; those that do not are read another time. */
   async collect(cluster: Cluster): Promise<void> {
     for (const node of cluster.nodes) {
-      const directory = cluster.directoryOf(node.name);
-      const log = await node.whileHeld(() => readNodeLog(node.name, directory));
-      if (log !== undefined) this.keep(log);
+      await node.whileHeld(() => this.keepOf(node.name, cluster.directoryOf(node.name)));
     }
+  }
+
+  /** Of a node that does not run now. */
+  keepOf(node: string, directory: string): void {
+    const log = readNodeLog(node, directory);
+    if (log !== undefined) this.keep(log);
   }
 
   keep({ node, shards }: NodeLog): void {

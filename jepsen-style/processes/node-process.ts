@@ -37,20 +37,26 @@ const STOP_PATIENCE_MS = 20_000;
 const THREADS = "16";
 const HOLD_POLL_MS = 2;
 
+export interface NodeEvents {
+  readonly endedItself: (how: string) => void;
+  /** It is down, and about to start on what its disk has. */
+  readonly startsAgain: () => void;
+}
+
 export class NodeProcess {
   readonly setup: NodeSetup;
   readonly #guard: Guard;
-  readonly #endedItself: (how: string) => void;
+  readonly #events: NodeEvents;
   #child: ChildProcess | undefined;
   #state: NodeState = "down";
   #ending = false;
   /** Its disk fails, or it leaves: until then it may end by itself, which is what it promises. */
   mayEndUntilMs = 0;
 
-  constructor(setup: NodeSetup, guard: Guard, endedItself: (how: string) => void) {
+  constructor(setup: NodeSetup, guard: Guard, events: NodeEvents) {
     this.setup = setup;
     this.#guard = guard;
-    this.#endedItself = endedItself;
+    this.#events = events;
   }
 
   get name(): string {
@@ -63,6 +69,7 @@ export class NodeProcess {
 
   start(): void {
     if (this.#state !== "down") return;
+    if (this.#child !== undefined) this.#events.startsAgain();
     const { outputPath } = this.setup;
     const output = openSync(outputPath, "a");
     const child = spawn(process.execPath, this.#arguments(), {
@@ -77,7 +84,7 @@ export class NodeProcess {
       if (this.#child !== child) return;
       this.#state = "down";
       if (this.#ending || performance.now() < this.mayEndUntilMs) return;
-      this.#endedItself(signal ?? `exit code ${code}`);
+      this.#events.endedItself(signal ?? `exit code ${code}`);
     });
     this.#child = child;
     this.#state = "running";

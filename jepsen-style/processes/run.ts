@@ -125,6 +125,8 @@ class Stage {
       endedItself: (node, how) => {
         this.#findings.push(invalid("nodes stay alive", `${node} ended by itself: ${how}`));
       },
+      // A start writes to tables what the log has, and lets go of it.
+      startsAgain: (node) => this.#archive.keepOf(node, join(directory, "nodes", node)),
     });
   }
 
