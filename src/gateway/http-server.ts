@@ -3,7 +3,6 @@
  * from elsewhere, this listens on nothing.
  */
 import http from "node:http";
-import type { Socket } from "node:net";
 import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
@@ -12,6 +11,7 @@ import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
 import type { Method, Methods } from "./method.js";
 import { RequestLine } from "./request-line.js";
+import type { LineSocket } from "./request-line.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 
 export interface HttpHost {
@@ -19,6 +19,8 @@ export interface HttpHost {
   readonly methods: Methods;
   readonly messageBytesMax: number;
 }
+
+type Line = RequestLine<http.IncomingMessage, http.ServerResponse>;
 
 /** Base64 and names make JSON larger than the message it is. */
 const JSON_FACTOR = 2;
@@ -29,7 +31,7 @@ export class HttpServer {
   readonly #server: http.Server;
   readonly #connections: Set<Connection> = new Set();
   readonly #sessions: Set<JsonSession> = new Set();
-  readonly #lines: WeakMap<Socket, RequestLine> = new WeakMap();
+  readonly #lines: WeakMap<LineSocket, Line> = new WeakMap();
 
   constructor(host: HttpHost) {
     this.#host = host;
@@ -51,10 +53,10 @@ export class HttpServer {
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #lineOf(socket: Socket): RequestLine {
+  #lineOf(socket: LineSocket): Line {
     const known = this.#lines.get(socket);
     if (known !== undefined) return known;
-    const line = new RequestLine(socket, (request, response) => {
+    const line: Line = new RequestLine(socket, (request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
         if (!response.headersSent) sendRefusal(response, statusOf(error));
         else response.destroy();

@@ -1,33 +1,42 @@
 /**
- * The requests of one HTTP/1.1 connection, one after the other: who sends the next before the answer
- * has come (pipelining) would otherwise have all of them served at once, as many as fit into what he
- * sends. Answers go out in order anyway. Where many wait, nothing more is read.
+ * The requests of one HTTP/1.1 connection, one after the other: who sends the next before the
+ * answer has come (pipelining) would otherwise have all of them served at once, as many as fit into
+ * what he sends. Answers go out in order anyway. Who sends far too many ahead is cut off: the
+ * server reads on for each body that is wanted, so that nothing else would bound them.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 
-export type ServeRequest = (request: IncomingMessage, response: ServerResponse) => void;
+/** What there is to do with the connection here. */
+export interface LineSocket {
+  readonly destroyed: boolean;
+  destroy(): unknown;
+}
 
-const WAITING_MAX = 16;
+interface Closable {
+  /** Once the answer is out, or nobody is there to hear it. */
+  once(event: "close", run: () => void): unknown;
+}
 
-export class RequestLine {
-  readonly #socket: Socket;
-  readonly #serve: ServeRequest;
-  readonly #waiting: (readonly [IncomingMessage, ServerResponse])[] = [];
+export const REQUESTS_AHEAD_MAX = 1000;
+
+export class RequestLine<Request, Response extends Closable> {
+  readonly #socket: LineSocket;
+  readonly #serve: (request: Request, response: Response) => void;
+  #waiting: (readonly [Request, Response])[] = [];
   #isServing = false;
-  #isPaused = false;
 
-  constructor(socket: Socket, serve: ServeRequest) {
+  constructor(socket: LineSocket, serve: (request: Request, response: Response) => void) {
     this.#socket = socket;
     this.#serve = serve;
   }
 
-  add(request: IncomingMessage, response: ServerResponse): void {
+  add(request: Request, response: Response): void {
+    if (this.#waiting.length >= REQUESTS_AHEAD_MAX) this.#socket.destroy();
+    if (this.#socket.destroyed) {
+      this.#waiting = [];
+      return;
+    }
     this.#waiting.push([request, response]);
     this.#next();
-    if (this.#isPaused || this.#waiting.length < WAITING_MAX) return;
-    this.#isPaused = true;
-    this.#socket.pause();
   }
 
   #next(): void {
@@ -37,16 +46,8 @@ export class RequestLine {
     this.#isServing = true;
     response.once("close", () => {
       this.#isServing = false;
-      this.#goOn();
+      this.#next();
     });
     this.#serve(request, response);
-  }
-
-  #goOn(): void {
-    this.#next();
-    // The last one may have a body that is still on its way.
-    if (!this.#isPaused || this.#waiting.length > 0) return;
-    this.#isPaused = false;
-    this.#socket.resume();
   }
 }
