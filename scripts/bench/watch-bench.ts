@@ -18,6 +18,8 @@ import type { Link } from "./etcd-load.js";
 import { Histogram } from "./histogram.js";
 import { startOurs } from "./our-cluster.js";
 import { Processes, findCommand } from "./processes.js";
+import { StandstillObserver, stoodStill } from "./standstill.js";
+import type { Standstill } from "./standstill.js";
 
 const HELP = `Usage: npm run -s bench -- watch [options]
 
@@ -54,6 +56,8 @@ interface Work {
 const DRAIN_MS = 2000;
 const MESSAGE_BYTES_MAX: number = 64 * 1024 * 1024;
 const TICK_MS = 2;
+/** After a standstill. */
+const AFTERMATH_MS = 20;
 
 export async function watchBench(args: readonly string[]): Promise<number> {
   const text = (fallback: string): { type: "string"; default: string } => ({
@@ -90,6 +94,9 @@ export async function watchBench(args: readonly string[]): Promise<number> {
   try {
     const sides = await startSides(processes, directory, values.compare === "etcd");
     console.log(line(["work", "", "puts", "events", "missing", ...HEADS]));
+    console.log(
+      `* of what was under way only while the machine did not stand still (standstill.ts)`,
+    );
     const rounds = Array.from({ length: Number(values.rounds) }, () => sides).flat();
     for (const work of works) {
       for (const side of rounds) console.log(await measure(side, plan, work));
@@ -102,7 +109,7 @@ export async function watchBench(args: readonly string[]): Promise<number> {
   }
 }
 
-const HEADS = ["put p50", "p99", "ack p50", "p99", "max ms", "busiest %"];
+const HEADS = ["put p50", "p99", "ack p50", "p99", "max ms", "p99 *", "still %", "busiest %"];
 
 function line(cells: readonly string[]): string {
   return cells.map((cell) => cell.padStart(10)).join("");
@@ -141,14 +148,18 @@ async function measure(side: Side, plan: Plan, work: Work): Promise<string> {
   const writer = await openLink(address);
   const round = new WatchRound(work);
   await round.watchAll(links, plan.watchers);
+  const observer = new StandstillObserver();
   const before = side.cpuMicros() ?? [];
   const startedMs = performance.now();
   await round.putAll(writer, plan.seconds);
   const tookMs = performance.now() - startedMs;
   const after = side.cpuMicros() ?? [];
+  const standstills = await observer.end();
   const busiest = Math.max(...after.map((micros, i) => micros - before[i]!)) / tookMs / 10;
   for (const { socket } of [...links, writer]) socket.destroy();
-  return line([work.name, side.name, ...round.figures(), busiest.toFixed(1)]);
+  const still = standstills.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0) / tookMs;
+  const machine = [round.undisturbedMs(standstills), (100 * still).toFixed(1)];
+  return line([work.name, side.name, ...round.figures(), ...machine, busiest.toFixed(1)]);
 }
 
 class WatchRound {
@@ -164,6 +175,8 @@ class WatchRound {
   #events = 0;
   #worstMs = 0;
   #sentMs: number[] = [];
+  /** Of each event: the number of its put, and when it came. */
+  readonly #seenAt: [put: number, ms: number][] = [];
   #allCreated: () => void = () => undefined;
 
   constructor(work: Work) {
@@ -232,6 +245,19 @@ class WatchRound {
     ];
   }
 
+  /** How long 99 % took at most of those that no standstill of the machine met. */
+  undisturbedMs(standstills: readonly Standstill[]): string {
+    const undisturbed = new Histogram();
+    const { timeOrigin } = performance;
+    for (const [put, ms] of this.#seenAt) {
+      const sentMs = this.#sentMs[put]!;
+      // What had piled up meanwhile is still behind for a moment.
+      const fromMs = timeOrigin + sentMs - AFTERMATH_MS;
+      if (!stoodStill(standstills, fromMs, timeOrigin + ms)) undisturbed.record(ms - sentMs);
+    }
+    return undisturbed.percentileMs(0.99).toFixed(2);
+  }
+
   get #wanted(): number {
     return this.#sent * this.#work.eventsPerPut;
   }
@@ -282,6 +308,7 @@ class WatchRound {
     const nowMs = performance.now();
     this.#events++;
     const tookMs = nowMs - this.#sentMs[number]!;
+    this.#seenAt.push([number, nowMs]);
     this.#worstMs = Math.max(this.#worstMs, tookMs);
     this.#fromPut.record(tookMs);
     const ackedMs = this.#ackedMs[number];
