@@ -7,7 +7,6 @@ import type { Disk, DiskFile } from "../env/disk.js";
 import { BLOCK_SIZE_BYTES } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
 import { CorruptionError } from "./corruption-error.js";
-import { SEGMENT_START } from "./segment-format.js";
 import { passIntact, walkSegment } from "./segment-reader.js";
 
 /** A segment that nothing is written to any more. Plain data: a worker is told of it. */
@@ -19,13 +18,10 @@ export interface SegmentCheck {
   readonly endOffset: number;
 }
 
-/** The steps of a check begin here. */
-export const CHECK_START: number = SEGMENT_START;
-
 /**
- * Checks the batches from `from` on, of about `sizeBytes`; returns where the next step begins, at
- * last `endOffset`. Throws CorruptionError at the first batch that is not what was written, were it
- * one bit.
+ * Checks the batches from `from` on, SEGMENT_START at first, of about `sizeBytes`; returns where
+ * the next step begins, at last `endOffset`. Throws CorruptionError at the first batch that is not
+ * what was written, were it one bit.
  */
 export function checkSegment(
   disk: Disk,

@@ -14,8 +14,8 @@
  */
 import type { Timer } from "../env/timers.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import { CHECK_START } from "../log/segment-check.js";
 import type { SegmentCheck } from "../log/segment-check.js";
+import { SEGMENT_START } from "../log/segment-format.js";
 import type { TableFile } from "../lsm/slice.js";
 import { pathOfTable } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
@@ -148,7 +148,7 @@ export class Scrubber {
     const { log } = this.#core;
     const isThere = (): boolean => log.sealedSegments().some(({ path }) => path === segment.path);
     if (this.#isOver || !isThere()) return;
-    for (let from = CHECK_START; from < segment.endOffset;) {
+    for (let from = SEGMENT_START; from < segment.endOffset;) {
       const step = { segment, from, sizeBytes: STEP_SIZE_BYTES };
       const result = await this.#check({ kind: "checkSegment", ...step });
       if (this.#isOver || !isThere()) return;

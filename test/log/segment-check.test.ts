@@ -2,8 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { BLOCK_SIZE_BYTES, sealBatch } from "../../src/log/batch-format.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
-import { CHECK_START, checkSegment } from "../../src/log/segment-check.js";
+import { checkSegment } from "../../src/log/segment-check.js";
 import type { SegmentCheck } from "../../src/log/segment-check.js";
+import { SEGMENT_START } from "../../src/log/segment-format.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 
 const PLACE = { storeTag: 17, number: 3 };
@@ -23,7 +24,7 @@ class Segment {
   readonly bytes: Uint8Array = new Uint8Array(64 * BLOCK_SIZE_BYTES);
   readonly disk: MemoryDisk = new MemoryDisk();
   readonly batches: Batch[] = [];
-  #end: number = CHECK_START;
+  #end: number = SEGMENT_START;
 
   add(payloadLength: number, syncedOffset: number = this.#end): void {
     const batch = this.bytes.subarray(this.#end);
@@ -52,7 +53,7 @@ class Segment {
     this.disk.setContent(PATH, this.bytes);
     const segment: SegmentCheck = { ...PLACE, path: PATH, endOffset: this.#end };
     const steps: number[] = [];
-    for (let from = CHECK_START; from < this.#end;) {
+    for (let from = SEGMENT_START; from < this.#end;) {
       steps.push(from);
       from = checkSegment(this.disk, segment, from, STEP_SIZE_BYTES);
     }

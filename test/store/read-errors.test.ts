@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
 import { tablePath } from "../../src/lsm/table-set.js";
-import { CHECK_START } from "../../src/log/segment-check.js";
+import { SEGMENT_START } from "../../src/log/segment-format.js";
 import type { CheckJob } from "../../src/store/jobs.js";
 import { runStoreJob } from "../../src/store/jobs.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
@@ -38,7 +38,7 @@ describe("what looks for rot", () => {
     const path = tablePath(`${DIRECTORY}/tables`, 1);
     return [
       { kind: "checkTable", path, offset: 0, length: 1000, checksum: 0 },
-      { kind: "checkSegment", segment, from: CHECK_START, sizeBytes: 1000 },
+      { kind: "checkSegment", segment, from: SEGMENT_START, sizeBytes: 1000 },
     ];
   }
 
