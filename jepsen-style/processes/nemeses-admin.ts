@@ -47,10 +47,7 @@ async function snapshot(cluster: Cluster, name: string): Promise<Outcome> {
     const stream = client.stream("/etcdserverpb.Maintenance/Snapshot", "Snapshot");
     stream.send({});
     stream.end();
-    const blobs: Uint8Array[] = [];
-    for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
-      blobs.push(next["blob"] as Uint8Array);
-    }
+    const blobs = (await stream.rest()).map((next) => next["blob"] as Uint8Array);
     const { status, message } = await stream.ended;
     if (status === NO_STATUS) return well("the connection broke");
     if (status !== GRPC_OK) {

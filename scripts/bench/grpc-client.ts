@@ -119,6 +119,15 @@ export class GrpcStream {
       this.#frames.push(new Uint8Array(buffer, byteOffset, byteLength));
     }
   }
+
+  /** All responses that are still to come. */
+  async rest(): Promise<Message[]> {
+    const found: Message[] = [];
+    for (let next = await this.next(); next !== undefined; next = await this.next()) {
+      found.push(next);
+    }
+    return found;
+  }
 }
 
 export function frameOf(type: string, message: Message): Uint8Array {

@@ -39,19 +39,11 @@ function snapshot(): GrpcStream {
   return stream;
 }
 
-async function all(stream: GrpcStream): Promise<Message[]> {
-  const found: Message[] = [];
-  for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
-    found.push(next);
-  }
-  return found;
-}
-
 describe("a streamed range", () => {
   test("comes in parts of one revision, of which the last has header, count and more", async () => {
     backend.rows = rows(1000, 2000);
     const stream = rangeStream({ key: OPEN, range_end: OPEN, limit: 900n });
-    const parts = (await all(stream)).map((part) => part["range_response"] as Message);
+    const parts = (await stream.rest()).map((part) => part["range_response"] as Message);
     expect(await stream.ended).toEqual({ status: 0, message: "" });
     expect(parts.length).toBeGreaterThan(3);
     const kvs = parts.flatMap((part) => part["kvs"] as { key: Uint8Array }[]);
@@ -66,13 +58,13 @@ describe("a streamed range", () => {
 
   test("of nothing, or of a count alone, is one part", async () => {
     const wanted = { header: { revision: 5n } };
-    expect(await all(rangeStream({ key: bytesOf("k") }))).toMatchObject([
+    expect(await rangeStream({ key: bytesOf("k") }).rest()).toMatchObject([
       { range_response: wanted },
     ]);
     backend.rows = rows(3, 1);
-    expect(await all(rangeStream({ key: OPEN, range_end: OPEN, count_only: true }))).toMatchObject([
-      { range_response: { ...wanted, count: 3n } },
-    ]);
+    expect(
+      await rangeStream({ key: OPEN, range_end: OPEN, count_only: true }).rest(),
+    ).toMatchObject([{ range_response: { ...wanted, count: 3n } }]);
     expect(backend.scanned).toBe(0);
   });
 
@@ -83,7 +75,7 @@ describe("a streamed range", () => {
     ["between revisions", { key: OPEN, min_mod_revision: 4n }, 12, /bounds of revisions/],
   ])("%s is refused", async (_, request, status, message) => {
     const stream = rangeStream(request);
-    expect(await all(stream)).toEqual([]);
+    expect(await stream.rest()).toEqual([]);
     const ended = await stream.ended;
     expect(ended.status).toBe(status);
     expect(ended.message).toMatch(message);
@@ -94,7 +86,7 @@ describe("a streamed range", () => {
     const stream = rangeStream({ key: OPEN, range_end: OPEN });
     expect(await stream.next()).toBeDefined();
     backend.error = notApplied("compacted", "gone");
-    await all(stream);
+    await stream.rest();
     const message = "etcdserver: mvcc: required revision has been compacted";
     expect(await stream.ended).toEqual({ status: GRPC.outOfRange, message });
   });
@@ -145,7 +137,7 @@ describe("a stream of answers", () => {
 describe("a snapshot", () => {
   test("is a whole one in blobs of 32 KiB, of one revision, and ends with its hash", async () => {
     backend.rows = rows(500, 999).map((row, i) => ({ ...row, lease: i === 7 ? 9n : 0n }));
-    const blobs = await all(snapshot());
+    const blobs = await snapshot().rest();
     const sizes = blobs.map((one) => (one["blob"] as Uint8Array).length);
     expect(new Set(sizes.slice(0, -2))).toEqual(new Set([32 * 1024]));
     expect(sizes.at(-1)).toBe(32);
@@ -163,7 +155,7 @@ describe("a snapshot", () => {
   });
 
   test("of nothing is a whole one, too", async () => {
-    const { reader, kvs } = await readSnapshot(whole(await all(snapshot())));
+    const { reader, kvs } = await readSnapshot(whole(await snapshot().rest()));
     expect([kvs, reader.revision]).toEqual([[], 5]);
   });
 });

@@ -98,10 +98,7 @@ describe("by gRPC", () => {
     const stream = clients[2]!.stream("/etcdserverpb.KV/RangeStream", "RangeStream");
     stream.write(frameOf("RangeRequest", { key: OPEN, range_end: OPEN }));
     stream.end();
-    const parts: Message[] = [];
-    for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
-      parts.push(next["range_response"] as Message);
-    }
+    const parts = (await stream.rest()).map((next) => next["range_response"] as Message);
     expect(parts.length).toBeGreaterThan(3);
     expect(parts.flatMap((part) => part["kvs"])).toHaveLength(KEYS + 1);
     expect(parts.at(-1)).toMatchObject({ header: { revision }, count: BigInt(KEYS + 1) });
@@ -115,9 +112,7 @@ describe("by gRPC", () => {
     const blobs = [(await stream.next())?.["blob"] as Uint8Array];
     const put = { key: bytesOf("k1"), value: bytesOf("later") };
     await clients[0]!.call("/etcdserverpb.KV/Put", "Put", put);
-    for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
-      blobs.push(next["blob"] as Uint8Array);
-    }
+    blobs.push(...(await stream.rest()).map((next) => next["blob"] as Uint8Array));
     const { reader, kvs } = await readSnapshot(concatBytes(...blobs));
     expect(reader.revision).toBe(Number(revision));
     expect(kvs).toHaveLength(KEYS + 1);
@@ -233,10 +228,7 @@ test("without a majority a member still has a snapshot, and says that it has no 
   const stream = client.stream("/etcdserverpb.Maintenance/Snapshot", "Snapshot");
   stream.send({});
   stream.end();
-  const blobs: Uint8Array[] = [];
-  for (let next = await stream.next(); next !== undefined; next = await stream.next()) {
-    blobs.push(next["blob"] as Uint8Array);
-  }
+  const blobs = (await stream.rest()).map((next) => next["blob"] as Uint8Array);
   expect((await stream.ended).message).toBe("");
   expect((await readSnapshot(concatBytes(...blobs))).kvs).toHaveLength(KEYS + 1);
   const path = join(cluster.directory, "stale.snapshot");
