@@ -1,7 +1,8 @@
 /**
  * The files of the log: the sealed segments, the active one, and the next one, which is prepared
  * ahead so that no write ever waits for the file system to grow a file: an old segment that nobody
- * needs is renamed, or a new file is filled with zeros in the background, a chunk at a time.
+ * needs is renamed, or a new file is filled with zeros in the background. The filling keeps step
+ * with the active segment, so that the batches' writes meet a chunk now and then and never a burst.
  *
  * Segments are let go of from the oldest on, and each step is durable before the next is taken, so
  * that the numbers on disk are always contiguous. A missing number is therefore corruption. One
@@ -22,6 +23,10 @@ import { encodeSegmentHeader, segmentName } from "./segment-format.js";
 const ZEROS: Uint8Array = new Uint8Array(128 * 1024);
 /** Flushes end in bursts; with fewer a segment would be deleted, and zeros written for it again. */
 const FREE_MAX = 2;
+/** Small segments are filled in steps, too: tests and simulator have such. */
+const CHUNKS_MIN = 8;
+/** The next segment is filled this many times as fast as the active one. Bench: watch. */
+const FILL_SPEED = 2;
 
 /** A segment that is full, or that an earlier run of the node wrote. */
 export interface SealedSegment {
@@ -33,6 +38,13 @@ export interface SealedSegment {
 /** A segment that can be written. */
 export interface OpenSegment extends SealedSegment {
   readonly file: DiskFile;
+}
+
+/** A segment of zeros, as far as it goes. */
+interface Filling {
+  readonly file: DiskFile;
+  readonly number: number;
+  readonly position: number;
 }
 
 export interface SegmentEvents {
@@ -53,6 +65,10 @@ export class SegmentFiles {
   #active: OpenSegment | undefined;
   #next: OpenSegment | undefined;
   #preparing = false;
+  /** The next segment, if its filling waits for the active one. */
+  #resting: Filling | undefined;
+  /** Where the active segment is written up to; its end, where the next one is wanted at once. */
+  #reached = 0;
   #stopped = false;
   /** Segments below this number are needed by nobody. */
   #neededFrom = 0;
@@ -121,14 +137,25 @@ export class SegmentFiles {
     this.#active = { ...last, file: this.#disk.open(last.path, { dataSync: true }) };
   }
 
+  /** Says how far the active segment is written. */
+  advance(offset: number): void {
+    this.#reached = Math.max(this.#reached, offset);
+    const resting = this.#resting;
+    if (resting !== undefined && !this.#isFilledEnough(resting.position)) this.prepare();
+  }
+
   /** Makes the next segment the active one; false while there is none. */
   rotate(): boolean {
-    if (this.#next === undefined) return false;
+    if (this.#next === undefined) {
+      this.advance(this.active.sizeBytes);
+      return false;
+    }
     const { file, ...sealed } = this.active;
     file.close();
     this.#sealed.push(sealed);
     this.#active = this.#next;
     this.#next = undefined;
+    this.#reached = 0;
     this.prepare();
     return true;
   }
@@ -157,7 +184,7 @@ export class SegmentFiles {
     if (this.#next === undefined && isUsable) this.#recycleOldest();
     // Some wait to be recycled; more of them would only take space.
     else if (freeCount > (this.#next === undefined ? 0 : FREE_MAX)) this.#removeOldest();
-    else if (this.#next === undefined) this.#create();
+    else if (this.#next === undefined) this.#fill(this.#resting ?? this.#create());
     else this.#preparing = false;
   }
 
@@ -169,6 +196,7 @@ export class SegmentFiles {
   close(): void {
     this.#stopped = true;
     this.active.file.close();
+    this.#resting?.file.close();
     this.#next?.file.close();
   }
 
@@ -191,7 +219,10 @@ export class SegmentFiles {
     });
   }
 
+  /** It takes the place of one that is not filled yet. */
   #recycleOldest(): void {
+    this.#resting?.file.close();
+    this.#resting = undefined;
     const number = this.active.number + 1;
     const to = this.#path(number);
     const from = this.#sealed.shift()!.path;
@@ -208,23 +239,39 @@ export class SegmentFiles {
     });
   }
 
-  #create(): void {
+  #create(): Filling {
     const number = this.active.number + 1;
     const file = this.#disk.open(this.#path(number), { create: true, dataSync: true });
-    this.#fill(file, number, 0);
+    return { file, number, position: 0 };
   }
 
-  /** Writes zeros from `position` on, a chunk a turn, then the first block. */
-  #fill(file: DiskFile, number: number, position: number): void {
+  /** Writes zeros, a chunk a turn, as far as they are wanted by now; the first block comes last. */
+  #fill(filling: Filling): void {
+    this.#resting = undefined;
+    const { file, number, position } = filling;
     const rest = this.#segmentSizeBytes - position;
     if (rest === 0) {
       this.#change(undefined, file, () => this.#finish(file, number));
       return;
     }
-    const length = Math.min(rest, ZEROS.length);
+    if (this.#isFilledEnough(position)) {
+      this.#resting = filling;
+      this.#preparing = false;
+      // Something was let go of meanwhile.
+      if (this.#freeCount() > 0) this.prepare();
+      return;
+    }
+    const lengthMax = Math.max(BLOCK_SIZE_BYTES, this.#segmentSizeBytes / CHUNKS_MIN);
+    const length = Math.min(rest, lengthMax, ZEROS.length);
     file.write(ZEROS, length, position, (error) => {
-      this.#step(file, error, () => this.#fill(file, number, position + length));
+      this.#step(file, error, () => this.#fill({ file, number, position: position + length }));
     });
+  }
+
+  /** Beside an active segment that is smaller than others it is filled at once. */
+  #isFilledEnough(position: number): boolean {
+    const isSmall = this.active.sizeBytes < this.#segmentSizeBytes;
+    return !isSmall && position > FILL_SPEED * this.#reached;
   }
 
   #finish(file: DiskFile, number: number): void {
@@ -264,7 +311,11 @@ export class SegmentFiles {
     if (error.code !== "noSpace") return this.#events.failed(error);
     // One that was let go of meanwhile can be had without space.
     if (this.#freeCount() > 0 && !this.#stopped) this.prepare();
-    else this.#events.full();
+    else {
+      // The next attempt fills it in one go: until it is there, little is written that it followed.
+      this.#reached = this.active.sizeBytes;
+      this.#events.full();
+    }
   }
 
   #fillNow(path: string, sizeBytes: number): void {

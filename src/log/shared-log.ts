@@ -253,12 +253,15 @@ export class SharedLog {
   }
 
   /**
-   * Whether more waits for the disk than the segment that is prepared ahead has room for: the next
-   * writes should wait or be refused, before anything is known of the disk's being full.
+   * Whether more waits for the disk than there is room for: the next writes should wait or be
+   * refused, before anything is known of the disk's being full.
    */
   get isBehind(): boolean {
     const { segmentSizeBytes, reservedBytes } = this.#settings;
-    return this.#gathering.payloadLength + this.#inFlightBytes > segmentSizeBytes - reservedBytes;
+    const { sizeBytes } = this.#files.active;
+    const isPaced = !this.#files.nextReady && sizeBytes === segmentSizeBytes;
+    const room = isPaced ? sizeBytes - this.#offset : segmentSizeBytes;
+    return this.#gathering.payloadLength + this.#inFlightBytes > room - reservedBytes;
   }
 
   get #inFlightBytes(): number {
@@ -493,6 +496,7 @@ export class SharedLog {
     this.#spare = dones;
     this.#collect();
     this.#pump();
+    this.#files.advance(this.#offset);
     this.#callReady();
     this.#call(dones);
     if (!this.#writing) this.#watchIdle();

@@ -6,6 +6,7 @@ import type { Disk, DiskFile, OpenOptions } from "../../src/env/disk.js";
 import { LogRecovery } from "../../src/log/recovery.js";
 import { SegmentLoader } from "../../src/log/segment-loader.js";
 import { storeTagOf } from "../../src/log/segment-format.js";
+import type { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { ForwardingDisk, ForwardingFile } from "../support/forwarding-disk.js";
 import {
   commitNow,
@@ -45,7 +46,7 @@ class ReadsNotedFile extends ForwardingFile {
   }
 }
 
-function crashed(opened: Opened): Disk {
+function crashed(opened: Opened): MemoryDisk {
   return opened.disk.crash(new Prng(1), "loseAll");
 }
 
@@ -60,7 +61,9 @@ test("what is not used of a segment is looked at once, in pieces", () => {
   settle(opened);
   opened.log.append(1, 1, entries(1, 1, 3, 1));
   commitNow(opened);
-  const disk = new ReadsNoted(crashed(opened));
+  const left = crashed(opened);
+  left.setContent(`${DIRECTORY}/0000000002.log`, new Uint8Array(2 * MIB));
+  const disk = new ReadsNoted(left);
   const recovery = new LogRecovery(disk, DIRECTORY, STORE_ID);
   recovery.scan();
   expect([recovery.used.length, recovery.prepared.length]).toEqual([1, 1]);

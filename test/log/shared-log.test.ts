@@ -15,6 +15,7 @@ import {
   entries,
   openLog,
   outline,
+  ROOMY,
   settle,
   SMALL,
 } from "./support.js";
@@ -108,7 +109,7 @@ describe("round trips", () => {
 
 describe("group commit", () => {
   test("what gathers during a write goes out in one write, callbacks in order", () => {
-    const opened = openLog();
+    const opened = openLog(undefined, ROOMY);
     settle(opened);
     const { log, disk } = opened;
     const done: number[] = [];
@@ -129,7 +130,7 @@ describe("group commit", () => {
   });
 
   test("a commit of nothing waits for what is in flight, or for the end of the turn", () => {
-    const opened = openLog();
+    const opened = openLog(undefined, ROOMY);
     settle(opened);
     const { log, disk, env } = opened;
     const done: string[] = [];
@@ -147,7 +148,7 @@ describe("group commit", () => {
   });
 
   test("a backlog goes out in writes of the aimed size; what is larger alone goes out alone", () => {
-    const opened = openLog(undefined, { ...SMALL, batchSizeBytesAimed: 16_384 });
+    const opened = openLog(undefined, { ...ROOMY, batchSizeBytesAimed: 16_384 });
     settle(opened);
     const { log, disk } = opened;
     const done: number[] = [];
@@ -166,7 +167,7 @@ describe("group commit", () => {
   });
 
   test("a backlog larger than a batch goes out in several, each callback with its own", () => {
-    const opened = openLog(undefined, { ...SMALL, batchSizeBytesMax: 8192 });
+    const opened = openLog(undefined, { ...ROOMY, batchSizeBytesMax: 8192 });
     settle(opened);
     const { log, disk } = opened;
     const done: number[] = [];

@@ -16,6 +16,12 @@ export const SMALL: SharedLogOptions = {
   firstSegmentSizeBytes: 64 * 1024,
 };
 
+/** So large that no other segment is prepared meanwhile. */
+export const ROOMY: SharedLogOptions = {
+  segmentSizeBytes: 4 * 1024 * 1024,
+  firstSegmentSizeBytes: 4 * 1024 * 1024,
+};
+
 export interface Opened {
   readonly env: TestEnv;
   readonly disk: MemoryDisk;

@@ -5,6 +5,7 @@ import { must } from "../../src/base/assert.js";
 import { Prng } from "../../src/base/prng.js";
 import { checkStore } from "../../src/store/store-check.js";
 import type { Store } from "../../src/store/store.js";
+import type { StoreOptions } from "../../src/store/store-options.js";
 import { stateAt } from "../lsm/tree-model.js";
 import { eventually } from "../support/eventually.js";
 import {
@@ -46,9 +47,9 @@ function wrongIn(store: Store, index: number): string[] {
   });
 }
 
-async function filled(disk: MemoryDisk, count: number = TREES): Promise<Store> {
-  const { store } = await openStore(disk, { compaction: { enabled: false } });
-  create(store, count);
+async function filled(disk: MemoryDisk, options: StoreOptions = {}): Promise<Store> {
+  const { store } = await openStore(disk, { compaction: { enabled: false }, ...options });
+  create(store, TREES);
   await fillAll(store, 1, ENTRIES);
   return store;
 }
@@ -69,7 +70,8 @@ describe("trees that are flushed together", () => {
 
   test("cost one sync of a table and two of the manifest", async () => {
     const disk = new MemoryDisk();
-    const store = await filled(disk);
+    // Beside a smaller one the log's next segment would be filled meanwhile.
+    const store = await filled(disk, { logOptions: { segmentSizeBytes: 4 * 1024 * 1024 } });
     const before = disk.operations;
     await fillAll(store, ENTRIES + 1, ENTRIES + 2);
     expect(disk.operations - before).toBeLessThan(TREES);

@@ -201,7 +201,7 @@ describe("store", () => {
     const { store } = await openStore(disk);
     const tree = store.createTree(1, ALL, stateAt(0));
     for (let index = 1; index <= 50; index++) await write(store, tree, index);
-    disk.quotaBytes = disk.usedBytes();
+    disk.quotaBytes = 0;
     const flushed = store.flushNow(tree, flushedAt(50));
     await until(() => store.full);
     expect(store.hasRoom(1)).toBe(false);
