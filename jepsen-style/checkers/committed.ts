@@ -8,6 +8,7 @@
  */
 import type { Finding } from "./finding.js";
 import { invalid, valid } from "./finding.js";
+import { OpenWrites, changeText } from "./open-writes.js";
 import { placeOf } from "./writes.js";
 import type { Event, Replay, WriteOperation } from "./writes.js";
 
@@ -58,10 +59,6 @@ function changesOf(write: WriteOperation): readonly string[] {
     .toSorted();
 }
 
-function changeText(key: string, value: string | undefined): string {
-  return value === undefined ? `${key} deleted` : `${key}=${value}`;
-}
-
 function textsOf({ events }: Commit): readonly string[] {
   return events.map(({ key, value }) => changeText(key, value)).toSorted();
 }
@@ -99,50 +96,19 @@ function strangersFault(
 ): Finding | undefined {
   const name = "the logs hold nothing that nobody asked for";
   const acknowledged = new Set<number>();
-  const open = new Map<string, WriteOperation[]>();
   for (const write of writes) {
     if (write.kind === "ok" && write.answer.changed) acknowledged.add(write.answer.revision);
-    if (write.kind !== "info") continue;
-    for (const text of signaturesOf(write)) {
-      const alike = open.get(text);
-      if (alike === undefined) open.set(text, [write]);
-      else alike.push(write);
-    }
   }
-  const used = new Set<WriteOperation>();
+  const open = new OpenWrites(writes);
   for (const commit of commits) {
-    if (commit.endsLease || acknowledged.has(commit.revision)) continue;
+    if (commit.endsLease || acknowledged.has(commit.revision) || open.claim(commit)) continue;
     const texts = textsOf(commit);
-    const alike = open.get(texts.join(", ")) ?? [];
-    const owner = alike.find((write) => !used.has(write));
-    if (owner !== undefined) {
-      used.add(owner);
-      continue;
-    }
     const [first = ""] = texts;
     const near = writes.filter((write) => changesOf(write).includes(first)).slice(0, 3);
     const text = `revision ${commit.revision} is ${texts.join(", ")}, and nobody can have asked for it`;
     return invalid(name, text, near);
   }
   return undefined;
-}
-
-/** A delete may have found nothing: all that a write of unknown outcome may have come to. */
-function signaturesOf(write: WriteOperation): readonly string[] {
-  const { changes } = write.request;
-  const puts = changes.filter(({ value }) => value !== undefined);
-  let sets: (typeof changes)[] = [puts];
-  for (const change of changes) {
-    if (change.value === undefined) sets = [...sets, ...sets.map((set) => [...set, change])];
-  }
-  return sets
-    .filter((set) => set.length > 0)
-    .map((set) =>
-      set
-        .map(({ key, value }) => changeText(key, value))
-        .toSorted()
-        .join(", "),
-    );
 }
 
 function timeFault(writes: readonly WriteOperation[]): Finding | undefined {

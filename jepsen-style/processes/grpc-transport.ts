@@ -40,11 +40,13 @@ class GrpcTransport implements EtcdTransport {
 
   async ask(endpoint: string, call: EtcdCall, body: Json): Promise<Json> {
     const request = messageFromJson(ETCD.message(`etcdserverpb.${call}Request`), body);
-    const calling = this.#client(endpoint).call(PATHS[call], call, request);
+    const client = this.#client(endpoint);
+    const calling = client.call(PATHS[call], call, request);
     const outcome = await Promise.race([calling, after(this.#timeoutMs)]);
     if (outcome === undefined || outcome.status === NO_STATUS) {
+      const outcomeThen = client.hasConnected ? "unknown" : "notApplied";
       this.#drop(endpoint);
-      throw new KvError("unavailable", "the connection broke, or nobody answered", "unknown");
+      throw new KvError("unavailable", "the connection broke, or nobody answered", outcomeThen);
     }
     const { status, message, response } = outcome;
     if (status !== OK || response === undefined) throw refusalOf({ code: status, message });

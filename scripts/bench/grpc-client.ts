@@ -20,14 +20,21 @@ export class GrpcClient {
   readonly #session: http2.ClientHttp2Session;
   /** Resolves when the server has said that it goes, or the connection is gone. */
   readonly goneAway: Promise<void>;
+  #hasConnected = false;
 
   constructor(address: string) {
     this.#session = http2.connect(`http://${address}`, { maxSessionMemory: SESSION_MEMORY_MIB });
     this.#session.on("error", () => undefined);
+    this.#session.once("connect", () => (this.#hasConnected = true));
     this.goneAway = new Promise((resolve) => {
       this.#session.once("goaway", () => resolve());
       this.#session.once("close", () => resolve());
     });
+  }
+
+  /** Before that nothing has been sent. */
+  get hasConnected(): boolean {
+    return this.#hasConnected;
   }
 
   /** One call; `name` is that of the messages, as Range, or v3lockpb.Lock with its package. */

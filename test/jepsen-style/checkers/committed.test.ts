@@ -68,6 +68,25 @@ describe("right", () => {
     expect(faults(committed, writes, state(5, { b: ["3", 4] }))).toEqual([]);
   });
 
+  test("deletes of unknown outcome, whichever of them did it and whatever they found", () => {
+    const gone = (revision: number, ...keys: readonly string[]): readonly Event[] =>
+      keys.map((key) => event(revision, key, undefined));
+    const unknown = (changes: Readonly<Record<string, string | undefined>>): WriteOperation =>
+      write(changes, { kind: "info", at: 1 });
+    const keys = Array.from({ length: 64 }, (_, at) => `k${at}`);
+    const writes = [
+      unknown({ a: undefined, b: undefined }),
+      unknown({ a: undefined, c: undefined }),
+      unknown({ p: "1", ...Object.fromEntries(keys.map((key) => [key, undefined])) }),
+    ];
+    const put = event(4, "p", "1");
+    // The first commit could be either's, the second only the first write's.
+    const committed = order([...gone(2, "a"), ...gone(3, "a", "b"), put, ...gone(4, "k7", "k63")]);
+    expect(faults(committed, writes)).toEqual([]);
+    const third = order([...gone(2, "a"), ...gone(3, "a", "b"), ...gone(4, "a")]);
+    expect(faults(third, writes)[0]).toMatch(/^revision 4 is a deleted, and nobody/);
+  });
+
   test("the end of a lease was asked for by nobody", () => {
     const { from, to, commits } = order([A1, event(3, "a", undefined)]);
     const ended = commits.map((each) => ({ ...each, endsLease: each.revision === 3 }));
