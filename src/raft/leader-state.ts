@@ -56,6 +56,8 @@ export class LeaderState {
   stewardUntilMs: number = Number.NEGATIVE_INFINITY;
   /** Where its disk stalls and the others go on without it: the same. */
   outrunUntilMs: number | undefined = undefined;
+  /** Before that it does not hand over again for the sake of a replica in doubt. */
+  nextTermMs: number = Number.NEGATIVE_INFINITY;
   leaseUntilMs: number = Number.NEGATIVE_INFINITY;
   leaseHeld = false;
   /** Whether any voter may have promised this leader anything. */

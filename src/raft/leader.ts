@@ -134,6 +134,20 @@ export function handleRefill(core: RaftCore, leader: LeaderState, message: Refil
   progress.refillAskedMs = core.nowMs;
   leader.workedMs = core.nowMs;
   refill(core, leader, progress, message);
+  progress.refillEnd ??= core.log.lastIndex;
+  const isInDoubt = message.stateIndex === 0 && message.lastIndex >= progress.refillEnd;
+  if (isInDoubt) bringNextTerm(core, leader);
+}
+
+/**
+ * A replica has all that there was when it asked, and asks still: it does not know where its log
+ * ended in this term. Only an entry of the next one puts that beyond doubt. Until then it cannot
+ * campaign, and votes for nobody who has no such entry.
+ */
+function bringNextTerm(core: RaftCore, leader: LeaderState): void {
+  if (leader.transfer !== undefined || core.nowMs < leader.nextTermMs) return;
+  leader.nextTermMs = core.nowMs + stewardshipMs(core);
+  handOver(core, leader);
 }
 
 /**

@@ -29,6 +29,8 @@ export class Progress {
   sentCommitIndex = 0;
   /** When it last said that it lacks something it once had: it cannot lead. */
   refillAskedMs: number = Number.NEGATIVE_INFINITY;
+  /** Where the leader's log ended when it first said so. */
+  refillEnd: number | undefined = undefined;
   /** An append is due although there is nothing new, to learn whether earlier ones arrived. */
   appendForced = false;
   #state: ProgressState = "probe";
