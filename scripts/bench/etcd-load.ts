@@ -5,6 +5,8 @@
  * PutRequest   = 0a len key 12 len value
  * RangeRequest = 0a len key [38 01 when serializable]
  * WatchRequest = 0a len (0a len key)
+ * LeaseGrantRequest     = 08 seconds 10 id
+ * LeaseKeepAliveRequest = 08 id
  * gRPC message = 00 | u32 big-endian length | request
  */
 import { connect } from "node:net";
@@ -15,6 +17,8 @@ import type { Done, LoadTarget } from "./load.js";
 
 export const PUT_PATH = "/etcdserverpb.KV/Put";
 export const WATCH_PATH = "/etcdserverpb.Watch/Watch";
+export const GRANT_PATH = "/etcdserverpb.Lease/LeaseGrant";
+export const KEEP_ALIVE_PATH = "/etcdserverpb.Lease/LeaseKeepAlive";
 export const RANGE_PATH = "/etcdserverpb.KV/Range";
 
 const PREFIX_BYTES = 5;
@@ -22,6 +26,9 @@ const FIELD_KEY = 0x0a;
 const FIELD_VALUE = 0x12;
 const FIELD_CREATE = 0x0a;
 const FIELD_SERIALIZABLE = 0x38;
+const FIELD_TTL = 0x08;
+const FIELD_GRANTED = 0x10;
+const FIELD_ID = 0x08;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 function message(fields: (writer: ByteWriter) => void, sizeBytes: number): Uint8Array {
@@ -66,6 +73,23 @@ export function watchMessage(key: Uint8Array): Uint8Array {
     writer.varint(key.length + 2);
     bytesField(writer, FIELD_KEY, key);
   }, key.length + 8);
+}
+
+/** Both of less than 2^31. */
+export function grantMessage(id: number, ttlSeconds: number): Uint8Array {
+  return message((writer) => {
+    writer.u8(FIELD_TTL);
+    writer.varint(ttlSeconds);
+    writer.u8(FIELD_GRANTED);
+    writer.varint(id);
+  }, 12);
+}
+
+export function keepAliveMessage(id: number): Uint8Array {
+  return message((writer) => {
+    writer.u8(FIELD_ID);
+    writer.varint(id);
+  }, 6);
 }
 
 export interface EtcdLoadOptions {

@@ -5,6 +5,7 @@ import { clients } from "./clients/main.js";
 import { clusterBench } from "./cluster-bench.js";
 import { differential } from "./differential/main.js";
 import { etcdComparison } from "./etcd-comparison.js";
+import { leaseBench } from "./lease-bench.js";
 import { storageBench } from "./storage-bench.js";
 import { treesBench } from "./trees-bench.js";
 import { watchBench } from "./watch-bench.js";
@@ -21,6 +22,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["clients", { about: "published clients of etcd on Flotilla", run: clients }],
   ["compare", { about: "etcdctl on etcd and on Flotilla: what differs", run: etcdComparison }],
   ["differential", { about: "random requests on etcd and on Flotilla", run: differential }],
+  ["leases", { about: "many leases of etcd's API, kept alive at all nodes", run: leaseBench }],
   ["storage", { about: "the storage engine beside classic-level and lmdb", run: storageBench }],
   ["trees", { about: "what many small trees in one store cost", run: treesBench }],
   ["watch", { about: "how long events take to many watchers of etcd's API", run: watchBench }],

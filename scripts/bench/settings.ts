@@ -1,6 +1,7 @@
 /** The command line of the cluster benchmark: its defaults, its bounds and its help. */
 import { parseArgs } from "node:util";
 import type { Level } from "./bench-cluster.js";
+import { text } from "./etcd-sides.js";
 import type { Work } from "./load.js";
 
 export interface Settings {
@@ -63,10 +64,6 @@ Measures a cluster of three nodes on this machine, and beside it, in turns, one 
 
 /** The settings that these arguments ask for, or "help"; throws on what makes no sense. */
 export function parseSettings(args: readonly string[]): Settings | "help" {
-  const text = (fallback: string): { type: "string"; default: string } => ({
-    type: "string",
-    default: fallback,
-  });
   const { values } = parseArgs({
     args: [...args],
     options: {

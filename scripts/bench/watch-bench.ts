@@ -12,12 +12,12 @@ import { parseArgs } from "node:util";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { FrameReader } from "../../src/gateway/grpc-frames.js";
 import { WireReader } from "../../src/gateway/wire.js";
-import { leaderAddress, startEtcd } from "./etcd-cluster.js";
 import { PUT_PATH, WATCH_PATH, openLink, putMessage, watchMessage } from "./etcd-load.js";
 import type { Link } from "./etcd-load.js";
+import { busiestDuring, leaderOf, line, startSides, text } from "./etcd-sides.js";
+import type { Side } from "./etcd-sides.js";
 import { Histogram } from "./histogram.js";
-import { startOurs } from "./our-cluster.js";
-import { Processes, findCommand } from "./processes.js";
+import { Processes } from "./processes.js";
 import { StandstillObserver, stoodStill } from "./standstill.js";
 import type { Standstill } from "./standstill.js";
 
@@ -39,12 +39,6 @@ interface Plan {
   readonly seconds: number;
 }
 
-interface Side {
-  readonly name: string;
-  readonly addresses: readonly string[];
-  cpuMicros(): readonly number[] | undefined;
-}
-
 interface Work {
   readonly name: string;
   readonly keys: readonly Uint8Array[];
@@ -60,10 +54,6 @@ const TICK_MS = 2;
 const AFTERMATH_MS = 20;
 
 export async function watchBench(args: readonly string[]): Promise<number> {
-  const text = (fallback: string): { type: "string"; default: string } => ({
-    type: "string",
-    default: fallback,
-  });
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -111,10 +101,6 @@ export async function watchBench(args: readonly string[]): Promise<number> {
 
 const HEADS = ["put p50", "p99", "ack p50", "p99", "max ms", "p99 *", "still %", "busiest %"];
 
-function line(cells: readonly string[]): string {
-  return cells.map((cell) => cell.padStart(10)).join("");
-}
-
 function worksOf(watchers: number, rate: number, sharedRate: number): readonly Work[] {
   const keys = Array.from({ length: watchers }, (_, i) => utf8(`watched-${i}`));
   return [
@@ -123,25 +109,8 @@ function worksOf(watchers: number, rate: number, sharedRate: number): readonly W
   ];
 }
 
-async function startSides(
-  processes: Processes,
-  directory: string,
-  withEtcd: boolean,
-): Promise<readonly Side[]> {
-  const ours = await startOurs(processes, { directory, api: "etcd", members: "leader" });
-  const sides: Side[] = [
-    { name: "ours", addresses: ours.addresses, cpuMicros: () => ours.cpuMicros() },
-  ];
-  const command = findCommand("etcd");
-  if (!withEtcd || command === undefined) return sides;
-  const etcd = await startEtcd(processes, { command, directory, members: "leader" });
-  sides.push({ name: "etcd", addresses: etcd.addresses, cpuMicros: () => etcd.cpuMicros() });
-  return sides;
-}
-
 async function measure(side: Side, plan: Plan, work: Work): Promise<string> {
-  const address = await leaderAddress(side.addresses);
-  if (address === undefined) throw new Error(`${side.name} has no leader`);
+  const address = await leaderOf(side);
   const links = await Promise.all(
     Array.from({ length: plan.connections }, () => openLink(address)),
   );
@@ -149,13 +118,10 @@ async function measure(side: Side, plan: Plan, work: Work): Promise<string> {
   const round = new WatchRound(work);
   await round.watchAll(links, plan.watchers);
   const observer = new StandstillObserver();
-  const before = side.cpuMicros() ?? [];
   const startedMs = performance.now();
-  await round.putAll(writer, plan.seconds);
+  const busiest = await busiestDuring(side, () => round.putAll(writer, plan.seconds));
   const tookMs = performance.now() - startedMs;
-  const after = side.cpuMicros() ?? [];
   const standstills = await observer.end();
-  const busiest = Math.max(...after.map((micros, i) => micros - before[i]!)) / tookMs / 10;
   for (const { socket } of [...links, writer]) socket.destroy();
   const still = standstills.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0) / tookMs;
   const machine = [round.undisturbedMs(standstills), (100 * still).toFixed(1)];
