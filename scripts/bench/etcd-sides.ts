@@ -1,8 +1,9 @@
 /** Clusters that speak etcd's API, side by side: ours, and beside it, if wanted, one of etcd. */
+import { mkdirSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { leaderAddress, startEtcd } from "./etcd-cluster.js";
 import { startOurs } from "./our-cluster.js";
-import { findCommand } from "./processes.js";
-import type { Processes } from "./processes.js";
+import { Processes, findCommand } from "./processes.js";
 
 export interface Side {
   readonly name: string;
@@ -10,7 +11,25 @@ export interface Side {
   cpuMicros(): readonly number[] | undefined;
 }
 
-export async function startSides(
+/** Runs a benchmark on clusters of its own, which end with it; gives the exit code. */
+export async function onSides(
+  options: { readonly data: string; readonly compare: string },
+  work: (sides: readonly Side[]) => Promise<void>,
+): Promise<number> {
+  const processes = new Processes();
+  const directory = resolve(options.data, String(process.pid));
+  mkdirSync(directory, { recursive: true });
+  try {
+    await work(await startSides(processes, directory, options.compare === "etcd"));
+    processes.requireAlive();
+    return 0;
+  } finally {
+    await processes.stopAll();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function startSides(
   processes: Processes,
   directory: string,
   withEtcd: boolean,

@@ -5,8 +5,6 @@
  * A keep-alive goes out at its time whatever became of those before it; a stream answers in the
  * order of what was sent.
  */
-import { mkdirSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { FrameReader } from "../../src/gateway/grpc-frames.js";
 import { WireReader } from "../../src/gateway/wire.js";
@@ -18,11 +16,10 @@ import {
   openLink,
 } from "./etcd-load.js";
 import type { Link } from "./etcd-load.js";
-import { busiestDuring, leaderOf, line, startSides, text } from "./etcd-sides.js";
+import { busiestDuring, leaderOf, line, onSides, text } from "./etcd-sides.js";
 import type { Side } from "./etcd-sides.js";
 import { GrpcClient } from "./grpc-client.js";
 import { Histogram } from "./histogram.js";
-import { Processes } from "./processes.js";
 
 const HELP = `Usage: npm run -s bench -- leases [options]
 
@@ -78,17 +75,7 @@ export async function leaseBench(args: readonly string[]): Promise<number> {
     seconds: Number(values.seconds),
     rounds: Number(values.rounds),
   };
-  const processes = new Processes();
-  const directory = resolve(values.data, String(process.pid));
-  mkdirSync(directory, { recursive: true });
-  try {
-    await measureAll(await startSides(processes, directory, values.compare === "etcd"), plan);
-    processes.requireAlive();
-    return 0;
-  } finally {
-    await processes.stopAll();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  return onSides(values, (sides) => measureAll(sides, plan));
 }
 
 async function measureAll(sides: readonly Side[], plan: Plan): Promise<void> {

@@ -6,18 +6,15 @@
  * The put goes out at its time whatever became of those before it. Latency is from there to the
  * event, and from the put's answer to the event.
  */
-import { mkdirSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { FrameReader } from "../../src/gateway/grpc-frames.js";
 import { WireReader } from "../../src/gateway/wire.js";
 import { PUT_PATH, WATCH_PATH, openLink, putMessage, watchMessage } from "./etcd-load.js";
 import type { Link } from "./etcd-load.js";
-import { busiestDuring, leaderOf, line, startSides, text } from "./etcd-sides.js";
+import { busiestDuring, leaderOf, line, onSides, text } from "./etcd-sides.js";
 import type { Side } from "./etcd-sides.js";
 import { Histogram } from "./histogram.js";
-import { Processes } from "./processes.js";
 import { StandstillObserver, stoodStill } from "./standstill.js";
 import type { Standstill } from "./standstill.js";
 
@@ -78,11 +75,7 @@ export async function watchBench(args: readonly string[]): Promise<number> {
     seconds: Number(values.seconds),
   };
   const works = worksOf(plan.watchers, Number(values.rate), Number(values["shared-rate"]));
-  const processes = new Processes();
-  const directory = resolve(values.data, String(process.pid));
-  mkdirSync(directory, { recursive: true });
-  try {
-    const sides = await startSides(processes, directory, values.compare === "etcd");
+  return onSides(values, async (sides) => {
     console.log(line(["work", "", "puts", "events", "missing", ...HEADS]));
     console.log(
       `* of what was under way only while the machine did not stand still (standstill.ts)`,
@@ -91,12 +84,7 @@ export async function watchBench(args: readonly string[]): Promise<number> {
     for (const work of works) {
       for (const side of rounds) console.log(await measure(side, plan, work));
     }
-    processes.requireAlive();
-    return 0;
-  } finally {
-    await processes.stopAll();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 const HEADS = ["put p50", "p99", "ack p50", "p99", "max ms", "p99 *", "still %", "busiest %"];

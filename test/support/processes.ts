@@ -10,17 +10,13 @@ import { join } from "node:path";
 import { must } from "../../src/base/assert.js";
 import { eventually } from "./eventually.js";
 import { freeAddress } from "./ports.js";
+import { runProgram } from "./programs.js";
+import type { ProgramResult } from "./programs.js";
 
 const FLOTILLA = "dist/src/cli/flotilla.js";
 const FLOTCTL = "dist/src/cli/flotctl.js";
 /** No node of a test outlives this. */
 const LIFETIME_MS = 120_000;
-
-export interface CommandResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 export class ProcessCluster {
   readonly directory: string = mkdtempSync(join(tmpdir(), "flotilla-processes-"));
@@ -121,7 +117,7 @@ export class ProcessCluster {
   }
 
   /** Runs flotctl on this cluster. */
-  run(args: readonly string[], input = ""): Promise<CommandResult> {
+  run(args: readonly string[], input = ""): Promise<ProgramResult> {
     return runNode([FLOTCTL, ...args, "--endpoints", this.endpoints], input);
   }
 
@@ -167,15 +163,6 @@ export function settingsIn(printed: string): Record<string, string> {
   return Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
 }
 
-export function runNode(args: readonly string[], input = ""): Promise<CommandResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { timeout: LIFETIME_MS });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.on("data", (chunk: Uint8Array) => (stdout += String(chunk)));
-    child.stderr.on("data", (chunk: Uint8Array) => (stderr += String(chunk)));
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
-    child.stdin.end(input);
-  });
+export function runNode(args: readonly string[], input = ""): Promise<ProgramResult> {
+  return runProgram(process.execPath, args, input, LIFETIME_MS);
 }

@@ -18,6 +18,7 @@ export function runProgram(
   program: string,
   args: readonly string[],
   input = "",
+  timeoutMs?: number,
 ): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
     // Who reads nothing may be gone before anything could be written to him.
@@ -25,6 +26,7 @@ export function runProgram(
     const child = spawn(program, args, {
       env: { ...process.env, ETCDCTL_API: "3" },
       stdio: [stdin, "pipe", "pipe"],
+      timeout: timeoutMs,
     });
     let stdout = "";
     let stderr = "";
