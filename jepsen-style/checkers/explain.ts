@@ -11,10 +11,12 @@ import type { Built, Model, Offence } from "./model.js";
 import { searchPart } from "./search-part.js";
 
 /** A search that meets no hard choice takes some tens of steps an operation. */
-const STEPS_PER_SEARCH_AND_OPERATION = 100;
-const STEPS_PER_OPERATION = 300;
-const STEPS_AT_LEAST = 100_000;
-const STEPS_AT_MOST = 3_000_000;
+const STEPS_PER_SEARCH_AND_OPERATION = 500;
+const STEPS_PER_OPERATION = 10_000;
+const STEPS_AT_LEAST = 1_000_000;
+const STEPS_AT_MOST = 10_000_000;
+/** So many of the last operations are tried alone at first. */
+const WINDOW_MIN = 8;
 
 export function explain<Request, Answer>(
   model: Model<Request, Answer>,
@@ -24,12 +26,38 @@ export function explain<Request, Answer>(
 ): Offence<Request, Answer> {
   if (built.kind === "contradiction") return contradiction(operations, built);
   const end = completedAt(operations[stuckAt]!);
-  const shrinking = new Shrinking(model, operations);
+  // What was called later is not needed: the beginning of a history with an order has one, too.
+  const until = operations.filter(({ calledAt }) => calledAt <= end);
+  const shrinking = narrowed(model, until, end) ?? new Shrinking(model, until);
   shrinking.forget((operation) => completedAt(operation) > end);
   const found = shrinking.shrink();
   if (found.built.kind === "contradiction") return contradiction(found.operations, found.built);
   const left = found.operations.filter(({ kind }) => kind === "ok");
   return { text: sentence(left.length, operations.length), operations: inOrder(left) };
+}
+
+/** The last operations alone, if they have no order whatever was before. */
+function narrowed<Request, Answer>(
+  model: Model<Request, Answer>,
+  operations: readonly Operation<Request, Answer>[],
+  end: number,
+): Shrinking<Request, Answer> | undefined {
+  const { withoutBeginning } = model;
+  if (withoutBeginning === undefined) return undefined;
+  const times = operations.map(completedAt).filter((time) => time <= end);
+  const latestFirst = times.toSorted((a, b) => b - a);
+  for (let count = WINDOW_MIN; count < latestFirst.length; count *= 2) {
+    const from = latestFirst[count]!;
+    // What began before may have taken effect before what is left out was over.
+    const last = operations
+      .filter((operation) => completedAt(operation) >= from)
+      .map((operation) =>
+        operation.kind === "ok" && operation.calledAt < from ? forgotten(operation) : operation,
+      );
+    const shrinking = new Shrinking(withoutBeginning, last);
+    if (shrinking.isStuck()) return shrinking;
+  }
+  return undefined;
 }
 
 function sentence(left: number, all: number): string {
@@ -70,6 +98,10 @@ class Shrinking<Request, Answer> {
     this.maxStepsEach = STEPS_PER_SEARCH_AND_OPERATION * (100 + operations.length);
     const maxSteps = STEPS_AT_LEAST + STEPS_PER_OPERATION * operations.length;
     this.maxSteps = Math.min(STEPS_AT_MOST, maxSteps);
+  }
+
+  isStuck(): boolean {
+    return this.forget(() => false);
   }
 
   /** Forgets the outcome of these if there is no order even then. */

@@ -18,7 +18,7 @@ export interface Options {
   readonly maxSteps?: number;
 }
 
-const MAX_STEPS = 20_000_000;
+const MAX_STEPS = 100_000_000;
 
 export function checkLinearizable<Request, Answer>(
   model: Model<Request, Answer>,

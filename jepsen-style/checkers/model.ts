@@ -8,6 +8,9 @@ import type { Operation } from "../history.js";
 /** What `step` answers when the operation, as it was answered, does not fit the state. */
 export const REFUSED = -1;
 
+/** What `needOf` answers of one that fits every state but the present one. */
+export const ANY_OTHER = -2;
+
 /** The smallest part of a history that no order explains. */
 export interface Offence<Request, Answer> {
   /** Says in words what is wrong. */
@@ -27,6 +30,15 @@ export interface Machine {
   readonly isDark: (operation: number) => boolean;
   /** Always fits, and the state after does not depend on the state before. */
   readonly resets: (operation: number) => boolean;
+  /**
+   * The state that the operation waits for; undefined: it would fit already, or fits all. A machine
+   * that says so lets writes wait until somebody wants what they write.
+   */
+  readonly needOf?: (operation: number, state: number) => number | undefined;
+  /** The state that the operation leads to, if it changes any; with `needOf`. */
+  readonly leadsTo?: (operation: number) => number | undefined;
+  /** It resets, and nobody has to see it: it may go right before another one that resets. */
+  readonly mayHide?: (operation: number) => boolean;
   /** Operations of one class have the same effect and answer: only their times differ. */
   readonly classOf: (operation: number) => number;
   /**
@@ -56,6 +68,8 @@ export interface Model<Request, Answer> {
   readonly partOf: (request: Request) => string;
   /** None of the operations is `fail`. */
   readonly build: (operations: readonly Operation<Request, Answer>[]) => Built;
+  /** The same for a history whose beginning is cut off: whatever the state was before. */
+  readonly withoutBeginning?: Model<Request, Answer> | undefined;
   readonly describe: (operation: Operation<Request, Answer>) => string;
 }
 

@@ -5,7 +5,9 @@
  */
 import { must } from "../../src/base/assert.js";
 import type { Operation } from "../history.js";
-import { Interner, REFUSED } from "./model.js";
+import { contradictionOfTimes } from "./register-times.js";
+import type { Timed } from "./register-times.js";
+import { ANY_OTHER, Interner, REFUSED } from "./model.js";
 import type { Built, Machine, Model } from "./model.js";
 
 export type RegisterRequest =
@@ -22,11 +24,13 @@ export type RegisterAnswer =
 export type RegisterOperation = Operation<RegisterRequest, RegisterAnswer>;
 
 export function registerModel(initial?: string): Model<RegisterRequest, RegisterAnswer> {
-  return {
+  const modelOf = (isOpen: boolean): Model<RegisterRequest, RegisterAnswer> => ({
     partOf: () => "register",
-    build: (operations) => new RegisterBuilder(operations, initial).build(),
+    build: (operations) => new RegisterBuilder(operations, initial, isOpen).build(),
+    withoutBeginning: isOpen ? undefined : modelOf(true),
     describe,
-  };
+  });
+  return modelOf(false);
 }
 
 function describe(operation: RegisterOperation): string {
@@ -50,25 +54,39 @@ interface Plain {
 
 const DARK = 0;
 const ABSENT = 1;
+/** What was there before a history whose beginning is cut off. */
+const ANY = 2;
 
 class RegisterBuilder {
   private readonly values = new Interner<string | undefined>();
+  private readonly isOpen: boolean;
   private readonly initial: number;
   private readonly plain: Plain[];
   private readonly operations: readonly RegisterOperation[];
   /** Per value: when a completed operation proved that it was there, and which one first. */
   private readonly seen = new Map<number, { readonly at: number; readonly operation: number }>();
   private readonly writers = new Map<number, number>();
+  /** Values that those may have written of which it is not known whether they happened. */
+  private readonly uncertain = new Set<number>();
   /** Values that some operation tells from others. */
   private readonly mentioned = new Set<number>();
 
-  constructor(operations: readonly RegisterOperation[], initial: string | undefined) {
+  constructor(
+    operations: readonly RegisterOperation[],
+    initial: string | undefined,
+    isOpen: boolean,
+  ) {
     this.operations = operations;
+    this.isOpen = isOpen;
     this.values.idOf("no value: dark");
     this.values.idOf(undefined);
-    this.initial = initial === undefined ? ABSENT : this.idOf(initial);
+    this.values.idOf("no value: any");
+    this.initial = isOpen ? ANY : initial === undefined ? ABSENT : this.idOf(initial);
     this.plain = operations.map((operation) => this.plainOf(operation));
     this.plain.forEach((plain, index) => this.note(plain, index));
+    this.plain.forEach(({ value }, index) => {
+      if (this.deadlineOf(index, false) === Infinity) this.uncertain.add(value);
+    });
   }
 
   private idOf(value: string | undefined): number {
@@ -105,11 +123,31 @@ class RegisterBuilder {
 
   build(): Built {
     for (const [value, { operation }] of this.seen) {
-      if (value === this.initial || this.writers.has(value)) continue;
+      if (this.isOpen || value === this.initial || this.writers.has(value)) continue;
       const text = "this value was observed, but nobody ever wrote it";
       return { kind: "contradiction", contradiction: { operations: [operation], text } };
     }
+    const contradiction = contradictionOfTimes(this.timed(), {
+      initial: this.initial,
+      // What was there at first counts as written by one more.
+      writersOf: (value) => (this.writers.get(value) ?? 0) + (this.isOpen ? 1 : 0),
+      mayComeLate: (value) => this.uncertain.has(value),
+    });
+    if (contradiction !== undefined) return { kind: "contradiction", contradiction };
     return { kind: "machine", machine: this.machine() };
+  }
+
+  /** Those that certainly took effect. */
+  private timed(): readonly Timed[] {
+    return this.plain.flatMap(({ type, expected, value }, index) => {
+      const completedAt = this.deadlineOf(index, false);
+      if (completedAt === undefined || completedAt === Infinity) return [];
+      const { calledAt } = this.operations[index]!;
+      const saw = type === "read" || type === "set" ? expected : undefined;
+      const left = type === "write" || type === "set" ? value : undefined;
+      const missed = type === "refusal" ? expected : undefined;
+      return [{ index, calledAt, completedAt, saw, left, missed }];
+    });
   }
 
   private machine(): Machine {
@@ -135,6 +173,9 @@ class RegisterBuilder {
         const next = step(state, plain[index]!, after[index]!);
         return next === state || toCome.mayLeave(state, plain[index]!) ? next : REFUSED;
       },
+      needOf: (index, state) => needOf(state, plain[index]!),
+      leadsTo: (index) => (is(index, "write") || is(index, "set") ? after[index] : undefined),
+      mayHide: (index) => is(index, "write") && toCome.isDispensable(after[index]!),
       isObserver: (index) => is(index, "read") || is(index, "refusal"),
       isDark: (index) => is(index, "write") && after[index] === DARK,
       resets: (index) => is(index, "write"),
@@ -152,7 +193,7 @@ class RegisterBuilder {
     // What never completed and nobody observed can be taken for what never happened.
     if (dark) return undefined;
     const proof = this.seen.get(value);
-    const only = value !== this.initial && must(this.writers.get(value)) === 1;
+    const only = !this.isOpen && value !== this.initial && must(this.writers.get(value)) === 1;
     return only && proof !== undefined ? proof.at : Infinity;
   }
 }
@@ -175,6 +216,11 @@ class ToCome {
     }
   }
 
+  /** Whether nobody to come needs what one of those to come writes, or another can write it. */
+  isDispensable(value: number): boolean {
+    return (this.needs[value] ?? 0) === 0 || (this.writers[value] ?? 0) > 1;
+  }
+
   /** Whether `by`, one of those to come, may replace the value. */
   mayLeave(value: number, by: Plain): boolean {
     const own = by.type === "set" && by.expected === value ? 1 : 0;
@@ -182,14 +228,21 @@ class ToCome {
   }
 }
 
+/** What an operation waits for. */
+function needOf(state: number, { type, expected }: Plain): number | undefined {
+  if (type === "refusal") return state === expected ? ANY_OTHER : undefined;
+  if (type !== "read" && type !== "set") return undefined;
+  return state === expected || state === ANY ? undefined : expected;
+}
+
 function step(state: number, { type, expected }: Plain, after: number): number {
   switch (type) {
     case "write":
       return after;
     case "set":
-      return state === expected ? after : REFUSED;
+      return state === expected || state === ANY ? after : REFUSED;
     case "read":
-      return state === expected ? state : REFUSED;
+      return state === expected || state === ANY ? expected : REFUSED;
     case "refusal":
       return state === expected ? REFUSED : state;
     case "nothing":

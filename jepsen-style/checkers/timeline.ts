@@ -34,7 +34,7 @@ export class Timeline {
   readonly callsBefore: Int32Array;
   readonly next: Int32Array;
   private readonly previous: Int32Array;
-  private readonly callAt: Int32Array;
+  readonly callAt: Int32Array;
   readonly returnAt: Int32Array;
 
   constructor(calledAt: (operation: number) => number, count: number, machine: Machine) {

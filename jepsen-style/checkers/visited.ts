@@ -15,6 +15,8 @@ export interface Configuration {
   readonly low: number;
   /** None from here on is. */
   readonly high: number;
+  /** Writes called before this event can be hidden under one that took its place. */
+  readonly horizon: number;
 }
 
 interface Entry extends Configuration {
@@ -41,18 +43,19 @@ export class Visited {
 
   /** Notes the configuration; false if there is nothing new in it. */
   add(configuration: Configuration): boolean {
-    const { state, used, spare, low, high } = configuration;
+    const { state, used, spare, low, high, horizon } = configuration;
     const hash = this.hash ^ mix(state);
     const first = low >>> 5;
     const length = (high >>> 5) + 1 - first;
     const head = this.buckets.get(hash);
     for (let entry = head; entry !== undefined; entry = entry.next) {
       if (entry.state !== state || entry.low !== low || entry.words.length !== length) continue;
-      if (entry.spare < spare || !this.equals(entry.words, first)) continue;
+      if (entry.spare < spare || entry.horizon < horizon || !this.equals(entry.words, first))
+        continue;
       if (noMore(entry.used, used)) return false;
     }
     const words = this.bits.slice(first, first + length);
-    this.buckets.set(hash, { state, used, spare, low, high, words, next: head });
+    this.buckets.set(hash, { state, used, spare, low, high, horizon, words, next: head });
     return true;
   }
 

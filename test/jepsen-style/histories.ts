@@ -70,18 +70,26 @@ function execute<Request, Answer>(
 
 const digit = fc.constantFrom("0", "1", "2");
 
-const registerRequest: fc.Arbitrary<RegisterRequest> = fc.oneof(
-  fc.record({ type: fc.constant("read" as const) }),
-  fc.record({ type: fc.constant("write" as const), value: digit }),
-  fc.record({ type: fc.constant("compareAndSet" as const), expected: digit, value: digit }),
-);
+/** As many values as one likes: the fewer, the more often each comes back. */
+export function numbers(count: number): fc.Arbitrary<string> {
+  return fc.nat(count - 1).map(String);
+}
+
+function registerRequest(value: fc.Arbitrary<string>): fc.Arbitrary<RegisterRequest> {
+  return fc.oneof(
+    fc.record({ type: fc.constant("read" as const) }),
+    fc.record({ type: fc.constant("write" as const), value }),
+    fc.record({ type: fc.constant("compareAndSet" as const), expected: value, value }),
+  );
+}
 
 export function registerHistory(
   clients: number,
   each: number,
   atLeast = 0,
+  value: fc.Arbitrary<string> = digit,
 ): fc.Arbitrary<readonly RegisterOperation[]> {
-  return timings(registerRequest, { clients, each, atLeast }).map((all) => {
+  return timings(registerRequest(value), { clients, each, atLeast }).map((all) => {
     let value: string | undefined;
     return execute(all, (request): NonNullable<(RegisterOperation & { kind: "ok" })["answer"]> => {
       if (request.type === "read") return { type: "read", value };

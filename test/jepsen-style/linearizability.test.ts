@@ -9,7 +9,7 @@ import { textStoreModel } from "../../jepsen-style/checkers/text-store.js";
 import type { TextOperation } from "../../jepsen-style/checkers/text-store.js";
 import type { KeyValueOperation } from "../../jepsen-style/history.js";
 import { isLinearizable } from "./brute-force.js";
-import { applied, keyValueHistory, registerHistory, textHistory } from "./histories.js";
+import { applied, keyValueHistory, numbers, registerHistory, textHistory } from "./histories.js";
 import type { Stored } from "./histories.js";
 
 const LINEARIZABLE = { verdict: "linearizable" };
@@ -32,8 +32,29 @@ describe("a history with a true order", () => {
   );
 });
 
+/** The last read of all shows what the first one showed. */
+function withStaleRead(history: readonly RegisterOperation[]): readonly RegisterOperation[] {
+  const shown = history.filter(
+    (one) => one.kind === "ok" && one.answer.type === "read" && one.answer.value !== undefined,
+  );
+  const [first] = shown;
+  const last = shown.at(-1)!;
+  return history.map((one) => (one === last ? answeredLike(one, first!) : one));
+}
+
 describe("fifty clients on one key", () => {
   const fixed = { seed: 11, numRuns: 3 };
+
+  test.each([3, 1_000_000])("judged with %i values, and with one stale read", (count) => {
+    for (const history of fc.sample(registerHistory(50, 40, 30, numbers(count)), fixed)) {
+      expect(checkLinearizable(registerModel(), history)).toEqual(LINEARIZABLE);
+      const verdict = checkLinearizable(registerModel(), withStaleRead(history));
+      if (count === 1_000_000) expect(verdict.verdict).toBe("not linearizable");
+      expect(verdict.verdict).not.toBe("unknown");
+      if (verdict.verdict !== "not linearizable") continue;
+      expect(verdict.offence.operations.length).toBeLessThanOrEqual(8);
+    }
+  });
 
   test.each(fc.sample(textHistory(50, 40, 30), fixed).map((all) => [all.length, all]))(
     "%i operations on texts are judged",
@@ -73,6 +94,11 @@ function answeredLike<Each extends { readonly kind: string }>(one: Each, other: 
 
 const wrongRegister = shuffled<RegisterOperation>(
   registerHistory(3, 3, 3),
+  ({ kind, request }) => kind === "ok" && request.type === "read",
+  answeredLike,
+);
+const wrongUniqueRegister = shuffled<RegisterOperation>(
+  registerHistory(3, 3, 3, numbers(8)),
   ({ kind, request }) => kind === "ok" && request.type === "read",
   answeredLike,
 );
@@ -147,9 +173,9 @@ class Tally {
 }
 
 describe("a small history with exchanged answers is judged as the definition judges it", () => {
-  test("of a register", () => {
+  test.each([wrongRegister, wrongUniqueRegister])("of a register", (histories) => {
     const tally = new Tally();
-    const property = fc.property(wrongRegister, (history) => {
+    const property = fc.property(histories, (history) => {
       const expected = tally.count(bruteRegister(history));
       expect(checkLinearizable(registerModel(), history).verdict).toBe(expected);
     });
