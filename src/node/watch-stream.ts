@@ -92,10 +92,10 @@ export class WatchStream implements WatchSink {
 
   writable(): boolean {
     const { connection } = this.#session;
-    return connection.open && connection.bufferedBytes < BUFFERED_BYTES_MAX;
+    return connection.open && connection.hasRoom(BUFFERED_BYTES_MAX);
   }
 
-  /** The connection has room again. */
+  /** The connection has room again, after it had none when it was asked. */
   drained(): void {
     this.#replica.wake();
   }
