@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
+import { utf8Text } from "../../src/base/bytes.js";
 import { connectBy } from "../../src/client/client.js";
 import { connect } from "../../src/client/index.js";
 import type { Client } from "../../src/client/index.js";
@@ -66,6 +67,25 @@ async function eventsOf(watch: Watch, count: number): Promise<readonly number[]>
   return revisions;
 }
 
+/** etcd's API as the node has it, over a way to the node of our choice. */
+async function gatewayBy(env: ClientEnv): Promise<Served> {
+  const { nodeId } = cluster.node("n1");
+  const requestSizeBytesMax = 1536 * 1024;
+  const node = { address: cluster.endpoint("n1"), nodeId, clusterId: 1n, requestSizeBytesMax };
+  const backend = new SdkBackend(env, node);
+  const server = await GatewayServer.start(backend);
+  const close = async (): Promise<void> => {
+    await server.close();
+    await backend.close();
+  };
+  return { server, close };
+}
+
+interface Served {
+  readonly server: GatewayServer;
+  close(): Promise<void>;
+}
+
 function ascending(revisions: readonly number[]): boolean {
   return revisions.every((revision, i) => i === 0 || revision > revisions[i - 1]!);
 }
@@ -83,12 +103,8 @@ describe("a watch of history is not held up on a shard at rest", () => {
     });
 
     test(`by etcd's API, whose node is reached over ${name}`, async () => {
-      const { core } = cluster.node("n1");
-      const address = cluster.endpoint("n1");
-      const asNode = { address, nodeId: core.identity.nodeId, clusterId: 1n };
-      const backend = new SdkBackend(env(), { ...asNode, requestSizeBytesMax: 1536 * 1024 });
-      const server = await GatewayServer.start(backend);
-      const stream = server.client().stream("/etcdserverpb.Watch/Watch", "Watch");
+      const served = await gatewayBy(env());
+      const stream = served.server.client().stream("/etcdserverpb.Watch/Watch", "Watch");
       const span = { key: bytesOf("history/"), range_end: bytesOf("history0") };
       stream.send({ create_request: { ...span, start_revision: 1n } });
       const revisions: number[] = [];
@@ -97,8 +113,7 @@ describe("a watch of history is not held up on a shard at rest", () => {
         for (const { kv } of events) revisions.push(Number(kv.mod_revision));
       }
       expect(ascending(revisions)).toBe(true);
-      await server.close();
-      await backend.close();
+      await served.close();
     });
 
     test(`nor one that is outrun by a burst, over ${name}`, async () => {
@@ -114,6 +129,57 @@ describe("a watch of history is not held up on a shard at rest", () => {
   }
 });
 
+describe("one revision with more events than a frame takes", () => {
+  const keys = Array.from({ length: 15 }, (_, i) => `large/${String(i).padStart(2, "0")}`);
+  const large = new Uint8Array(1_400_000);
+  const span = { key: bytesOf("large/"), range_end: bytesOf("large0"), prev_kv: true };
+  let deleted = 0;
+
+  beforeAll(async () => {
+    for (const key of keys) await writer.put(key, large);
+    deleted = (await writer.delete("large/", { prefix: true })).header.revision;
+  });
+
+  test("comes as one by the SDK", async () => {
+    const options = { key: "large/", prefix: true, prevKv: true, startRevision: deleted };
+    const watch = writer.watch(options);
+    const { value } = await watch.next();
+    watch.cancel();
+    const item = must(value);
+    if (!("events" in item)) throw new Error("no events");
+    expect(item.events.map(({ kv }) => utf8Text(kv.key))).toEqual(keys);
+    expect(item.events.every(({ prevKv }) => prevKv?.value.length === large.length)).toBe(true);
+  });
+
+  test("comes by etcd's API as one response, or in fragments to who asked for them", async () => {
+    const served = await gatewayBy(remote);
+    for (const fragment of [false, true]) {
+      const stream = served.server.client().stream("/etcdserverpb.Watch/Watch", "Watch");
+      stream.send({ create_request: { ...span, start_revision: BigInt(deleted), fragment } });
+      expect(await stream.next()).toMatchObject({ created: true });
+      const found: string[] = [];
+      let responses = 0;
+      let isMore = true;
+      while (isMore) {
+        const response = must(await stream.next()) as Told;
+        for (const { kv, prev_kv } of response.events ?? []) {
+          expect(prev_kv?.value.length).toBe(large.length);
+          found.push(utf8Text(kv.key));
+        }
+        isMore = response.fragment === true;
+        responses++;
+      }
+      expect([found, responses]).toEqual([keys, fragment ? keys.length : 1]);
+      stream.cancel();
+    }
+    await served.close();
+  });
+});
+
 interface Told {
-  readonly events?: readonly { readonly kv: { readonly mod_revision: bigint } }[];
+  readonly events?: readonly {
+    readonly kv: { readonly key: Uint8Array; readonly mod_revision: bigint };
+    readonly prev_kv?: { readonly value: Uint8Array };
+  }[];
+  readonly fragment?: boolean;
 }
