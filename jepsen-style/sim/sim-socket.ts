@@ -3,13 +3,12 @@
  * the bytes are handed over as they are, for nobody may change them afterwards.
  */
 import { must } from "../../src/base/assert.js";
+import { SOCKET_WAITING_BYTES_MAX } from "../../src/env/network.js";
 import type { Socket, SocketHandlers } from "../../src/env/network.js";
 import type { SimProgram } from "./program.js";
 import { machineOf } from "./roads.js";
 import type { DialledEnd, Road, Wires } from "./roads.js";
 
-/** What the system takes before a writer has to wait. */
-const WRITABLE_BYTES = 256 * 1024;
 /** Chunks of one connection that arrive at the same time keep their order by this. */
 const GAP_MS = 0.000_001;
 
@@ -70,7 +69,7 @@ export class SimSocket implements Socket, DialledEnd {
     if (!this.#open || !this.program.alive) return true;
     const { tap } = this.#network;
     this.send(tap === undefined || this.dialled === undefined ? bytes : tap.passes(this, bytes));
-    this.#wantsDrain = this.#bufferedBytes > WRITABLE_BYTES;
+    this.#wantsDrain ||= this.#bufferedBytes > SOCKET_WAITING_BYTES_MAX;
     return !this.#wantsDrain;
   }
 
@@ -148,7 +147,7 @@ export class SimSocket implements Socket, DialledEnd {
   }
 
   #drain(): void {
-    if (!this.#wantsDrain || this.#bufferedBytes > WRITABLE_BYTES / 2) return;
+    if (!this.#wantsDrain || this.#bufferedBytes > SOCKET_WAITING_BYTES_MAX / 2) return;
     this.#wantsDrain = false;
     this.#network.world.after(0, "drain", this.program, () => {
       if (this.#open) this.#handlers?.drain();

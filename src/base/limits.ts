@@ -19,6 +19,10 @@ export const ENTRY_SIZE_BYTES_MAX: number = 4 * 1024 * 1024;
 export const REQUEST_SIZE_BYTES_BOUND: number = 3 * 1024 * 1024;
 /** A frame beyond this is no message of ours: the connection is closed. */
 export const FRAME_SIZE_BYTES_MAX: number = 16 * 1024 * 1024;
+/** Events of one revision beyond this go in several parts. One event may come on top of it. */
+export const WATCH_PART_BYTES: number = 8 * 1024 * 1024;
+/** What the events of one revision may take where a watcher puts their parts together. */
+export const WATCH_REVISION_BYTES_MAX: number = 128 * 1024 * 1024;
 /** Operations in one transaction, as in etcd. */
 export const TRANSACTION_OPERATIONS_MAX = 128;
 /**
@@ -50,3 +54,6 @@ assert(REQUEST_SIZE_BYTES_BOUND < ENTRY_SIZE_BYTES_MAX);
 assert(LEASE_EFFECTS_BYTES_MAX + KEY_SIZE_BYTES_MAX < ENTRY_SIZE_BYTES_MAX);
 assert(ENTRY_SIZE_BYTES_MAX * 2 < FRAME_SIZE_BYTES_MAX);
 assert(MAP_SIZE_BYTES_MAX < FRAME_SIZE_BYTES_MAX);
+assert(
+  WATCH_PART_BYTES + 2 * (REQUEST_SIZE_BYTES_BOUND + KEY_SIZE_BYTES_MAX) < FRAME_SIZE_BYTES_MAX,
+);

@@ -11,16 +11,18 @@ import type { ErrorCode } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import { encodeRoutedHeader } from "../protocol/routed-header.js";
 import { WATCH_NUDGE, decodeWatchPart, encodeWatchCreate } from "../protocol/watch-codec.js";
-import type { WatchCreate, WatchPart } from "../protocol/watch-codec.js";
+import type { EventsPart, WatchCreate, WatchPart } from "../protocol/watch-codec.js";
 import type { Route } from "../route/route-map.js";
 import { NO_DEADLINE } from "../rpc/deadline-wheel.js";
 import type { DeadlineEntry } from "../rpc/deadline-wheel.js";
 import type { RequestClient, ResponseSink } from "../rpc/request-client.js";
 import type { LinkWaiter } from "./node-link.js";
+import { RevisionParts } from "./revision-parts.js";
 import type { Session } from "./session.js";
 
 /** The watch, as its streams see it. */
 export interface StreamOwner {
+  /** The events of a revision come all at once. */
   part(index: number, part: WatchPart): void;
   completeRevision(index: number): number;
   /** Nudges the streams that hold back events of others. */
@@ -65,6 +67,7 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
   readonly #index: number;
   readonly #plan: StreamPlan;
   #client: RequestClient | undefined;
+  readonly #parts = new RevisionParts();
   #requestId = 0;
   #route: Route | undefined;
   #nodeId = 0;
@@ -133,7 +136,8 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
     this.#heard = true;
     this.#attempt = 0;
     if (part.kind === "closed") this.#nudgeAnswered(part.revision);
-    this.#owner.part(this.#index, part);
+    const whole = part.kind === "closed" ? part : this.#gathered(part);
+    if (whole !== undefined) this.#owner.part(this.#index, whole);
     if (last) this.failed(notApplied("cancelled", "the server ended the stream"));
   }
 
@@ -164,6 +168,15 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
     this.failed(new KvError("timeout", "the watched replica has fallen silent", "unknown"));
   }
 
+  #gathered(part: EventsPart): EventsPart | undefined {
+    try {
+      return this.#parts.add(part);
+    } catch (error) {
+      this.#owner.failed(KvError.from(error));
+      return undefined;
+    }
+  }
+
   /** An answer that closed nothing new must not make an endless quick exchange. */
   #nudgeAnswered(closedRevision: number): void {
     if (!this.#nudged) return;
@@ -181,6 +194,8 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
     const shard = this.#route?.shard;
     if (shard === undefined) return;
     this.#client = client;
+    // The rest of a revision that was under way comes with all that was before it.
+    this.#parts.clear();
     this.#nudged = false;
     const out = client.begin(MESSAGE_TYPES.watch);
     const startRevision = this.#owner.completeRevision(this.#index) + 1;

@@ -24,6 +24,7 @@ import type { WatchItem, WatchOptions } from "./client-types.js";
 import { keySpan } from "./key-span.js";
 import type { KeySpan } from "./key-span.js";
 import { spanContains } from "./range-reader.js";
+import { bytesOf } from "./revision-parts.js";
 import { routedCall } from "./routed-call.js";
 import { closedError } from "./session.js";
 import type { Session } from "./session.js";
@@ -311,12 +312,4 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
   closed(): void {
     this.failed(closedError());
   }
-}
-
-function bytesOf(events: readonly WatchEvent[]): number {
-  let bytes = 0;
-  for (const { kv, prevKv } of events) {
-    bytes += kv.key.length + kv.value.length + (prevKv?.value.length ?? 0);
-  }
-  return bytes;
 }

@@ -3,6 +3,7 @@
  * are two ends in memory, all others are made as before. What one end writes the other one gets
  * after the code that runs now, in one piece, so that neither is called from within the other.
  */
+import { SOCKET_WAITING_BYTES_MAX } from "./network.js";
 import type { Listener, Network, Socket, SocketHandlers } from "./network.js";
 
 type Accept = (socket: Socket) => void;
@@ -54,6 +55,8 @@ class LocalSocket implements Socket {
   /** What was written for this end and not yet handed out. */
   #inbox: Uint8Array[] = [];
   #waitingBytes = 0;
+  /** A write of this end was told to wait. */
+  #wantsDrain = false;
   #isHandingOut = false;
   /** Nothing more is written for this end. */
   #isEnded = false;
@@ -65,8 +68,10 @@ class LocalSocket implements Socket {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (!this.#isEnded && this.peer !== undefined) this.peer.#take(bytes);
-    return true;
+    if (this.#isEnded || this.peer === undefined) return true;
+    this.peer.#take(bytes);
+    this.#wantsDrain ||= this.bufferedBytes() > SOCKET_WAITING_BYTES_MAX;
+    return !this.#wantsDrain;
   }
 
   bufferedBytes(): number {
@@ -92,6 +97,13 @@ class LocalSocket implements Socket {
     this.#handOutSoon();
   }
 
+  /** The other end has got what waited. */
+  #drain(): void {
+    if (!this.#wantsDrain || this.#isEnded) return;
+    this.#wantsDrain = false;
+    this.#handlers?.drain();
+  }
+
   #end(): void {
     this.#isEnded = true;
     this.#handOutSoon();
@@ -109,6 +121,7 @@ class LocalSocket implements Socket {
     this.#inbox = [];
     this.#waitingBytes = 0;
     for (const bytes of inbox) this.#handlers?.data(bytes);
+    if (this.peer !== undefined) this.peer.#drain();
     if (!this.#isEnded || this.#isClosed || this.#inbox.length > 0) return;
     this.#isClosed = true;
     this.#handlers?.close(undefined);

@@ -4,7 +4,9 @@
  * revision; what it gives out is valid until then.
  */
 import { must } from "../base/assert.js";
+import { EMPTY_BYTES } from "../base/bytes.js";
 import { ByteWriter } from "../base/coding.js";
+import { WATCH_PART_BYTES } from "../base/limits.js";
 import { FAMILY } from "../lsm/families.js";
 import { KeyValueView } from "../protocol/key-value-codec.js";
 import { writeWatchEvent } from "../protocol/watch-codec.js";
@@ -73,14 +75,26 @@ export class EventBatch {
     this.#withPrevious.starts[at] = -1;
   }
 
-  /** The given events (ordinals ascending), one after the other; valid until the next call. */
-  encodedView(ordinals: readonly number[], withPrevious: boolean): Uint8Array {
+  /** Encodes one event; false where a part is full without it. */
+  encode(ordinal: number, withPrevious: boolean): boolean {
     const variant = withPrevious ? this.#withPrevious : this.#plain;
-    const { out, starts, ends } = variant;
+    if (variant.starts[ordinal]! >= 0) return true;
+    if (variant.out.length >= WATCH_PART_BYTES) return false;
+    this.#encode(variant, ordinal, withPrevious);
+    return true;
+  }
+
+  /**
+   * The given events (ordinals ascending), one after the other; valid until the next call.
+   * undefined: they, or all that was asked for together, are too much for one part.
+   */
+  encodedView(ordinals: readonly number[], withPrevious: boolean): Uint8Array | undefined {
+    const { out, starts, ends } = withPrevious ? this.#withPrevious : this.#plain;
+    if (ordinals.length === 0) return EMPTY_BYTES;
     let isContiguous = true;
     for (let i = 0; i < ordinals.length; i++) {
       const ordinal = ordinals[i]!;
-      if (starts[ordinal]! < 0) this.#encode(variant, ordinal, withPrevious);
+      if (!this.encode(ordinal, withPrevious)) return undefined;
       if (i > 0 && starts[ordinal] !== ends[ordinals[i - 1]!]) isContiguous = false;
     }
     const last = ordinals[ordinals.length - 1]!;

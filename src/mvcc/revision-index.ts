@@ -6,7 +6,7 @@
  *
  * The version of an entry is its revision, so that compaction drops what is below the horizon.
  */
-import { readU53BE, writeU32BE, writeU53BE } from "../base/coding.js";
+import { readU32BE, readU53BE, writeU32BE, writeU53BE } from "../base/coding.js";
 import type { EntryView } from "../lsm/entry.js";
 
 export const REVISION_KEY_BYTES = 12;
@@ -18,4 +18,8 @@ export function writeRevisionKey(bytes: Uint8Array, revision: number, ordinal: n
 
 export function revisionOf(entry: EntryView): number {
   return readU53BE(entry.bytes, entry.keyOffset);
+}
+
+export function ordinalOf(entry: EntryView): number {
+  return readU32BE(entry.bytes, entry.keyOffset + 8);
 }

@@ -2,21 +2,20 @@
  * The watches of one replica. A live watcher is given the events of an entry when it is applied;
  * one that starts in the past, or whose sink had no room, reads history through the revision index
  * in bounded slices until it has caught up. So apply never waits for a watcher, and a watcher gets
- * every event once, in order, all events of a revision together.
+ * every event once, in order, all events of a revision together. Only what is too much for one
+ * part comes in several, which are always read from history: a bounded piece, while there is room.
  *
  * It does nothing on its own: the replica calls `onApplied` for each entry and, while `hasWork`,
  * `pump` once a turn and when a sink has room again.
  */
-import { AssertionError } from "../base/assert.js";
-import { FRAME_SIZE_BYTES_MAX } from "../base/limits.js";
+import { AssertionError, must } from "../base/assert.js";
 import type { Cursor, EntryView } from "../lsm/entry.js";
 import { FAMILY } from "../lsm/families.js";
 import { compareSlices } from "../base/bytes.js";
-import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import { EFFECT_TYPES, EffectReader } from "./effects-format.js";
 import { EventBatch } from "./event-batch.js";
-import { REVISION_KEY_BYTES, revisionOf, writeRevisionKey } from "./revision-index.js";
+import { REVISION_KEY_BYTES, ordinalOf, revisionOf, writeRevisionKey } from "./revision-index.js";
 import { compactedRevision } from "./state-view.js";
 import type { DataTree } from "./state-view.js";
 import { WatchIndex } from "./watch-index.js";
@@ -34,8 +33,6 @@ export interface WatchSource {
 /** Entries of the revision index that one call of `pump` reads, and one watcher of it. */
 const PUMP_ENTRIES = 2048;
 const SLICE_ENTRIES = 512;
-/** The events of a revision have to fit a frame. */
-const EVENTS_SIZE_BYTES_MAX: number = FRAME_SIZE_BYTES_MAX - 64 * 1024;
 
 export class WatchHub {
   readonly #source: WatchSource;
@@ -154,8 +151,9 @@ export class WatchHub {
   }
 
   /**
-   * The matched events of the batch; undefined where they need what cannot be read. That is no
-   * matter of the entry that is being applied: `pump` meets it again, and throws.
+   * The matched events of the batch; undefined where they are too much for one part, or need what
+   * cannot be read. That is no matter of the entry that is being applied: `pump` meets it again,
+   * and throws.
    */
   #readable(watcher: Watcher): Uint8Array | undefined {
     try {
@@ -167,13 +165,9 @@ export class WatchHub {
   }
 
   #give(watcher: Watcher, revision: number, events: Uint8Array): void {
-    const { matched } = watcher;
-    if (events.length > EVENTS_SIZE_BYTES_MAX) {
-      this.#fail(watcher, eventsTooLarge(revision));
-      return;
-    }
     watcher.nextRevision = revision + 1;
-    watcher.sink.events(revision, matched.length, events);
+    watcher.nextOrdinal = 0;
+    watcher.sink.events(revision, watcher.matched.length, events, true);
   }
 
   #catchUpSome(): void {
@@ -193,7 +187,7 @@ export class WatchHub {
       this.#fail(watcher, compactedRevision(watcher.nextRevision, compacted));
       return 1;
     }
-    const cursor = openIndex(tree, watcher.nextRevision);
+    const cursor = openIndex(tree, watcher.nextRevision, watcher.nextOrdinal);
     let read: number;
     try {
       read = this.#readSlice(watcher, cursor);
@@ -210,47 +204,70 @@ export class WatchHub {
 
   /** Gives revision after revision until history, the slice or the room in the sink ends. */
   #readSlice(watcher: Watcher, cursor: Cursor): number {
-    const { tree, revision: newest, compactedRevision: compacted } = this.#source;
     let read = 0;
     let current = -1;
+    if (watcher.nextOrdinal > 0) current = this.#beginRevision(watcher.nextRevision);
     while (cursor.next()) {
       const revision = revisionOf(cursor.entry);
       if (revision !== current) {
-        this.#giveMatched(watcher, current);
+        this.#giveRest(watcher, current);
         if (watcher.state === "ended") return read + 1;
         watcher.nextRevision = revision;
         if (read >= SLICE_ENTRIES || !watcher.sink.writable()) return read;
-        this.#batch.begin(tree, revision, compacted);
-        current = revision;
+        current = this.#beginRevision(revision);
       }
-      this.#matchHistory(watcher, cursor.entry);
+      if (!this.#matchHistory(watcher, cursor.entry)) {
+        this.#givePart(watcher, revision, ordinalOf(cursor.entry));
+        return read + 1;
+      }
       read++;
     }
-    this.#giveMatched(watcher, current);
+    this.#giveRest(watcher, current);
     if (watcher.state === "behind") {
-      watcher.nextRevision = Math.max(watcher.nextRevision, newest + 1);
+      watcher.nextRevision = Math.max(watcher.nextRevision, this.#source.revision + 1);
     }
     return read + 1;
   }
 
-  #giveMatched(watcher: Watcher, revision: number): void {
+  #beginRevision(revision: number): number {
+    const { tree, compactedRevision: compacted } = this.#source;
+    this.#batch.begin(tree, revision, compacted);
+    return revision;
+  }
+
+  /** The end of a revision, also where nothing is left of what comes behind its first parts. */
+  #giveRest(watcher: Watcher, revision: number): void {
     const { matched, spec } = watcher;
-    if (matched.length === 0) return;
-    this.#give(watcher, revision, this.#batch.encodedView(matched, spec.prevKv));
+    if (matched.length === 0 && watcher.nextOrdinal === 0) return;
+    this.#give(watcher, revision, must(this.#batch.encodedView(matched, spec.prevKv)));
     matched.length = 0;
   }
 
-  /** Adds an entry of the revision index (u8 type, stored key) to the batch if it is wanted. */
-  #matchHistory(watcher: Watcher, entry: EntryView): void {
+  /** As much of a revision as one part takes; what is at `nextOrdinal` and behind it follows. */
+  #givePart(watcher: Watcher, revision: number, nextOrdinal: number): void {
+    const { matched, spec } = watcher;
+    const events = must(this.#batch.encodedView(matched, spec.prevKv));
+    watcher.nextOrdinal = nextOrdinal;
+    watcher.sink.events(revision, matched.length, events, false);
+  }
+
+  /**
+   * Adds an entry of the revision index (u8 type, stored key) to the batch if it is wanted; false
+   * where there is no room for it in this part.
+   */
+  #matchHistory(watcher: Watcher, entry: EntryView): boolean {
     const bytes = entry.valueBytes;
     const offset = entry.valueOffset;
     const keyLength = entry.valueLength - 1;
     const type = bytes[offset]!;
-    if (!watcher.wants(type === EFFECT_TYPES.tombstone)) return;
-    if (!isWatched(watcher.spec, bytes, offset + 1, keyLength)) return;
-    watcher.matched.push(this.#batch.count);
+    if (!watcher.wants(type === EFFECT_TYPES.tombstone)) return true;
+    if (!isWatched(watcher.spec, bytes, offset + 1, keyLength)) return true;
+    const ordinal = this.#batch.count;
     const key = bytes.slice(offset + 1, offset + 1 + keyLength);
     this.#batch.add(type, key, 0, keyLength, -1);
+    if (!this.#batch.encode(ordinal, watcher.spec.prevKv)) return false;
+    watcher.matched.push(ordinal);
+    return true;
   }
 
   #greetArrived(): void {
@@ -298,9 +315,9 @@ export class WatchHub {
   }
 }
 
-function openIndex(tree: DataTree, fromRevision: number): Cursor {
+function openIndex(tree: DataTree, fromRevision: number, fromOrdinal: number): Cursor {
   const start = new Uint8Array(REVISION_KEY_BYTES);
-  writeRevisionKey(start, fromRevision, 0);
+  writeRevisionKey(start, fromRevision, fromOrdinal);
   const range = { start, end: undefined };
   return tree.cursor(FAMILY.revisionIndex, range, Number.MAX_SAFE_INTEGER, "newest");
 }
@@ -314,10 +331,4 @@ function isWatched(spec: WatchSpec, bytes: Uint8Array, offset: number, length: n
 
 function hasRoom(watcher: Watcher): boolean {
   return watcher.sink.writable();
-}
-
-function eventsTooLarge(revision: number): KvError {
-  const bound = EVENTS_SIZE_BYTES_MAX;
-  const message = `the events of revision ${revision} exceed ${bound} bytes`;
-  return notApplied("requestTooLarge", message, { bound });
 }

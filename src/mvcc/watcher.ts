@@ -20,10 +20,11 @@ export interface WatchSpec {
 
 export interface WatchSink {
   /**
-   * All events of one revision that the watch wants, `count` of them encoded one after the other
-   * with user keys. The bytes are valid during the call only.
+   * The events of one revision that the watch wants, `count` of them encoded one after the other
+   * with user keys. Where they take much it is called several times, at last with `isLast`, and
+   * other calls than `failed` do not come in between. The bytes are valid during the call only.
    */
-  events(revision: number, count: number, encodedEvents: Uint8Array): void;
+  events(revision: number, count: number, encodedEvents: Uint8Array, isLast: boolean): void;
   /** No event at or below this revision will come any more. */
   closed(revision: number): void;
   /** The watch has ended; nothing follows. */
@@ -50,6 +51,8 @@ export class Watcher {
   state: WatcherState = "behind";
   /** Every event below it was given or is not wanted. */
   nextRevision: number;
+  /** What lies below it in the index of `nextRevision` was given too, with more to follow. */
+  nextOrdinal = 0;
   /** Events of the entry being applied that match, by their place in it. */
   readonly matched: number[] = [];
 
@@ -69,6 +72,6 @@ export class Watcher {
   }
 
   describe(): string {
-    return `watcher ${this.state} at ${this.nextRevision}`;
+    return `watcher ${this.state} at ${this.nextRevision}, ${this.nextOrdinal}`;
   }
 }

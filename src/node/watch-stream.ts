@@ -6,7 +6,7 @@
 import type { WatchSink, Watcher } from "../mvcc/watcher.js";
 import type { KvError } from "../protocol/errors.js";
 import { FRAME_FLAGS, MESSAGE_TYPES } from "../protocol/message-types.js";
-import { encodeClosedPart, encodeEventsPart } from "../protocol/watch-codec.js";
+import { encodeClosedPart, encodeEventsHead } from "../protocol/watch-codec.js";
 import type { WatchCreate } from "../protocol/watch-codec.js";
 import type { Replica } from "../shard/replica.js";
 import type { FrameConnection } from "../rpc/frame-connection.js";
@@ -66,11 +66,12 @@ export class WatchStream implements WatchSink {
     this.#replica.wake();
   }
 
-  events(revision: number, count: number, events: Uint8Array): void {
+  events(revision: number, count: number, events: Uint8Array, isLast: boolean): void {
     if (this.#closed) return;
     const { connection } = this.#session;
     const out = connection.begin(MESSAGE_TYPES.watch, PART_FLAGS, this.#requestId);
-    encodeEventsPart(out, revision, count, events);
+    encodeEventsHead(out, revision, count, isLast);
+    out.raw(events);
     connection.end();
     this.#session.touch();
   }
@@ -92,10 +93,10 @@ export class WatchStream implements WatchSink {
 
   writable(): boolean {
     const { connection } = this.#session;
-    return connection.open && connection.bufferedBytes < BUFFERED_BYTES_MAX;
+    return connection.open && connection.hasRoom(BUFFERED_BYTES_MAX);
   }
 
-  /** The connection has room again. */
+  /** The connection has room again, after it had none when it was asked. */
   drained(): void {
     this.#replica.wake();
   }

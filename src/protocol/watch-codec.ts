@@ -3,8 +3,9 @@
  *
  *   create: u8 flags (1 rangeEnd, 2 prevKv, 4 noPut, 8 noDelete, 16 progress) | u53 startRevision
  *           | blob key [| blob rangeEnd]                         after the routed header
- *   part:   u8 1 | u53 revision | u32 count | events             all events of one revision
+ *   part:   u8 1 | u53 revision | u32 count | events             the events of one revision
  *           u8 2 | u53 closedRevision                            no event at or below comes later
+ *           u8 3 | u53 revision | u32 count | events             the first; more of them follow
  *   event:  u8 flags (1 delete, 2 previous) | key-value [| previous key-value]
  *
  * The key-value of a delete has only its key and modRevision. A client's frame with the one byte
@@ -20,7 +21,7 @@ export const WATCH_NUDGE = 1;
 
 const CREATE = { rangeEnd: 1, prevKv: 2, noPut: 4, noDelete: 8, progress: 16 } as const;
 const CREATE_FLAGS_ALL = 31;
-const PART = { events: 1, closed: 2 } as const;
+const PART = { events: 1, closed: 2, firstEvents: 3 } as const;
 const EVENT = { delete: 1, previous: 2 } as const;
 
 export interface WatchCreate {
@@ -36,9 +37,15 @@ export interface WatchCreate {
   readonly progress: boolean;
 }
 
-export type WatchPart =
-  | { readonly kind: "events"; readonly revision: number; readonly events: readonly WatchEvent[] }
-  | { readonly kind: "closed"; readonly revision: number };
+export interface EventsPart {
+  readonly kind: "events";
+  readonly revision: number;
+  readonly events: readonly WatchEvent[];
+  /** No more events of this revision follow. */
+  readonly isLast: boolean;
+}
+
+export type WatchPart = EventsPart | { readonly kind: "closed"; readonly revision: number };
 
 export function encodeWatchCreate(out: ByteWriter, create: WatchCreate): void {
   let flags = create.rangeEnd === undefined ? 0 : CREATE.rangeEnd;
@@ -69,17 +76,16 @@ export function decodeWatchCreate(reader: ByteReader): WatchCreate {
   };
 }
 
-/** `events` are `count` encoded events, one after the other. */
-export function encodeEventsPart(
+/** `count` encoded events follow, one after the other. */
+export function encodeEventsHead(
   out: ByteWriter,
   revision: number,
   count: number,
-  events: Uint8Array,
+  isLast: boolean,
 ): void {
-  out.u8(PART.events);
+  out.u8(isLast ? PART.events : PART.firstEvents);
   out.u53(revision);
   out.u32(count);
-  out.raw(events);
 }
 
 export function encodeClosedPart(out: ByteWriter, revision: number): void {
@@ -91,11 +97,13 @@ export function decodeWatchPart(reader: ByteReader): WatchPart {
   const kind = reader.u8();
   const revision = reader.u53();
   if (kind === PART.closed) return { kind: "closed", revision };
-  if (kind !== PART.events) throw new DecodeError(`unknown part ${kind} of a watch`);
+  const isLast = kind === PART.events;
+  if (!isLast && kind !== PART.firstEvents)
+    throw new DecodeError(`unknown part ${kind} of a watch`);
   const count = reader.u32();
   const events: WatchEvent[] = [];
   for (let i = 0; i < count; i++) events.push(decodeWatchEvent(reader));
-  return { kind: "events", revision, events };
+  return { kind: "events", revision, events, isLast };
 }
 
 /** One event from views; the serving side encodes each event once for all who watch it. */

@@ -10,6 +10,7 @@
 import { assert } from "../base/assert.js";
 import { ByteWriter, DecodeError } from "../base/coding.js";
 import { FRAME_SIZE_BYTES_MAX } from "../base/limits.js";
+import { SOCKET_WAITING_BYTES_MAX } from "../env/network.js";
 import type { Socket } from "../env/network.js";
 import type { Timers } from "../env/timers.js";
 import { beginFrame, endFrame } from "../protocol/frame-format.js";
@@ -31,7 +32,7 @@ export interface FrameHandler {
     offset: number,
     end: number,
   ): void;
-  /** The connection is writable again. */
+  /** There is room again for who was told that there was none; it may come from within `flush`. */
   drain(): void;
   closed(error: Error | undefined): void;
 }
@@ -50,6 +51,8 @@ export class FrameConnection {
   #frameAt = -1;
   #flushPending = false;
   #writable = true;
+  /** Somebody was told to wait for room. */
+  #isAwaited = false;
   #open = true;
   #queuedBytes = 0;
   #handedBytes = 0;
@@ -130,14 +133,28 @@ export class FrameConnection {
       this.#writable = this.#socket.write(out.bytes.subarray(from, to));
     }
     this.#flushed = to;
-    if (out.bytes.length - to >= SLAB_REST_BYTES && out.bytes.length <= SLAB_BYTES) return;
-    this.#out = new ByteWriter(SLAB_BYTES);
-    this.#flushed = 0;
+    if (out.bytes.length - to < SLAB_REST_BYTES || out.bytes.length > SLAB_BYTES) {
+      this.#out = new ByteWriter(SLAB_BYTES);
+      this.#flushed = 0;
+    }
+    // What the socket took at once it will say nothing about.
+    if (this.#writable) this.#tellRoom();
   }
 
-  /** False asks writers that can wait to wait for `drain`. */
+  /** Whether the socket took what it was last given; where not, `drain` follows. */
   get writable(): boolean {
     return this.#writable;
+  }
+
+  /**
+   * Whether less than this waits in this process, what gathers for the next flush included. False
+   * asks the writer to wait for `drain`, which follows in any case, unless the connection closes.
+   */
+  hasRoom(bytesMax: number): boolean {
+    assert(bytesMax > SOCKET_WAITING_BYTES_MAX, "what a socket holds back is no reason to wait");
+    if (this.bufferedBytes < bytesMax) return true;
+    this.#isAwaited = true;
+    return false;
   }
 
   get open(): boolean {
@@ -200,6 +217,12 @@ export class FrameConnection {
 
   #drained(): void {
     this.#writable = true;
+    this.#tellRoom();
+  }
+
+  #tellRoom(): void {
+    if (!this.#isAwaited) return;
+    this.#isAwaited = false;
     this.#handler?.drain();
   }
 

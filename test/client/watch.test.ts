@@ -91,6 +91,23 @@ describe("a watch of one shard", () => {
     watch.cancel();
   });
 
+  test("brings a revision in one, also where its parts broke off with their connection", async () => {
+    const { cluster, client } = await setting();
+    const watch = client.watch({ key: "k", prefix: true, startRevision: 2 });
+    await turnsUntil(() => cluster.watchCount === 1);
+    const { watchParts } = cluster;
+    watchParts.eventsMax = 1;
+    watchParts.left = 2;
+    write(cluster, "default", "k1", "k2", "k3");
+    await turnsUntil(() => watchParts.left === 0);
+    expect(watch.take()).toBeUndefined();
+    watchParts.left = Infinity;
+    cluster.network.cut(cluster.addressOf(cluster.leaderOf(100)));
+    write(cluster, "default", "k4");
+    expect(await take(watch, 2)).toEqual(["2:k1,k2,k3", "3:k4"]);
+    watch.cancel();
+  });
+
   test("fails with the bound where its start was compacted", async () => {
     const { cluster, client } = await setting();
     preload(cluster, "default", ["a", "b", "c"]);
@@ -187,6 +204,7 @@ describe("what waits for a slow reader of a watch", () => {
       kind: "events",
       revision: 7,
       events: [{ type: "put", kv, prevKv: undefined }],
+      isLast: true,
     });
     for (let revision = 8; revision <= 12; revision++) closed(revision);
     expect(await take(watch, 3)).toEqual(["progress 6", "7:a", "progress 12"]);

@@ -1,6 +1,7 @@
 /** Connections of a process to itself. */
 import { describe, expect, test } from "vitest";
 import { localPair, withLocalPath } from "../../src/env/local-path.js";
+import { SOCKET_WAITING_BYTES_MAX } from "../../src/env/network.js";
 import type { Socket } from "../../src/env/network.js";
 import { nodeNetwork } from "../../src/env/node/node-network.js";
 
@@ -13,7 +14,7 @@ interface End {
 function listen(socket: Socket): End {
   const said: string[] = [];
   socket.handle({
-    data: (chunk) => void said.push(String.fromCharCode(...chunk)),
+    data: (chunk) => void said.push(Buffer.from(chunk).toString("latin1")),
     drain: () => void said.push("drain"),
     close: (error) => void said.push(error === undefined ? "closed" : "broken"),
   });
@@ -37,6 +38,19 @@ describe("two ends", () => {
     await later();
     expect([near.said, far.said]).toEqual([["c"], ["a", "b"]]);
     expect(near.socket.bufferedBytes()).toBe(0);
+  });
+
+  test("say that there is room again to who wrote more than should wait, and to nobody else", async () => {
+    const [near, far] = localPair().map(listen) as [End, End];
+    expect(far.socket.write(new Uint8Array(SOCKET_WAITING_BYTES_MAX))).toBe(true);
+    expect(near.socket.write(new Uint8Array(SOCKET_WAITING_BYTES_MAX + 1))).toBe(false);
+    await later();
+    expect(near.said.slice(1)).toEqual(["drain"]);
+    expect(far.said).not.toContain("drain");
+    near.socket.write(new Uint8Array(SOCKET_WAITING_BYTES_MAX + 1));
+    near.socket.end();
+    await later();
+    expect(near.said.slice(2)).toEqual(["closed"]);
   });
 
   test("close once, behind what was written", async () => {

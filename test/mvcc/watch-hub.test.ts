@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";
+import { FRAME_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { WatchHub } from "../../src/mvcc/watch-hub.js";
 import type { WatchSource } from "../../src/mvcc/watch-hub.js";
@@ -19,7 +20,7 @@ class Lines implements WatchSink {
   open = true;
   onEvents: () => void = () => {};
 
-  events(revision: number, count: number, encodedEvents: Uint8Array): void {
+  events(revision: number, count: number, encodedEvents: Uint8Array, _isLast: boolean): void {
     const reader = new ByteReader(encodedEvents);
     const texts: string[] = [];
     for (let i = 0; i < count; i++) {
@@ -294,19 +295,88 @@ test("an event is encoded once however many watch it", () => {
   expect(parts.every((one) => one.buffer === parts[0]?.buffer)).toBe(true);
 });
 
-test("a watch refuses events that no frame can carry instead of losing them", () => {
-  const replica = new Replica();
-  const size = 1_000_000;
-  for (let i = 0; i < 17; i++) replica.put(utf8(`k${i}`), new Uint8Array(size));
-  replica.applyPending();
-  const without = watch(replica, "a", "z");
-  const sink = watch(replica, "a", "z", { prevKv: true });
-  pumpAll(replica);
-  without.take();
-  sink.take();
-  run(replica, remove("a", "z"));
-  expect(without.take()[0]?.split(",").length).toBe(17);
-  expect(sink.take()[0]).toMatch(/^failed requestTooLarge/);
+/** What it gets of a revision: "2:8" is eight events of revision 2, "2:8…" with more to come. */
+class Parts extends Lines {
+  bytesMax = 0;
+
+  override events(revision: number, count: number, encoded: Uint8Array, isLast: boolean): void {
+    this.bytesMax = Math.max(this.bytesMax, encoded.length);
+    this.lines.push(`${revision}:${count}${isLast ? "" : "…"}`);
+    const reader = new ByteReader(encoded);
+    for (let i = 0; i < count; i++) this.keys.push(utf8Text(decodeWatchEvent(reader).kv.key));
+    this.onEvents();
+  }
+
+  readonly keys: string[] = [];
+}
+
+describe("what is too much for one part comes in several", () => {
+  const keys = Array.from({ length: 20 }, (_, i) => `k${String(i).padStart(2, "0")}`);
+
+  /** Twenty values of a megabyte, deleted by one revision; what watches from then on sees that. */
+  function deleted(sink: Parts, more: Partial<WatchSpec>): Replica {
+    const replica = new Replica();
+    for (const key of keys) replica.put(utf8(key), new Uint8Array(1_000_000));
+    replica.applyPending();
+    const flags = { startRevision: 0, prevKv: true, noPut: false, noDelete: false };
+    const spec = { start: stored("a"), end: stored("z"), ...flags, ...more };
+    replica.machine.hub.watch(spec, sink);
+    if (more.startRevision === undefined) pumpAll(replica);
+    sink.take();
+    run(replica, remove("a", "z"));
+    run(replica, put("a", "1"));
+    return replica;
+  }
+
+  test("to one who is live", () => {
+    const sink = new Parts();
+    const replica = deleted(sink, {});
+    pumpAll(replica);
+    run(replica, put("a", "2"));
+    const parts = ["22:9…", "22:9…", "22:2", "23:1", "closed 23", "24:1"];
+    expect(sink.take()).toEqual(parts);
+    expect(sink.keys).toEqual([...keys, "a", "a"]);
+    expect(sink.bytesMax).toBeLessThan(FRAME_SIZE_BYTES_MAX);
+  });
+
+  test("and only while there is room, to one who reads history", () => {
+    const sink = new Parts();
+    sink.onEvents = () => (sink.open = false);
+    const replica = deleted(sink, { startRevision: 22 });
+    for (const expected of ["22:9…", "22:9…", "22:2", "23:1"]) {
+      expect(sink.take()).toEqual([]);
+      sink.open = true;
+      pumpAll(replica);
+      expect(sink.take()).toEqual([expected]);
+    }
+    expect(sink.keys).toEqual([...keys, "a"]);
+  });
+
+  test("but not where the values are not wanted", () => {
+    const sink = new Parts();
+    const replica = deleted(sink, { prevKv: false });
+    expect(sink.take()).toEqual(["22:20", "23:1"]);
+    expect(replica.machine.hub.hasWork).toBe(false);
+  });
+
+  test("nor is more encoded at once for many than for one", () => {
+    const sink = new Parts();
+    const replica = deleted(sink, { startRevision: 1000 });
+    for (const key of keys) replica.put(utf8(key), new Uint8Array(1_000_000));
+    replica.applyPending();
+    const sinks = keys.map((key) => {
+      const one = new Parts();
+      const flags = { startRevision: 0, prevKv: true, noPut: false, noDelete: false };
+      replica.machine.hub.watch({ start: stored(key), end: undefined, ...flags }, one);
+      return one;
+    });
+    pumpAll(replica);
+    for (const one of sinks) one.take();
+    run(replica, remove("a", "z"));
+    expect(sinks.filter((one) => one.lines.length > 0).length).toBe(9);
+    pumpAll(replica);
+    for (const one of sinks) expect(one.lines[0]).toBe("44:1");
+  });
 });
 
 test("a watch from now on starts after what other shards have closed", () => {

@@ -15,7 +15,7 @@ import {
   decodeWatchCreate,
   decodeWatchPart,
   encodeClosedPart,
-  encodeEventsPart,
+  encodeEventsHead,
   encodeWatchCreate,
   encodeWatchEvent,
   writeWatchEvent,
@@ -78,9 +78,13 @@ describe("the watch codec", () => {
     }
     expect(viewed.copy()).toEqual(encoded.copy());
     const part = new ByteWriter(8);
-    encodeEventsPart(part, revision, events.length, encoded.view());
-    const decoded = decodeWatchPart(new ByteReader(part.copy()));
-    expect(decoded).toEqual({ kind: "events", revision, events });
+    for (const isLast of [false, true]) {
+      part.reset();
+      encodeEventsHead(part, revision, events.length, isLast);
+      part.raw(encoded.view());
+      const decoded = decodeWatchPart(new ByteReader(part.copy()));
+      expect(decoded).toEqual({ kind: "events", revision, events, isLast });
+    }
     part.reset();
     encodeClosedPart(part, revision);
     expect(decodeWatchPart(new ByteReader(part.copy()))).toEqual({ kind: "closed", revision });
@@ -88,7 +92,7 @@ describe("the watch codec", () => {
 
   test("unknown kinds and flags are refused", () => {
     const nine = new Uint8Array(9);
-    nine[0] = 3;
+    nine[0] = 4;
     expect(() => decodeWatchPart(new ByteReader(nine))).toThrow(DecodeError);
     expect(() => decodeWatchCreate(new ByteReader(Uint8Array.of(32)))).toThrow(DecodeError);
   });

@@ -27,6 +27,7 @@ import { GetView, decodeGet, decodeReadOptions } from "../../src/protocol/get-co
 import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../../src/protocol/hello-codec.js";
 import type { Hello } from "../../src/protocol/hello-codec.js";
 import { READ_LEVELS } from "../../src/protocol/key-value.js";
+import type { WatchEvent } from "../../src/protocol/key-value.js";
 import { FRAME_FLAGS, MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import { decodeTransactionView } from "../../src/protocol/operation-codec.js";
 import { PutView, decodePut } from "../../src/protocol/put-codec.js";
@@ -39,7 +40,7 @@ import { RoutedHeader, decodeRoutedHeader } from "../../src/protocol/routed-head
 import {
   decodeWatchCreate,
   encodeClosedPart,
-  encodeEventsPart,
+  encodeEventsHead,
   encodeWatchEvent,
 } from "../../src/protocol/watch-codec.js";
 import type { WatchCreate } from "../../src/protocol/watch-codec.js";
@@ -65,6 +66,8 @@ export class FakeCluster {
   interfere: (request: SeenRequest) => Interference = () => undefined;
   /** Nodes that are cut off from the others, and what each holds for the map. */
   readonly stale: Map<number, ClusterMap> = new Map();
+  /** Events that a part of a watch carries at most, and how many parts are sent at all. */
+  readonly watchParts: WatchParts = { eventsMax: Infinity, left: Infinity };
   /** Rows that one answer to a range carries at most. */
   pageRows = 1000;
   readonly #leaders: Map<number, number> = new Map();
@@ -227,6 +230,11 @@ export class FakeCluster {
   }
 }
 
+interface WatchParts {
+  eventsMax: number;
+  left: number;
+}
+
 /** A watch stream at the server's end. */
 class FakeWatch {
   readonly shardId: number;
@@ -234,6 +242,7 @@ class FakeWatch {
   readonly #create: WatchCreate;
   readonly #connection: FrameConnection;
   readonly #requestId: number;
+  readonly #parts: WatchParts;
   #next: number;
 
   constructor(
@@ -242,7 +251,9 @@ class FakeWatch {
     create: WatchCreate,
     connection: FrameConnection,
     requestId: number,
+    parts: WatchParts,
   ) {
+    this.#parts = parts;
     this.shardId = shardId;
     this.#history = history;
     this.#create = create;
@@ -254,13 +265,21 @@ class FakeWatch {
   pump(): void {
     for (; this.#next <= this.#history.revision; this.#next++) {
       const events = this.#history.eventsAt(this.#next, this.#create);
-      if (events.length === 0) continue;
-      const encoded = new ByteWriter();
-      for (const event of events) encodeWatchEvent(encoded, event);
-      const out = this.#begin(FRAME_FLAGS.more);
-      encodeEventsPart(out, this.#next, events.length, encoded.view());
-      this.#connection.end();
+      for (let at = 0; at < events.length && this.#parts.left > 0; this.#parts.left--) {
+        const end = Math.min(events.length, at + this.#parts.eventsMax);
+        this.#part(events.slice(at, end), end === events.length);
+        at = end;
+      }
     }
+  }
+
+  #part(events: readonly WatchEvent[], isLast: boolean): void {
+    const encoded = new ByteWriter();
+    for (const event of events) encodeWatchEvent(encoded, event);
+    const out = this.#begin(FRAME_FLAGS.more);
+    encodeEventsHead(out, this.#next, events.length, isLast);
+    out.raw(encoded.view());
+    this.#connection.end();
   }
 
   close(): void {
@@ -439,7 +458,14 @@ class FakeNodeConnection implements FrameHandler {
       throw notApplied("compacted", "compacted", { bound: history.compacted });
     }
     const { shardId } = this.#routed;
-    const watch = new FakeWatch(shardId, history, create, this.#connection, requestId);
+    const watch = new FakeWatch(
+      shardId,
+      history,
+      create,
+      this.#connection,
+      requestId,
+      this.#cluster.watchParts,
+    );
     this.#watches.set(requestId, watch);
     this.#cluster.addWatch(watch);
     watch.close();

@@ -9,6 +9,7 @@ import { must } from "../../src/base/assert.js";
 import type { Disk } from "../../src/env/disk.js";
 import type { Env } from "../../src/env/env.js";
 import { inlineJobs } from "../../src/env/jobs.js";
+import type { Network } from "../../src/env/network.js";
 import { createNodeEnv } from "../../src/env/node/node-env.js";
 import { SILENT_TRACER } from "../../src/env/tracer.js";
 import type { Tracer } from "../../src/env/tracer.js";
@@ -27,6 +28,7 @@ export interface TestClusterOptions {
   /** Called when the addresses are known and no node runs. */
   readonly beforeStart?: ((cluster: TestCluster) => Promise<void>) | undefined;
   readonly disk?: ((name: string, disk: Disk) => Disk) | undefined;
+  readonly network?: ((name: string, network: Network) => Network) | undefined;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -131,6 +133,7 @@ export class TestCluster {
       ...real,
       tracer: this.#options.tracer?.(name) ?? SILENT_TRACER,
       disk: this.#options.disk?.(name, real.disk) ?? real.disk,
+      network: this.#options.network?.(name, real.network) ?? real.network,
       jobs: inlineJobs((job) => runStoreJob(real.disk, job as StoreJob)),
     };
   }
