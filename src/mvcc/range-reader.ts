@@ -150,6 +150,7 @@ export class RangeReader {
       this.#count++;
       readRow(scan.entry, this.#prefixLength, this.#row);
       if (!isWithinBounds(range, this.#row)) continue;
+      if (range.keysOnly && range.sortTarget !== "value") this.#row.valueLength = 0;
       rows.push(sortRow(this.#row, range, gathered.length, rows.length));
       writeKeyValue(gathered, this.#row);
       error = tooLarge(gathered.length);

@@ -239,6 +239,16 @@ describe("reads", () => {
     expect((both.results[0] as RangeResult).kvs.length).toBe(9);
   });
 
+  test("only keys may be sorted of values that no answer carries", () => {
+    const replica = new Replica();
+    const value = "x".repeat(1024 * 1024);
+    for (let i = 0; i < 17; i++) run(replica, put(`k${i}`, value));
+    const order = { sortTarget: "mod", sortOrder: "descend", keysOnly: true } as const;
+    expect(keysOf(ranged(replica, { ...range("a", "z"), ...order, limit: 2 }))).toBe("k16 k15");
+    const whole = replica.read(txn([], [{ ...range("a", "z"), ...order, keysOnly: false }]));
+    expect(whole).toMatchObject({ code: "requestTooLarge", outcome: "notApplied" });
+  });
+
   test("which transactions only read", () => {
     expect(isReadOnly(txn([], [range("a"), nested(txn([], [range("b")]))]))).toBe(true);
     expect(isReadOnly(txn([], [range("a")], [nested(txn([], [], [remove("b")]))]))).toBe(false);
