@@ -174,7 +174,7 @@ export class RangeReader {
       return result.more && cutShort ? undefined : result;
     } catch (error) {
       // A shard sorts what one answer could carry; beyond that it is done here.
-      if (error instanceof KvError && error.code === "requestTooLarge") return undefined;
+      if (error instanceof KvError && error.code === "limitExceeded") return undefined;
       throw error;
     }
   }

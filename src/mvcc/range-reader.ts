@@ -243,5 +243,5 @@ export function tooLarge(sizeBytes: number): KvError | undefined {
   if (sizeBytes <= ANSWER_SIZE_BYTES_MAX) return undefined;
   const bound = ANSWER_SIZE_BYTES_MAX;
   const message = `the answer would exceed ${bound} bytes; ask for less, or in pages`;
-  return notApplied("requestTooLarge", message, { bound });
+  return notApplied("limitExceeded", message, { bound });
 }

@@ -108,7 +108,7 @@ export class TransactionRunner {
     if (this.#state.budget.rowsLeft >= 0) return undefined;
     const bound = TRANSACTION_ROWS_MAX;
     const message = `the transaction visits more than ${bound} rows; ask for less at once`;
-    return notApplied("requestTooLarge", message, { bound });
+    return notApplied("limitExceeded", message, { bound });
   }
 
   #runOperation(operation: Operation, out: ByteWriter): KvError | undefined {

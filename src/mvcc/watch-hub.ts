@@ -319,5 +319,5 @@ function hasRoom(watcher: Watcher): boolean {
 function eventsTooLarge(revision: number): KvError {
   const bound = EVENTS_SIZE_BYTES_MAX;
   const message = `the events of revision ${revision} exceed ${bound} bytes`;
-  return notApplied("requestTooLarge", message, { bound });
+  return notApplied("limitExceeded", message, { bound });
 }

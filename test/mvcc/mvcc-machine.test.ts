@@ -159,7 +159,7 @@ describe("refusals", () => {
     const replica = new Replica();
     const value = "x".repeat(ENTRY_SIZE_BYTES_MAX / 4);
     const puts = Array.from({ length: 4 }, (_, i) => put(`k${i}`, value));
-    expect(refusalOf(replica, txn([], puts))).toBe("requestTooLarge");
+    expect(refusalOf(replica, txn([], puts))).toBe("limitExceeded");
     expect(refusalOf(replica, txn([], puts.slice(0, 3)))).toBeUndefined();
   });
 
@@ -168,7 +168,7 @@ describe("refusals", () => {
     const value = "x".repeat(1024 * 1024);
     for (let i = 0; i < 9; i++) run(replica, put(`k${i}`, value));
     const twice = txn([], [range("a", "z"), range("a", "z")]);
-    expect(replica.read(twice)).toMatchObject({ code: "requestTooLarge", outcome: "notApplied" });
+    expect(replica.read(twice)).toMatchObject({ code: "limitExceeded", outcome: "notApplied" });
   });
 });
 
@@ -246,7 +246,7 @@ describe("reads", () => {
     const order = { sortTarget: "mod", sortOrder: "descend", keysOnly: true } as const;
     expect(keysOf(ranged(replica, { ...range("a", "z"), ...order, limit: 2 }))).toBe("k16 k15");
     const whole = replica.read(txn([], [{ ...range("a", "z"), ...order, keysOnly: false }]));
-    expect(whole).toMatchObject({ code: "requestTooLarge", outcome: "notApplied" });
+    expect(whole).toMatchObject({ code: "limitExceeded", outcome: "notApplied" });
   });
 
   test("which transactions only read", () => {

@@ -306,7 +306,7 @@ test("a watch refuses events that no frame can carry instead of losing them", ()
   sink.take();
   run(replica, remove("a", "z"));
   expect(without.take()[0]?.split(",").length).toBe(17);
-  expect(sink.take()[0]).toMatch(/^failed requestTooLarge/);
+  expect(sink.take()[0]).toMatch(/^failed limitExceeded/);
 });
 
 test("a watch from now on starts after what other shards have closed", () => {

@@ -145,7 +145,7 @@ export class FakeHistory {
     if (operation.countOnly) return { kind: "range", kvs: [], more: false, count };
     const kvs = found.map((row) => row.kv).filter((kv) => isWithin(operation, kv));
     if (!isKeyOrder(operation)) {
-      if (kvs.length > bounds.sortedRows) throw notApplied("requestTooLarge", "too many to sort");
+      if (kvs.length > bounds.sortedRows) throw notApplied("limitExceeded", "too many to sort");
       sortRows(kvs, operation);
     }
     const { pageRows } = bounds;
