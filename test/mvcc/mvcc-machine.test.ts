@@ -237,6 +237,10 @@ describe("reads", () => {
     const both = replica.read(txn([], [range("a", "z"), range("a")]));
     if (both instanceof KvError) throw both;
     expect((both.results[0] as RangeResult).kvs.length).toBe(9);
+    const within = replica.read(txn([], [nested(txn([], [range("a", "z")]))]));
+    if (within instanceof KvError) throw within;
+    const [inner] = within.results;
+    expect(inner).toMatchObject({ result: { results: [{ more: false, count: 9 }] } });
   });
 
   test("only keys may be sorted of values that no answer carries", () => {

@@ -119,10 +119,44 @@ describe("a range of 21 MB", () => {
     });
   }, 60_000);
 
+  test("may be part of a transaction, that reads only or writes", async () => {
+    const part = { request_range: ALL };
+    const few = { request_range: { ...ALL, limit: 2n } };
+    const write = { request_put: { key: bytesOf("other"), value: bytesOf("x") } };
+    const whole = { rows: UP, more: false, count: ROWS, bytes: ROWS * VALUE_BYTES };
+    for (const success of [[part], [part, few], [write, part], [part, write]]) {
+      const answer = await call("Txn", { success });
+      const { responses } = answer as unknown as { responses: readonly Message[] };
+      expect(responses).toHaveLength(success.length);
+      for (const [i, each] of success.entries()) {
+        if (each === write) continue;
+        const range = responses[i]!["response_range"] as unknown as Answer;
+        expect(factsOf(range)).toEqual(each === part ? whole : first([0, 1]));
+      }
+    }
+  }, 60_000);
+
   test("is answered by JSON too", async () => {
     const body = '{"key":"YmlnLw==","range_end":"YmlnMA==","sort_order":"DESCEND","limit":"1"}';
     const url = `http://${cluster.endpoint("n2")}/v3/kv/range`;
     const answer = await (await fetch(url, { method: "POST", body })).json();
     expect(answer).toMatchObject({ more: true, count: "84", kvs: [{ key: "YmlnLzA4Mw==" }] });
   });
+
+  test("is given back whole by the delete of it", async () => {
+    const answer = await call("DeleteRange", { ...ALL, prev_kv: true });
+    const { deleted, prev_kvs } = answer as unknown as { deleted: bigint; prev_kvs: Row[] };
+    expect(factsOf({ ...answer, kvs: prev_kvs, count: deleted })).toEqual({
+      rows: UP,
+      more: false,
+      count: ROWS,
+      bytes: ROWS * VALUE_BYTES,
+    });
+    expect(factsOf(await call("Range", ALL))).toEqual({
+      rows: [],
+      more: false,
+      count: 0,
+      bytes: 0,
+    });
+  }, 60_000);
 });
