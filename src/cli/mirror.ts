@@ -144,7 +144,8 @@ export class Mirror {
       await write(operations);
     } catch (error) {
       const { code } = KvError.from(error);
-      if (code !== "crossShard" && code !== "requestTooLarge") throw error;
+      const isTooMuch = code === "requestTooLarge" || code === "limitExceeded";
+      if (code !== "crossShard" && !isTooMuch) throw error;
       for (const one of operations) await write([one]);
     }
   }

@@ -52,6 +52,7 @@ import { findKeyspace } from "./keyspace-lookup.js";
 import { KeptLease } from "./kept-lease.js";
 import { LeaseClient } from "./leases.js";
 import type { ClientEnv } from "./node-link.js";
+import { runTransaction } from "./large-transaction.js";
 import { RangeReader } from "./range-reader.js";
 import { routedCall } from "./routed-call.js";
 import { Session } from "./session.js";
@@ -160,6 +161,22 @@ export class Client {
   async txn(transaction: Transaction, options?: ReadOptions): Promise<TransactionResponse> {
     const keyspace = await this.#described();
     checkTransaction(transaction, this.#session.options.requestSizeBytesMax);
+    const level = isReadOnly(transaction) ? this.#levelOf(options) : READ_LEVELS.linearizable;
+    const maxStalenessMs = options?.maxStalenessMs ?? 0;
+    const query = { level, maxStalenessMs, minRevision: 0, fanOut: false };
+    return runTransaction(transaction, {
+      send: (txn) => this.#send(keyspace, txn, options),
+      range: (operation) => {
+        return new RangeReader(this.#session, keyspace, operation, { ...query, operation }).read();
+      },
+    });
+  }
+
+  #send(
+    keyspace: KeyspaceDescriptor,
+    transaction: Transaction,
+    options: ReadOptions | undefined,
+  ): Promise<TransactionResponse> {
     const { txn, interval } = storedTransaction(keyspace, transaction);
     const readOnly = isReadOnly(txn);
     const level = readOnly ? this.#levelOf(options) : READ_LEVELS.linearizable;

@@ -6,11 +6,14 @@
  *   2. walk each shard's piece page by page at R; a shard that split meanwhile makes two pieces
  *   3. merge: order, limit, count, more
  *
+ * In another order than that of keys a shard answers at once where its rows fit one answer; else
+ * they come in pages and are sorted here.
+ *
  * In a hash keyspace keys have no order: every shard is read whole, and the rows that were meant
  * are picked and sorted here.
  */
 import { must } from "../base/assert.js";
-import { compareBytes, keyAfter } from "../base/bytes.js";
+import { EMPTY_BYTES, compareBytes, keyAfter } from "../base/bytes.js";
 import { rangeContains } from "../base/key-range.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { KeyspaceDescriptor } from "../protocol/cluster.js";
@@ -19,6 +22,7 @@ import type { ReadOptions } from "../protocol/get-codec.js";
 import { READ_LEVELS } from "../protocol/key-value.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type { RangeOperation, RangeResult } from "../protocol/operations.js";
+import { FirstRows } from "../route/first-rows.js";
 import { isKeyOrder, mergeRangeResults, sortRows } from "../route/range-merge.js";
 import { isOpenEnd, keyspaceRange, OPEN_END, storedKey, storedRange } from "../route/stored-key.js";
 import { orderedScanRefused } from "../route/stored-transaction.js";
@@ -117,6 +121,12 @@ export class RangeReader {
     return this.#keyspace.kind === "hash" && this.#span.rangeEnd !== undefined;
   }
 
+  /** Rows that are sorted by their values have to come with them. */
+  get #asksKeysOnly(): boolean {
+    const { keysOnly, sortTarget } = this.#query.operation;
+    return keysOnly && sortTarget !== "value";
+  }
+
   /** The interval, cut where shards begin; what no route covers stays with the piece before. */
   #pieces(): readonly KeyRange[] {
     const { start, end } = this.#interval;
@@ -148,22 +158,39 @@ export class RangeReader {
 
   async #readPiece(piece: KeyRange): Promise<RangeResult> {
     const order = this.#query.operation;
-    if (!this.#isFanOut && !isKeyOrder(order)) {
-      const sorted = await this.#sortedPiece(piece);
-      if (sorted !== undefined) return sorted;
-    }
-    const whole = this.#isFanOut || !isKeyOrder(order);
-    return this.#walkPiece(piece, whole ? 0 : order.limit);
+    if (this.#isFanOut) return this.#walkPiece(piece, 0);
+    if (isKeyOrder(order)) return this.#walkPiece(piece, order.limit);
+    return (await this.#sortedPiece(piece)) ?? this.#sortPages(piece);
   }
 
   /** The first rows in another order than that of keys, if one answer holds them all. */
   async #sortedPiece(piece: KeyRange): Promise<RangeResult | undefined> {
     const operation = this.#query.operation;
     const walk = new RangeWalk(piece);
-    const result = await this.#ask(walk, operation);
-    if (!walk.done) return undefined;
-    const cutShort = operation.limit === 0 || result.kvs.length < operation.limit;
-    return result.more && cutShort ? undefined : result;
+    try {
+      const result = await this.#ask(walk, { ...operation, keysOnly: this.#asksKeysOnly });
+      if (!walk.done) return undefined;
+      const cutShort = operation.limit === 0 || result.kvs.length < operation.limit;
+      return result.more && cutShort ? undefined : result;
+    } catch (error) {
+      // A shard sorts what one answer could carry; beyond that it is done here.
+      if (error instanceof KvError && error.code === "limitExceeded") return undefined;
+      throw error;
+    }
+  }
+
+  /** The same from pages in the order of keys, of which no more is kept than what is asked for. */
+  async #sortPages(piece: KeyRange): Promise<RangeResult> {
+    const walk = new RangeWalk(piece);
+    const first = new FirstRows(this.#query.operation);
+    let count = 0;
+    while (!walk.done) {
+      const uncounted = walk.uncounted;
+      const page = await this.#page(walk, 0, uncounted ? "counted" : "uncounted");
+      for (const kv of page.kvs) first.add(kv);
+      if (uncounted) count += page.count;
+    }
+    return { kind: "range", ...first.take(), count };
   }
 
   /** All of a piece in the order of its keys; beyond `limit` rows it only counts. */
@@ -198,7 +225,7 @@ export class RangeReader {
       sortOrder: "none",
       sortTarget: "key",
       countOnly: wish === "countOnly" || (operation.countOnly && !this.#isFanOut),
-      keysOnly: operation.keysOnly || operation.countOnly,
+      keysOnly: this.#asksKeysOnly || operation.countOnly,
       skipCount: wish === "uncounted",
     };
     return this.#ask(walk, asked);
@@ -267,6 +294,12 @@ export class RangeReader {
   }
 
   #finish(results: readonly RangeResult[]): RangeResult {
+    const result = this.#merged(results);
+    if (!this.#query.operation.keysOnly || this.#asksKeysOnly) return result;
+    return { ...result, kvs: result.kvs.map((kv) => ({ ...kv, value: EMPTY_BYTES })) };
+  }
+
+  #merged(results: readonly RangeResult[]): RangeResult {
     const operation = this.#query.operation;
     if (!this.#isFanOut) return mergeRangeResults(results, operation);
     const kvs: KeyValue[] = [];

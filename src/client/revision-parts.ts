@@ -45,5 +45,5 @@ export function bytesOf(events: readonly WatchEvent[]): number {
 
 function tooLarge(revision: number, bound: number): Error {
   const message = `the events of revision ${revision} exceed ${bound} bytes`;
-  return notApplied("requestTooLarge", message, { bound });
+  return notApplied("limitExceeded", message, { bound });
 }

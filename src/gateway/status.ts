@@ -103,6 +103,10 @@ export function statusOf(error: unknown): StatusError {
     return new StatusError(GRPC.internal, `grpc: error unmarshalling request: ${error.message}`);
   }
   const { code, message } = KvError.from(error);
+  // etcd has no such limits: its words come first, for those who look for them, and then which.
+  if (code === "limitExceeded") {
+    return etcdError(GRPC.invalidArgument, `request is too large: ${message}`);
+  }
   const words = ETCD_WORDS[code];
   if (words !== undefined) return etcdError(...words);
   return new StatusError(OWN_CODES[code] ?? GRPC.internal, `flotilla: ${message}`);

@@ -55,7 +55,7 @@ export class Leases {
     const needed = held + endingBytes(storedKeyLength);
     if (needed > bound) {
       const text = `the lease has too many keys: the effects that delete them exceed ${bound} bytes`;
-      return notApplied("requestTooLarge", text, { bound });
+      return notApplied("limitExceeded", text, { bound });
     }
     if (needed + this.#data.leasedBytes <= bound) return undefined;
     return notApplied("overloaded", "too many keys are being put with leases; try again");

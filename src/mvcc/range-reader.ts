@@ -150,6 +150,7 @@ export class RangeReader {
       this.#count++;
       readRow(scan.entry, this.#prefixLength, this.#row);
       if (!isWithinBounds(range, this.#row)) continue;
+      if (range.keysOnly && range.sortTarget !== "value") this.#row.valueLength = 0;
       rows.push(sortRow(this.#row, range, gathered.length, rows.length));
       writeKeyValue(gathered, this.#row);
       error = tooLarge(gathered.length);
@@ -242,5 +243,5 @@ export function tooLarge(sizeBytes: number): KvError | undefined {
   if (sizeBytes <= ANSWER_SIZE_BYTES_MAX) return undefined;
   const bound = ANSWER_SIZE_BYTES_MAX;
   const message = `the answer would exceed ${bound} bytes; ask for less, or in pages`;
-  return notApplied("requestTooLarge", message, { bound });
+  return notApplied("limitExceeded", message, { bound });
 }

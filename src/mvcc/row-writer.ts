@@ -101,6 +101,6 @@ export class RowWriter {
     if (this.#effects.sizeBytes <= ENTRY_SIZE_BYTES_MAX) return undefined;
     const bound = ENTRY_SIZE_BYTES_MAX;
     const message = `the effects of the transaction exceed ${bound} bytes; ask for less at once`;
-    return notApplied("requestTooLarge", message, { bound });
+    return notApplied("limitExceeded", message, { bound });
   }
 }

@@ -108,7 +108,7 @@ export class TransactionRunner {
     if (this.#state.budget.rowsLeft >= 0) return undefined;
     const bound = TRANSACTION_ROWS_MAX;
     const message = `the transaction visits more than ${bound} rows; ask for less at once`;
-    return notApplied("requestTooLarge", message, { bound });
+    return notApplied("limitExceeded", message, { bound });
   }
 
   #runOperation(operation: Operation, out: ByteWriter): KvError | undefined {
@@ -179,7 +179,8 @@ export class TransactionRunner {
   }
 }
 
-/** Whether a transaction is nothing but one operation. */
-function isOneRange(txn: Transaction): boolean {
-  return txn.compares.length === 0 && txn.failure.length === 0 && txn.success.length === 1;
+/** Whether a transaction is nothing but one range; one within another transaction is not. */
+function isOneRange({ compares, success, failure }: Transaction): boolean {
+  const alone = compares.length === 0 && failure.length === 0 && success.length === 1;
+  return alone && success[0]!.kind === "range";
 }

@@ -41,6 +41,8 @@ export const ERROR_CODES = {
   nodeRefused: 31,
   leaseExists: 32,
   leaseTtlTooLarge: 33,
+  /** The request may be small, but it touches or answers more than is done at once. */
+  limitExceeded: 34,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

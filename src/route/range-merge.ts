@@ -38,9 +38,13 @@ export function isKeyOrder(order: MergeOrder): boolean {
 
 /** Sorts in place; rows that are equal in the target stay in the order of their keys. */
 export function sortRows(rows: KeyValue[], order: MergeOrder): void {
+  rows.sort(rowOrder(order));
+}
+
+/** How two rows compare in the order that is asked for. */
+export function rowOrder(order: MergeOrder): (a: KeyValue, b: KeyValue) => number {
   const compare = COMPARE_BY[order.sortTarget];
-  if (order.sortOrder === "descend") rows.sort((a, b) => compare(b, a));
-  else rows.sort(compare);
+  return order.sortOrder === "descend" ? (a, b) => compare(b, a) : compare;
 }
 
 const COMPARE_BY: Readonly<Record<SortTarget, (a: KeyValue, b: KeyValue) => number>> = {

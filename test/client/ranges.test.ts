@@ -1,6 +1,7 @@
 /** Ranges, scans, transactions and compaction over one shard, several, and a hash keyspace. */
 import { describe, expect, test } from "vitest";
 import { connectBy } from "../../src/client/client.js";
+import type { RangeOptions } from "../../src/client/client-types.js";
 import type { Client } from "../../src/client/client.js";
 import type { KeyValue } from "../../src/protocol/key-value.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
@@ -73,6 +74,71 @@ describe("ranges", () => {
       });
     }
   }
+
+  const ORDERS = (["key", "create", "mod", "version", "value"] as const).flatMap((sortTarget) => {
+    return (["ascend", "descend"] as const).map((sortOrder) => ({ sortTarget, sortOrder }));
+  });
+  const WISHES: readonly Partial<RangeOptions>[] = [
+    {},
+    { limit: 9 },
+    { limit: 9, keysOnly: true },
+    { limit: 1, level: "stale" },
+    { limit: 5, minModRevision: 40 },
+    { limit: 77, maxModRevision: 85, minCreateRevision: 10 },
+    { keysOnly: true, maxCreateRevision: 30 },
+    { limit: 8, revision: 60 },
+    { limit: 3, countOnly: true },
+  ];
+
+  for (const name of ["default", "docs", "files"]) {
+    test.each(ORDERS)(`of ${name} that no shard sorts are as if one did: %o`, async (order) => {
+      const { cluster, client } = await setting();
+      const history = cluster.history(name);
+      for (const [i, key] of KEYS.entries()) {
+        if (i % 3 === 0) history.writeUser(bytesOf(key), bytesOf(`v${(i * 7) % 10}`));
+      }
+      const read = async (wish: Partial<RangeOptions>): Promise<object> => {
+        const options = { key: "", prefix: true, fanOut: true, ...order, ...wish };
+        const { header, kvs, more, count } = await client.keyspace(name).range(options);
+        return { revision: header.revision, kvs, more, count };
+      };
+      for (const wish of WISHES) {
+        Object.assign(cluster, { pageRows: 1000, sortedRows: 1000 });
+        const expected = await read(wish);
+        Object.assign(cluster, { pageRows: 7, sortedRows: 2 });
+        expect(await read(wish)).toEqual(expected);
+      }
+    });
+  }
+
+  test("that no shard sorts show the revision of their first page", async () => {
+    const { cluster, client } = await setting(5);
+    cluster.sortedRows = 2;
+    let asked = 0;
+    cluster.interfere = ({ type }) => {
+      const later = type === MESSAGE_TYPES.txn && asked++ > 1;
+      if (later) cluster.history("default").writeUser(bytesOf("a0"), bytesOf("later"));
+      return undefined;
+    };
+    const order = { sortTarget: "mod", sortOrder: "descend", limit: 2 } as const;
+    const { kvs, header } = await client.range({ key: "", prefix: true, ...order });
+    expect(keysOf(kvs)).toEqual(["z2", "z1"]);
+    expect([header.revision, asked]).toEqual([79, 17]);
+  });
+
+  test("that no shard sorts are refused when their revision is compacted meanwhile", async () => {
+    const { cluster, client } = await setting(5);
+    cluster.sortedRows = 2;
+    let asked = 0;
+    cluster.interfere = ({ type }) => {
+      if (type !== MESSAGE_TYPES.txn || ++asked !== 4) return undefined;
+      cluster.history("default").writeUser(bytesOf("a0"), bytesOf("later"));
+      cluster.history("default").compact(80);
+      return undefined;
+    };
+    const range = client.range({ key: "", prefix: true, sortOrder: "descend", limit: 2 });
+    expect(await errorOf(range)).toMatchObject({ code: "compacted", details: { bound: 80 } });
+  });
 
   test("over several shards show one revision, whatever is written meanwhile", async () => {
     const { cluster, client } = await setting(5);

@@ -34,5 +34,5 @@ test("a revision beyond the bound is refused", async () => {
   const parts = new RevisionParts(8);
   parts.add(part(2, "abcd", false));
   const add = async (): Promise<unknown> => parts.add(part(2, "e", true));
-  expect(await errorOf(add())).toMatchObject({ code: "requestTooLarge", details: { bound: 8 } });
+  expect(await errorOf(add())).toMatchObject({ code: "limitExceeded", details: { bound: 8 } });
 });

@@ -55,6 +55,7 @@ describe("an error", () => {
     ["duplicateKey", 3, "etcdserver: duplicate key given in txn request"],
     ["tooManyOperations", 3, "etcdserver: too many operations in txn request"],
     ["requestTooLarge", 3, "etcdserver: request is too large"],
+    ["limitExceeded", 3, "etcdserver: request is too large: ä 100%"],
     ["keyNotFound", 3, "etcdserver: key not found"],
     ["leaseNotFound", 5, "etcdserver: requested lease not found"],
     ["leaseExists", 9, "etcdserver: lease already exists"],

@@ -67,7 +67,7 @@ test("a transaction that visits too many rows is refused as a whole", () => {
   const replica = filled();
   const counts = Array.from({ length: 20 }, () => wholeRange(0, true)[0]!);
   const out = new ByteWriter(64);
-  const wanted = { code: "requestTooLarge", details: { bound: TRANSACTION_ROWS_MAX } };
+  const wanted = { code: "limitExceeded", details: { bound: TRANSACTION_ROWS_MAX } };
   expect(replica.machine.readTransaction(txn([], counts), 0, out)).toMatchObject(wanted);
   const written = replica.transaction({
     compares: [],

@@ -140,7 +140,7 @@ describe("a lease", () => {
     }
     expect(count).toBe(Math.floor(LEASE_EFFECTS_BYTES_MAX / (60_000 + 18 + 4 + 2.8)));
     replica.applyPending();
-    expect(write(replica, leased(key(count), ID))).toBe("requestTooLarge");
+    expect(write(replica, leased(key(count), ID))).toBe("limitExceeded");
     expect(replica.endLease(ID).outcome).toBe("effects");
     replica.applyPending();
     expect(replica.machine.leases.size).toBe(0);

@@ -159,7 +159,7 @@ describe("refusals", () => {
     const replica = new Replica();
     const value = "x".repeat(ENTRY_SIZE_BYTES_MAX / 4);
     const puts = Array.from({ length: 4 }, (_, i) => put(`k${i}`, value));
-    expect(refusalOf(replica, txn([], puts))).toBe("requestTooLarge");
+    expect(refusalOf(replica, txn([], puts))).toBe("limitExceeded");
     expect(refusalOf(replica, txn([], puts.slice(0, 3)))).toBeUndefined();
   });
 
@@ -168,7 +168,7 @@ describe("refusals", () => {
     const value = "x".repeat(1024 * 1024);
     for (let i = 0; i < 9; i++) run(replica, put(`k${i}`, value));
     const twice = txn([], [range("a", "z"), range("a", "z")]);
-    expect(replica.read(twice)).toMatchObject({ code: "requestTooLarge", outcome: "notApplied" });
+    expect(replica.read(twice)).toMatchObject({ code: "limitExceeded", outcome: "notApplied" });
   });
 });
 
@@ -237,6 +237,20 @@ describe("reads", () => {
     const both = replica.read(txn([], [range("a", "z"), range("a")]));
     if (both instanceof KvError) throw both;
     expect((both.results[0] as RangeResult).kvs.length).toBe(9);
+    const within = replica.read(txn([], [nested(txn([], [range("a", "z")]))]));
+    if (within instanceof KvError) throw within;
+    const [inner] = within.results;
+    expect(inner).toMatchObject({ result: { results: [{ more: false, count: 9 }] } });
+  });
+
+  test("only keys may be sorted of values that no answer carries", () => {
+    const replica = new Replica();
+    const value = "x".repeat(1024 * 1024);
+    for (let i = 0; i < 17; i++) run(replica, put(`k${i}`, value));
+    const order = { sortTarget: "mod", sortOrder: "descend", keysOnly: true } as const;
+    expect(keysOf(ranged(replica, { ...range("a", "z"), ...order, limit: 2 }))).toBe("k16 k15");
+    const whole = replica.read(txn([], [{ ...range("a", "z"), ...order, keysOnly: false }]));
+    expect(whole).toMatchObject({ code: "limitExceeded", outcome: "notApplied" });
   });
 
   test("which transactions only read", () => {

@@ -5,6 +5,7 @@ import { keyAfter } from "../../src/base/bytes.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { KeyValue, WatchEvent } from "../../src/protocol/key-value.js";
 import type { RangeOperation, SortOrder, SortTarget } from "../../src/protocol/operations.js";
+import { FirstRows } from "../../src/route/first-rows.js";
 import { mergeRangeResults, sortRows } from "../../src/route/range-merge.js";
 import { OPEN_END, storedKey } from "../../src/route/stored-key.js";
 import { storedTransaction } from "../../src/route/stored-transaction.js";
@@ -45,6 +46,23 @@ describe("merged ranges", () => {
     const size = Math.ceil(rows.length / parts);
     const pieces = Array.from({ length: parts }, (_, i) => rows.slice(i * size, (i + 1) * size));
     expect(mergeRangeResults(pieces.map(answer), order)).toEqual(answer(rows));
+  });
+});
+
+describe("the first rows", () => {
+  property.prop([
+    fc.uniqueArray(fc.stringMatching(/^[a-z]{1,4}$/), { maxLength: 60 }),
+    fc.integer({ min: 0, max: 12 }),
+    fc.constantFrom<SortOrder>("none", "ascend", "descend"),
+    fc.constantFrom<SortTarget>("key", "create", "mod", "version", "value"),
+  ])("equal those of all rows, sorted and cut", (keys, limit, sortOrder, sortTarget) => {
+    const rows = keys.toSorted().map((key, i) => row(key, (i * 37) % 11));
+    const order = { sortOrder, sortTarget, limit };
+    const first = new FirstRows(order);
+    for (const kv of rows) first.add(kv);
+    sortRows(rows, order);
+    const more = limit > 0 && rows.length > limit;
+    expect(first.take()).toEqual({ kvs: more ? rows.slice(0, limit) : rows, more });
   });
 });
 

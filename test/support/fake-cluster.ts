@@ -70,6 +70,8 @@ export class FakeCluster {
   readonly watchParts: WatchParts = { eventsMax: Infinity, left: Infinity };
   /** Rows that one answer to a range carries at most. */
   pageRows = 1000;
+  /** Rows that a shard sorts. */
+  sortedRows = 1000;
   readonly #leaders: Map<number, number> = new Map();
   readonly #histories: Map<number, FakeHistory> = new Map();
   readonly #listeners: Map<number, Listener> = new Map();
@@ -447,7 +449,7 @@ class FakeNodeConnection implements FrameHandler {
     const view = new GetView();
     const reader = new ByteReader(bytes, decodeReadOptions(bytes, at, end, view), end);
     const txn = decodeTransactionView(reader);
-    const result = history.transact(txn, view.revision, this.#cluster.pageRows);
+    const result = history.transact(txn, view.revision, this.#cluster);
     this.#header(history, view.level, out);
     encodeTransactionResult(out, result);
   }

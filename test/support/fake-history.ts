@@ -12,7 +12,7 @@ import type {
   Transaction,
   TransactionResult,
 } from "../../src/protocol/operations.js";
-import { sortRows } from "../../src/route/range-merge.js";
+import { isKeyOrder, sortRows } from "../../src/route/range-merge.js";
 import { storedKey, userKeyView } from "../../src/route/stored-key.js";
 import type { WatchCreate } from "../../src/protocol/watch-codec.js";
 
@@ -20,6 +20,14 @@ import type { WatchCreate } from "../../src/protocol/watch-codec.js";
 interface Write {
   readonly key: Uint8Array;
   readonly value: Uint8Array | undefined;
+}
+
+/** What one answer holds. */
+export interface AnswerBounds {
+  /** Rows of a page. */
+  readonly pageRows: number;
+  /** With more rows than these a range in another order than that of keys is refused. */
+  readonly sortedRows: number;
 }
 
 interface Change extends Write {
@@ -82,10 +90,10 @@ export class FakeHistory {
   }
 
   /** Compares are not supported; success runs. */
-  transact(txn: Transaction, floor: number, pageRows: number): TransactionResult {
+  transact(txn: Transaction, floor: number, bounds: AnswerBounds): TransactionResult {
     const deletions: Write[] = [];
     const results = txn.success.map((operation) => {
-      return this.#apply(operation, floor, pageRows, deletions);
+      return this.#apply(operation, floor, bounds, deletions);
     });
     if (deletions.length > 0) this.write(deletions);
     return { succeeded: true, results };
@@ -108,10 +116,10 @@ export class FakeHistory {
   #apply(
     operation: Operation,
     floor: number,
-    pageRows: number,
+    bounds: AnswerBounds,
     deletions: Write[],
   ): OperationResult {
-    if (operation.kind === "range") return this.#range(operation, floor, pageRows);
+    if (operation.kind === "range") return this.#range(operation, floor, bounds);
     if (operation.kind === "put") {
       this.write([{ key: operation.key.slice(), value: operation.value.slice() }]);
       return { kind: "put", prevKv: undefined };
@@ -123,19 +131,27 @@ export class FakeHistory {
     return { kind: "delete", deleted: found.length, prevKvs };
   }
 
-  #range(operation: RangeOperation, floor: number, pageRows: number): RangeResult {
+  #range(operation: RangeOperation, floor: number, bounds: AnswerBounds): RangeResult {
     if (operation.revision > this.revision) {
       throw notApplied("futureRevision", "future", { bound: this.revision });
+    }
+    if (operation.revision > 0 && operation.revision < this.compacted) {
+      throw notApplied("compacted", "compacted", { bound: this.compacted });
     }
     const found = this.#rowsAt(operation.revision || floor).filter((row) => {
       return inSpan(operation, row.key);
     });
-    const kvs = found.map((row) => row.kv);
-    if (operation.sortOrder !== "none" || operation.sortTarget !== "key") sortRows(kvs, operation);
-    const count = kvs.length;
+    const count = found.length;
     if (operation.countOnly) return { kind: "range", kvs: [], more: false, count };
+    const kvs = found.map((row) => row.kv).filter((kv) => isWithin(operation, kv));
+    if (!isKeyOrder(operation)) {
+      if (kvs.length > bounds.sortedRows) throw notApplied("limitExceeded", "too many to sort");
+      sortRows(kvs, operation);
+    }
+    const { pageRows } = bounds;
     const most = Math.min(pageRows, operation.limit === 0 ? pageRows : operation.limit);
-    return { kind: "range", kvs: kvs.slice(0, most), more: count > most, count };
+    const given = kvs.slice(0, most).map((kv) => (operation.keysOnly ? withoutValue(kv) : kv));
+    return { kind: "range", kvs: given, more: kvs.length > most, count };
   }
 
   #rowsAt(revision: number): readonly { readonly key: Uint8Array; readonly kv: KeyValue }[] {
@@ -147,6 +163,21 @@ export class FakeHistory {
     }
     return [...rows.values()].sort((a, b) => compareBytes(a.key, b.key));
   }
+}
+
+function withoutValue(kv: KeyValue): KeyValue {
+  return { ...kv, value: new Uint8Array(0) };
+}
+
+function isWithin(operation: RangeOperation, kv: KeyValue): boolean {
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = operation;
+  const { modRevision, createRevision } = kv;
+  return (
+    modRevision >= minModRevision &&
+    createRevision >= minCreateRevision &&
+    modRevision <= (maxModRevision || modRevision) &&
+    createRevision <= (maxCreateRevision || createRevision)
+  );
 }
 
 function inSpan(
