@@ -11,10 +11,13 @@ import { FormatError } from "./formats/format-error.js";
 export const CHECK_USAGE: string = `check FILE --format FORMAT [--model MODEL]
   FORMAT: ${FORMATS.join(", ")}
   MODEL, of knossos-cas, if it is not to be guessed: ${KNOSSOS_MODELS.join(", ")}
-  Last line and exit code: linearizable 0, not linearizable 1, unknown 2; bad input 3.`;
+  Last line and exit code: linearizable 0, not linearizable 1, unknown 2; bad input 3; a fault of
+  the checker itself 4.`;
 
 const EXIT_CODES = { linearizable: 0, "not linearizable": 1, unknown: 2 } as const;
 const BAD_INPUT = 3;
+/** No verdict: 1 would be taken for one. */
+const OWN_FAULT = 4;
 
 export interface CheckOutput {
   readonly lines: readonly string[];
@@ -23,7 +26,13 @@ export interface CheckOutput {
 }
 
 export function check(args: readonly string[]): CheckOutput {
-  const judgement = judgeFile(args);
+  let judgement: Judgement | string;
+  try {
+    judgement = judgeFile(args);
+  } catch (error) {
+    const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { lines: [], errors: [`check: ${told}`], exitCode: OWN_FAULT };
+  }
   if (typeof judgement === "string") {
     return { lines: [], errors: [`check: ${judgement}`], exitCode: BAD_INPUT };
   }

@@ -6,7 +6,7 @@
 import type { Operation } from "../history.js";
 import type { CommittedOrder } from "./committed.js";
 import type { Finding } from "./finding.js";
-import { invalid, valid } from "./finding.js";
+import { invalid, unknown, valid } from "./finding.js";
 import type { WriteOperation } from "./writes.js";
 
 /** Which keys: one, those with a prefix, those from `key` to below `end`, or all from `key` on. */
@@ -35,6 +35,8 @@ export interface ReadAnswer {
 export type ReadOperation = Operation<ReadRequest, ReadAnswer> & { readonly kind: "ok" };
 
 const EXACT = "reads are exact at their revision";
+/** A run that proves fewer of its reads says little. */
+const PROVEN_SHARE = 0.5;
 const NEWEST = "linearizable reads are new enough";
 
 export function checkReads(
@@ -42,7 +44,21 @@ export function checkReads(
   reads: readonly ReadOperation[],
   writes: readonly WriteOperation[],
 ): readonly Finding[] {
-  return [exactFault(order, reads) ?? valid(EXACT), newestFault(reads, writes) ?? valid(NEWEST)];
+  const exact = exactFault(order, reads) ?? unprovenReads(order, reads) ?? valid(EXACT);
+  return [exact, newestFault(reads, writes) ?? valid(NEWEST)];
+}
+
+/** Where the logs reach back so little that most reads cannot be held against them. */
+function unprovenReads(
+  { from, to }: CommittedOrder,
+  reads: readonly ReadOperation[],
+): Finding | undefined {
+  const proven = reads.filter(
+    ({ request, answer: { revision } }) =>
+      revision >= from && revision <= to && (from === 1 || request.limit === 0),
+  ).length;
+  if (proven >= PROVEN_SHARE * reads.length) return undefined;
+  return unknown(EXACT, `the logs, from revision ${from} on, prove ${proven} of ${reads.length}`);
 }
 
 function exactFault(

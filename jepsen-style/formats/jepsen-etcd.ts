@@ -8,6 +8,11 @@ import { FormatError } from "./format-error.js";
 import { Pairing } from "./pairing.js";
 import type { Ending } from "./pairing.js";
 
+const TYPES: Readonly<Record<string, RegisterRequest["type"]>> = {
+  read: "read",
+  write: "write",
+  cas: "compareAndSet",
+};
 const LINE = /^INFO\s+jepsen\.util\s+-\s+(\d+)\s+:(\w+)\s+:(\w+)\s+(.*\S)\s*$/;
 
 export function readJepsenEtcd(text: string): readonly RegisterOperation[] {
@@ -19,7 +24,12 @@ export function readJepsenEtcd(text: string): readonly RegisterOperation[] {
     const line = index + 1;
     const process = Number(number);
     if (type === "invoke") pairing.call(line, process, requestOf(line, f, value));
-    else pairing.complete(line, process, () => endingOf(line, type, f, value));
+    else {
+      pairing.complete(line, process, (request) => {
+        if (TYPES[f] === request.type) return endingOf(line, type, f, value);
+        throw new FormatError(line, `a :${f} completes what was called as ${request.type}`);
+      });
+    }
   });
   return pairing.operations();
 }

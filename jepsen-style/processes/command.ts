@@ -10,7 +10,7 @@ import { WORKLOADS, workloadNamed } from "../workloads/workloads.js";
 import { runCampaign } from "./campaign.js";
 import type { Common, Planned } from "./matrix.js";
 import { runnable, shortMatrix, wholeMatrix } from "./matrix.js";
-import { NEMESES, nemesesNamed, SIMULATED } from "./nemeses.js";
+import { LEFT_OUT, NEMESES, nemesesNamed, SIMULATED } from "./nemeses.js";
 import { run } from "./run.js";
 import type { Progress, RunResult } from "./run.js";
 import { writeRun } from "./run-folder.js";
@@ -73,6 +73,8 @@ function list(): number {
   rows(NEMESES);
   console.log("Faults of the simulator alone: npm run -s sim");
   rows(SIMULATED);
+  console.log("Faults that are not tried");
+  rows(LEFT_OUT);
   return 0;
 }
 

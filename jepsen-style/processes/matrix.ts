@@ -44,12 +44,15 @@ export type Planned = Omit<RunSettings, "directory">;
 /** So many share a run: few enough that two cores serve all of them. */
 const WORKLOADS_A_RUN = 4;
 
-/** Each workload under each mix, a few of them at a time. */
+/** Each workload under each mix, a few of them at a time; alone where others would be unproven. */
 export function wholeMatrix(common: Common): readonly Planned[] {
-  const workloads = runnable(common);
-  const groups = Array.from({ length: Math.ceil(workloads.length / WORKLOADS_A_RUN) }, (_, at) =>
+  const all = runnable(common);
+  const workloads = all.filter(({ fillsLogs }) => fillsLogs !== true);
+  const shared = Array.from({ length: Math.ceil(workloads.length / WORKLOADS_A_RUN) }, (_, at) =>
     workloads.slice(at * WORKLOADS_A_RUN, (at + 1) * WORKLOADS_A_RUN),
   );
+  const alone = all.filter(({ fillsLogs }) => fillsLogs === true).map((each) => [each]);
+  const groups = [...shared, ...alone];
   return MIXES.flatMap((mix) =>
     groups.map((group) => ({ ...common, workloads: group, nemeses: nemesesNamed(mix) })),
   );

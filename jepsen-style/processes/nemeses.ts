@@ -39,6 +39,14 @@ export const SIMULATED: readonly Pick<Nemesis, "name" | "about">[] = [
   { name: "usurpers", about: "entries only one leader has, and others that commit without it" },
 ];
 
+/** What others attack their stores with, and neither instrument here has. */
+export const LEFT_OUT: readonly Pick<Nemesis, "name" | "about">[] = [
+  { name: "corrupt", about: "bytes that change on a link in spite of the checksums of TCP" },
+  { name: "truncate", about: "files cut short, other than by what was never synced" },
+  { name: "helix", about: "every disk damaged, each at another place" },
+  { name: "memory", about: "a bound of memory at which nodes are killed" },
+];
+
 function waiting(name: string, about: string, waitsFor: string): Nemesis {
   return { name, about, waitsFor, holdMs: [0, 0], strike: () => undefined };
 }

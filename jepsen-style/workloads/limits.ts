@@ -194,5 +194,6 @@ function partsOf(kvs: readonly KeyValue[]): readonly GroupPart[] {
 export const limits: Workload = {
   name: "limits",
   about: "transactions as large as they may be, seen whole or not at all; beyond that, refused",
+  fillsLogs: true,
   create: (surroundings) => new LimitsCourse(surroundings),
 };

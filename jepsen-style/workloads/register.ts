@@ -148,5 +148,6 @@ export const register: Workload = {
 export const big: Workload = {
   name: "big",
   about: "as register, and a tenth of the values up to a million bytes long",
+  fillsLogs: true,
   create: (surroundings) => new RegisterCourse(surroundings, LENGTH_MAX),
 };

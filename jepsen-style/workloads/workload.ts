@@ -48,5 +48,7 @@ export interface Workload {
   readonly sdkOnly?: boolean;
   /** It uses keyspaces that only the harness's own cluster has. */
   readonly ownCluster?: boolean;
+  /** It writes so much that the logs let go of what others beside it wrote. */
+  readonly fillsLogs?: boolean;
   create(surroundings: Surroundings): Course;
 }

@@ -174,6 +174,7 @@ describe("the command", () => {
     ["{:process 0, :type :invoke, :f :read}", "jepsen-etcd", "no operation of this format"],
     ["[{:process 0", "knossos-cas", `line 1: the file ends where "}" is missing`],
     ["{:process 0, :type :ok, :f :read}", "knossos-cas", "completes what it did not call"],
+    [log("0 :invoke :write 1", "0 :ok :read 1"), "jepsen-etcd", "line 2: a :read completes what"],
     [log("0 :invoke :write x"), "jepsen-etcd", "not an operation on a register"],
     ["", "other", "--format must be one of"],
   ])("refuses %j as %s", (text, format, message) => {

@@ -184,6 +184,14 @@ describe("reads against the committed order", () => {
     expect(checkReads(order, [one], [write]).map(({ lines }) => lines)).toEqual([[], []]);
   });
 
+  test("unknown: most are older than the logs", () => {
+    const known = { ...order, from: 5, commits: order.commits.slice(-1) };
+    const reads = [read(3, {}), read(4, {}), read(5, { c: ["3", 5] })];
+    const [exact] = checkReads(known, reads, [write]);
+    expect(exact).toMatchObject({ verdict: "unknown" });
+    expect(exact!.lines).toEqual(["the logs, from revision 5 on, prove 1 of 3"]);
+  });
+
   test.each<readonly [string, ReadOperation, RegExp]>([
     ["a row is missing", read(3, { a: ["1", 2] }), /^a read at revision 3 lacks b=2 of 3$/],
     ["a row is too old", read(4, { a: ["1", 2], b: ["2", 3] }), /shows a=1 of 2$/],

@@ -23,5 +23,7 @@ test.each(["sdk", "grpc"] as const)("every workload meets every mix once: %s", (
   expect(new Set(pairs).size).toBe(pairs.length);
   const mixes = new Set(plans.map(({ nemeses }) => nemeses.map(({ name }) => name).join(",")));
   expect(pairs).toHaveLength(runnable(common).length * mixes.size);
+  const withBig = plans.filter(({ workloads }) => workloads.some(({ name }) => name === "big"));
+  expect(withBig.every(({ workloads }) => workloads.length === 1)).toBe(true);
   expect(Math.max(...plans.map(({ workloads }) => workloads.length))).toBeLessThanOrEqual(4);
 });
