@@ -1,8 +1,8 @@
 /**
  * The gateway's backend by the SDK: a client of the node's own, which goes to whoever serves a key.
- * etcd's clients see the default keyspace. Its shard is what they take for their Raft group: its
- * leader is the leader, its indexes and term are those that are shown.
+ * etcd's clients see the default keyspace (etcd-keyspace.ts).
  */
+import { must } from "../base/assert.js";
 import { FIRST_KEY } from "../base/key-range.js";
 import { connectBy } from "../client/client.js";
 import type { Client } from "../client/client.js";
@@ -25,9 +25,8 @@ import type {
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
-import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
 import type { AlarmKind, ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
-import { KvError, notApplied } from "../protocol/errors.js";
+import { KvError } from "../protocol/errors.js";
 import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -35,6 +34,7 @@ import type {
   RangeOperation,
   Transaction,
 } from "../protocol/operations.js";
+import { defaultShards, hashRefused, shownReplicas } from "./etcd-keyspace.js";
 import { SdkLeases } from "./etcd-leases.js";
 import type { ClientSource } from "./etcd-leases.js";
 import { SdkLines } from "./etcd-lines.js";
@@ -50,16 +50,6 @@ export interface BackendNode {
 const NAME_LENGTH_MAX = 64;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
-/** What a node shows of a shard that others hold. */
-const NO_REPLICA = {
-  role: "none",
-  revision: 0,
-  commitIndex: 0,
-  appliedIndex: 0,
-  storedBytes: 0,
-  usedBytes: 0,
-} as const;
-
 export class SdkBackend implements Backend {
   origin: Origin;
   readonly leases: SdkLeases;
@@ -97,7 +87,7 @@ export class SdkBackend implements Backend {
       const kvs = countOnly ? [] : found;
       return { revision: this.#noted(header), kvs, more: false, count: found.length };
     }
-    const { header, kvs, more, count } = await client.range({ ...operation, level });
+    const { header, kvs, more, count } = await client.range({ ...operation, level, fanOut: true });
     return { revision: this.#noted(header), kvs, more, count };
   }
 
@@ -139,11 +129,15 @@ export class SdkBackend implements Backend {
   }
 
   watch(options: WatchOptions): BackendWatch {
-    return new SdkWatch(this.#connected().then((client) => client.watch(options)));
+    return new SdkWatch(
+      this.#connected().then((client) => client.watch({ ...options, fanOut: true })),
+    );
   }
 
   async revision(): Promise<number> {
     const client = this.#client ?? (await this.#connected());
+    const { keyspaceId, dense } = await client.admin.keyspace();
+    if (!dense) return client.admin.revision(keyspaceId);
     // Any key will do.
     return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
   }
@@ -173,27 +167,14 @@ export class SdkBackend implements Backend {
   async status(): Promise<NodeStatus> {
     const { admin } = await this.#connected();
     const status = await admin.status(this.#node.address);
-    const { clusterMap, leaders } = await admin.map();
-    const shardId = shardIdIn(clusterMap);
-    const hint = leaders.find((each) => each.shardId === shardId);
-    const shown = status.replicas.find((each) => each.shardId === shardId) ?? {
-      ...NO_REPLICA,
-      leaderNodeId: hint?.nodeId ?? 0,
-      term: hint?.term ?? 0,
-    };
+    const map = await admin.map();
+    const shown = shownReplicas(status.replicas, map);
     this.#noteTerm(shown.term);
     return {
-      storedBytes: shown.storedBytes,
-      usedBytes: shown.usedBytes ?? shown.storedBytes,
+      ...shown,
       quotaBytes: status.quotaBytes ?? -1,
-      leaderNodeId: shown.leaderNodeId,
-      term: shown.term,
-      revision: shown.revision,
-      commitIndex: shown.commitIndex,
-      appliedIndex: shown.appliedIndex,
-      isLearner: shown.role === "learner",
       residentBytes: process.memoryUsage.rss(),
-      alarms: this.#alarmsOf(status, clusterMap),
+      alarms: this.#alarmsOf(status, map.clusterMap),
     };
   }
 
@@ -223,7 +204,9 @@ export class SdkBackend implements Backend {
 
   async hash(revision: number): Promise<HashAnswer> {
     const { admin } = await this.#connected();
-    const shardId = shardIdIn((await admin.map()).clusterMap);
+    const { clusterMap } = await admin.map();
+    const [shardId = 0, ...others] = defaultShards(clusterMap);
+    if (others.length > 0) throw hashRefused();
     const request = { shardId, revision };
     const answer = await admin.hash(this.#node.address, request, LONG_TIMEOUT_MS);
     const { appliedRevision, hash, compactedRevision } = answer;
@@ -233,7 +216,7 @@ export class SdkBackend implements Backend {
   async moveLeader(nodeId: number): Promise<void> {
     const { admin } = await this.#connected();
     const { clusterMap } = await admin.map();
-    await admin.moveLeader(shardIdIn(clusterMap), nodeId);
+    await admin.moveLeader(must(defaultShards(clusterMap)[0]), nodeId);
   }
 
   /** Who waits in a line has to be told before. */
@@ -330,14 +313,6 @@ async function readLocally<Answer>(read: (level: ReadLevel) => Promise<Answer>):
     if (!(error instanceof KvError) || error.code !== "futureRevision") throw error;
     return read("linearizable");
   }
-}
-
-/** Of the shard of the default keyspace. */
-function shardIdIn({ keyspaces, shards }: ClusterMap): number {
-  const keyspace = keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
-  const shard = shards.find((each) => each.keyspaceId === keyspace?.keyspaceId);
-  if (shard === undefined) throw notApplied("unavailable", "the cluster is being founded");
-  return shard.shardId;
 }
 
 function isBounded(operation: RangeOperation): boolean {

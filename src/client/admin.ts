@@ -90,6 +90,11 @@ export class Admin {
     return (await this.map()).clusterMap.keyspaces;
   }
 
+  /** That of this view, looked for anew where the map does not know it. */
+  keyspace(): Promise<KeyspaceDescriptor> {
+    return this.#keyspace();
+  }
+
   async shards(): Promise<readonly ShardDescriptor[]> {
     return (await this.map()).clusterMap.shards;
   }
