@@ -41,6 +41,8 @@ export const ERROR_CODES = {
   nodeRefused: 31,
   leaseExists: 32,
   leaseTtlTooLarge: 33,
+  /** A key more could not be deleted with the others at its end; `bound` is of their bytes. */
+  leaseFull: 34,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
