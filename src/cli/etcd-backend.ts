@@ -25,7 +25,7 @@ import type {
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
-import type { AlarmKind, ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
+import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
 import { KvError } from "../protocol/errors.js";
 import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
@@ -179,21 +179,29 @@ export class SdkBackend implements Backend {
   }
 
   async alarms(): Promise<readonly MemberAlarm[]> {
-    const { alarms } = await (await this.#connected()).admin.alarms();
-    return alarms.map(({ node, kind }) => ({ memberId: BigInt(node.nodeId), kind }));
+    const { alarms, strays } = await (await this.#connected()).admin.alarms();
+    const known = alarms.map(({ node, kind }) => ({ memberId: BigInt(node.nodeId), kind }));
+    return [...known, ...strays.map(memberAlarm)];
   }
 
   async raiseAlarm({ memberId, kind }: MemberAlarm): Promise<void> {
     const { admin } = await this.#connected();
-    await admin.changeAlarm({ nodeId: Number(memberId), kind, raised: true });
+    const known = (await admin.members()).find(({ nodeId }) => BigInt(nodeId) === memberId);
+    const named =
+      known === undefined ? { nodeId: 0, memberId: String(memberId) } : { nodeId: known.nodeId };
+    await admin.changeAlarm({ ...named, kind, raised: true });
   }
 
   async disarm({ memberId, kind }: MemberAlarm): Promise<boolean> {
     const { admin } = await this.#connected();
-    const nodeId = Number(memberId);
-    const node = (await admin.members()).find((each) => each.nodeId === nodeId);
-    if (node?.alarms?.includes(kind) !== true) return false;
-    await admin.changeAlarm({ nodeId, kind, raised: false });
+    const { nodes, strayAlarms = [] } = (await admin.map()).clusterMap;
+    const node = nodes.find(({ nodeId }) => BigInt(nodeId) === memberId);
+    const isOfNode = node?.alarms?.includes(kind) === true;
+    if (isOfNode) await admin.changeAlarm({ nodeId: node.nodeId, kind, raised: false });
+    // A member may have come to an alarm of its number.
+    const stray = strayAlarms.find((one) => BigInt(one.memberId) === memberId && one.kind === kind);
+    if (stray === undefined) return isOfNode;
+    await admin.changeAlarm({ nodeId: 0, ...stray, raised: false });
     return true;
   }
 
@@ -227,10 +235,11 @@ export class SdkBackend implements Backend {
   }
 
   /** As etcd shows them: those raised for others too. */
-  #alarmsOf(status: StatusResponse, { nodes }: ClusterMap): readonly MemberAlarm[] {
-    const raised = nodes.flatMap(({ nodeId, alarms = [] }) => {
+  #alarmsOf(status: StatusResponse, map: ClusterMap): readonly MemberAlarm[] {
+    const ofNodes = map.nodes.flatMap(({ nodeId, alarms = [] }) => {
       return alarms.map((kind) => ({ memberId: BigInt(nodeId), kind }));
     });
+    const raised = [...ofNodes, ...(map.strayAlarms ?? []).map(memberAlarm)];
     const { memberId } = this.origin;
     const isNew = (kind: AlarmKind): boolean =>
       !raised.some((alarm) => alarm.memberId === memberId && alarm.kind === kind);
@@ -313,6 +322,10 @@ async function readLocally<Answer>(read: (level: ReadLevel) => Promise<Answer>):
     if (!(error instanceof KvError) || error.code !== "futureRevision") throw error;
     return read("linearizable");
   }
+}
+
+function memberAlarm({ memberId, kind }: StrayAlarm): MemberAlarm {
+  return { memberId: BigInt(memberId), kind };
 }
 
 function isBounded(operation: RangeOperation): boolean {
