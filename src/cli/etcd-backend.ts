@@ -143,6 +143,8 @@ export class SdkBackend implements Backend {
   }
 
   async members(): Promise<readonly NodeDescriptor[]> {
+    // The header of what is answered with them comes from no shard.
+    if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
     return (await this.#connected()).admin.members();
   }
 
