@@ -1,5 +1,5 @@
 /** etcd's API on a default keyspace of many shards: what works there, and what it refuses. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { GrpcClient, frameOf } from "../../scripts/bench/grpc-client.js";
 import type { GrpcOutcome } from "../../scripts/bench/grpc-client.js";
 import { must } from "../../src/base/assert.js";
@@ -78,6 +78,10 @@ async function status(at: number): Promise<Status> {
 test("by hash all that is not read in the order of keys works", async () => {
   const hashed = await ProcessCluster.start(["--initial-keyspace", "default:hash:shards=3"]);
   const client = new GrpcClient(hashed.endpoint("n2"));
+  onTestFinished(async () => {
+    client.close();
+    await hashed.close();
+  });
   const stream = client.stream("/etcdserverpb.Watch/Watch", "Watch");
   stream.send({ create_request: { ...ALL, start_revision: 0n } });
   await stream.next();
@@ -97,8 +101,6 @@ test("by hash all that is not read in the order of keys works", async () => {
   const refused = { status: FAILED_PRECONDITION, message: expect.stringContaining("by hash") };
   expect(await streamed.ended).toMatchObject(refused);
   stream.cancel();
-  client.close();
-  await hashed.close();
 }, 60_000);
 
 describe("works", () => {
