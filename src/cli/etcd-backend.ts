@@ -1,8 +1,8 @@
 /**
  * The gateway's backend by the SDK: a client of the node's own, which goes to whoever serves a key.
- * etcd's clients see the default keyspace. Its shard is what they take for their Raft group: its
- * leader is the leader, its indexes and term are those that are shown.
+ * etcd's clients see the default keyspace (etcd-keyspace.ts).
  */
+import { must } from "../base/assert.js";
 import { FIRST_KEY } from "../base/key-range.js";
 import { connectBy } from "../client/client.js";
 import type { Client } from "../client/client.js";
@@ -25,9 +25,8 @@ import type {
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
-import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
-import type { AlarmKind, ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
-import { KvError, notApplied } from "../protocol/errors.js";
+import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
+import { KvError } from "../protocol/errors.js";
 import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -35,6 +34,7 @@ import type {
   RangeOperation,
   Transaction,
 } from "../protocol/operations.js";
+import { defaultShards, hashRefused, shownReplicas } from "./etcd-keyspace.js";
 import { SdkLeases } from "./etcd-leases.js";
 import type { ClientSource } from "./etcd-leases.js";
 import { SdkLines } from "./etcd-lines.js";
@@ -50,16 +50,6 @@ export interface BackendNode {
 const NAME_LENGTH_MAX = 64;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
-/** What a node shows of a shard that others hold. */
-const NO_REPLICA = {
-  role: "none",
-  revision: 0,
-  commitIndex: 0,
-  appliedIndex: 0,
-  storedBytes: 0,
-  usedBytes: 0,
-} as const;
-
 export class SdkBackend implements Backend {
   origin: Origin;
   readonly leases: SdkLeases;
@@ -97,7 +87,7 @@ export class SdkBackend implements Backend {
       const kvs = countOnly ? [] : found;
       return { revision: this.#noted(header), kvs, more: false, count: found.length };
     }
-    const { header, kvs, more, count } = await client.range({ ...operation, level });
+    const { header, kvs, more, count } = await client.range({ ...operation, level, fanOut: true });
     return { revision: this.#noted(header), kvs, more, count };
   }
 
@@ -139,16 +129,22 @@ export class SdkBackend implements Backend {
   }
 
   watch(options: WatchOptions): BackendWatch {
-    return new SdkWatch(this.#connected().then((client) => client.watch(options)));
+    return new SdkWatch(
+      this.#connected().then((client) => client.watch({ ...options, fanOut: true })),
+    );
   }
 
   async revision(): Promise<number> {
     const client = this.#client ?? (await this.#connected());
+    const { keyspaceId, dense } = await client.admin.keyspace();
+    if (!dense) return client.admin.revision(keyspaceId);
     // Any key will do.
     return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
   }
 
   async members(): Promise<readonly NodeDescriptor[]> {
+    // The header of what is answered with them comes from no shard.
+    if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
     return (await this.#connected()).admin.members();
   }
 
@@ -173,46 +169,41 @@ export class SdkBackend implements Backend {
   async status(): Promise<NodeStatus> {
     const { admin } = await this.#connected();
     const status = await admin.status(this.#node.address);
-    const { clusterMap, leaders } = await admin.map();
-    const shardId = shardIdIn(clusterMap);
-    const hint = leaders.find((each) => each.shardId === shardId);
-    const shown = status.replicas.find((each) => each.shardId === shardId) ?? {
-      ...NO_REPLICA,
-      leaderNodeId: hint?.nodeId ?? 0,
-      term: hint?.term ?? 0,
-    };
+    const map = await admin.map();
+    const shown = shownReplicas(status.replicas, map);
     this.#noteTerm(shown.term);
     return {
-      storedBytes: shown.storedBytes,
-      usedBytes: shown.usedBytes ?? shown.storedBytes,
+      ...shown,
       quotaBytes: status.quotaBytes ?? -1,
-      leaderNodeId: shown.leaderNodeId,
-      term: shown.term,
-      revision: shown.revision,
-      commitIndex: shown.commitIndex,
-      appliedIndex: shown.appliedIndex,
-      isLearner: shown.role === "learner",
       residentBytes: process.memoryUsage.rss(),
-      alarms: this.#alarmsOf(status, clusterMap),
+      alarms: this.#alarmsOf(status, map.clusterMap),
     };
   }
 
   async alarms(): Promise<readonly MemberAlarm[]> {
-    const { alarms } = await (await this.#connected()).admin.alarms();
-    return alarms.map(({ node, kind }) => ({ memberId: BigInt(node.nodeId), kind }));
+    const { alarms, strays } = await (await this.#connected()).admin.alarms();
+    const known = alarms.map(({ node, kind }) => ({ memberId: BigInt(node.nodeId), kind }));
+    return [...known, ...strays.map(memberAlarm)];
   }
 
   async raiseAlarm({ memberId, kind }: MemberAlarm): Promise<void> {
     const { admin } = await this.#connected();
-    await admin.changeAlarm({ nodeId: Number(memberId), kind, raised: true });
+    const known = (await admin.members()).find(({ nodeId }) => BigInt(nodeId) === memberId);
+    const named =
+      known === undefined ? { nodeId: 0, memberId: String(memberId) } : { nodeId: known.nodeId };
+    await admin.changeAlarm({ ...named, kind, raised: true });
   }
 
   async disarm({ memberId, kind }: MemberAlarm): Promise<boolean> {
     const { admin } = await this.#connected();
-    const nodeId = Number(memberId);
-    const node = (await admin.members()).find((each) => each.nodeId === nodeId);
-    if (node?.alarms?.includes(kind) !== true) return false;
-    await admin.changeAlarm({ nodeId, kind, raised: false });
+    const { nodes, strayAlarms = [] } = (await admin.map()).clusterMap;
+    const node = nodes.find(({ nodeId }) => BigInt(nodeId) === memberId);
+    const isOfNode = node?.alarms?.includes(kind) === true;
+    if (isOfNode) await admin.changeAlarm({ nodeId: node.nodeId, kind, raised: false });
+    // A member may have come to an alarm of its number.
+    const stray = strayAlarms.find((one) => BigInt(one.memberId) === memberId && one.kind === kind);
+    if (stray === undefined) return isOfNode;
+    await admin.changeAlarm({ nodeId: 0, ...stray, raised: false });
     return true;
   }
 
@@ -223,7 +214,9 @@ export class SdkBackend implements Backend {
 
   async hash(revision: number): Promise<HashAnswer> {
     const { admin } = await this.#connected();
-    const shardId = shardIdIn((await admin.map()).clusterMap);
+    const { clusterMap } = await admin.map();
+    const [shardId = 0, ...others] = defaultShards(clusterMap);
+    if (others.length > 0) throw hashRefused();
     const request = { shardId, revision };
     const answer = await admin.hash(this.#node.address, request, LONG_TIMEOUT_MS);
     const { appliedRevision, hash, compactedRevision } = answer;
@@ -233,7 +226,7 @@ export class SdkBackend implements Backend {
   async moveLeader(nodeId: number): Promise<void> {
     const { admin } = await this.#connected();
     const { clusterMap } = await admin.map();
-    await admin.moveLeader(shardIdIn(clusterMap), nodeId);
+    await admin.moveLeader(must(defaultShards(clusterMap)[0]), nodeId);
   }
 
   /** Who waits in a line has to be told before. */
@@ -244,10 +237,11 @@ export class SdkBackend implements Backend {
   }
 
   /** As etcd shows them: those raised for others too. */
-  #alarmsOf(status: StatusResponse, { nodes }: ClusterMap): readonly MemberAlarm[] {
-    const raised = nodes.flatMap(({ nodeId, alarms = [] }) => {
+  #alarmsOf(status: StatusResponse, map: ClusterMap): readonly MemberAlarm[] {
+    const ofNodes = map.nodes.flatMap(({ nodeId, alarms = [] }) => {
       return alarms.map((kind) => ({ memberId: BigInt(nodeId), kind }));
     });
+    const raised = [...ofNodes, ...(map.strayAlarms ?? []).map(memberAlarm)];
     const { memberId } = this.origin;
     const isNew = (kind: AlarmKind): boolean =>
       !raised.some((alarm) => alarm.memberId === memberId && alarm.kind === kind);
@@ -332,12 +326,8 @@ async function readLocally<Answer>(read: (level: ReadLevel) => Promise<Answer>):
   }
 }
 
-/** Of the shard of the default keyspace. */
-function shardIdIn({ keyspaces, shards }: ClusterMap): number {
-  const keyspace = keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
-  const shard = shards.find((each) => each.keyspaceId === keyspace?.keyspaceId);
-  if (shard === undefined) throw notApplied("unavailable", "the cluster is being founded");
-  return shard.shardId;
+function memberAlarm({ memberId, kind }: StrayAlarm): MemberAlarm {
+  return { memberId: BigInt(memberId), kind };
 }
 
 function isBounded(operation: RangeOperation): boolean {

@@ -9,6 +9,7 @@ import type {
   LeaderHint,
   NodeDescriptor,
   ShardDescriptor,
+  StrayAlarm,
 } from "../protocol/cluster.js";
 import type { Sheet } from "./printer.js";
 import { formatBytes, formatDuration } from "./quantities.js";
@@ -158,13 +159,25 @@ export function endpointHealthSheet(list: readonly EndpointHealth[]): Sheet {
   };
 }
 
-export function alarmSheet(alarms: readonly NodeAlarm[]): Sheet {
-  const named = alarms.map(({ node, kind }) => ({ ...node, alarm: kind.toUpperCase() }));
+export function alarmSheet(
+  alarms: readonly NodeAlarm[],
+  strays: readonly StrayAlarm[] = [],
+): Sheet {
+  const named = alarms.map(({ node: { nodeId, name }, kind }) => {
+    return { id: idText(nodeId), memberID: nodeId as number | string, name, kind };
+  });
+  // Others than numbers of ours may be too large for one.
+  named.push(
+    ...strays.map(({ memberId, kind }) => {
+      return { id: BigInt(memberId).toString(16), memberID: memberId, name: "", kind };
+    }),
+  );
+  const list = named.map((one) => ({ ...one, alarm: one.kind.toUpperCase() }));
   return {
     columns: ["ID", "Name", "Alarm"],
-    rows: named.map(({ nodeId, name, alarm }) => [idText(nodeId), name, alarm]),
-    simpleRows: named.map(({ nodeId, alarm }) => [`memberID:${nodeId} alarm:${alarm}`]),
-    json: { alarms: named.map(({ nodeId, alarm }) => ({ memberID: nodeId, alarm })) },
+    rows: list.map(({ id, name, alarm }) => [id, name, alarm]),
+    simpleRows: list.map(({ memberID, alarm }) => [`memberID:${memberID} alarm:${alarm}`]),
+    json: { alarms: list.map(({ memberID, alarm }) => ({ memberID, alarm })) },
   };
 }
 

@@ -26,6 +26,7 @@ import type {
   LeaderHint,
   NodeDescriptor,
   ShardDescriptor,
+  StrayAlarm,
 } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
@@ -49,6 +50,8 @@ export interface NodeAlarm {
 
 export interface AlarmReport {
   readonly alarms: readonly NodeAlarm[];
+  /** Raised for members that there are not. */
+  readonly strays: readonly StrayAlarm[];
   /** Nodes that do not answer: of them only what was raised is known. */
   readonly silent: readonly NodeDescriptor[];
 }
@@ -90,6 +93,11 @@ export class Admin {
     return (await this.map()).clusterMap.keyspaces;
   }
 
+  /** That of this view, looked for anew where the map does not know it. */
+  keyspace(): Promise<KeyspaceDescriptor> {
+    return this.#keyspace();
+  }
+
   async shards(): Promise<readonly ShardDescriptor[]> {
     return (await this.map()).clusterMap.shards;
   }
@@ -118,7 +126,7 @@ export class Admin {
 
   /** Of all nodes: what was raised for them, and what holds now by itself. */
   async alarms(): Promise<AlarmReport> {
-    const nodes = await this.members();
+    const { nodes, strayAlarms: strays = [] } = (await this.map()).clusterMap;
     const silent: NodeDescriptor[] = [];
     const found = nodes.map(async (node): Promise<readonly NodeAlarm[]> => {
       const { alarms: raised = [], clientAddress } = node;
@@ -129,7 +137,7 @@ export class Admin {
       const held = (status?.alarms ?? []).filter((kind) => !raised.includes(kind));
       return [...known, ...held.map((kind) => ({ node, kind, raised: false }))];
     });
-    return { alarms: (await Promise.all(found)).flat(), silent };
+    return { alarms: (await Promise.all(found)).flat(), strays, silent };
   }
 
   /** Resolves when all nodes that live know of it. */

@@ -16,7 +16,7 @@ import type { KeyValue, ReadLevel } from "../protocol/key-value.js";
 import type { Operation, Transaction } from "../protocol/operations.js";
 import { PUT_FLAGS } from "../protocol/put-codec.js";
 import { keyspaceRange, storedKey } from "../route/stored-key.js";
-import { storedTransaction } from "../route/stored-transaction.js";
+import { leasesRefused, storedTransaction } from "../route/stored-transaction.js";
 import { Admin } from "./admin.js";
 import {
   COMPACT_CALL,
@@ -105,6 +105,7 @@ export class Client {
       const stored = storedKey(keyspace, userKey);
       checkRequestSize(stored.length, valueBytes.length, this.#session.options.requestSizeBytesMax);
       const lease = options?.lease ?? 0n;
+      if (lease !== 0n && !keyspace.dense) throw leasesRefused(keyspace);
       const request = {
         key: stored,
         value: valueBytes,

@@ -12,6 +12,7 @@ import { decodeLeaseIds, decodeLeaseState, encodeLeaseRequest } from "../protoco
 import type { LeaseRequest } from "../protocol/lease-codec.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
 import { keyspaceRange } from "../route/stored-key.js";
+import { leasesRefused } from "../route/stored-transaction.js";
 import type {
   Headed,
   LeaseGrantResponse,
@@ -111,10 +112,7 @@ export class LeaseClient implements Leases {
     request: LeaseRequest,
   ): Promise<Answer> {
     const keyspace = await this.#described();
-    if (!keyspace.dense) {
-      const text = "leases need a keyspace with one shard; this one has more";
-      throw notApplied("unsupported", text);
-    }
+    if (!keyspace.dense) throw leasesRefused(keyspace);
     const interval = keyspaceRange(keyspace.keyspaceId);
     const level = 0;
     return routedCall(this.#session, kind, { key: interval.start, interval, level }, request);

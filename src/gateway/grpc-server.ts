@@ -92,7 +92,7 @@ export class GrpcServer {
     const call =
       method.session === undefined
         ? new OneRequestCall(stream, method, this.#host, head.timeout)
-        : new SessionCall(stream, method.session, this.#host.messageBytesMax);
+        : new SessionCall(stream, method.session, this.#host, head.timeout);
     const own = head.wantsLeader ? this.#led(stream, call, method) : call;
     if (!mayLast(method)) return own;
     this.#lasting.add(call);
@@ -102,6 +102,15 @@ export class GrpcServer {
 }
 
 function nothing(): void {}
+
+/** What ends a call at its deadline, if it has one; `timeout` is the header, as it came. */
+function deadlineOf(call: Call, { timers }: GrpcHost, timeout?: string): Timer | undefined {
+  const timeoutMs = timeoutMsOf(timeout);
+  if (timeoutMs === undefined) return undefined;
+  return timers.after(timeoutMs, () => {
+    call.fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
+  });
+}
 
 /** Whatever else comes of a call that was refused. */
 const REFUSED: StreamHandler = { data: nothing, ended: nothing, drained: nothing, closed: nothing };
@@ -131,11 +140,7 @@ class OneRequestCall implements Call {
     this.#stream = stream;
     this.#method = method;
     this.#messageBytesMax = host.messageBytesMax;
-    const timeoutMs = timeoutMsOf(timeout);
-    if (timeoutMs === undefined) return;
-    this.#deadline = host.timers.after(timeoutMs, () => {
-      this.fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
-    });
+    this.#deadline = deadlineOf(this, host, timeout);
   }
 
   data(bytes: Uint8Array): void {
@@ -219,11 +224,13 @@ class SessionCall implements Call {
   /** What came with a request that is being served waits. */
   #isServing = false;
   #hasEnded = false;
+  readonly #deadline: Timer | undefined;
   over: () => void = nothing;
 
-  constructor(stream: Http2Stream, open: OpenSession, messageBytesMax: number) {
+  constructor(stream: Http2Stream, open: OpenSession, host: GrpcHost, timeout: string | undefined) {
     this.#stream = stream;
-    this.#frames = new FrameReader(messageBytesMax);
+    this.#frames = new FrameReader(host.messageBytesMax);
+    this.#deadline = deadlineOf(this, host, timeout);
     this.#sink = new GrpcSink(stream);
     this.#session = open(this.#sink);
     this.#sink.begin();
@@ -276,6 +283,7 @@ class SessionCall implements Call {
 
   closed(): void {
     this.over();
+    this.#deadline?.cancel();
     this.#session.close();
     this.#sink.wake();
   }

@@ -25,9 +25,11 @@ export async function servePage(
   if (path === "/health") return health(backend, query);
   if (path === "/livez") return checks("livez", LIVE, backend, query);
   if (path === "/readyz") return checks("readyz", READY, backend, query);
-  if (path === "/version") return json(200, { etcdserver: API_VERSION, etcdcluster: API_VERSION });
+  if (path === "/version") return json(200, VERSIONS);
   return path === "/metrics" ? metrics(backend) : undefined;
 }
+
+const VERSIONS = { etcdserver: API_VERSION, etcdcluster: API_VERSION, storage: API_VERSION };
 
 async function health(backend: Backend, query: URLSearchParams): Promise<TextReply> {
   const isSerializable = query.get("serializable") === "true";

@@ -7,6 +7,7 @@ import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
 import { servePage } from "./health.js";
+import type { TextReply } from "./health.js";
 import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
 import type { Method, Methods } from "./method.js";
@@ -25,6 +26,14 @@ type Line = RequestLine<http.IncomingMessage, http.ServerResponse>;
 /** Base64 and names make JSON larger than the message it is. */
 const JSON_FACTOR = 2;
 const JSON_TYPE = "application/json";
+
+/** As etcd does by default: pages from anywhere may ask. */
+const CROSS_ORIGIN = [
+  ["access-control-allow-headers", "accept, content-type, authorization"],
+  ["access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE"],
+  ["access-control-allow-origin", "*"],
+] as const;
+const NO_BODY: TextReply = { status: 200, contentType: "text/plain", body: "" };
 
 export class HttpServer {
   readonly #host: HttpHost;
@@ -67,6 +76,9 @@ export class HttpServer {
   }
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    for (const [name, value] of CROSS_ORIGIN) response.setHeader(name, value);
+    // What a browser asks before it asks on behalf of a page from elsewhere.
+    if (request.method === "OPTIONS") return send(response, NO_BODY);
     const url = new URL(request.url ?? "/", "http://node");
     const path = url.pathname.replace(/^\/v3(alpha|beta)\//, "/v3/");
     if (request.method === "GET" || request.method === "HEAD") {
@@ -179,10 +191,7 @@ function sendJson(response: http.ServerResponse, reply: JsonReply): void {
   send(response, { ...reply, contentType: JSON_TYPE });
 }
 
-function send(
-  response: http.ServerResponse,
-  reply: { readonly status: number; readonly contentType: string; readonly body: string },
-): void {
+function send(response: http.ServerResponse, reply: TextReply): void {
   response.writeHead(reply.status, { "content-type": reply.contentType });
   response.end(reply.body);
 }

@@ -35,6 +35,20 @@ const HTTP_STATUS: readonly number[] = [
   200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
 ];
 
+/** What HTTP calls them. */
+const HTTP_TEXT: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  409: "Conflict",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
 export interface JsonReply {
   readonly status: number;
   readonly body: string;
@@ -61,6 +75,18 @@ export async function serveJson(
 export function refusalReply({ code, message }: StatusError): JsonReply {
   const body = JSON.stringify({ error: message, message, code });
   return { status: HTTP_STATUS[code] ?? 500, body };
+}
+
+/** In a line, too, both shapes in one. */
+function lineError({ code, message }: StatusError): object {
+  const http = HTTP_STATUS[code] ?? 500;
+  return {
+    grpc_code: code,
+    http_code: http,
+    message,
+    http_status: HTTP_TEXT[http] ?? "",
+    code,
+  };
 }
 
 /** Answers as lines of JSON. */
@@ -97,9 +123,7 @@ class JsonLines implements AnswerSink {
       this.#isOver = true;
       return this.#output.refuse(refusalReply(error));
     }
-    const { code, message } = error;
-    const http = HTTP_STATUS[code] ?? 500;
-    this.#line({ error: { grpc_code: code, http_code: http, message } });
+    this.#line({ error: lineError(error) });
     this.end();
   }
 

@@ -92,10 +92,12 @@ const ABSENT: readonly (readonly [path: string, jsonPath: string, refusal: Statu
 class MethodTable implements Methods {
   readonly #paths: Map<string, Method>;
   readonly #jsonPaths: Map<string, Method>;
+  readonly #services: ReadonlySet<string>;
 
   constructor(methods: readonly Method[]) {
     this.#paths = new Map(methods.map((one) => [one.path, one]));
     this.#jsonPaths = new Map();
+    this.#services = new Set(methods.map(({ path }) => parts(path)[0]));
     for (const one of methods) {
       if (one.jsonPath !== undefined) this.#jsonPaths.set(one.jsonPath, one);
     }
@@ -105,7 +107,15 @@ class MethodTable implements Methods {
     const found = this.#paths.get(path);
     if (found !== undefined) return found;
     const absent = ABSENT.find(([start]) => path.startsWith(start));
-    return absent?.[2] ?? new StatusError(GRPC.unimplemented, `unknown method ${path}`);
+    return absent?.[2] ?? new StatusError(GRPC.unimplemented, this.#unknown(path));
+  }
+
+  /** As a server in Go says it. */
+  #unknown(path: string): string {
+    const [service, name] = parts(path);
+    if (service === "") return `malformed method name: ${JSON.stringify(path)}`;
+    if (!this.#services.has(service)) return `unknown service ${service}`;
+    return `unknown method ${name} for service ${service}`;
   }
 
   byJsonPath(path: string): Method | StatusError | undefined {
@@ -113,4 +123,11 @@ class MethodTable implements Methods {
     const known = this.#jsonPaths.get(path.replace("/v3/kv/lease/", "/v3/lease/"));
     return known ?? ABSENT.find(([, start]) => path.startsWith(start))?.[2];
   }
+}
+
+/** The service and the method that a path names. */
+function parts(path: string): readonly [service: string, name: string] {
+  const named = path.replace(/^\//, "");
+  const cut = Math.max(0, named.lastIndexOf("/"));
+  return [named.slice(0, cut), named.slice(cut + 1)];
 }

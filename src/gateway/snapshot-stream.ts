@@ -47,9 +47,15 @@ export async function* snapshotBlobs(
 
 function leasesOf(backend: LeaseBackend): LeaseSource {
   return {
-    ids: async () => (await backend.list()).ids,
+    ids: () => backend.list().then(({ ids }) => ids, noneWhereUnsupported),
     ttlOf: async (id) => (await backend.timeToLive(id, false)).grantedTtlSeconds,
   };
+}
+
+/** A keyspace that cannot have leases has none. */
+function noneWhereUnsupported(error: unknown): readonly bigint[] {
+  if (KvError.from(error).code === "unsupported") return [];
+  throw error;
 }
 
 async function newest(

@@ -92,6 +92,7 @@ const OWN_CODES: Partial<Record<ErrorCode, number>> = {
   staleEpoch: GRPC.unavailable,
   notLeader: GRPC.unavailable,
   wrongCluster: GRPC.unavailable,
+  leaseFull: GRPC.resourceExhausted,
   cancelled: GRPC.cancelled,
   unsupported: GRPC.unimplemented,
 };

@@ -20,6 +20,14 @@ export interface LiveLease {
   readonly deadlineMs: number;
 }
 
+/** Of a row what is to be known where it is put with a lease. */
+export interface RowToPut {
+  readonly leaseLow: number;
+  readonly leaseHigh: number;
+  /** Of the stored key. */
+  readonly keyLength: number;
+}
+
 export class Leases {
   readonly overlay: LeaseOverlay = new LeaseOverlay();
   readonly #tree: DataTree;
@@ -46,19 +54,23 @@ export class Leases {
     return change === undefined ? this.table.get(id) : change.live;
   }
 
-  /** Why a key cannot be put with a lease, if so. */
-  attachRefusal(low: number, high: number, storedKeyLength: number): KvError | undefined {
+  /**
+   * Why a key cannot be put with a lease that it does not have, if so. Keys that are decided and
+   * not applied count too; where only those of other transactions are too many it may still be
+   * otherwise, but those of its own, of `revision`, stay too many however often it is tried.
+   */
+  attachRefusal(row: RowToPut, revision: number): KvError | undefined {
+    const { leaseLow: low, leaseHigh: high } = row;
     const id = leaseId(low, high);
     if (this.find(id) === undefined) return leaseNotFound();
     const bound = LEASE_EFFECTS_BYTES_MAX;
     const held = this.table.get(id)?.effectsBytes ?? 0;
-    const needed = held + endingBytes(storedKeyLength);
-    if (needed > bound) {
-      const text = `the lease has too many keys: the effects that delete them exceed ${bound} bytes`;
-      return notApplied("limitExceeded", text, { bound });
-    }
+    const needed = held + endingBytes(row.keyLength);
+    if (needed > bound) return leaseFull();
     if (needed + this.#data.leasedBytes <= bound) return undefined;
-    return notApplied("overloaded", "too many keys are being put with leases; try again");
+    if (needed + this.#data.leasedBytesOf(low, high, revision) > bound) return leaseFull();
+    if (needed + this.#data.leasedBytesOf(low, high, 0) <= bound) return undefined;
+    return notApplied("overloaded", "too many keys are being put with the lease; try again");
   }
 
   /** Stored keys that may have this lease, in order, each once. */
@@ -100,6 +112,14 @@ export class Leases {
     else if (change === LEASE_CHANGES.renewed) table.renewed(id, deadlineMs);
     else table.ended(id);
   }
+}
+
+function leaseFull(): KvError {
+  const bound = LEASE_EFFECTS_BYTES_MAX;
+  const text = `the keys of a lease, each with ${endingBytes(0)} bytes more, may take ${bound} bytes`;
+  return notApplied("leaseFull", `${text}, for they are deleted at once; use more leases`, {
+    bound,
+  });
 }
 
 export function leaseNotFound(): KvError {

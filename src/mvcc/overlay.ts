@@ -108,6 +108,20 @@ export class Overlay {
     if (this.#isLeased(slot)) this.#leasedBytes += endingBytes(keyLength);
   }
 
+  /** What ending a lease would write for the keys put with it here, from a revision on. */
+  leasedBytesOf(low: number, high: number, revisionMin: number): number {
+    let bytes = 0;
+    for (let number = this.#tail - 1; number >= this.#head; number--) {
+      const slot = number & this.#mask;
+      if (this.#revisions[slot]! < revisionMin) break;
+      if (this.#superseded[slot] === 1 || !this.#isLeased(slot)) continue;
+      const { bytes: held, valueOffset } = this.#entryAt(slot);
+      if (storedHasLease(held, valueOffset, low, high))
+        bytes += endingBytes(this.#keyLengths[slot]!);
+    }
+    return bytes;
+  }
+
   /** Stored keys whose newest effect here is a put with this lease. */
   keysOfLease(low: number, high: number): Uint8Array[] {
     const keys: Uint8Array[] = [];

@@ -94,7 +94,11 @@ export class RowWriter {
       return notApplied("keyNotFound", "the key whose value or lease is to be kept is missing");
     }
     if (!hasLease) return undefined;
-    return this.#leases.attachRefusal(row.leaseLow, row.leaseHigh, row.keyLength);
+    const { hadPrevious, previous } = this;
+    const isHeld = previous.leaseLow === row.leaseLow && previous.leaseHigh === row.leaseHigh;
+    // A lease that has a key is there, and has it already.
+    if (hadPrevious && isHeld) return undefined;
+    return this.#leases.attachRefusal(row, this.revision);
   }
 
   #entryTooLarge(): KvError | undefined {

@@ -157,6 +157,9 @@ async function healthOf(node: NodeParts): Promise<HealthResponse> {
     for (const kind of alarms)
       reasons.push(`the alarm ${kind.toUpperCase()} is raised for ${name}`);
   }
+  for (const { memberId, kind } of node.view.map.strayAlarms ?? []) {
+    reasons.push(`the alarm ${kind.toUpperCase()} is raised for ${memberId}, which is no member`);
+  }
   for (const replica of node.host.replicas) {
     if (!replica.leads) continue;
     try {

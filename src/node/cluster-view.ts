@@ -115,7 +115,8 @@ export class ClusterView {
     this.#shards = new Map(map.shards.map((shard) => [shard.shardId, shard]));
     this.#keyspaces = new Map(map.keyspaces.map((each) => [each.keyspaceId, each]));
     this.#nodes = new Map(map.nodes.map((node) => [node.nodeId, node]));
-    this.#raised = new Set(map.nodes.flatMap(({ alarms = [] }) => alarms));
+    const strays = (map.strayAlarms ?? []).map(({ kind }) => kind);
+    this.#raised = new Set([...map.nodes.flatMap(({ alarms = [] }) => alarms), ...strays]);
     const byDefault = map.keyspaces.find(({ name }) => name === DEFAULT_KEYSPACE_NAME);
     this.#defaultKeyspaceId = byDefault?.keyspaceId ?? -1;
   }

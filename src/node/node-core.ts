@@ -28,7 +28,7 @@ import { ClientSession } from "./client-session.js";
 import type { AdminRequest, SessionHost } from "./client-session.js";
 import { ClusterView } from "./cluster-view.js";
 import type { NodeConfig } from "./config.js";
-import { DEFAULT_KEYSPACE } from "./default-keyspace.js";
+import { foundingKeyspaces } from "./default-keyspace.js";
 import { placementDescriptor } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { Heartbeats } from "./heartbeats.js";
@@ -123,6 +123,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.transfers = new LeaderTransfers(env, this.host);
     this.#quota = new Quota(config.quotaBytes, {
       isRaised: (kind) => this.view.isRaised(kind),
+      heldBytes: () => this.#defaultKeyspaceBytes(),
       exceeded: () => this.#raiseNoSpace(),
     });
     this.backups = new BackupSource(env, { store: parts.store, host: this.host });
@@ -213,6 +214,14 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
 
   get quotaBytes(): number {
     return this.#quota.quotaBytes;
+  }
+
+  #defaultKeyspaceBytes(): number {
+    let bytes = 0;
+    for (const { keyspaceId, tree } of this.host.replicas) {
+      if (this.view.isDefaultKeyspace(keyspaceId)) bytes += tree.heldBytes();
+    }
+    return bytes;
   }
 
   get isStalled(): boolean {
@@ -428,7 +437,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       replica,
       clusterId: this.identity.clusterId,
       founding: placementDescriptor(config),
-      initialKeyspaces: founds ? [DEFAULT_KEYSPACE, ...config.initialKeyspaces] : [],
+      initialKeyspaces: founds ? foundingKeyspaces(config.initialKeyspaces) : [],
       mapChanged: (state: PlacementState) => {
         if (state.map === undefined) return;
         this.mapHeard(state.map);

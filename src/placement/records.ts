@@ -5,6 +5,7 @@
  *   counters              {"shardId","keyspaceId","replicaId","memberSerial"}: the next ids, or
  *                         what they are made from; ids are never used again
  *   cluster               {"clusterId","replicas"}: the replicas wanted of the placement group
+ *   alarms                {"strays"}: alarms of members that there are not
  *   node/<id>             a node; that of a removed one stays, so that its id is never given again
  *   keyspace/<id>         a keyspace
  *   shard/<id>            a shard; keys of its range in hexadecimal
@@ -21,6 +22,7 @@ import type {
   KeyspaceDescriptor,
   NodeDescriptor,
   ShardDescriptor,
+  StrayAlarm,
 } from "../protocol/cluster.js";
 import { DecodeError } from "../base/coding.js";
 
@@ -52,6 +54,7 @@ export interface PlacementState {
 
 export const COUNTERS_KEY = "counters";
 export const CLUSTER_KEY = "cluster";
+export const ALARMS_KEY = "alarms";
 /** Shard 1 is the placement group, keyspace 0 the system's. */
 export const FIRST_COUNTERS: Counters = {
   shardId: 2,
@@ -74,6 +77,11 @@ export function countersRecord(counters: Counters): PlacementRecord {
 
 export function clusterRecord(clusterId: string, replicas: number): PlacementRecord {
   return json(CLUSTER_KEY, { clusterId, replicas });
+}
+
+/** Members of earlier versions pass over it. */
+export function strayAlarmsRecord(strays: readonly StrayAlarm[]): PlacementRecord {
+  return json(ALARMS_KEY, { strays });
 }
 
 export function nodeRecord(node: NodeDescriptor): PlacementRecord {
@@ -102,10 +110,12 @@ export function decodeState(records: readonly PlacementRecord[], version: number
   const reserved = new Map<number, number>();
   let counters = FIRST_COUNTERS;
   let cluster: StoredCluster | undefined;
+  let strayAlarms: readonly StrayAlarm[] = [];
   for (const { key, value } of records) {
     const data = parse(key, value);
     if (key === COUNTERS_KEY) counters = { ...FIRST_COUNTERS, ...(data as object) };
     else if (key === CLUSTER_KEY) cluster = data as StoredCluster;
+    else if (key === ALARMS_KEY) strayAlarms = (data as StoredAlarms).strays;
     else if (key.startsWith(NODE)) nodes.push(data as NodeDescriptor);
     else if (key.startsWith(KEYSPACE)) keyspaces.push(data as KeyspaceDescriptor);
     else if (key.startsWith(SHARD)) shards.push(shardOf(data as StoredShard));
@@ -124,6 +134,7 @@ export function decodeState(records: readonly PlacementRecord[], version: number
     shards: known,
     removedNodes: nodes.filter((node) => node.state === "removed").map((node) => node.nodeId),
     nextReplicaId: counters.replicaId,
+    ...(strayAlarms.length > 0 && { strayAlarms }),
   };
   return { map, counters, reserved, placementReplicas };
 }
@@ -131,6 +142,10 @@ export function decodeState(records: readonly PlacementRecord[], version: number
 interface StoredCluster {
   readonly clusterId: string;
   readonly replicas?: number;
+}
+
+interface StoredAlarms {
+  readonly strays: readonly StrayAlarm[];
 }
 
 interface Reserved {

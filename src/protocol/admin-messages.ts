@@ -109,7 +109,10 @@ export interface MemberUpdateRequest {
 
 /** Raises an alarm for a node, which stays whatever becomes of its cause, or disarms it. */
 export interface AlarmChangeRequest {
+  /** 0 where there is a `memberId`. */
   readonly nodeId: number;
+  /** Of a member that there is not, in decimal: etcd keeps alarms of such too. */
+  readonly memberId?: string | undefined;
   readonly kind: AlarmKind;
   readonly raised: boolean;
 }

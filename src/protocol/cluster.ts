@@ -89,6 +89,13 @@ export interface ShardDescriptor {
   readonly preferredNodeId: number;
 }
 
+/** An alarm that was raised for a member that there was not. */
+export interface StrayAlarm {
+  /** As etcd's clients named it, in decimal. */
+  readonly memberId: string;
+  readonly kind: AlarmKind;
+}
+
 export interface ClusterMap {
   readonly clusterId: string;
   /** Revision of the placement group's data that this map shows. */
@@ -98,6 +105,7 @@ export interface ClusterMap {
   readonly shards: readonly ShardDescriptor[];
   /** Ids of nodes that were removed and are never used again. */
   readonly removedNodes?: readonly number[] | undefined;
+  readonly strayAlarms?: readonly StrayAlarm[] | undefined;
   /** Replicas with lower ids are known to this map, where it does not name them as gone. */
   readonly nextReplicaId?: number | undefined;
 }

@@ -43,6 +43,8 @@ export const ERROR_CODES = {
   leaseTtlTooLarge: 33,
   /** The request may be small, but it touches or answers more than is done at once. */
   limitExceeded: 34,
+  /** A key more could not be deleted with the others at its end; `bound` is of their bytes. */
+  leaseFull: 35,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

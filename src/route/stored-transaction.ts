@@ -1,7 +1,7 @@
 /**
  * A transaction in user keys as one in stored keys, together with the smallest interval that holds
  * all its keys: it can be done by one shard exactly where that shard covers the interval. Ranges in
- * a hash keyspace are refused, for its keys have no order there.
+ * a hash keyspace are refused, for its keys have no order there, and leases in one of many shards.
  */
 import { compareBytes, keyAfter } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
@@ -17,7 +17,7 @@ export interface StoredTransaction {
   readonly interval: KeyRange;
 }
 
-/** Throws KvError orderedScanRefused. */
+/** Throws KvError orderedScanRefused, or unsupported for leases. */
 export function storedTransaction(
   keyspace: KeyspaceDescriptor,
   txn: Transaction,
@@ -25,6 +25,12 @@ export function storedTransaction(
   const translation = new Translation(keyspace);
   const stored = translation.transaction(txn);
   return { txn: stored, interval: translation.interval() };
+}
+
+/** A lease lives in the one shard that all its keys are in. */
+export function leasesRefused(keyspace: KeyspaceDescriptor): KvError {
+  const text = "leases need a keyspace with one shard, and locks and elections need leases; ";
+  return notApplied("unsupported", `${text}${keyspace.name} has more`);
 }
 
 export function orderedScanRefused(keyspace: KeyspaceDescriptor): KvError {
@@ -66,7 +72,10 @@ class Translation {
 
   #operation(operation: Operation): Operation {
     if (operation.kind === "txn") return { kind: "txn", txn: this.transaction(operation.txn) };
-    if (operation.kind === "put") return { ...operation, key: this.#key(operation.key) };
+    if (operation.kind === "put") {
+      if (operation.lease !== 0n && !this.#keyspace.dense) throw leasesRefused(this.#keyspace);
+      return { ...operation, key: this.#key(operation.key) };
+    }
     const range = this.#keys(operation.key, operation.rangeEnd);
     return { ...operation, key: range.key, rangeEnd: range.rangeEnd };
   }

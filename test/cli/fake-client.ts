@@ -88,7 +88,7 @@ export class FakeClient implements ClientPort {
   map: ClusterMap = MAP;
   readonly statuses: Map<string, StatusResponse> = new Map();
   readonly hashes: Map<string, number> = new Map();
-  alarms: AlarmReport = { alarms: [], silent: [] };
+  alarms: AlarmReport = { alarms: [], strays: [], silent: [] };
   /** TTLs by id. */
   readonly granted: Map<bigint, number> = new Map();
   readonly faults: Map<string, PlannedFault[]> = new Map();
@@ -137,8 +137,8 @@ export class FakeClient implements ClientPort {
       return Promise.reject(new KvError("unavailable", "no answer", "notApplied"));
     },
     alarms: () => Promise.resolve(this.alarms),
-    changeAlarm: ({ nodeId, kind, raised }) => {
-      this.requests.push(`alarm ${nodeId} ${kind} ${raised}`);
+    changeAlarm: ({ nodeId, memberId, kind, raised }) => {
+      this.requests.push(`alarm ${memberId ?? nodeId} ${kind} ${raised}`);
       return Promise.resolve();
     },
     hash: (endpoint, { shardId, revision }) => {

@@ -57,7 +57,7 @@ describe("alarm", () => {
 
   function alarmed(...alarms: readonly NodeAlarm[]): FakeClient {
     const client = clientOf();
-    client.alarms = { alarms, silent: [n1!] };
+    client.alarms = { alarms, strays: [], silent: [n1!] };
     return client;
   }
 
@@ -77,6 +77,20 @@ describe("alarm", () => {
     const { code, out } = await flotctl(["alarm", "disarm"], { client });
     expect([code, out]).toEqual([0, "memberID:2 alarm:NOSPACE\n"]);
     expect(client.requests).toEqual(["alarm 2 noSpace false"]);
+  });
+
+  test("of members that there are not are listed and disarmed with the others", async () => {
+    const client = alarmed({ node: n2!, kind: "noSpace", raised: true });
+    const strays = [{ memberId: "18446744073709551615", kind: "corrupt" }] as const;
+    client.alarms = { ...client.alarms, strays };
+    const listed = "memberID:2 alarm:NOSPACE\nmemberID:18446744073709551615 alarm:CORRUPT\n";
+    for (const command of ["list", "disarm"]) {
+      expect((await flotctl(["alarm", command], { client })).out).toBe(listed);
+    }
+    expect(client.requests).toEqual([
+      "alarm 2 noSpace false",
+      "alarm 18446744073709551615 corrupt false",
+    ]);
   });
 
   test("disarm fails while one holds by itself, and says what to do", async () => {

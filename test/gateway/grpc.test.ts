@@ -1,6 +1,7 @@
 /** gRPC over a real connection: calls, their errors, deadlines, sizes, and the end of a node. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
+import { eventually } from "../support/eventually.js";
 import { frameOf } from "../../scripts/bench/grpc-client.js";
 import type { GrpcClient } from "../../scripts/bench/grpc-client.js";
 import { must } from "../../src/base/assert.js";
@@ -109,7 +110,9 @@ describe("an error", () => {
 
   test.each([
     ["/etcdserverpb.Auth/Authenticate", 9, "etcdserver: authentication is not enabled"],
-    ["/nobody.Knows/This", 12, "unknown method /nobody.Knows/This"],
+    ["/nobody.Knows/This", 12, "unknown service nobody.Knows"],
+    ["/etcdserverpb.KV/Guess", 12, "unknown method Guess for service etcdserverpb.KV"],
+    ["/KV", 12, 'malformed method name: "/KV"'],
   ])("is what there is at %s", async (path, code, text) => {
     const outcome = await client.call(path, "Put", { key: bytesOf("k") });
     expect([outcome.status, outcome.message]).toEqual([code, text]);
@@ -159,6 +162,16 @@ describe("deadlines", () => {
     expect([outcome.status, outcome.message]).toEqual([4, "context deadline exceeded"]);
     open();
     expect((await client.call(PUT, "Put", request, { "grpc-timeout": "1M" })).status).toBe(GRPC.ok);
+  });
+
+  test.each(["Watch/Watch", "Lease/LeaseKeepAlive"])("end a stream of %s", async (path) => {
+    const name = path.slice(path.indexOf("/") + 1);
+    const headers = { "grpc-timeout": "30m" };
+    const stream = client.stream(`/etcdserverpb.${path}`, name, headers);
+    stream.send(name === "Watch" ? { create_request: { key: bytesOf("k") } } : { ID: 1n });
+    while ((await stream.next()) !== undefined);
+    expect(await stream.ended).toEqual({ status: 4, message: "context deadline exceeded" });
+    await eventually(() => backend.watches.every((watch) => watch.isCancelled));
   });
 
   test.each([

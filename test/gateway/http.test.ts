@@ -149,9 +149,31 @@ describe("a watch by JSON", () => {
     expect(first).toContain('"watch_id":"-1"');
     expect([status, JSON.parse(last)]).toMatchObject([
       200,
-      { error: { grpc_code: 3, http_code: 400 } },
+      { error: { grpc_code: 3, http_code: 400, code: 3, http_status: "Bad Request" } },
     ]);
   });
+});
+
+test("pages from elsewhere may ask, as in etcd by default", async () => {
+  const allowed = {
+    "access-control-allow-headers": "accept, content-type, authorization",
+    "access-control-allow-methods": "POST, GET, OPTIONS, PUT, DELETE",
+    "access-control-allow-origin": "*",
+  };
+  const asked = [
+    ["OPTIONS", "/v3/kv/range", undefined, 200],
+    ["OPTIONS", "/no/such", undefined, 200],
+    ["POST", "/v3/kv/range", '{"key":"aw=="}', 200],
+    ["POST", "/v3/kv/range", "{}", 400],
+    ["GET", "/version", undefined, 200],
+  ] as const;
+  for (const [method, path, body, status] of asked) {
+    const url = `http://${server.address}${path}`;
+    const response = await fetch(url, { method, body: body ?? null });
+    expect(response.status).toBe(status);
+    expect(Object.fromEntries(response.headers)).toMatchObject(allowed);
+    expect((await response.text()) === "").toBe(method === "OPTIONS");
+  }
 });
 
 describe("pages", () => {
@@ -168,6 +190,7 @@ describe("pages", () => {
     expect(JSON.parse((await server.fetch("/version")).text)).toEqual({
       etcdserver: "3.6.0",
       etcdcluster: "3.6.0",
+      storage: "3.6.0",
     });
     expect((await server.fetch("/nothing")).status).toBe(404);
   });

@@ -140,10 +140,30 @@ describe("a lease", () => {
     }
     expect(count).toBe(Math.floor(LEASE_EFFECTS_BYTES_MAX / (60_000 + 18 + 4 + 2.8)));
     replica.applyPending();
-    expect(write(replica, leased(key(count), ID))).toBe("limitExceeded");
+    expect(write(replica, leased(key(count), ID))).toBe("leaseFull");
+    expect(write(replica, leased(key(count - 1), ID))).toBe(undefined);
+    replica.applyPending();
     expect(replica.endLease(ID).outcome).toBe("effects");
     replica.applyPending();
     expect(replica.machine.leases.size).toBe(0);
+  });
+
+  test("that one transaction would fill says so; what others put may have to wait", () => {
+    const replica = new Replica();
+    replica.grant(ID, 10);
+    replica.grant(OTHER, 10);
+    const key = (n: number): string => `${n}/${"k".repeat(60_000)}`;
+    for (let n = 0; n < 48; n++) write(replica, leased(key(n), ID));
+    replica.applyPending();
+    const some = (...keys: number[]): Operation[] => keys.map((n) => leased(key(n), ID));
+    expect(write(replica, ...some(70, 71, 72, 73, 74))).toBe("leaseFull");
+    write(replica, ...[60, 61, 62].map((n) => leased(key(n), OTHER)));
+    expect(write(replica, ...some(50, 51, 52))).toBe(undefined);
+    // Of what is on its way three may be dropped, and then there is room.
+    expect(write(replica, ...some(52, 53, 54))).toBe("overloaded");
+    expect(write(replica, ...some(52, 53))).toBe(undefined);
+    replica.applyPending();
+    expect(keysOf(replica, ID)).toHaveLength(52);
   });
 
   test("comes back as it was when an evaluation is taken back", () => {

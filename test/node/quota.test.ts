@@ -20,16 +20,16 @@ class Bench {
   constructor(settingBytes = QUOTA_BYTES) {
     this.quota = new Quota(settingBytes, {
       isRaised: (kind) => this.raised.has(kind),
+      heldBytes: () => {
+        this.looks++;
+        return this.heldBytes;
+      },
       exceeded: () => this.exceeded++,
     });
   }
 
   replicaOf(): Replica {
-    const heldBytes = (): number => {
-      this.looks++;
-      return this.heldBytes;
-    };
-    return { tree: { heldBytes } } as unknown as Replica;
+    return {} as unknown as Replica;
   }
 
   /** Puts until one is refused; gives how many were not. */
@@ -89,4 +89,15 @@ test("none is none, and nothing said is that of etcd", () => {
     7,
   ]);
   expect(QUOTA_BYTES_DEFAULT).toBe(2_147_483_648);
+});
+
+test("of many shards all bytes count, and are not looked up for each that is written", () => {
+  const bench = new Bench();
+  const others = [bench.replicaOf(), bench.replicaOf()];
+  for (let i = 0; i < 3; i++) {
+    for (const replica of others) bench.quota.refusal(replica, PUT_BYTES);
+  }
+  expect(bench.looks).toBe(2);
+  bench.heldBytes = QUOTA_BYTES;
+  expect(bench.fill()).toBe(0);
 });

@@ -39,6 +39,27 @@ test("a stranger has none, and there are only those that there are", () => {
   expect(changeAlarm(state, unknown)).toMatchObject({ error: { code: "invalidArgument" } });
 });
 
+test("members that there are not have alarms too, until they are disarmed, and not too many", () => {
+  const records = founded(3);
+  const stray = { nodeId: 0, memberId: "18446744073709551615", kind: "noSpace" as AlarmKind };
+  records.run(changeAlarm(records.state, { ...stray, raised: true }));
+  records.run(changeAlarm(records.state, { ...stray, memberId: "0", raised: true }));
+  expect(changeAlarm(records.state, { ...stray, raised: true }).kind).toBe("nothing");
+  const raised = records.state.map!.strayAlarms!.map(({ memberId }) => memberId);
+  expect(raised).toEqual(["18446744073709551615", "0"]);
+  records.run(changeAlarm(records.state, { ...stray, raised: false }));
+  expect(records.state.map!.strayAlarms).toEqual([{ memberId: "0", kind: "noSpace" }]);
+  expect(changeAlarm(records.state, { ...stray, raised: false }).kind).toBe("nothing");
+  const refused = { kind: "refused", error: { code: "invalidArgument" } };
+  const named = { ...stray, memberId: "n1", raised: true };
+  expect(changeAlarm(records.state, named)).toMatchObject(refused);
+  for (let i = 1; i < 100; i++) {
+    records.run(changeAlarm(records.state, { ...stray, memberId: String(i), raised: true }));
+  }
+  const over = { ...stray, memberId: "100", raised: true };
+  expect(changeAlarm(records.state, over)).toMatchObject(refused);
+});
+
 test("the alarms of a node go with it", () => {
   const records = founded(3);
   const wanted = { name: "n4", peerAddress: "n4:1", learner: false };

@@ -22,6 +22,7 @@ afterAll(() => cluster.close());
 interface Header {
   readonly revision: bigint;
   readonly member_id: bigint;
+  readonly raft_term: bigint;
 }
 
 function headerOf(response: Message | undefined): Header {
@@ -29,6 +30,17 @@ function headerOf(response: Message | undefined): Header {
 }
 
 describe("by gRPC", () => {
+  test("the first answer of a node that has just started tells the term too", async () => {
+    const headers = [];
+    for (const name of cluster.names) {
+      const client = new GrpcClient(cluster.endpoint(name));
+      const path = "/etcdserverpb.Cluster/MemberList";
+      headers.push(headerOf((await client.call(path, "MemberList", {})).response));
+      client.close();
+    }
+    expect(headers.map(({ raft_term: term }) => term > 0n)).toEqual([true, true, true]);
+  }, 60_000);
+
   test("every node serves, also flotctl at the same port", async () => {
     const clients = cluster.names.map((name) => new GrpcClient(cluster.endpoint(name)));
     const request = { key: bytesOf("greeting"), value: bytesOf("hello") };

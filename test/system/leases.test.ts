@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import { connect } from "../../src/client/index.js";
 import type { Client, KeyspaceOptions, WatchItem } from "../../src/client/index.js";
+import type { Operation } from "../../src/protocol/operations.js";
 import { errorOf } from "../support/error-of.js";
 import { eventually } from "../support/eventually.js";
 import { TestCluster } from "../support/test-cluster.js";
@@ -39,6 +40,33 @@ async function exists(key: string): Promise<boolean> {
 }
 
 describe("a lease", () => {
+  test("that has all the keys it can have refuses more at once, and keeps those", async () => {
+    const { id } = await client.leases.grant(60);
+    const key = (n: number): string => `full/${n}/${"k".repeat(60_000)}`;
+    const put = (n: number): Operation => ({
+      kind: "put",
+      key: utf8(key(n)),
+      value: utf8(""),
+      lease: id,
+      prevKv: false,
+      ignoreValue: false,
+      ignoreLease: false,
+    });
+    const twenty = async (from: number): Promise<unknown> => {
+      const success = Array.from({ length: 20 }, (_, i) => put(from + i));
+      return client.txn({ compares: [], success, failure: [] });
+    };
+    await twenty(0);
+    await twenty(20);
+    const refusal = await errorOf(twenty(40));
+    expect(refusal).toMatchObject({ code: "leaseFull", outcome: "notApplied" });
+    await client.put(key(1), "again", { lease: id });
+    const { header } = await client.leases.revoke(id);
+    expect((await client.range({ key: "full/", prefix: true })).count).toBe(0);
+    const kept = { key: "full/", prefix: true, revision: header.revision - 1, countOnly: true };
+    expect((await client.range(kept)).count).toBe(40);
+  }, 30_000);
+
   test("that runs out takes all its keys with it, in one revision", async () => {
     const { id, ttlSeconds } = await client.leases.grant(2);
     expect(ttlSeconds).toBe(2);

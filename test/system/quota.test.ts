@@ -130,7 +130,25 @@ describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {
     expect(await etcdctl("alarm", "disarm")).toBe(`memberID:${memberID} alarm:NOSPACE \n`);
     expect(await etcdctl("put", "k", "v")).toBe("OK\n");
     expect(await etcdctl("alarm", "list")).toBe("");
-    const stranger = await ask("n1", "maintenance/alarm", { ...request, memberID: "5" });
-    expect(stranger.error).toBe("etcdserver: member not found");
+  }, 60_000);
+
+  test("so are alarms of members that there are not, as in etcd", async () => {
+    const all = "18446744073709551615";
+    for (const memberID of ["0", all]) {
+      await ask("n2", "maintenance/alarm", { action: "ACTIVATE", memberID, alarm: "NOSPACE" });
+    }
+    const listed = ["alarm:NOSPACE \n", `memberID:${all} alarm:NOSPACE \n`].join("");
+    expect(await etcdctl("alarm", "list")).toBe(listed);
+    for (const name of cluster.names) {
+      const refused = await ask(name, "kv/put", { key: "aw==" });
+      expect(refused.error).toBe(FULL);
+    }
+    expect(await healthOf("n3")).toContain("ALARM NOSPACE");
+    const one = { action: "DEACTIVATE", memberID: all, alarm: "NOSPACE" };
+    expect((await ask("n3", "maintenance/alarm", one)).alarms).toHaveLength(1);
+    expect((await ask("n3", "maintenance/alarm", one)).alarms ?? []).toEqual([]);
+    expect(await etcdctl("put", "k", "v")).toBe(`Error: ${FULL}\n`);
+    expect(await etcdctl("alarm", "disarm")).toBe("alarm:NOSPACE \n");
+    expect(await etcdctl("put", "k", "v")).toBe("OK\n");
   }, 60_000);
 });

@@ -1,6 +1,6 @@
 /** flotctl alarm list, alarm disarm: alarms of nodes, raised or holding by themselves. */
-import type { NodeAlarm } from "../../client/admin.js";
-import type { AlarmKind } from "../../protocol/cluster.js";
+import type { AlarmReport, NodeAlarm } from "../../client/admin.js";
+import type { AlarmKind, StrayAlarm } from "../../protocol/cluster.js";
 import type { CommandDefinition } from "../command-table.js";
 import type { Context } from "../context.js";
 import { EXIT } from "../exit-codes.js";
@@ -19,7 +19,8 @@ export const alarmList: CommandDefinition<Context> = {
   writes: false,
   epilogue: EPILOGUE,
   run: async (context) => {
-    await show(context, await alarms(context));
+    const { alarms, strays } = await report(context);
+    await show(context, alarms, strays);
     return EXIT.ok;
   },
 };
@@ -31,13 +32,16 @@ export const alarmDisarm: CommandDefinition<Context> = {
   epilogue: EPILOGUE,
   run: async (context) => {
     const { admin } = await context.client();
-    const all = await alarms(context);
-    const raised = all.filter((alarm) => alarm.raised);
+    const { alarms, strays } = await report(context);
+    const raised = alarms.filter((alarm) => alarm.raised);
     for (const { node, kind } of raised) {
       await admin.changeAlarm({ nodeId: node.nodeId, kind, raised: false });
     }
-    await show(context, raised);
-    const held = all.find((alarm) => !alarm.raised);
+    for (const { memberId, kind } of strays) {
+      await admin.changeAlarm({ nodeId: 0, memberId, kind, raised: false });
+    }
+    await show(context, raised, strays);
+    const held = alarms.find((alarm) => !alarm.raised);
     if (held === undefined) return EXIT.ok;
     throw new CliError(EXIT.failed, `${held.kind.toUpperCase()} of ${held.node.name} still holds`, {
       because: "it was raised by nobody, and ends when what it is about has ended",
@@ -51,14 +55,18 @@ const REMEDIES: Readonly<Record<AlarmKind, string>> = {
   corrupt: "flotctl endpoint health --cluster says which replica it is",
 };
 
-async function show(context: Context, found: readonly NodeAlarm[]): Promise<void> {
-  (await context.printer()).sheet(alarmSheet(found));
+async function show(
+  context: Context,
+  found: readonly NodeAlarm[],
+  strays: readonly StrayAlarm[],
+): Promise<void> {
+  (await context.printer()).sheet(alarmSheet(found, strays));
 }
 
-async function alarms(context: Context): Promise<readonly NodeAlarm[]> {
+async function report(context: Context): Promise<AlarmReport> {
   const found = await (await context.client()).admin.alarms();
   for (const { name } of found.silent) {
     note(context.terminal, `${name} does not answer`, "yellow");
   }
-  return found.alarms;
+  return found;
 }
