@@ -52,6 +52,9 @@ export interface Progress {
 
 /** Beside the time for faults: starting, finishing and judging. */
 const LIFETIME_EXTRA_SECONDS = 420;
+/** How long a run goes on whose verdict is known: what follows tells more of it. */
+const STILL_MS = 3000;
+const LOST_RECOVERY_MS = 5000;
 const PROGRESS_MS = 1000;
 /** More than a course has clients. */
 const PROCESSES_A_COURSE = 100;
@@ -94,6 +97,9 @@ class Stage {
   #leaders: LeaderWatch | undefined;
   #injector: Injector | undefined;
   #phase = "starting";
+  /** A node ended by itself: the verdict is known, and the others may never serve again. */
+  #isLost = false;
+  #cutShort: () => void = () => undefined;
   readonly #ticker: NodeJS.Timeout;
 
   constructor(settings: RunSettings, guard: Guard, tell: (progress: Progress) => void) {
@@ -124,6 +130,8 @@ class Stage {
       guard,
       endedItself: (node, how) => {
         this.#findings.push(invalid("nodes stay alive", `${node} ended by itself: ${how}`));
+        this.#isLost = true;
+        setTimeout(() => this.#cutShort(), STILL_MS);
       },
       // A start writes to tables what the log has, and lets go of it.
       startsAgain: (node) => this.#archive.keepOf(node, join(directory, "nodes", node)),
@@ -157,7 +165,10 @@ class Stage {
     this.#phase = "faults";
     if (this.#cluster !== undefined) await this.#beginFaults(this.#cluster);
     for (const crew of crews) crew.start();
-    await new Promise((resolve) => setTimeout(resolve, this.#settings.seconds * 1000));
+    await new Promise<void>((resolve) => {
+      this.#cutShort = resolve;
+      setTimeout(resolve, this.#settings.seconds * 1000);
+    });
     this.#phase = "healing";
     await this.#injector?.stop();
     const healedMs = this.#nowMs();
@@ -208,14 +219,18 @@ class Stage {
     if (fault !== undefined) this.#findings.push(fault);
   }
 
+  get #recoveryMs(): number {
+    return this.#isLost ? LOST_RECOVERY_MS : RECOVERY_MS;
+  }
+
   async #finish(): Promise<void> {
     const name = "served after healing";
     try {
-      await Promise.all(this.#crews.map((crew) => crew.finish(RECOVERY_MS)));
+      await Promise.all(this.#crews.map((crew) => crew.finish(this.#recoveryMs)));
       this.#findings.push(valid(name));
     } catch (error) {
       if (!(error instanceof NotServed)) throw error;
-      const text = `not all clients were served within ${RECOVERY_MS / 1000} s: ${error.message}`;
+      const text = `not all clients were served within ${this.#recoveryMs / 1000} s: ${error.message}`;
       this.#findings.push(invalid(name, text));
     }
   }
@@ -236,7 +251,7 @@ class Stage {
 
   /** What the replicas show, and then, when they have ended, what their logs say. */
   async #compareTruth(cluster: Cluster): Promise<void> {
-    const { findings, states } = await compareReplicas(cluster, RECOVERY_MS);
+    const { findings, states } = await compareReplicas(cluster, this.#recoveryMs);
     const keyspaces = await cluster.observer.admin.keyspaces();
     const { clusterMap: map } = await cluster.observer.admin.map();
     await cluster.end();
