@@ -6,7 +6,7 @@
 import type { ClusterMap, KeyspaceDescriptor } from "../../src/protocol/cluster.js";
 import type { CommittedOrder, State } from "../checkers/committed.js";
 import { checkCommitted, replayOf } from "../checkers/committed.js";
-import { checkReads } from "../checkers/exact-reads.js";
+import { checkReads, unprovenReads } from "../checkers/exact-reads.js";
 import type { Finding } from "../checkers/finding.js";
 import { invalid, unknown, valid } from "../checkers/finding.js";
 import { checkWatches } from "../checkers/watches.js";
@@ -32,6 +32,8 @@ export interface TruthParts {
   readonly keyspaces: readonly KeyspaceDescriptor[];
   readonly states: ReadonlyMap<string, State>;
   readonly witness: Witness;
+  /** A workload has no other judge of its reads. */
+  readonly mustProve: boolean;
   /** What the logs let go of during the run. */
   readonly archive: LogArchive;
   /** The one whose files were damaged on purpose. */
@@ -92,7 +94,7 @@ function orderOf(
 function compareKeyspace(
   keyspace: KeyspaceDescriptor,
   order: CommittedOrder,
-  { witness, states }: TruthParts,
+  { witness, states, mustProve }: TruthParts,
 ): readonly Finding[] {
   const { writes, watches, reads } = witness.of(keyspace.name);
   // Where the logs are whole, what they lack is lost; where they were trimmed, nobody knows.
@@ -108,7 +110,9 @@ function compareKeyspace(
   // A shard of several names its own newest revision, not that of the keyspace.
   const asked = keyspace.dense ? writes : [];
   const read = checkReads(order, reads, asked);
-  return [valid("the logs agree"), ...checkCommitted(order, writes, known), ...read, ...shown];
+  const unproven = mustProve ? (unprovenReads(order, reads) ?? []) : [];
+  const findings = [valid("the logs agree"), ...checkCommitted(order, writes, known), ...read];
+  return [...findings, ...shown].concat(unproven);
 }
 
 function isOwn(key: string): boolean {

@@ -258,7 +258,9 @@ class Stage {
     const witness = this.#witness;
     const damaged = this.#damaged;
     const archive = this.#archive;
-    const truth = compareLogs({ cluster, map, keyspaces, states, witness, archive, damaged });
+    const mustProve = this.#settings.workloads.some(({ provenByLogs }) => provenByLogs === true);
+    const parts = { cluster, map, keyspaces, states, witness, archive, damaged, mustProve };
+    const truth = compareLogs(parts);
     this.#findings.push(...findings, ...truth.findings);
     this.#covered = truth.covered;
   }

@@ -91,5 +91,6 @@ class PastCourse implements Course {
 export const past: Workload = {
   name: "past",
   about: "ranges and pages at past revisions, and compactions: exact, or refused",
+  provenByLogs: true,
   create: (surroundings) => new PastCourse(surroundings),
 };

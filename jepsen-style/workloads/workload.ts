@@ -48,6 +48,8 @@ export interface Workload {
   readonly sdkOnly?: boolean;
   /** It uses keyspaces that only the harness's own cluster has. */
   readonly ownCluster?: boolean;
+  /** That its reads are exact is judged by the nodes' logs alone. */
+  readonly provenByLogs?: boolean;
   /** It writes so much that the logs let go of what others beside it wrote. */
   readonly fillsLogs?: boolean;
   create(surroundings: Surroundings): Course;
