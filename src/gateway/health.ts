@@ -23,8 +23,8 @@ export async function servePage(
   query: URLSearchParams,
 ): Promise<TextReply | undefined> {
   if (path === "/health") return health(backend, query);
-  if (path === "/livez") return checks("livez", LIVE, backend, query);
-  if (path === "/readyz") return checks("readyz", READY, backend, query);
+  const probe = await serveProbe(backend, path, query);
+  if (probe !== undefined) return probe;
   if (path === "/version") return json(200, VERSIONS);
   return path === "/metrics" ? metrics(backend) : undefined;
 }
@@ -51,39 +51,55 @@ async function health(backend: Backend, query: URLSearchParams): Promise<TextRep
 /** What is wrong, or undefined. */
 type Check = (backend: Backend) => Promise<string | undefined>;
 
-const LIVE: Readonly<Record<string, Check>> = {
+type Checks = Readonly<Record<string, Check>>;
+
+const LIVE: Checks = {
   serializable_read: (backend) => readFault(backend, "serializable"),
 };
-const READY: Readonly<Record<string, Check>> = {
+const READY: Checks = {
   data_corruption: async (backend) =>
     (await backend.status()).alarms.some(({ kind }) => kind === "corrupt")
-      ? "a replica is damaged"
+      ? "alarm activated: CORRUPT"
       : undefined,
   serializable_read: (backend) => readFault(backend, "serializable"),
   linearizable_read: (backend) => readFault(backend, "linearizable"),
   non_learner: async (backend) =>
-    (await backend.status()).isLearner ? "this member is a learner" : undefined,
+    (await backend.status()).isLearner ? "not supported for learner" : undefined,
 };
+const PROBES: Readonly<Record<string, Checks>> = { livez: LIVE, readyz: READY };
 
-async function checks(
-  name: string,
-  wanted: Readonly<Record<string, Check>>,
+/** All checks of a probe but those that are not wanted, or the one that its path names. */
+async function serveProbe(
   backend: Backend,
+  path: string,
   query: URLSearchParams,
+): Promise<TextReply | undefined> {
+  const [, probe = "", one, ...more] = path.split("/");
+  if (!Object.hasOwn(PROBES, probe) || more.length > 0) return undefined;
+  const checks = Object.entries(PROBES[probe]!);
+  const excluded = one === undefined ? query.getAll("exclude") : [];
+  const wanted = checks.filter(([name]) =>
+    one === undefined ? !excluded.includes(name) : name === one,
+  );
+  if (one !== undefined && wanted.length === 0) return undefined;
+  return outcomeOf(wanted, backend, query.has("verbose"));
+}
+
+/** What has failed is told of at length in any case. */
+async function outcomeOf(
+  checks: readonly (readonly [name: string, check: Check])[],
+  backend: Backend,
+  isVerbose: boolean,
 ): Promise<TextReply> {
-  const excluded = query.getAll("exclude");
   const lines: string[] = [];
   let isWell = true;
-  for (const [each, check] of Object.entries(wanted)) {
-    if (excluded.includes(each)) continue;
+  for (const [name, check] of checks) {
     const fault = await check(backend).catch((error: unknown) => statusOf(error).message);
     isWell &&= fault === undefined;
-    lines.push(fault === undefined ? `[+]${each} ok` : `[-]${each} failed: ${fault}`);
+    lines.push(fault === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${fault}\n`);
   }
-  const summary = isWell ? "ok" : `${name} check failed`;
-  const isLong = !isWell || query.has("verbose");
-  const body = [...(isLong ? lines : []), summary, ""].join("\n");
-  return { status: isWell ? 200 : 503, contentType: TEXT, body };
+  const long = isWell && !isVerbose ? "" : lines.join("");
+  return { status: isWell ? 200 : 503, contentType: TEXT, body: `${long}${isWell ? "ok" : ""}\n` };
 }
 
 async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {

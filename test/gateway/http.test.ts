@@ -202,8 +202,38 @@ describe("pages", () => {
       text: '{"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}',
     });
     const { status, text } = await server.fetch("/readyz");
-    expect([status, text.split("\n").at(-2)]).toEqual([503, "readyz check failed"]);
-    expect(text).toContain("[-]linearizable_read failed: etcdserver: request timed out\n");
+    const timedOut = "etcdserver: request timed out";
+    expect([status, text]).toEqual([
+      503,
+      `[+]data_corruption ok\n[-]serializable_read failed: ${timedOut}\n` +
+        `[-]linearizable_read failed: ${timedOut}\n[+]non_learner ok\n\n`,
+    ]);
+  });
+
+  test("are there for each check of a probe", async () => {
+    const readyz = ["data_corruption", "serializable_read", "linearizable_read", "non_learner"];
+    for (const path of ["/livez/serializable_read", ...readyz.map((name) => `/readyz/${name}`)]) {
+      expect(await server.fetch(path)).toEqual({ status: 200, text: "ok\n" });
+    }
+    expect(await server.fetch("/readyz/non_learner?verbose&exclude=non_learner")).toEqual({
+      status: 200,
+      text: "[+]non_learner ok\nok\n",
+    });
+    backend.raised = [{ memberId: 77n, kind: "corrupt" }];
+    expect(await server.fetch("/readyz/data_corruption")).toEqual({
+      status: 503,
+      text: "[-]data_corruption failed: alarm activated: CORRUPT\n\n",
+    });
+    expect((await server.fetch("/readyz/serializable_read")).status).toBe(200);
+    for (const path of [
+      "/livez/linearizable_read",
+      "/readyz/nothing",
+      "/readyz/",
+      "/readyz/non_learner/more",
+      "/toString",
+    ]) {
+      expect((await server.fetch(path)).status).toBe(404);
+    }
   });
 
   test("tell of alarms, unless they are not wanted", async () => {
