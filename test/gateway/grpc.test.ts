@@ -292,6 +292,8 @@ describe("maintenance", () => {
       raftAppliedIndex: 11n,
       raftTerm: 3n,
       dbSize: 1000n,
+      version: "3.6.0",
+      storageVersion: "3.6.0",
     });
   });
 
