@@ -16,17 +16,21 @@ export interface TextReply {
 
 const HEALTH_KEY: Uint8Array = utf8("health");
 
+export interface Page {
+  /** What else than GET is refused. */
+  readonly isGetOnly: boolean;
+  serve(backend: Backend, query: URLSearchParams): Promise<TextReply>;
+}
+
+const HEALTH: Page = { isGetOnly: true, serve: health };
+const VERSION: Page = { isGetOnly: true, serve: async () => json(200, VERSIONS) };
+const METRICS_PAGE: Page = { isGetOnly: false, serve: metrics };
+
 /** undefined: there is no such page. */
-export async function servePage(
-  backend: Backend,
-  path: string,
-  query: URLSearchParams,
-): Promise<TextReply | undefined> {
-  if (path === "/health") return health(backend, query);
-  const probe = await serveProbe(backend, path, query);
-  if (probe !== undefined) return probe;
-  if (path === "/version") return json(200, VERSIONS);
-  return path === "/metrics" ? metrics(backend) : undefined;
+export function pageAt(path: string): Page | undefined {
+  if (path === "/health") return HEALTH;
+  if (path === "/version") return VERSION;
+  return path === "/metrics" ? METRICS_PAGE : probeAt(path);
 }
 
 const VERSIONS = { etcdserver: API_VERSION, etcdcluster: API_VERSION, storage: API_VERSION };
@@ -69,20 +73,20 @@ const READY: Checks = {
 const PROBES: Readonly<Record<string, Checks>> = { livez: LIVE, readyz: READY };
 
 /** All checks of a probe but those that are not wanted, or the one that its path names. */
-async function serveProbe(
-  backend: Backend,
-  path: string,
-  query: URLSearchParams,
-): Promise<TextReply | undefined> {
+function probeAt(path: string): Page | undefined {
   const [, probe = "", one, ...more] = path.split("/");
   if (!Object.hasOwn(PROBES, probe) || more.length > 0) return undefined;
-  const checks = Object.entries(PROBES[probe]!);
-  const excluded = one === undefined ? query.getAll("exclude") : [];
-  const wanted = checks.filter(([name]) =>
-    one === undefined ? !excluded.includes(name) : name === one,
-  );
-  if (one !== undefined && wanted.length === 0) return undefined;
-  return outcomeOf(wanted, backend, query.has("verbose"));
+  const all = Object.entries(PROBES[probe]!);
+  const named = one === undefined ? all : all.filter(([name]) => name === one);
+  if (named.length === 0) return undefined;
+  return {
+    isGetOnly: true,
+    serve: (backend, query) => {
+      const excluded = one === undefined ? query.getAll("exclude") : [];
+      const wanted = named.filter(([name]) => !excluded.includes(name));
+      return outcomeOf(wanted, backend, query.has("verbose"));
+    },
+  };
 }
 
 /** What has failed is told of at length in any case. */

@@ -6,7 +6,7 @@ import http from "node:http";
 import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
-import { servePage } from "./health.js";
+import { pageAt } from "./health.js";
 import type { TextReply } from "./health.js";
 import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
@@ -34,6 +34,15 @@ const CROSS_ORIGIN = [
   ["access-control-allow-origin", "*"],
 ] as const;
 const NO_BODY: TextReply = { status: 200, contentType: "text/plain", body: "" };
+const NO_PAGE: TextReply = {
+  status: 404,
+  contentType: "text/plain; charset=utf-8",
+  body: "404 page not found\n",
+};
+const NOT_ALLOWED: TextReply = { ...NO_PAGE, status: 405, body: "Method Not Allowed\n" };
+/** In the words of etcd's own gateway. */
+const noSuchCall = (): StatusError => new StatusError(GRPC.notFound, "Not Found");
+const noPost = (): StatusError => new StatusError(GRPC.unimplemented, "Method Not Allowed");
 
 export class HttpServer {
   readonly #host: HttpHost;
@@ -81,21 +90,11 @@ export class HttpServer {
     if (request.method === "OPTIONS") return send(response, NO_BODY);
     const url = new URL(request.url ?? "/", "http://node");
     const path = url.pathname.replace(/^\/v3(alpha|beta)\//, "/v3/");
-    if (request.method === "GET" || request.method === "HEAD") {
-      const page = await servePage(this.#host.backend, path, url.searchParams);
-      return send(
-        response,
-        page ?? { status: 404, contentType: "text/plain", body: "not found\n" },
-      );
-    }
+    if (!path.startsWith("/v3/")) return this.#page(request, response, url);
     const method = this.#host.methods.byJsonPath(path);
-    if (method === undefined) {
-      return sendRefusal(response, new StatusError(GRPC.notFound, `flotilla: no path ${path}`));
-    }
-    if (request.method !== "POST" || method instanceof StatusError) {
-      const wrong = new StatusError(GRPC.unimplemented, "flotilla: this path takes POST");
-      return sendRefusal(response, method instanceof StatusError ? method : wrong);
-    }
+    if (method === undefined) return sendRefusal(response, noSuchCall());
+    if (request.method !== "POST") return sendRefusal(response, noPost());
+    if (method instanceof StatusError) return sendRefusal(response, method);
     if (method.session !== undefined) return this.#session(method, request, response);
     const { messageBytesMax } = this.#host;
     const body = await bodyOf(request, messageBytesMax * JSON_FACTOR);
@@ -104,6 +103,21 @@ export class HttpServer {
     }
     const signal = method.waits === true ? closeOf(response) : undefined;
     sendJson(response, await serveJson(method, body, messageBytesMax, signal));
+  }
+
+  /** HEAD is taken for GET, which etcd refuses. */
+  async #page(
+    { method }: http.IncomingMessage,
+    response: http.ServerResponse,
+    { pathname, searchParams }: URL,
+  ): Promise<void> {
+    const page = pageAt(pathname);
+    if (page === undefined) return send(response, NO_PAGE);
+    if (page.isGetOnly && method !== "GET" && method !== "HEAD") {
+      response.setHeader("allow", "GET");
+      return send(response, NOT_ALLOWED);
+    }
+    send(response, await page.serve(this.#host.backend, searchParams));
   }
 
   async #session(

@@ -39,6 +39,21 @@ describe("a call by JSON", () => {
     expect(answer.error).toBe(answer.message);
   });
 
+  test("is a POST, and refused in the words of etcd's gateway where it is not", async () => {
+    const refused = async (path: string, method: string): Promise<unknown> => {
+      const response = await fetch(`http://${server.address}${path}`, { method });
+      return [response.status, await response.json()];
+    };
+    const notAllowed = { error: "Method Not Allowed", message: "Method Not Allowed", code: 12 };
+    for (const method of ["GET", "PUT", "DELETE"]) {
+      expect(await refused("/v3/kv/range", method)).toEqual([501, notAllowed]);
+      expect(await refused("/v3/auth/authenticate", method)).toEqual([501, notAllowed]);
+    }
+    const notFound = { error: "Not Found", message: "Not Found", code: 5 };
+    expect(await refused("/v3/no/such", "GET")).toEqual([404, notFound]);
+    expect(await refused("/v3/no/such", "POST")).toEqual([404, notFound]);
+  });
+
   test("is refused where it is larger than any request", async () => {
     const body = JSON.stringify({ key: "aw==", value: "A".repeat(5_000_000) });
     expect((await server.fetch("/v3/kv/put", body)).status).toBe(429);
@@ -233,6 +248,20 @@ describe("pages", () => {
       "/toString",
     ]) {
       expect((await server.fetch(path)).status).toBe(404);
+    }
+  });
+
+  test("are for GET, as etcd's are, but for the metrics", async () => {
+    for (const path of ["/health", "/livez", "/readyz/non_learner", "/version"]) {
+      const response = await fetch(`http://${server.address}${path}`, { method: "POST" });
+      expect([response.status, await response.text()]).toEqual([405, "Method Not Allowed\n"]);
+      expect(response.headers.get("allow")).toBe("GET");
+    }
+    expect(await server.fetch("/metrics", "{}")).toMatchObject({ status: 200 });
+    for (const body of [undefined, "{}"]) {
+      const missing = { status: 404, text: "404 page not found\n" };
+      expect(await server.fetch("/nothing", body)).toEqual(missing);
+      expect(await server.fetch("/livez/", body)).toEqual(missing);
     }
   });
 
