@@ -8,14 +8,16 @@ import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
 import { pageAt } from "./health.js";
 import type { TextReply } from "./health.js";
-import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway.js";
+import { JsonSession, refusalReply, serveJson, streamJson, whenAborted } from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
+import { heldTo, termsOf } from "./json-terms.js";
+import type { TermsHost } from "./json-terms.js";
 import type { Method, Methods } from "./method.js";
 import { RequestLine } from "./request-line.js";
 import type { LineSocket } from "./request-line.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 
-export interface HttpHost {
+export interface HttpHost extends TermsHost {
   readonly backend: Backend;
   readonly methods: Methods;
   readonly messageBytesMax: number;
@@ -95,14 +97,29 @@ export class HttpServer {
     if (method === undefined) return sendRefusal(response, noSuchCall());
     if (request.method !== "POST") return sendRefusal(response, noPost());
     if (method instanceof StatusError) return sendRefusal(response, method);
-    if (method.session !== undefined) return this.#session(method, request, response);
+    const terms = termsOf(request.headers);
+    const isStream = method.serve === undefined;
+    const { signal, release } = await heldTo(terms, this.#host, isStream);
+    response.on("close", release);
+    if (response.destroyed) return release();
+    if (method.session !== undefined) return this.#session(method, request, response, signal);
+    return this.#call(method, request, response, signal);
+  }
+
+  /** `ending` is aborted with the error that the call shall end with. */
+  async #call(
+    method: Method,
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    ending: AbortSignal,
+  ): Promise<void> {
     const { messageBytesMax } = this.#host;
-    const body = await bodyOf(request, messageBytesMax * JSON_FACTOR);
-    if (method.answers !== undefined) {
-      return streamJson(method, body, outputOf(response));
-    }
+    const late = new Promise<never>((_, reject) => whenAborted(ending, reject));
+    const body = await Promise.race([bodyOf(request, messageBytesMax * JSON_FACTOR), late]);
+    if (method.answers !== undefined) return streamJson(method, body, outputOf(response), ending);
     const signal = method.waits === true ? closeOf(response) : undefined;
-    sendJson(response, await serveJson(method, body, messageBytesMax, signal));
+    const reply = serveJson(method, body, messageBytesMax, signal);
+    sendJson(response, await Promise.race([reply, late]));
   }
 
   /** HEAD is taken for GET, which etcd refuses. */
@@ -124,11 +141,13 @@ export class HttpServer {
     method: Method,
     request: http.IncomingMessage,
     response: http.ServerResponse,
+    ending: AbortSignal,
   ): Promise<void> {
     const open = must(method.session);
     const bytesMax = this.#host.messageBytesMax * JSON_FACTOR;
     const session = new JsonSession(method, open, outputOf(response), bytesMax);
     this.#sessions.add(session);
+    whenAborted(ending, (error) => session.fail(error));
     response.on("close", () => {
       this.#sessions.delete(session);
       session.close();

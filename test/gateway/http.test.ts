@@ -169,6 +169,79 @@ describe("a watch by JSON", () => {
   });
 });
 
+describe("headers of a call by JSON", () => {
+  interface Reply {
+    readonly status: number;
+    readonly lines: readonly unknown[];
+  }
+
+  async function post(path: string, body: string, headers: Record<string, string>): Promise<Reply> {
+    const url = `http://${server.address}${path}`;
+    const response = await fetch(url, { method: "POST", body, headers });
+    const lines = (await response.text()).trimEnd().split("\n");
+    return { status: response.status, lines: lines.map((line) => JSON.parse(line) as unknown) };
+  }
+
+  const KEY = '{"key":"aw=="}';
+  const late = { message: "context deadline exceeded", code: 4 };
+  const noLeader = { message: "etcdserver: no leader", code: 14 };
+  const lineOf = (error: object, http: number): object => ({
+    error: { ...error, http_code: http },
+  });
+
+  test("give it a deadline", async () => {
+    let open = (): void => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    for (const timeout of ["30m", "-1S"]) {
+      const reply = await post("/v3/kv/put", KEY, { "grpc-timeout": timeout });
+      expect(reply).toMatchObject({ status: 504, lines: [late] });
+    }
+    open();
+    for (const timeout of ["5S", "0S", "123456789S"]) {
+      expect((await post("/v3/kv/put", KEY, { "grpc-timeout": timeout })).status).toBe(200);
+    }
+  });
+
+  test.each(["abc", "S", "5", "5x", "1.5S"])(
+    "are refused with the deadline %s",
+    async (timeout) => {
+      const reply = await post("/v3/kv/range", KEY, { "grpc-timeout": timeout });
+      const message = `invalid grpc-timeout: ${timeout}`;
+      expect(reply).toMatchObject({ status: 400, lines: [{ message, code: 3 }] });
+      expect(backend.entered).toBe(0);
+    },
+  );
+
+  test("end a stream at its deadline", async () => {
+    const timeout = { "grpc-timeout": "50m" };
+    const watch = await post("/v3/watch", `{"create_request":${KEY}}`, timeout);
+    const created = { result: { created: true } };
+    expect(watch).toMatchObject({ status: 200, lines: [created, lineOf(late, 504)] });
+    await eventually(() => backend.watches.every((one) => one.isCancelled));
+    let open = (): void => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    const range = await post("/v3/kv/rangestream", KEY, timeout);
+    expect(range).toMatchObject({ status: 504, lines: [late] });
+    open();
+  });
+
+  test("want a leader", async () => {
+    const led = { "Grpc-Metadata-hasleader": "true" };
+    expect((await post("/v3/kv/range", KEY, led)).status).toBe(200);
+    backend.leaderNodeId = 0;
+    const watch = `{"create_request":${KEY}}`;
+    for (const [path, body] of [["/v3/kv/put", KEY] as const, ["/v3/watch", watch] as const]) {
+      expect(await post(path, body, led)).toMatchObject({ status: 503, lines: [noLeader] });
+    }
+    expect((await post("/v3/kv/range", KEY, { hasleader: "true" })).status).toBe(200);
+    backend.leaderNodeId = 77;
+    const opened = post("/v3/watch", watch, led);
+    await eventually(() => backend.watches.length === 1);
+    backend.leaderNodeId = 0;
+    expect((await opened).lines.at(-1)).toMatchObject(lineOf(noLeader, 503));
+  });
+});
+
 test("pages from elsewhere may ask, as in etcd by default", async () => {
   const allowed = {
     "access-control-allow-headers": "accept, content-type, authorization",
