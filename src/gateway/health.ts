@@ -4,8 +4,9 @@
  */
 import { utf8 } from "../base/bytes.js";
 import { rangeOf } from "../protocol/operations.js";
-import type { Backend, Consistency, NodeStatus } from "./backend.js";
+import type { Backend, Consistency } from "./backend.js";
 import { API_VERSION, alarmName } from "./maintenance-service.js";
+import { metricsText } from "./metrics.js";
 import { statusOf } from "./status.js";
 
 export interface TextReply {
@@ -24,13 +25,13 @@ export interface Page {
 
 const HEALTH: Page = { isGetOnly: true, serve: health };
 const VERSION: Page = { isGetOnly: true, serve: async () => json(200, VERSIONS) };
-const METRICS_PAGE: Page = { isGetOnly: false, serve: metrics };
+const METRICS: Page = { isGetOnly: false, serve: metrics };
 
 /** undefined: there is no such page. */
 export function pageAt(path: string): Page | undefined {
   if (path === "/health") return HEALTH;
   if (path === "/version") return VERSION;
-  return path === "/metrics" ? METRICS_PAGE : probeAt(path);
+  return path === "/metrics" ? METRICS : probeAt(path);
 }
 
 const VERSIONS = { etcdserver: API_VERSION, etcdcluster: API_VERSION, storage: API_VERSION };
@@ -106,93 +107,17 @@ async function outcomeOf(
   return { status: isWell ? 200 : 503, contentType: TEXT, body: `${long}${isWell ? "ok" : ""}\n` };
 }
 
+async function metrics(backend: Backend): Promise<TextReply> {
+  const body = metricsText(await backend.status(), backend.origin.memberId);
+  return { status: 200, contentType: `${TEXT}; version=0.0.4`, body };
+}
+
 async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {
   const operation = rangeOf(HEALTH_KEY, undefined, { keysOnly: true });
   return backend.range(operation, consistency).then(
     () => undefined,
     (error: unknown) => statusOf(error).message,
   );
-}
-
-interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: "gauge" | "counter";
-  readonly value: (status: NodeStatus, memberId: bigint) => number;
-}
-
-const METRICS: readonly Metric[] = [
-  {
-    name: "etcd_server_has_leader",
-    help: "Whether a leader is known; 1 is existence, 0 is not.",
-    kind: "gauge",
-    value: ({ leaderNodeId }) => Number(leaderNodeId !== 0),
-  },
-  {
-    name: "etcd_server_is_leader",
-    help: "Whether this node leads the default keyspace; 1 if it does, 0 otherwise.",
-    kind: "gauge",
-    value: ({ leaderNodeId }, memberId) => Number(BigInt(leaderNodeId) === memberId),
-  },
-  {
-    name: "etcd_server_is_learner",
-    help: "Whether this node's replica of the default keyspace is a learner.",
-    kind: "gauge",
-    value: ({ isLearner }) => Number(isLearner),
-  },
-  {
-    name: "etcd_server_proposals_committed_total",
-    help: "Index up to which the default keyspace's log is committed here.",
-    kind: "gauge",
-    value: ({ commitIndex }) => commitIndex,
-  },
-  {
-    name: "etcd_server_proposals_applied_total",
-    help: "Index up to which the default keyspace's log is applied here.",
-    kind: "gauge",
-    value: ({ appliedIndex }) => appliedIndex,
-  },
-  {
-    name: "etcd_debugging_mvcc_current_revision",
-    help: "Revision of the default keyspace as far as it is applied here.",
-    kind: "gauge",
-    value: ({ revision }) => revision,
-  },
-  {
-    name: "etcd_mvcc_db_total_size_in_bytes",
-    help: "Bytes of the default keyspace at this node, which the quota bounds.",
-    kind: "gauge",
-    value: ({ storedBytes }) => storedBytes,
-  },
-  {
-    name: "etcd_mvcc_db_total_size_in_use_in_bytes",
-    help: "About what of these is not garbage.",
-    kind: "gauge",
-    value: ({ usedBytes }) => usedBytes,
-  },
-  {
-    name: "etcd_server_quota_backend_bytes",
-    help: "The quota of the default keyspace; -1 where there is none.",
-    kind: "gauge",
-    value: ({ quotaBytes }) => quotaBytes,
-  },
-  {
-    name: "process_resident_memory_bytes",
-    help: "Memory of the process.",
-    kind: "gauge",
-    value: ({ residentBytes }) => residentBytes,
-  },
-];
-
-async function metrics(backend: Backend): Promise<TextReply> {
-  const status = await backend.status();
-  const { memberId } = backend.origin;
-  const lines = METRICS.flatMap(({ name, help, kind, value }) => [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} ${kind}`,
-    `${name} ${value(status, memberId)}`,
-  ]);
-  return { status: 200, contentType: `${TEXT}; version=0.0.4`, body: `${lines.join("\n")}\n` };
 }
 
 const TEXT = "text/plain; charset=utf-8";

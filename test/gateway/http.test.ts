@@ -354,13 +354,22 @@ describe("pages", () => {
   test("have metrics that Prometheus can read", async () => {
     const { text } = await server.fetch("/metrics");
     for (const line of text.trimEnd().split("\n")) {
-      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+ \d+)$/);
+      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{le="[\d.+Inf]+"\})? [\d.]+)$/);
     }
     expect(text).toContain("etcd_server_has_leader 1\n");
     expect(text).toContain("etcd_mvcc_db_total_size_in_bytes 1000\n");
     expect(text).toContain("etcd_mvcc_db_total_size_in_use_in_bytes 700\n");
     expect(text).toContain("etcd_server_quota_backend_bytes 2000\n");
     expect(text).toContain("process_resident_memory_bytes 4096\n");
+    expect(text).toContain("etcd_server_leader_changes_seen_total 4\n");
+    expect(text).toContain("etcd_server_proposals_pending 6\n");
+    const syncs = "etcd_disk_wal_fsync_duration_seconds";
+    const bounds = ["0.000002", "0.000004", "0.000008", "0.000016"];
+    [1, 1, 3, 3].forEach((count, at) => {
+      expect(text).toContain(`${syncs}_bucket{le="${bounds[at]}"} ${count}\n`);
+    });
+    expect(text).toContain(`${syncs}_bucket{le="33.554432"} 3\n${syncs}_bucket{le="+Inf"} 4\n`);
+    expect(text).toContain(`${syncs}_sum 34.0005\n${syncs}_count 4\n`);
   });
 });
 
