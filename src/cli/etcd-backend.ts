@@ -175,6 +175,7 @@ export class SdkBackend implements Backend {
     return {
       ...shown,
       quotaBytes: status.quotaBytes ?? -1,
+      logSyncs: status.logSyncs,
       residentBytes: process.memoryUsage.rss(),
       alarms: this.#alarmsOf(status, map.clusterMap),
     };

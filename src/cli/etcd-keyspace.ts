@@ -11,7 +11,7 @@ import type { ClusterMap } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 
-type Shown = Omit<NodeStatus, "quotaBytes" | "residentBytes" | "alarms">;
+type Shown = Omit<NodeStatus, "quotaBytes" | "logSyncs" | "residentBytes" | "alarms">;
 
 /** The ids of its shards, in the order of their keys; at least one. */
 export function defaultShards({ keyspaces, shards }: ClusterMap): readonly number[] {
@@ -36,6 +36,8 @@ export function shownReplicas(replicas: readonly ReplicaStatus[], map: MapRespon
     commitIndex: first?.commitIndex ?? 0,
     appliedIndex: first?.appliedIndex ?? 0,
     isLearner: first?.role === "learner",
+    leaderChanges: sum(held, (one) => one.leaderChanges ?? 0),
+    writesInFlight: sum(held, (one) => one.writesInFlight ?? 0),
   };
 }
 
@@ -56,6 +58,6 @@ function leaderOf(
   return hint ?? { nodeId: 0, term: 0 };
 }
 
-function sum(list: readonly ReplicaStatus[], bytesOf: (one: ReplicaStatus) => number): number {
-  return list.reduce((total, one) => total + bytesOf(one), 0);
+function sum(list: readonly ReplicaStatus[], numberOf: (one: ReplicaStatus) => number): number {
+  return list.reduce((total, one) => total + numberOf(one), 0);
 }

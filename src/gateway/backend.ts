@@ -3,6 +3,7 @@
  * etcd's clients see, and the cluster around it. Every rejection is a KvError. Bytes handed in stay
  * unchanged. Revisions of the answers are etcd's `header.revision`.
  */
+import type { DurationCounts } from "../protocol/admin-messages.js";
 import type { AlarmKind, NodeDescriptor } from "../protocol/cluster.js";
 import type { KeyValue, WatchEvent } from "../protocol/key-value.js";
 import type {
@@ -86,6 +87,12 @@ export interface NodeStatus {
   readonly commitIndex: number;
   readonly appliedIndex: number;
   readonly isLearner: boolean;
+  /** How often this node has learnt of another leader. */
+  readonly leaderChanges: number;
+  /** Writes that this node leads and has not answered. */
+  readonly writesInFlight: number;
+  /** Writes of the log, synced; undefined where the node does not say. */
+  readonly logSyncs: DurationCounts | undefined;
   /** Memory of the process. */
   readonly residentBytes: number;
   /** Its own that hold now, and those that are raised for any member. */

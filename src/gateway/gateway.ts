@@ -38,7 +38,7 @@ export class Gateway {
     };
     const methods = methodsOf(host, leaders);
     this.#grpc = new GrpcServer({ methods, leaders, timers, messageBytesMax });
-    this.#http = new HttpServer({ backend, methods, messageBytesMax });
+    this.#http = new HttpServer({ backend, methods, leaders, timers, messageBytesMax });
   }
 
   /** A connection of Node's that speaks HTTP/1.1. */

@@ -99,11 +99,15 @@ export class FrameReader {
     return message;
   }
 
-  #check(compressed: number, size: number): void {
+  /** A call that names a compression was refused before. */
+  #check(format: number, size: number): void {
     checkSize(size, this.#messageBytesMax);
-    if (compressed === 0) return;
-    const text = "flotilla: compressed messages are not supported";
-    throw new StatusError(GRPC.unimplemented, text);
+    if (format === 0) return;
+    const text =
+      format === 1
+        ? "grpc: compressed flag set with identity or empty encoding"
+        : `grpc: received unexpected payload format ${format}`;
+    throw new StatusError(GRPC.internal, text);
   }
 
   #join(): void {

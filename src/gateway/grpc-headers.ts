@@ -1,5 +1,6 @@
-/** Two headers of gRPC that have a notation of their own: the deadline and the error's text. */
+/** Headers of gRPC that have a notation of their own: the deadline, and the error's text. */
 import { utf8 } from "../base/bytes.js";
+import { GRPC, StatusError } from "./status.js";
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   H: 3_600_000,
@@ -12,13 +13,30 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 /** A timer cannot wait for longer. */
 const TIMEOUT_MS_MAX = 2_147_483_647;
 
-/** From at most eight digits and a unit; undefined where there is no deadline. */
-export function timeoutMsOf(header: string | readonly string[] | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const match = /^(\d{1,8})([HMSmun])$/.exec(String(header));
-  if (match === null) return undefined;
-  const [, digits = "", unit = ""] = match;
-  return Math.min(TIMEOUT_MS_MAX, Math.ceil(Number(digits) * UNIT_MS[unit]!));
+/** Of a number and a unit, no longer than a timer can wait. */
+export function timeoutOf(digits: string, unit: string): number | undefined {
+  const unitMs = UNIT_MS[unit];
+  if (unitMs === undefined) return undefined;
+  return Math.min(TIMEOUT_MS_MAX, Math.ceil(Number(digits) * unitMs));
+}
+
+/** From at most eight digits and a unit; a fault is told of in the words of a server in Go. */
+export function timeoutMsOf(header: string): number | StatusError {
+  if (header.length < 2) return malformed("string is too short", header);
+  if (header.length > 9) return malformed("string is too long", header);
+  const digits = header.slice(0, -1);
+  const timeoutMs = timeoutOf(digits, header.slice(-1));
+  if (timeoutMs === undefined) return malformed("unit is not recognized", header);
+  if (/^\d+$/.test(digits)) return timeoutMs;
+  return badTimeout(`strconv.ParseUint: parsing ${JSON.stringify(digits)}: invalid syntax`);
+}
+
+function malformed(what: string, header: string): StatusError {
+  return badTimeout(`transport: timeout ${what}: ${JSON.stringify(header)}`);
+}
+
+function badTimeout(fault: string): StatusError {
+  return new StatusError(GRPC.internal, `malformed grpc-timeout: ${fault}`);
 }
 
 /** All but printable ASCII, and the percent sign, as %XX of its UTF-8. */

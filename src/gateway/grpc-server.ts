@@ -20,7 +20,7 @@ import { LedCall } from "./led-call.js";
 import type { FailingHandler } from "./led-call.js";
 import { mayLast } from "./method.js";
 import type { Method, Methods, OpenSession } from "./method.js";
-import { GRPC, StatusError, statusOf, stopped } from "./status.js";
+import { GRPC, StatusError, deadlineExceeded, statusOf, stopped } from "./status.js";
 import { WireReader } from "./wire.js";
 
 export interface GrpcHost {
@@ -31,6 +31,8 @@ export interface GrpcHost {
 }
 
 const NOT_GRPC: Uint8Array = headerBlock([[":status", "415"]]);
+/** Of a call whose headers are broken. */
+const BAD_REQUEST = "400";
 /** How long those who are connected have to go when this ends. */
 const GOODBYE_MS = 500;
 
@@ -84,16 +86,37 @@ export class GrpcServer {
       stream.refuse(NOT_GRPC);
       return REFUSED;
     }
-    const method = this.#host.methods.byPath(head.path ?? "");
+    const timeoutMs = head.timeout === undefined ? undefined : timeoutMsOf(head.timeout);
+    if (timeoutMs instanceof StatusError) {
+      refuse(stream, timeoutMs, BAD_REQUEST);
+      return REFUSED;
+    }
+    const method = this.#methodAt(head);
     if (method instanceof StatusError) {
       refuse(stream, method);
       return REFUSED;
     }
+    return this.#begin(stream, method, head.wantsLeader, timeoutMs);
+  }
+
+  #methodAt({ path = "", encoding = "" }: RequestHead): Method | StatusError {
+    const method = this.#host.methods.byPath(path);
+    if (method instanceof StatusError || encoding === "" || encoding === "identity") return method;
+    const text = `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
+    return new StatusError(GRPC.unimplemented, text);
+  }
+
+  #begin(
+    stream: Http2Stream,
+    method: Method,
+    wantsLeader: boolean,
+    timeoutMs: number | undefined,
+  ): StreamHandler {
     const call =
       method.session === undefined
-        ? new OneRequestCall(stream, method, this.#host, head.timeout)
-        : new SessionCall(stream, method.session, this.#host, head.timeout);
-    const own = head.wantsLeader ? this.#led(stream, call, method) : call;
+        ? new OneRequestCall(stream, method, this.#host, timeoutMs)
+        : new SessionCall(stream, method.session, this.#host, timeoutMs);
+    const own = wantsLeader ? this.#led(stream, call, method) : call;
     if (!mayLast(method)) return own;
     this.#lasting.add(call);
     call.over = () => this.#lasting.delete(call);
@@ -103,12 +126,11 @@ export class GrpcServer {
 
 function nothing(): void {}
 
-/** What ends a call at its deadline, if it has one; `timeout` is the header, as it came. */
-function deadlineOf(call: Call, { timers }: GrpcHost, timeout?: string): Timer | undefined {
-  const timeoutMs = timeoutMsOf(timeout);
+/** What ends a call at its deadline, if it has one. */
+function deadlineOf(call: Call, { timers }: GrpcHost, timeoutMs?: number): Timer | undefined {
   if (timeoutMs === undefined) return undefined;
   return timers.after(timeoutMs, () => {
-    call.fail(new StatusError(GRPC.deadlineExceeded, "context deadline exceeded"));
+    call.fail(deadlineExceeded());
   });
 }
 
@@ -135,12 +157,11 @@ class OneRequestCall implements Call {
   #gone: AbortController | undefined;
   #isServed = false;
 
-  /** `timeout` is a header, as it came. */
-  constructor(stream: Http2Stream, method: Method, host: GrpcHost, timeout: string | undefined) {
+  constructor(stream: Http2Stream, method: Method, host: GrpcHost, timeoutMs: number | undefined) {
     this.#stream = stream;
     this.#method = method;
     this.#messageBytesMax = host.messageBytesMax;
-    this.#deadline = deadlineOf(this, host, timeout);
+    this.#deadline = deadlineOf(this, host, timeoutMs);
   }
 
   data(bytes: Uint8Array): void {
@@ -227,10 +248,15 @@ class SessionCall implements Call {
   readonly #deadline: Timer | undefined;
   over: () => void = nothing;
 
-  constructor(stream: Http2Stream, open: OpenSession, host: GrpcHost, timeout: string | undefined) {
+  constructor(
+    stream: Http2Stream,
+    open: OpenSession,
+    host: GrpcHost,
+    timeoutMs: number | undefined,
+  ) {
     this.#stream = stream;
     this.#frames = new FrameReader(host.messageBytesMax);
-    this.#deadline = deadlineOf(this, host, timeout);
+    this.#deadline = deadlineOf(this, host, timeoutMs);
     this.#sink = new GrpcSink(stream);
     this.#session = open(this.#sink);
     this.#sink.begin();

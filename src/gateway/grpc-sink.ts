@@ -6,11 +6,7 @@ import type { Http2Stream } from "./http2/stream.js";
 import type { StatusError } from "./status.js";
 
 export const CONTENT_TYPE = "application/grpc";
-const HEAD_PAIRS = [
-  [":status", "200"],
-  ["content-type", CONTENT_TYPE],
-] as const;
-export const HEAD: Uint8Array = headerBlock(HEAD_PAIRS);
+export const HEAD: Uint8Array = headerBlock(headPairs("200"));
 export const OK_TRAILERS: Uint8Array = headerBlock([["grpc-status", "0"]]);
 
 export class GrpcSink implements AnswerSink {
@@ -66,9 +62,16 @@ export class GrpcSink implements AnswerSink {
   }
 }
 
-/** The status alone; what the client still sends is not wanted. */
-export function refuse(stream: Http2Stream, error: StatusError): void {
-  stream.refuse(trailersOf(error, HEAD_PAIRS));
+/** The status alone, with that of HTTP; what the client still sends is not wanted. */
+export function refuse(stream: Http2Stream, error: StatusError, httpStatus: string = "200"): void {
+  stream.refuse(trailersOf(error, headPairs(httpStatus)));
+}
+
+function headPairs(httpStatus: string): readonly (readonly [name: string, value: string])[] {
+  return [
+    [":status", httpStatus],
+    ["content-type", CONTENT_TYPE],
+  ];
 }
 
 function trailersOf(

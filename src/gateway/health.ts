@@ -4,8 +4,9 @@
  */
 import { utf8 } from "../base/bytes.js";
 import { rangeOf } from "../protocol/operations.js";
-import type { Backend, Consistency, NodeStatus } from "./backend.js";
+import type { Backend, Consistency } from "./backend.js";
 import { API_VERSION, alarmName } from "./maintenance-service.js";
+import { metricsText } from "./metrics.js";
 import { statusOf } from "./status.js";
 
 export interface TextReply {
@@ -16,17 +17,21 @@ export interface TextReply {
 
 const HEALTH_KEY: Uint8Array = utf8("health");
 
+export interface Page {
+  /** What else than GET is refused. */
+  readonly isGetOnly: boolean;
+  serve(backend: Backend, query: URLSearchParams): Promise<TextReply>;
+}
+
+const HEALTH: Page = { isGetOnly: true, serve: health };
+const VERSION: Page = { isGetOnly: true, serve: async () => json(200, VERSIONS) };
+const METRICS: Page = { isGetOnly: false, serve: metrics };
+
 /** undefined: there is no such page. */
-export async function servePage(
-  backend: Backend,
-  path: string,
-  query: URLSearchParams,
-): Promise<TextReply | undefined> {
-  if (path === "/health") return health(backend, query);
-  if (path === "/livez") return checks("livez", LIVE, backend, query);
-  if (path === "/readyz") return checks("readyz", READY, backend, query);
-  if (path === "/version") return json(200, VERSIONS);
-  return path === "/metrics" ? metrics(backend) : undefined;
+export function pageAt(path: string): Page | undefined {
+  if (path === "/health") return HEALTH;
+  if (path === "/version") return VERSION;
+  return path === "/metrics" ? METRICS : probeAt(path);
 }
 
 const VERSIONS = { etcdserver: API_VERSION, etcdcluster: API_VERSION, storage: API_VERSION };
@@ -51,39 +56,60 @@ async function health(backend: Backend, query: URLSearchParams): Promise<TextRep
 /** What is wrong, or undefined. */
 type Check = (backend: Backend) => Promise<string | undefined>;
 
-const LIVE: Readonly<Record<string, Check>> = {
+type Checks = Readonly<Record<string, Check>>;
+
+const LIVE: Checks = {
   serializable_read: (backend) => readFault(backend, "serializable"),
 };
-const READY: Readonly<Record<string, Check>> = {
+const READY: Checks = {
   data_corruption: async (backend) =>
     (await backend.status()).alarms.some(({ kind }) => kind === "corrupt")
-      ? "a replica is damaged"
+      ? "alarm activated: CORRUPT"
       : undefined,
   serializable_read: (backend) => readFault(backend, "serializable"),
   linearizable_read: (backend) => readFault(backend, "linearizable"),
   non_learner: async (backend) =>
-    (await backend.status()).isLearner ? "this member is a learner" : undefined,
+    (await backend.status()).isLearner ? "not supported for learner" : undefined,
 };
+const PROBES: Readonly<Record<string, Checks>> = { livez: LIVE, readyz: READY };
 
-async function checks(
-  name: string,
-  wanted: Readonly<Record<string, Check>>,
+/** All checks of a probe but those that are not wanted, or the one that its path names. */
+function probeAt(path: string): Page | undefined {
+  const [, probe = "", one, ...more] = path.split("/");
+  if (!Object.hasOwn(PROBES, probe) || more.length > 0) return undefined;
+  const all = Object.entries(PROBES[probe]!);
+  const named = one === undefined ? all : all.filter(([name]) => name === one);
+  if (named.length === 0) return undefined;
+  return {
+    isGetOnly: true,
+    serve: (backend, query) => {
+      const excluded = one === undefined ? query.getAll("exclude") : [];
+      const wanted = named.filter(([name]) => !excluded.includes(name));
+      return outcomeOf(wanted, backend, query.has("verbose"));
+    },
+  };
+}
+
+/** What has failed is told of at length in any case. */
+async function outcomeOf(
+  checks: readonly (readonly [name: string, check: Check])[],
   backend: Backend,
-  query: URLSearchParams,
+  isVerbose: boolean,
 ): Promise<TextReply> {
-  const excluded = query.getAll("exclude");
   const lines: string[] = [];
   let isWell = true;
-  for (const [each, check] of Object.entries(wanted)) {
-    if (excluded.includes(each)) continue;
+  for (const [name, check] of checks) {
     const fault = await check(backend).catch((error: unknown) => statusOf(error).message);
     isWell &&= fault === undefined;
-    lines.push(fault === undefined ? `[+]${each} ok` : `[-]${each} failed: ${fault}`);
+    lines.push(fault === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${fault}\n`);
   }
-  const summary = isWell ? "ok" : `${name} check failed`;
-  const isLong = !isWell || query.has("verbose");
-  const body = [...(isLong ? lines : []), summary, ""].join("\n");
-  return { status: isWell ? 200 : 503, contentType: TEXT, body };
+  const long = isWell && !isVerbose ? "" : lines.join("");
+  return { status: isWell ? 200 : 503, contentType: TEXT, body: `${long}${isWell ? "ok" : ""}\n` };
+}
+
+async function metrics(backend: Backend): Promise<TextReply> {
+  const body = metricsText(await backend.status(), backend.origin.memberId);
+  return { status: 200, contentType: `${TEXT}; version=0.0.4`, body };
 }
 
 async function readFault(backend: Backend, consistency: Consistency): Promise<string | undefined> {
@@ -92,87 +118,6 @@ async function readFault(backend: Backend, consistency: Consistency): Promise<st
     () => undefined,
     (error: unknown) => statusOf(error).message,
   );
-}
-
-interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: "gauge" | "counter";
-  readonly value: (status: NodeStatus, memberId: bigint) => number;
-}
-
-const METRICS: readonly Metric[] = [
-  {
-    name: "etcd_server_has_leader",
-    help: "Whether a leader is known; 1 is existence, 0 is not.",
-    kind: "gauge",
-    value: ({ leaderNodeId }) => Number(leaderNodeId !== 0),
-  },
-  {
-    name: "etcd_server_is_leader",
-    help: "Whether this node leads the default keyspace; 1 if it does, 0 otherwise.",
-    kind: "gauge",
-    value: ({ leaderNodeId }, memberId) => Number(BigInt(leaderNodeId) === memberId),
-  },
-  {
-    name: "etcd_server_is_learner",
-    help: "Whether this node's replica of the default keyspace is a learner.",
-    kind: "gauge",
-    value: ({ isLearner }) => Number(isLearner),
-  },
-  {
-    name: "etcd_server_proposals_committed_total",
-    help: "Index up to which the default keyspace's log is committed here.",
-    kind: "gauge",
-    value: ({ commitIndex }) => commitIndex,
-  },
-  {
-    name: "etcd_server_proposals_applied_total",
-    help: "Index up to which the default keyspace's log is applied here.",
-    kind: "gauge",
-    value: ({ appliedIndex }) => appliedIndex,
-  },
-  {
-    name: "etcd_debugging_mvcc_current_revision",
-    help: "Revision of the default keyspace as far as it is applied here.",
-    kind: "gauge",
-    value: ({ revision }) => revision,
-  },
-  {
-    name: "etcd_mvcc_db_total_size_in_bytes",
-    help: "Bytes of the default keyspace at this node, which the quota bounds.",
-    kind: "gauge",
-    value: ({ storedBytes }) => storedBytes,
-  },
-  {
-    name: "etcd_mvcc_db_total_size_in_use_in_bytes",
-    help: "About what of these is not garbage.",
-    kind: "gauge",
-    value: ({ usedBytes }) => usedBytes,
-  },
-  {
-    name: "etcd_server_quota_backend_bytes",
-    help: "The quota of the default keyspace; -1 where there is none.",
-    kind: "gauge",
-    value: ({ quotaBytes }) => quotaBytes,
-  },
-  {
-    name: "process_resident_memory_bytes",
-    help: "Memory of the process.",
-    kind: "gauge",
-    value: ({ residentBytes }) => residentBytes,
-  },
-];
-
-async function metrics(backend: Backend): Promise<TextReply> {
-  const status = await backend.status();
-  const { memberId } = backend.origin;
-  const lines = METRICS.flatMap(({ name, help, kind, value }) => [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} ${kind}`,
-    `${name} ${value(status, memberId)}`,
-  ]);
-  return { status: 200, contentType: `${TEXT}; version=0.0.4`, body: `${lines.join("\n")}\n` };
 }
 
 const TEXT = "text/plain; charset=utf-8";

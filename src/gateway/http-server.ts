@@ -6,16 +6,18 @@ import http from "node:http";
 import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
-import { servePage } from "./health.js";
+import { pageAt } from "./health.js";
 import type { TextReply } from "./health.js";
-import { JsonSession, refusalReply, serveJson, streamJson } from "./json-gateway.js";
+import { JsonSession, refusalReply, serveJson, streamJson, whenAborted } from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
+import { heldTo, termsOf } from "./json-terms.js";
+import type { TermsHost } from "./json-terms.js";
 import type { Method, Methods } from "./method.js";
 import { RequestLine } from "./request-line.js";
 import type { LineSocket } from "./request-line.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 
-export interface HttpHost {
+export interface HttpHost extends TermsHost {
   readonly backend: Backend;
   readonly methods: Methods;
   readonly messageBytesMax: number;
@@ -34,6 +36,15 @@ const CROSS_ORIGIN = [
   ["access-control-allow-origin", "*"],
 ] as const;
 const NO_BODY: TextReply = { status: 200, contentType: "text/plain", body: "" };
+const NO_PAGE: TextReply = {
+  status: 404,
+  contentType: "text/plain; charset=utf-8",
+  body: "404 page not found\n",
+};
+const NOT_ALLOWED: TextReply = { ...NO_PAGE, status: 405, body: "Method Not Allowed\n" };
+/** In the words of etcd's own gateway. */
+const noSuchCall = (): StatusError => new StatusError(GRPC.notFound, "Not Found");
+const noPost = (): StatusError => new StatusError(GRPC.unimplemented, "Method Not Allowed");
 
 export class HttpServer {
   readonly #host: HttpHost;
@@ -81,40 +92,62 @@ export class HttpServer {
     if (request.method === "OPTIONS") return send(response, NO_BODY);
     const url = new URL(request.url ?? "/", "http://node");
     const path = url.pathname.replace(/^\/v3(alpha|beta)\//, "/v3/");
-    if (request.method === "GET" || request.method === "HEAD") {
-      const page = await servePage(this.#host.backend, path, url.searchParams);
-      return send(
-        response,
-        page ?? { status: 404, contentType: "text/plain", body: "not found\n" },
-      );
-    }
+    if (!path.startsWith("/v3/")) return this.#page(request, response, url);
     const method = this.#host.methods.byJsonPath(path);
-    if (method === undefined) {
-      return sendRefusal(response, new StatusError(GRPC.notFound, `flotilla: no path ${path}`));
-    }
-    if (request.method !== "POST" || method instanceof StatusError) {
-      const wrong = new StatusError(GRPC.unimplemented, "flotilla: this path takes POST");
-      return sendRefusal(response, method instanceof StatusError ? method : wrong);
-    }
-    if (method.session !== undefined) return this.#session(method, request, response);
+    if (method === undefined) return sendRefusal(response, noSuchCall());
+    if (request.method !== "POST") return sendRefusal(response, noPost());
+    if (method instanceof StatusError) return sendRefusal(response, method);
+    const terms = termsOf(request.headers);
+    const isStream = method.serve === undefined;
+    const { signal, release } = await heldTo(terms, this.#host, isStream);
+    response.on("close", release);
+    if (response.destroyed) return release();
+    if (method.session !== undefined) return this.#session(method, request, response, signal);
+    return this.#call(method, request, response, signal);
+  }
+
+  /** `ending` is aborted with the error that the call shall end with. */
+  async #call(
+    method: Method,
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    ending: AbortSignal,
+  ): Promise<void> {
     const { messageBytesMax } = this.#host;
-    const body = await bodyOf(request, messageBytesMax * JSON_FACTOR);
-    if (method.answers !== undefined) {
-      return streamJson(method, body, outputOf(response));
-    }
+    const late = new Promise<never>((_, reject) => whenAborted(ending, reject));
+    const body = await Promise.race([bodyOf(request, messageBytesMax * JSON_FACTOR), late]);
+    if (method.answers !== undefined) return streamJson(method, body, outputOf(response), ending);
     const signal = method.waits === true ? closeOf(response) : undefined;
-    sendJson(response, await serveJson(method, body, messageBytesMax, signal));
+    const reply = serveJson(method, body, messageBytesMax, signal);
+    sendJson(response, await Promise.race([reply, late]));
+  }
+
+  /** HEAD is taken for GET, which etcd refuses. */
+  async #page(
+    { method }: http.IncomingMessage,
+    response: http.ServerResponse,
+    { pathname, searchParams }: URL,
+  ): Promise<void> {
+    const page = pageAt(pathname);
+    if (page === undefined) return send(response, NO_PAGE);
+    if (page.isGetOnly && method !== "GET" && method !== "HEAD") {
+      response.setHeader("allow", "GET");
+      return send(response, NOT_ALLOWED);
+    }
+    send(response, await page.serve(this.#host.backend, searchParams));
   }
 
   async #session(
     method: Method,
     request: http.IncomingMessage,
     response: http.ServerResponse,
+    ending: AbortSignal,
   ): Promise<void> {
     const open = must(method.session);
     const bytesMax = this.#host.messageBytesMax * JSON_FACTOR;
     const session = new JsonSession(method, open, outputOf(response), bytesMax);
     this.#sessions.add(session);
+    whenAborted(ending, (error) => session.fail(error));
     response.on("close", () => {
       this.#sessions.delete(session);
       session.close();

@@ -139,21 +139,33 @@ class JsonLines implements AnswerSink {
   }
 }
 
-/** A call whose answer is a stream. */
+/** A call whose answer is a stream; `ending` is aborted with the error that it shall end with. */
 export async function streamJson(
   method: Method,
   body: Uint8Array,
   output: JsonOutput,
+  ending: AbortSignal,
 ): Promise<void> {
   const sink = new JsonLines(method.response, output);
   try {
     if (method.answers === undefined) throw new Error("the answer is no stream");
     const answers = method.answers(new WireReader(requestFrom(method.request, bodyText(body))));
     output.onClose(() => answers.close());
+    whenAborted(ending, (error) => {
+      sink.fail(error);
+      answers.close();
+    });
     await sendAnswers(answers, sink);
   } catch (error) {
     sink.fail(statusOf(error));
   }
+}
+
+/** Also where it is aborted already. */
+export function whenAborted(signal: AbortSignal, run: (error: StatusError) => void): void {
+  const aborted = (): void => run(statusOf(signal.reason));
+  if (signal.aborted) aborted();
+  else signal.addEventListener("abort", aborted);
 }
 
 /** A call whose requests are a stream too. */

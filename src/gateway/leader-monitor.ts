@@ -6,6 +6,8 @@ import type { Timer, Timers } from "../env/timers.js";
 import type { Backend } from "./backend.js";
 
 const INTERVAL_MS = 1000;
+/** About as long as three elections take. */
+const LOOKS_WITHOUT_LEADER_MAX = 3;
 
 /** Told after every look. */
 type Follower = (hasLeader: boolean) => void;
@@ -48,6 +50,15 @@ export class LeaderMonitor {
       this.#timer?.cancel();
       this.#timer = undefined;
     };
+  }
+
+  /** Calls `lost` when there was none for a while; until what it gives back is called. */
+  followLoss(lost: () => void): () => void {
+    let missed = 0;
+    return this.follow((hasLeader) => {
+      missed = hasLeader ? 0 : missed + 1;
+      if (missed === LOOKS_WITHOUT_LEADER_MAX) lost();
+    });
   }
 
   #lookLater(): void {

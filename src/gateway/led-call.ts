@@ -7,9 +7,6 @@ import type { LeaderMonitor } from "./leader-monitor.js";
 import { noLeader } from "./status.js";
 import type { StatusError } from "./status.js";
 
-/** About as long as three elections take. */
-const LOOKS_WITHOUT_LEADER_MAX = 3;
-
 export interface FailingHandler extends StreamHandler {
   fail(error: StatusError): void;
 }
@@ -35,7 +32,7 @@ export class LedCall implements StreamHandler {
     void leaders.hasLeader().then((hasLeader) => {
       if (this.#isClosed) return;
       if (!hasLeader) return call.fail(noLeader());
-      if (isStream) this.#follow(leaders);
+      if (isStream) this.#unfollow = leaders.followLoss(() => call.fail(noLeader()));
       this.#open();
     });
   }
@@ -68,13 +65,5 @@ export class LedCall implements StreamHandler {
     if (held.length > 0) this.#stream.resume();
     for (const bytes of held) this.#call.data(bytes);
     if (this.#hasEnded) this.#call.ended();
-  }
-
-  #follow(leaders: LeaderMonitor): void {
-    let missed = 0;
-    this.#unfollow = leaders.follow((hasLeader) => {
-      missed = hasLeader ? 0 : missed + 1;
-      if (missed === LOOKS_WITHOUT_LEADER_MAX) this.#call.fail(noLeader());
-    });
   }
 }

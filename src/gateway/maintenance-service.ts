@@ -35,7 +35,7 @@ export class MaintenanceService {
       raftTerm: BigInt(status.term),
       errors: this.#errorsOf(status),
       isLearner: status.isLearner,
-      storageVersion: API_VERSION.replace(/\.\d+$/, ""),
+      storageVersion: API_VERSION,
       downgradeInfo: {},
     };
   }

@@ -54,6 +54,9 @@ export const memberNotFound = (): StatusError => etcdError(GRPC.notFound, "membe
 export const badUrls = (): StatusError =>
   etcdError(GRPC.invalidArgument, "given member URLs are invalid");
 
+export const deadlineExceeded = (): StatusError =>
+  new StatusError(GRPC.deadlineExceeded, "context deadline exceeded");
+
 /** etcd's locks and elections have words for their errors, and no codes. */
 export const lineError = (text: string): StatusError => new StatusError(GRPC.unknown, text);
 

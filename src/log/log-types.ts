@@ -81,6 +81,8 @@ export interface LogStats {
   readonly commits: number;
   /** Bucket i counts the writes that took [2^i, 2^(i+1)) microseconds, synced. */
   readonly syncMicros: readonly number[];
+  /** All these together. */
+  readonly syncTotalMs: number;
   readonly pinnedBy: LogPin | undefined;
   readonly full: boolean;
 }

@@ -329,6 +329,7 @@ export class SharedLog {
       syncs: this.#syncs,
       commits: this.#commits,
       syncMicros: this.#syncMicros.counts(),
+      syncTotalMs: this.#syncMicros.totalMs,
       pinnedBy: this.oldestPinned(),
       full: this.#full,
     };

@@ -86,6 +86,7 @@ async function mapAsked(node: NodeParts, { confirmed }: MapRequest): Promise<Map
 }
 
 function statusOf(node: NodeParts): StatusResponse {
+  const logStats = node.store.log.stats();
   return {
     clusterId: node.identity.clusterId,
     nodeId: node.nodeId,
@@ -93,10 +94,11 @@ function statusOf(node: NodeParts): StatusResponse {
     version: SOFTWARE_VERSION,
     run: node.store.run,
     uptimeMs: Math.round(node.env.clock.monotonicMs() - node.startedMs),
-    storedBytes: node.store.stats().sizeBytes + node.store.log.stats().sizeBytes,
+    storedBytes: node.store.stats().sizeBytes + logStats.sizeBytes,
     replicas: [...node.host.replicas].map(replicaStatus),
     alarms: alarmsOf(node),
     quotaBytes: node.quotaBytes,
+    logSyncs: { micros: logStats.syncMicros, totalMs: logStats.syncTotalMs },
   };
 }
 
@@ -123,6 +125,8 @@ function replicaStatus(replica: Replica): ReplicaStatus {
     compactedRevision: machine.compactedRevision,
     storedBytes: replica.tree.heldBytes(),
     usedBytes: replica.tree.usedBytes(machine.compactedRevision),
+    leaderChanges: replica.leaderChanges,
+    writesInFlight: replica.writes.inFlightCount,
     followers: raft.role === "leader" ? followersOf(replica) : undefined,
   };
 }

@@ -40,6 +40,13 @@ export interface StatusResponse {
   readonly alarms?: readonly AlarmKind[] | undefined;
   /** What the default keyspace may take at this node; -1: as much as there is. */
   readonly quotaBytes?: number | undefined;
+  readonly logSyncs?: DurationCounts | undefined;
+}
+
+export interface DurationCounts {
+  /** Bucket i counts those of [2^i, 2^(i+1)) microseconds, the last one all beyond too. */
+  readonly micros: readonly number[];
+  readonly totalMs: number;
 }
 
 export interface ReplicaStatus {
@@ -59,6 +66,10 @@ export interface ReplicaStatus {
   readonly storedBytes: number;
   /** About what of these would be left after all merges. */
   readonly usedBytes?: number | undefined;
+  /** How often it has learnt of another leader since it was opened. */
+  readonly leaderChanges?: number | undefined;
+  /** Writes that it has taken and not answered. */
+  readonly writesInFlight?: number | undefined;
   /** Of a leader: how far the others are. */
   readonly followers?: readonly FollowerStatus[] | undefined;
 }

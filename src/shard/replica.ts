@@ -94,6 +94,7 @@ export class Replica {
   readonly #tail: LogTail;
   #role: Raft["role"];
   #leaderId: number;
+  #leaderChanges = 0;
   #staged: StagedSnapshot | undefined;
   #closed = false;
   #reported: { readonly term: number; readonly commitIndex: number } | undefined;
@@ -143,6 +144,11 @@ export class Replica {
 
   get leads(): boolean {
     return this.raft.role === "leader" && this.raft.noopApplied && !this.raft.isStateLost;
+  }
+
+  /** How often it has learnt of another leader, or anew of the same. */
+  get leaderChanges(): number {
+    return this.#leaderChanges;
   }
 
   get leaderNodeId(): number {
@@ -563,6 +569,7 @@ export class Replica {
   #roleChanged(): void {
     const led = this.#role === "leader";
     this.#role = this.raft.role;
+    if (this.raft.leaderId !== this.#leaderId && this.raft.leaderId !== 0) this.#leaderChanges++;
     this.#leaderId = this.raft.leaderId;
     if (led && this.#role !== "leader") {
       this.writes.leadershipEnded(this.clockMs());

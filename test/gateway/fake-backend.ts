@@ -174,6 +174,9 @@ export class FakeBackend implements Backend {
       commitIndex: 12,
       appliedIndex: 11,
       isLearner: false,
+      leaderChanges: 4,
+      writesInFlight: 6,
+      logSyncs: { micros: [1, 0, 2, ...Array.from({ length: 22 }, () => 0), 1], totalMs: 34_000.5 },
       residentBytes: 4096,
       alarms: this.raised,
     };

@@ -120,11 +120,26 @@ describe("an error", () => {
 });
 
 describe("what a client should not send", () => {
-  test("a compressed message is refused", async () => {
-    const frame = frameOf("PutRequest", { key: bytesOf("k") });
-    frame[0] = 1;
-    expect((await client.raw(PUT, "Put", frame)).status).toBe(GRPC.unimplemented);
-  });
+  test.each([
+    ["gzip", 1, 12, 'grpc: Decompressor is not installed for grpc-encoding "gzip"'],
+    ["gzip", 0, 12, 'grpc: Decompressor is not installed for grpc-encoding "gzip"'],
+    ["", 1, 13, "grpc: compressed flag set with identity or empty encoding"],
+    ["identity", 1, 13, "grpc: compressed flag set with identity or empty encoding"],
+    ["", 2, 13, "grpc: received unexpected payload format 2"],
+    ["identity", 0, 0, ""],
+  ])(
+    "a message compressed by '%s' and marked %i is refused",
+    async (encoding, mark, code, text) => {
+      const frame = frameOf("PutRequest", { key: bytesOf("k") });
+      frame[0] = mark;
+      const headers = encoding === "" ? {} : { "grpc-encoding": encoding };
+      const { status, message } = await client.raw(PUT, "Put", frame, headers);
+      expect([status, message]).toEqual([code, text]);
+      if (encoding !== "gzip") return;
+      const stream = client.stream("/etcdserverpb.Watch/Watch", "Watch", headers);
+      expect(await stream.ended).toEqual({ status: code, message: text });
+    },
+  );
 
   test("a message too large is refused before it has come", async () => {
     const frame = frameOf("PutRequest", { key: bytesOf("k"), value: new Uint8Array(3_000_000) });
@@ -182,11 +197,23 @@ describe("deadlines", () => {
     ["1500u", 2],
     ["1n", 1],
     ["99999999H", 2_147_483_647],
-    ["", undefined],
-    ["123456789m", undefined],
-    ["5x", undefined],
+    ["0S", 0],
   ])("are read from %s", (header, timeoutMs) => {
     expect(timeoutMsOf(header)).toBe(timeoutMs);
+  });
+
+  test.each([
+    ["", 'transport: timeout string is too short: ""'],
+    ["5", 'transport: timeout string is too short: "5"'],
+    ["123456789m", 'transport: timeout string is too long: "123456789m"'],
+    ["5x", 'transport: timeout unit is not recognized: "5x"'],
+    ["-1S", 'strconv.ParseUint: parsing "-1": invalid syntax'],
+    ["1.5S", 'strconv.ParseUint: parsing "1.5": invalid syntax'],
+  ])("that are written '%s' are refused", async (header, fault) => {
+    const request = { key: bytesOf("k") };
+    const outcome = await client.call(PUT, "Put", request, { "grpc-timeout": header });
+    expect([outcome.status, outcome.message]).toEqual([13, `malformed grpc-timeout: ${fault}`]);
+    expect(backend.entered).toBe(0);
   });
 
   test("a call that its client gives up harms nobody", async () => {
@@ -292,6 +319,8 @@ describe("maintenance", () => {
       raftAppliedIndex: 11n,
       raftTerm: 3n,
       dbSize: 1000n,
+      version: "3.6.0",
+      storageVersion: "3.6.0",
     });
   });
 

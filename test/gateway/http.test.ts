@@ -39,6 +39,21 @@ describe("a call by JSON", () => {
     expect(answer.error).toBe(answer.message);
   });
 
+  test("is a POST, and refused in the words of etcd's gateway where it is not", async () => {
+    const refused = async (path: string, method: string): Promise<unknown> => {
+      const response = await fetch(`http://${server.address}${path}`, { method });
+      return [response.status, await response.json()];
+    };
+    const notAllowed = { error: "Method Not Allowed", message: "Method Not Allowed", code: 12 };
+    for (const method of ["GET", "PUT", "DELETE"]) {
+      expect(await refused("/v3/kv/range", method)).toEqual([501, notAllowed]);
+      expect(await refused("/v3/auth/authenticate", method)).toEqual([501, notAllowed]);
+    }
+    const notFound = { error: "Not Found", message: "Not Found", code: 5 };
+    expect(await refused("/v3/no/such", "GET")).toEqual([404, notFound]);
+    expect(await refused("/v3/no/such", "POST")).toEqual([404, notFound]);
+  });
+
   test("is refused where it is larger than any request", async () => {
     const body = JSON.stringify({ key: "aw==", value: "A".repeat(5_000_000) });
     expect((await server.fetch("/v3/kv/put", body)).status).toBe(429);
@@ -154,6 +169,79 @@ describe("a watch by JSON", () => {
   });
 });
 
+describe("headers of a call by JSON", () => {
+  interface Reply {
+    readonly status: number;
+    readonly lines: readonly unknown[];
+  }
+
+  async function post(path: string, body: string, headers: Record<string, string>): Promise<Reply> {
+    const url = `http://${server.address}${path}`;
+    const response = await fetch(url, { method: "POST", body, headers });
+    const lines = (await response.text()).trimEnd().split("\n");
+    return { status: response.status, lines: lines.map((line) => JSON.parse(line) as unknown) };
+  }
+
+  const KEY = '{"key":"aw=="}';
+  const late = { message: "context deadline exceeded", code: 4 };
+  const noLeader = { message: "etcdserver: no leader", code: 14 };
+  const lineOf = (error: object, http: number): object => ({
+    error: { ...error, http_code: http },
+  });
+
+  test("give it a deadline", async () => {
+    let open = (): void => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    for (const timeout of ["30m", "-1S"]) {
+      const reply = await post("/v3/kv/put", KEY, { "grpc-timeout": timeout });
+      expect(reply).toMatchObject({ status: 504, lines: [late] });
+    }
+    open();
+    for (const timeout of ["5S", "0S", "123456789S"]) {
+      expect((await post("/v3/kv/put", KEY, { "grpc-timeout": timeout })).status).toBe(200);
+    }
+  });
+
+  test.each(["abc", "S", "5", "5x", "1.5S"])(
+    "are refused with the deadline %s",
+    async (timeout) => {
+      const reply = await post("/v3/kv/range", KEY, { "grpc-timeout": timeout });
+      const message = `invalid grpc-timeout: ${timeout}`;
+      expect(reply).toMatchObject({ status: 400, lines: [{ message, code: 3 }] });
+      expect(backend.entered).toBe(0);
+    },
+  );
+
+  test("end a stream at its deadline", async () => {
+    const timeout = { "grpc-timeout": "50m" };
+    const watch = await post("/v3/watch", `{"create_request":${KEY}}`, timeout);
+    const created = { result: { created: true } };
+    expect(watch).toMatchObject({ status: 200, lines: [created, lineOf(late, 504)] });
+    await eventually(() => backend.watches.every((one) => one.isCancelled));
+    let open = (): void => undefined;
+    backend.gate = new Promise((resolve) => (open = resolve));
+    const range = await post("/v3/kv/rangestream", KEY, timeout);
+    expect(range).toMatchObject({ status: 504, lines: [late] });
+    open();
+  });
+
+  test("want a leader", async () => {
+    const led = { "Grpc-Metadata-hasleader": "true" };
+    expect((await post("/v3/kv/range", KEY, led)).status).toBe(200);
+    backend.leaderNodeId = 0;
+    const watch = `{"create_request":${KEY}}`;
+    for (const [path, body] of [["/v3/kv/put", KEY] as const, ["/v3/watch", watch] as const]) {
+      expect(await post(path, body, led)).toMatchObject({ status: 503, lines: [noLeader] });
+    }
+    expect((await post("/v3/kv/range", KEY, { hasleader: "true" })).status).toBe(200);
+    backend.leaderNodeId = 77;
+    const opened = post("/v3/watch", watch, led);
+    await eventually(() => backend.watches.length === 1);
+    backend.leaderNodeId = 0;
+    expect((await opened).lines.at(-1)).toMatchObject(lineOf(noLeader, 503));
+  });
+});
+
 test("pages from elsewhere may ask, as in etcd by default", async () => {
   const allowed = {
     "access-control-allow-headers": "accept, content-type, authorization",
@@ -202,8 +290,52 @@ describe("pages", () => {
       text: '{"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}',
     });
     const { status, text } = await server.fetch("/readyz");
-    expect([status, text.split("\n").at(-2)]).toEqual([503, "readyz check failed"]);
-    expect(text).toContain("[-]linearizable_read failed: etcdserver: request timed out\n");
+    const timedOut = "etcdserver: request timed out";
+    expect([status, text]).toEqual([
+      503,
+      `[+]data_corruption ok\n[-]serializable_read failed: ${timedOut}\n` +
+        `[-]linearizable_read failed: ${timedOut}\n[+]non_learner ok\n\n`,
+    ]);
+  });
+
+  test("are there for each check of a probe", async () => {
+    const readyz = ["data_corruption", "serializable_read", "linearizable_read", "non_learner"];
+    for (const path of ["/livez/serializable_read", ...readyz.map((name) => `/readyz/${name}`)]) {
+      expect(await server.fetch(path)).toEqual({ status: 200, text: "ok\n" });
+    }
+    expect(await server.fetch("/readyz/non_learner?verbose&exclude=non_learner")).toEqual({
+      status: 200,
+      text: "[+]non_learner ok\nok\n",
+    });
+    backend.raised = [{ memberId: 77n, kind: "corrupt" }];
+    expect(await server.fetch("/readyz/data_corruption")).toEqual({
+      status: 503,
+      text: "[-]data_corruption failed: alarm activated: CORRUPT\n\n",
+    });
+    expect((await server.fetch("/readyz/serializable_read")).status).toBe(200);
+    for (const path of [
+      "/livez/linearizable_read",
+      "/readyz/nothing",
+      "/readyz/",
+      "/readyz/non_learner/more",
+      "/toString",
+    ]) {
+      expect((await server.fetch(path)).status).toBe(404);
+    }
+  });
+
+  test("are for GET, as etcd's are, but for the metrics", async () => {
+    for (const path of ["/health", "/livez", "/readyz/non_learner", "/version"]) {
+      const response = await fetch(`http://${server.address}${path}`, { method: "POST" });
+      expect([response.status, await response.text()]).toEqual([405, "Method Not Allowed\n"]);
+      expect(response.headers.get("allow")).toBe("GET");
+    }
+    expect(await server.fetch("/metrics", "{}")).toMatchObject({ status: 200 });
+    for (const body of [undefined, "{}"]) {
+      const missing = { status: 404, text: "404 page not found\n" };
+      expect(await server.fetch("/nothing", body)).toEqual(missing);
+      expect(await server.fetch("/livez/", body)).toEqual(missing);
+    }
   });
 
   test("tell of alarms, unless they are not wanted", async () => {
@@ -222,13 +354,22 @@ describe("pages", () => {
   test("have metrics that Prometheus can read", async () => {
     const { text } = await server.fetch("/metrics");
     for (const line of text.trimEnd().split("\n")) {
-      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+ \d+)$/);
+      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{le="[\d.+Inf]+"\})? [\d.]+)$/);
     }
     expect(text).toContain("etcd_server_has_leader 1\n");
     expect(text).toContain("etcd_mvcc_db_total_size_in_bytes 1000\n");
     expect(text).toContain("etcd_mvcc_db_total_size_in_use_in_bytes 700\n");
     expect(text).toContain("etcd_server_quota_backend_bytes 2000\n");
     expect(text).toContain("process_resident_memory_bytes 4096\n");
+    expect(text).toContain("etcd_server_leader_changes_seen_total 4\n");
+    expect(text).toContain("etcd_server_proposals_pending 6\n");
+    const syncs = "etcd_disk_wal_fsync_duration_seconds";
+    const bounds = ["0.000002", "0.000004", "0.000008", "0.000016"];
+    [1, 1, 3, 3].forEach((count, at) => {
+      expect(text).toContain(`${syncs}_bucket{le="${bounds[at]}"} ${count}\n`);
+    });
+    expect(text).toContain(`${syncs}_bucket{le="33.554432"} 3\n${syncs}_bucket{le="+Inf"} 4\n`);
+    expect(text).toContain(`${syncs}_sum 34.0005\n${syncs}_count 4\n`);
   });
 });
 

@@ -20,6 +20,7 @@ test("what is committed to a real disk is there after a start", async () => {
     }
     expect(first.stats().commits).toBe(40);
     expect(first.stats().syncMicros.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
+    expect(first.stats().syncTotalMs).toBeGreaterThan(0);
     await first.close();
     const names = fs.readdirSync(directory);
     expect(names).not.toContain("0000000001.log");

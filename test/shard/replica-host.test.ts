@@ -58,3 +58,21 @@ test("a damaged leader that has no successor at that moment is refilled later", 
   expect(first.news).toEqual(["damaged", "damaged", "refilled"]);
   expect(first.replica.raft.isRefilling).toBe(false);
 });
+
+test("a replica counts the leaders that it learns of", async () => {
+  const bench = await HostBench.start(3, { scrubBytesPerSecond: 0 });
+  const [first, second, third] = [bench.node(1), bench.node(2), bench.node(3)];
+  const counts = (): readonly number[] =>
+    [first, second, third].map(({ replica }) => replica.leaderChanges);
+  await bench.until(() => third.replica.leaderNodeId === 1 && second.replica.leaderNodeId === 1);
+  expect(counts()).toEqual([1, 1, 1]);
+  first.replica.raft.transferLeader(second.replica.replicaId, first.replica.clockMs());
+  first.replica.wake();
+  await bench.until(() => second.replica.leads && third.replica.leaderNodeId === 2);
+  await bench.until(() => first.replica.leaderNodeId === 2);
+  expect(counts()).toEqual([2, 2, 2]);
+  // To know of none is no other one.
+  for (const nodeId of [1, 2]) bench.stop(nodeId);
+  await bench.until(() => third.replica.leaderNodeId === 0);
+  expect(counts()[2]).toBe(2);
+});

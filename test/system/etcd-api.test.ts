@@ -108,7 +108,11 @@ test("by JSON, pages included", async () => {
   await ask("/v3/kv/put", '{"key":"anNvbg==","value":"eWVz"}');
   expect(await ask("/v3/kv/range", '{"key":"anNvbg=="}')).toContain('"value":"eWVz"');
   expect(await ask("/health")).toBe('{"health":"true","reason":""}');
-  expect(await ask("/metrics")).toContain("etcd_server_has_leader 1\n");
+  const metrics = await ask("/metrics");
+  expect(metrics).toContain("etcd_server_has_leader 1\n");
+  expect(metrics).toMatch(/^etcd_server_leader_changes_seen_total [1-9]\d*$/m);
+  expect(metrics).toMatch(/^etcd_server_proposals_pending \d+$/m);
+  expect(metrics).toMatch(/^etcd_disk_wal_fsync_duration_seconds_count [1-9]\d*$/m);
 });
 
 describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {

@@ -22,6 +22,8 @@ export class RequestHead {
   path: string | undefined;
   contentType: string | undefined;
   timeout: string | undefined;
+  /** How messages are compressed. */
+  encoding: string | undefined;
   /** `hasleader: true`: where no leader is known the call is not wanted. */
   wantsLeader = false;
   #scheme: string | undefined;
@@ -36,6 +38,7 @@ export class RequestHead {
     this.path = undefined;
     this.contentType = undefined;
     this.timeout = undefined;
+    this.encoding = undefined;
     this.wantsLeader = false;
     this.#scheme = undefined;
     this.#authority = undefined;
@@ -60,6 +63,7 @@ export class RequestHead {
     this.#isPastPseudo = true;
     if (name === "content-type") this.contentType ??= value;
     else if (name === "grpc-timeout") this.timeout ??= value;
+    else if (name === "grpc-encoding") this.encoding ??= value;
     else if (name === "hasleader") this.wantsLeader = value === "true";
     else if (FORBIDDEN.has(name) || (name === "te" && value !== "trailers")) {
       this.#isMalformed = true;

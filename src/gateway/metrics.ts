@@ -1,0 +1,114 @@
+/**
+ * What a node says of itself to Prometheus, by etcd's names, as far as they mean the same here. Of
+ * what nobody counts there is no number: failed proposals, and how long commits of files take.
+ */
+import type { DurationCounts } from "../protocol/admin-messages.js";
+import type { NodeStatus } from "./backend.js";
+
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: "gauge" | "counter";
+  readonly value: (status: NodeStatus, memberId: bigint) => number;
+}
+
+const METRICS: readonly Metric[] = [
+  {
+    name: "etcd_server_has_leader",
+    help: "Whether a leader is known; 1 is existence, 0 is not.",
+    kind: "gauge",
+    value: ({ leaderNodeId }) => Number(leaderNodeId !== 0),
+  },
+  {
+    name: "etcd_server_is_leader",
+    help: "Whether this node leads the default keyspace; 1 if it does, 0 otherwise.",
+    kind: "gauge",
+    value: ({ leaderNodeId }, memberId) => Number(BigInt(leaderNodeId) === memberId),
+  },
+  {
+    name: "etcd_server_is_learner",
+    help: "Whether this node's replica of the default keyspace is a learner.",
+    kind: "gauge",
+    value: ({ isLearner }) => Number(isLearner),
+  },
+  {
+    name: "etcd_server_proposals_committed_total",
+    help: "Index up to which the default keyspace's log is committed here.",
+    kind: "gauge",
+    value: ({ commitIndex }) => commitIndex,
+  },
+  {
+    name: "etcd_server_proposals_applied_total",
+    help: "Index up to which the default keyspace's log is applied here.",
+    kind: "gauge",
+    value: ({ appliedIndex }) => appliedIndex,
+  },
+  {
+    name: "etcd_server_proposals_pending",
+    help: "Writes of the default keyspace that this node leads and has not answered.",
+    kind: "gauge",
+    value: ({ writesInFlight }) => writesInFlight,
+  },
+  {
+    name: "etcd_server_leader_changes_seen_total",
+    help: "How often this node has learnt of another leader of the default keyspace.",
+    kind: "counter",
+    value: ({ leaderChanges }) => leaderChanges,
+  },
+  {
+    name: "etcd_debugging_mvcc_current_revision",
+    help: "Revision of the default keyspace as far as it is applied here.",
+    kind: "gauge",
+    value: ({ revision }) => revision,
+  },
+  {
+    name: "etcd_mvcc_db_total_size_in_bytes",
+    help: "Bytes of the default keyspace at this node, which the quota bounds.",
+    kind: "gauge",
+    value: ({ storedBytes }) => storedBytes,
+  },
+  {
+    name: "etcd_mvcc_db_total_size_in_use_in_bytes",
+    help: "About what of these is not garbage.",
+    kind: "gauge",
+    value: ({ usedBytes }) => usedBytes,
+  },
+  {
+    name: "etcd_server_quota_backend_bytes",
+    help: "The quota of the default keyspace; -1 where there is none.",
+    kind: "gauge",
+    value: ({ quotaBytes }) => quotaBytes,
+  },
+  {
+    name: "process_resident_memory_bytes",
+    help: "Memory of the process.",
+    kind: "gauge",
+    value: ({ residentBytes }) => residentBytes,
+  },
+];
+
+export function metricsText(status: NodeStatus, memberId: bigint): string {
+  const lines = METRICS.flatMap(({ name, help, kind, value }) => [
+    ...headOf(name, help, kind),
+    `${name} ${value(status, memberId)}`,
+  ]);
+  const syncs = status.logSyncs === undefined ? [] : syncLines(status.logSyncs);
+  return `${[...lines, ...syncs].join("\n")}\n`;
+}
+
+function headOf(name: string, help: string, kind: string): readonly string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`];
+}
+
+/** Of all the node's shards, which share a log. The bounds are powers of two, and not etcd's. */
+function syncLines({ micros, totalMs }: DurationCounts): readonly string[] {
+  const name = "etcd_disk_wal_fsync_duration_seconds";
+  const lines = [...headOf(name, "How long writes of the log took, synced.", "histogram")];
+  let count = 0;
+  micros.forEach((inBucket, at) => {
+    count += inBucket;
+    const bound = at < micros.length - 1 ? String(2 ** (at + 1) / 1e6) : "+Inf";
+    lines.push(`${name}_bucket{le="${bound}"} ${count}`);
+  });
+  return [...lines, `${name}_sum ${totalMs / 1000}`, `${name}_count ${count}`];
+}
