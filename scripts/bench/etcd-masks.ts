@@ -31,10 +31,8 @@ const MASKS: readonly (readonly [pattern: RegExp, mask: string])[] = [
   [/127\.0\.0\.1:\d{3,}/g, "PEER"],
   [/\b(bench|n)[123]\b/g, "NAME"],
   // The status of an endpoint, in plain text and as a table: version, size, leading, term, indexes.
-  [
-    /(ADDRESS[ ,|]+ID[ ,|]+)[\d.]+([ ,|]+)[\d.]+ [kMG]?B[ ,|]+\w+([ ,|]+\w+[ ,|]+)\d+[ ,|]+\d+[ ,|]+\d+/g,
-    "$1VERSION$2SIZE LEADS$3TERM INDEX INDEX",
-  ],
+  [/(ADDRESS[ ,|]+ID[ ,|]+)[\d.]+([ ,|]+)[\d.]+ [kMG]?B[ ,|]+\w+/g, "$1VERSION$2SIZE LEADS"],
+  [/(LEADS[ ,|]+\w+[ ,|]+)\d+[ ,|]+\d+[ ,|]+\d+/g, "$1TERM INDEX INDEX"],
   // The status of a snapshot: etcd counts the records that it keeps for itself among the keys.
   [/"totalKey":\d+,"totalSize":\d+/g, '"totalKey":N,"totalSize":N'],
   [/"Keys" : \d+\n"Size" : \d+/g, '"Keys" : N\n"Size" : N'],
