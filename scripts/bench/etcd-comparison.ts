@@ -1,16 +1,17 @@
 /**
  * One list of etcdctl commands and JSON requests, run against three nodes of etcd and of ours each,
- * and what was answered differently: standard output, standard error and exit code. Ids, addresses,
- * terms, indexes, sizes and times are masked, for they differ between any two clusters.
+ * and what was answered differently: standard output, standard error and exit code.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { etcdVersion, startEtcd } from "./etcd-cluster.js";
 import { LEASE_STEPS } from "./etcd-lease-steps.js";
-import { MEMBER } from "./etcd-step.js";
+import { masked, reordered } from "./etcd-masks.js";
+import { placed, request } from "./etcd-places.js";
+import type { Side } from "./etcd-places.js";
 import type { Step } from "./etcd-step.js";
 import { STEPS } from "./etcd-steps.js";
 import { startOurs } from "./our-cluster.js";
@@ -27,6 +28,8 @@ Runs the same etcdctl commands against etcd and against Flotilla, and shows what
   --all               show every step, also what is equal`;
 
 const ENDED_MS = 1500;
+/** No command that ends by itself takes this long. */
+const STUCK_MS = 20_000;
 
 interface Outcome {
   readonly code: number;
@@ -57,10 +60,14 @@ export async function etcdComparison(args: readonly string[]): Promise<number> {
     const etcd = await startEtcd(processes, { command: values.etcd, directory, members: "all" });
     const ours = await startOurs(processes, { directory, api: "sdk", members: "all" });
     // Ours has taken a write when it is ready.
-    await postJson(etcd.addresses, "/v3/kv/put", '{"key":"AA==","value":"AA=="}');
+    await request(etcd.addresses[0]!, "/v3/kv/put", '{"key":"AA==","value":"AA=="}');
     const steps = values.leases ? LEASE_STEPS : STEPS;
     console.log(`etcd ${etcdVersion(values.etcd)} and Flotilla, ${steps.length} steps`);
-    const sides: Sides = { etcdctl: values.etcdctl, theirs: etcd.addresses, ours: ours.addresses };
+    const sides: Sides = {
+      etcdctl: values.etcdctl,
+      theirs: sideIn(directory, "theirs", etcd.addresses),
+      ours: sideIn(directory, "ours", ours.addresses),
+    };
     return await compareAll(sides, steps, values);
   } finally {
     await processes.stopAll();
@@ -68,10 +75,16 @@ export async function etcdComparison(args: readonly string[]): Promise<number> {
   }
 }
 
+function sideIn(parent: string, name: string, addresses: readonly string[]): Side {
+  const directory = join(parent, name);
+  mkdirSync(directory);
+  return { addresses, directory };
+}
+
 interface Sides {
   readonly etcdctl: string;
-  readonly theirs: readonly string[];
-  readonly ours: readonly string[];
+  readonly theirs: Side;
+  readonly ours: Side;
 }
 
 async function compareAll(
@@ -82,8 +95,10 @@ async function compareAll(
   let different = 0;
   let expected = 0;
   for (const step of steps) {
-    const theirs = await run(sides.etcdctl, sides.theirs, step);
-    const ours = await run(sides.etcdctl, sides.ours, step);
+    const [theirs, ours] = await Promise.all([
+      run(sides.etcdctl, sides.theirs, step),
+      run(sides.etcdctl, sides.ours, step),
+    ]);
     const isSame = textOf(theirs) === textOf(ours);
     if (!isSame && step.differs === undefined) different++;
     if (!isSame && step.differs !== undefined) expected++;
@@ -108,76 +123,49 @@ function indented(name: string, text: string): string {
     .join("\n");
 }
 
-async function run(etcdctl: string, addresses: readonly string[], step: Step): Promise<Outcome> {
-  const [first = "", second = "", body = ""] = step.words;
-  if (first === "POST" || first === "GET") {
-    const whole = body.includes(MEMBER)
-      ? body.replaceAll(MEMBER, await firstMember(addresses))
-      : body;
-    const text = await postJson(addresses, second, first === "GET" ? undefined : whole);
-    return { code: 0, stdout: masked(text, addresses), stderr: "" };
-  }
-  const endpoints = step.oneEndpoint === true ? addresses.slice(0, 1) : addresses;
-  const outcome = await runCommand(etcdctl, endpoints, step);
-  const { code, stdout, stderr } = outcome;
-  return { code, stdout: masked(stdout, addresses), stderr: masked(stderr, addresses) };
+async function run(etcdctl: string, side: Side, step: Step): Promise<Outcome> {
+  const { words, endpoints } = await placed(side, step);
+  const [first = "", second = "", body = ""] = words;
+  const isJson = first === "POST" || first === "GET";
+  const outcome = isJson
+    ? await requested(endpoints[0]!, second, first === "GET" ? undefined : body)
+    : await runCommand(etcdctl, endpoints, { ...step, words });
+  const clean = (text: string): string => {
+    const plain = masked(text.replaceAll(side.directory, "DIRECTORY"), side.addresses);
+    return step.unordered === true ? reordered(plain) : plain;
+  };
+  return { code: outcome.code, stdout: clean(outcome.stdout), stderr: clean(outcome.stderr) };
 }
 
-async function firstMember(addresses: readonly string[]): Promise<string> {
-  const text = await postJson(addresses, "/v3/maintenance/status", "{}");
-  return /"member_id":"(\d+)"/.exec(text)?.[1] ?? "";
-}
-
-async function postJson(
-  addresses: readonly string[],
+async function requested(
+  address: string,
   path: string,
   body: string | undefined,
-): Promise<string> {
-  const method = body === undefined ? "GET" : "POST";
-  const response = await fetch(`http://${addresses[0]}${path}`, { method, body: body ?? null });
-  return `${response.status} ${await response.text()}`;
+): Promise<Outcome> {
+  return { code: 0, stdout: await request(address, path, body), stderr: "" };
 }
 
 /** A command that does not end by itself, such as a watch, is ended after a while. */
 function runCommand(command: string, endpoints: readonly string[], step: Step): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, ["--endpoints", endpoints.join(","), ...step.words], {
-      env: { ...process.env, ETCDCTL_API: "3" },
+      env: { ...process.env, ETCDCTL_API: "3", ...step.env },
     });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (chunk: Uint8Array) => (stdout += String(chunk)));
     child.stderr.on("data", (chunk: Uint8Array) => (stderr += String(chunk)));
     child.once("error", reject);
-    const timer = step.endless === true ? setTimeout(() => child.kill(), ENDED_MS) : undefined;
+    const timer = setTimeout(() => child.kill(), step.endless === true ? ENDED_MS : STUCK_MS);
     child.once("close", (code) => {
       clearTimeout(timer);
       resolve({ code: code ?? -1, stdout, stderr });
     });
-    child.stdin.end(step.input ?? "");
+    // It may have ended without reading.
+    child.stdin.on("error", () => undefined);
+    child.stdin.write(step.input ?? "");
+    if (step.endless !== true || step.input === undefined) child.stdin.end();
   });
-}
-
-function masked(text: string, addresses: readonly string[]): string {
-  let plain = text;
-  for (const address of addresses) plain = plain.replaceAll(address, "ADDRESS");
-  return plain
-    .replace(/"(cluster_id|member_id|ID|leader|memberID)":"?\d+"?/g, '"$1":ID')
-    .replace(/"(raft_?[tT]erm|raftIndex|raftAppliedIndex|dbSize\w*)":"?\d+"?/g, '"$1":N')
-    .replace(/"(ClusterID|MemberID|ID|RaftTerm|RaftIndex|Leader)" : \d+/g, '"$1" : N')
-    .replace(/memberID:\d+/g, "memberID:ID")
-    .replace(/"ttl":\d+/g, '"ttl":N')
-    .replace(/"TTL":"\d+","grantedTTL"/g, '"TTL":"N","grantedTTL"')
-    .replace(/"TTL" : \d+\n"GrantedTTL"/g, '"TTL" : N\n"GrantedTTL"')
-    .replace(/remaining\(\d+s\)/g, "remaining(N)")
-    .replace(/"(id|lease)":"?\d{10,}"?/g, '"$1":ID')
-    .replace(/"Lease" : \d{10,}/g, '"Lease" : ID')
-    .replace(/"(key)":"(bS8|ZS8|b3duL)[\w+/=]{12,}"/g, '"$1":KEY')
-    .replace(/took = [\d.]+[µm]?s/g, "took = TIME")
-    .replace(/\b[0-9a-f]{12,16}\b/g, "ID")
-    .replace(/127\.0\.0\.1:\d+/g, "PEER")
-    .replace(/\b(bench|n)[123]\b/g, "NAME")
-    .replace(/^\{"level":"warn".*\n/gm, "");
 }
 
 function textOf({ code, stdout, stderr }: Outcome): string {

@@ -1,23 +1,50 @@
 /** How a step of the comparison with etcd is written down. */
 export interface Step {
-  /** Of etcdctl; or POST or GET, a path, and JSON. */
+  /** Of etcdctl; or POST or GET, a path, and JSON. What PLACES names is put in. */
   readonly words: readonly string[];
   readonly input?: string;
-  /** It is ended after a while. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** It is ended after a while, and its input is not ended before. */
   readonly endless?: boolean;
-  /** Only the first node is asked. */
-  readonly oneEndpoint?: boolean;
+  /** Only this node is asked; all of them, if nothing is said. */
+  readonly node?: "first" | "leader" | "follower";
+  /** Its members come in the order of their ids, which are chance. */
+  readonly unordered?: boolean;
   /** Why it may differ. */
   readonly differs?: string;
 }
 
-/** In a body: the id of the first member. */
-export const MEMBER = "MEMBER";
+/** What words may name that is another on each side. Ids are decimal in JSON, else hexadecimal. */
+export const PLACES = {
+  leader: "{leader}",
+  follower: "{follower}",
+  /** The member that was added and has not started. */
+  added: "{added}",
+  /** The URL at which the first node's peers find it. */
+  peerUrl: "{peer-url}",
+  /** The address of the first node. */
+  address: "{address}",
+  /** The path of a file that is not there at first. */
+  file: "{file}",
+} as const;
 
 const json: readonly string[] = ["-w", "json"];
 
 export function steps(...lines: readonly string[]): readonly Step[] {
   return lines.map((line) => ({ words: [...line.split(" "), ...json] }));
+}
+
+/** The same without `-w json`, all with the same reason to differ, if there is one. */
+export function plain(lines: readonly string[], more: Partial<Step> = {}): readonly Step[] {
+  return lines.map((line) => ({ ...more, words: line.split(" ") }));
+}
+
+/** One command in each format that etcdctl writes and that is text. */
+export function formats(line: string, more: Partial<Step> = {}): readonly Step[] {
+  return plain(
+    ["simple", "table", "json", "fields"].map((format) => `${line} -w ${format}`),
+    more,
+  );
 }
 
 export function txn(input: string, differs?: string): Step {

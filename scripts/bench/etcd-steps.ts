@@ -1,6 +1,14 @@
 /** What the comparison with etcd runs, in order: each step finds what those before it have left. */
+import {
+  DRIVEN_WATCHES,
+  MIRRORS,
+  MORE_PUTS,
+  ORDERED_GETS,
+  TYPED_TXNS,
+} from "./etcd-client-steps.js";
+import { CLUSTER_STEPS } from "./etcd-cluster-steps.js";
 import { LEASE_STEPS } from "./etcd-lease-steps.js";
-import { MEMBER, post, steps, txn } from "./etcd-step.js";
+import { PLACES, post, steps, txn } from "./etcd-step.js";
 import type { Step } from "./etcd-step.js";
 
 const PUTS: readonly Step[] = [
@@ -136,6 +144,9 @@ const WATCHES: readonly Step[] = [
   watch("watch w2 w9 --rev 1"),
   watch("watch w9 w2 --rev 1"),
   watch("watch new --progress-notify"),
+];
+
+const COMPACTIONS: readonly Step[] = [
   ...steps("compaction 5", "get a --rev 3", "get a --rev 5"),
   { words: ["compaction", "5"] },
   { words: ["compaction", "4"] },
@@ -148,7 +159,7 @@ const WATCHES: readonly Step[] = [
 const NO_HEADER = "a header, which older releases have not";
 
 const alarm = (action: string, kind?: string): Step =>
-  post("/maintenance/alarm", { action, memberID: MEMBER, alarm: kind }, NO_HEADER);
+  post("/maintenance/alarm", { action, memberID: PLACES.leader, alarm: kind }, NO_HEADER);
 
 const ALARMS: readonly Step[] = [
   alarm("ACTIVATE", "NOSPACE"),
@@ -177,31 +188,20 @@ const ALARMS: readonly Step[] = [
   ...steps("put a again", "del a"),
 ];
 
-const CLUSTER: readonly Step[] = [
-  { words: ["member", "list"] },
-  { words: ["member", "list", "-w", "fields"] },
-  { words: ["endpoint", "health"] },
-  { words: ["endpoint", "status"], differs: "versions, sizes, terms and indexes" },
-  { words: ["alarm", "list"] },
-  { words: ["alarm", "disarm"] },
-  { words: ["member", "remove", "1234"] },
-  { words: ["member", "promote", "1234"] },
-  { words: ["member", "update", "1234", "--peer-urls", "http://127.0.0.1:1"] },
-  { words: ["member", "add", "x", "--peer-urls", "nonsense"] },
-  { words: ["move-leader", "1234"], oneEndpoint: true, differs: "who leads differs" },
-  { words: ["auth", "disable"], differs: "there are no users yet" },
-  { words: ["lease", "revoke", "1234"] },
-  { words: ["get", "a", "--user", "root:x"] },
-];
-
 export const STEPS: readonly Step[] = [
   ...PUTS,
   ...GETS,
+  ...ORDERED_GETS,
   ...DELETES,
+  ...MORE_PUTS,
   ...TXNS,
+  ...TYPED_TXNS,
   ...JSON_STEPS,
   ...WATCHES,
+  ...DRIVEN_WATCHES,
+  ...MIRRORS,
+  ...COMPACTIONS,
   ...LEASE_STEPS,
   ...ALARMS,
-  ...CLUSTER,
+  ...CLUSTER_STEPS,
 ];

@@ -170,13 +170,17 @@ export class PlacementService {
     this.#host.transfer({ shardId, toNodeId: nodeId }, leader);
   }
 
-  /** Changes the members, or a shard's replicas; gives the map as it is then. */
+  /**
+   * Changes the members, or a shard's replicas; gives the map as it is then. Of members the nodes
+   * that live have heard by then: any of them may be asked next who there is.
+   */
   async changeMembership(command: MembershipCommand): Promise<ClusterMap> {
     if (!this.#knowsEnough()) {
       throw notApplied("unavailable", "the placement leader is new; try again");
     }
     await this.#data.change((state) => this.#decide(state, command));
     this.kick();
+    if (command.kind !== "changeReplica") await this.#spread.until(this.#map().version);
     return this.#map();
   }
 

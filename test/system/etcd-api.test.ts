@@ -10,6 +10,7 @@ import type { Message } from "../../src/gateway/message-codec.js";
 
 const PUT = "/etcdserverpb.KV/Put";
 const RANGE = "/etcdserverpb.KV/Range";
+const CLUSTER = "/etcdserverpb.Cluster/";
 
 let cluster: ProcessCluster;
 
@@ -27,6 +28,15 @@ interface Header {
 
 function headerOf(response: Message | undefined): Header {
   return must(response?.["header"]) as unknown as Header;
+}
+
+async function memberUrls(client: GrpcClient): Promise<readonly string[]> {
+  return urlsIn((await client.call(`${CLUSTER}MemberList`, "MemberList", {})).response);
+}
+
+function urlsIn(response: Message | undefined): readonly string[] {
+  const members = must(response?.["members"]) as readonly { readonly peerURLs: string[] }[];
+  return members.flatMap(({ peerURLs }) => peerURLs);
 }
 
 describe("by gRPC", () => {
@@ -55,6 +65,24 @@ describe("by gRPC", () => {
     }
     expect(members.size).toBe(3);
     expect(await cluster.flotctl("get", "greeting")).toBe("greeting\nhello\n");
+  }, 60_000);
+
+  test("a member that was added is in the answer, and at once at every node", async () => {
+    const clients = cluster.names.map((name) => new GrpcClient(cluster.endpoint(name)));
+    for (let at = 0; at < 9; at++) {
+      const client = clients[at % clients.length]!;
+      const url = `http://127.0.0.1:${at + 1}`;
+      const request = { peerURLs: [url], isLearner: true };
+      const added = await client.call(`${CLUSTER}MemberAdd`, "MemberAdd", request);
+      const lists = await Promise.all(clients.map(memberUrls));
+      expect([urlsIn(added.response), ...lists]).toEqual(
+        Array.from({ length: 4 }, () => expect.arrayContaining([url])),
+      );
+      const { ID } = must(added.response)["member"] as Message;
+      const removed = await client.call(`${CLUSTER}MemberRemove`, "MemberRemove", { ID: ID! });
+      expect(urlsIn(removed.response)).not.toContain(url);
+    }
+    for (const client of clients) client.close();
   }, 60_000);
 
   test("a serializable read at a revision that another node told of finds it", async () => {
