@@ -278,7 +278,7 @@ class Run {
     // A change that may still be made can want the machine that was lost for a voter.
     const mayFail = this.#operator.changesReplicas || !this.#holdsMajorities(core);
     const isShort = machines.length < cluster.machines.length && mayFail;
-    if (isShort || this.#hasOnlyRotten()) {
+    if (isShort || this.#needsRotten()) {
       this.#marks.excused();
       return undefined;
     }
@@ -300,12 +300,16 @@ class Run {
     return core;
   }
 
-  /** Whether somebody has taken all voters of a shard away but one whose disk has rotted. */
-  #hasOnlyRotten(): boolean {
+  /**
+   * Whether somebody has taken so many voters of a shard away that there is no majority without one
+   * whose disk has rotted: two of whom one has lost the end of its log may wait for ever.
+   */
+  #needsRotten(): boolean {
     const rotten = this.#cluster.machines.filter(({ isRotten }) => isRotten);
     const names = new Set(rotten.map(({ name }) => name));
     return this.#ledger.quorums().some((machines) => {
-      return machines.length > 0 && machines.every((name) => names.has(name));
+      const sound = machines.filter((name) => !names.has(name));
+      return machines.length > 0 && sound.length <= machines.length / 2;
     });
   }
 
