@@ -116,10 +116,13 @@ describe("a backup of a cluster", () => {
       revisions[3] = (await plain.get("ready")).header.revision;
     });
     const third = await backUp(cluster);
-    expect(third).toMatchObject({ number: 3, copiedTables: 1 });
+    expect(third.number).toBe(3);
+    // On a busy machine a shard may have elected meanwhile, which writes to one table more.
+    expect(third.copiedTables).toBeGreaterThanOrEqual(1);
+    expect(third.copiedTables).toBeLessThan(first.tables);
     expect(third.copiedBytes).toBeLessThan(first.copiedBytes / 10);
     expect((await checkBackups(cluster.env("check"), backups)).findings).toEqual([]);
-    expect(readdirSync(join(backups, "tables"))).toHaveLength(6);
+    expect(readdirSync(join(backups, "tables"))).toHaveLength(5 + third.copiedTables);
   });
 
   test("is restored as it was, with its leases, on as many nodes", async () => {
