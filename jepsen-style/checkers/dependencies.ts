@@ -12,6 +12,7 @@ import type { Finding } from "./finding.js";
 import { invalid, valid } from "./finding.js";
 import { strongComponents } from "./strong-components.js";
 import { describeOperation } from "./words.js";
+import { addTo } from "../lists.js";
 
 export type EdgeKind = "ww" | "wr" | "rw" | "time";
 
@@ -115,9 +116,7 @@ function lastBefore(returns: readonly { readonly at: number }[], time: number): 
 function cycleAmong(edges: readonly Edge[], misses: Kind["misses"]): readonly Edge[] | undefined {
   const graph = new Map<number, Edge[]>();
   for (const edge of edges) {
-    const known = graph.get(edge.from);
-    if (known === undefined) graph.set(edge.from, [edge]);
-    else known.push(edge);
+    addTo(graph, edge.from, edge);
   }
   const component = strongComponents(graph);
   // A path back to where an edge began, by all edges or by those that miss nothing.

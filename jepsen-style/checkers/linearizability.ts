@@ -7,6 +7,7 @@ import { explain } from "./explain.js";
 import type { Model, Offence } from "./model.js";
 import type { Operation } from "../history.js";
 import { searchPart } from "./search-part.js";
+import { addTo } from "../lists.js";
 
 export type Verdict<Request = unknown, Answer = unknown> =
   | { readonly verdict: "linearizable" }
@@ -46,9 +47,7 @@ function partsOf<Request, Answer>(
   for (const operation of operations) {
     if (operation.kind === "fail") continue;
     const name = model.partOf(operation.request);
-    const part = parts.get(name);
-    if (part === undefined) parts.set(name, [operation]);
-    else part.push(operation);
+    addTo(parts, name, operation);
   }
   return parts;
 }

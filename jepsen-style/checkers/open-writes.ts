@@ -6,6 +6,7 @@
  * write (augmenting paths, as in bipartite matching), so nothing is called strange for its order.
  */
 import type { Event, WriteOperation } from "./writes.js";
+import { addTo } from "../lists.js";
 
 interface Commit {
   readonly events: readonly Event[];
@@ -26,8 +27,8 @@ export class OpenWrites {
       if (write.kind !== "info") continue;
       const { changes } = write.request;
       const puts = putsOf(changes);
-      if (puts !== "") this.#add(puts, write);
-      else for (const { key } of changes) this.#add(changeText(key, undefined), write);
+      if (puts !== "") addTo(this.#alike, puts, write);
+      else for (const { key } of changes) addTo(this.#alike, changeText(key, undefined), write);
     }
   }
 
@@ -63,12 +64,6 @@ export class OpenWrites {
       );
       return deleted.every((key) => asked.has(key));
     });
-  }
-
-  #add(text: string, write: WriteOperation): void {
-    const alike = this.#alike.get(text);
-    if (alike === undefined) this.#alike.set(text, [write]);
-    else alike.push(write);
   }
 }
 

@@ -10,6 +10,7 @@
  *   when the read began
  */
 import type { Contradiction } from "./model.js";
+import { addTo } from "../lists.js";
 
 /** An operation that certainly took effect, as far as it says something of the value. */
 export interface Timed {
@@ -141,10 +142,7 @@ function grouped(
   const groups = new Map<number, Timed[]>();
   for (const operation of operations) {
     for (const value of new Set(valuesOf(operation))) {
-      if (value === undefined) continue;
-      const alike = groups.get(value);
-      if (alike === undefined) groups.set(value, [operation]);
-      else alike.push(operation);
+      if (value !== undefined) addTo(groups, value, operation);
     }
   }
   return groups;

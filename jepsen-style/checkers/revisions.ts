@@ -7,6 +7,7 @@
 import { hasEffect } from "../history.js";
 import type { KeyValueOperation } from "../history.js";
 import type { Contradiction } from "./model.js";
+import { addTo } from "../lists.js";
 
 /** When something was certain at the latest, and which operation shows it. */
 export interface Proof {
@@ -128,9 +129,7 @@ class Placer {
       if (request.type !== "put" && request.type !== "compareAndSet") continue;
       const answer = operation.kind === "ok" ? operation.answer : undefined;
       if (answer?.type === "compareAndSet" && !answer.succeeded) continue;
-      const known = writers.get(request.value);
-      if (known === undefined) writers.set(request.value, [index]);
-      else known.push(index);
+      addTo(writers, request.value, index);
     }
     return writers;
   }

@@ -25,6 +25,7 @@ import type { Machine } from "./model.js";
 import { HEAD } from "./timeline.js";
 import type { Timeline } from "./timeline.js";
 import { Visited } from "./visited.js";
+import { addTo } from "../lists.js";
 
 export type Found =
   | { readonly kind: "order" }
@@ -91,17 +92,11 @@ export class Search {
     const { machine, timeline } = this;
     timeline.operations.forEach((operation, owner) => {
       const state = machine.leadsTo?.(operation);
-      if (state === undefined) return;
-      const owners = this.writersOf.get(state);
-      if (owners === undefined) this.writersOf.set(state, [owner]);
-      else owners.push(owner);
+      if (state !== undefined) addTo(this.writersOf, state, owner);
     });
     timeline.waiting.forEach(([first], waitingClass) => {
       const state = machine.leadsTo?.(first!.operation);
-      if (state === undefined) return;
-      const classes = this.waitingWriters.get(state);
-      if (classes === undefined) this.waitingWriters.set(state, [waitingClass]);
-      else classes.push(waitingClass);
+      if (state !== undefined) addTo(this.waitingWriters, state, waitingClass);
     });
   }
 

@@ -7,6 +7,7 @@ import type { ReadLevel } from "../../src/protocol/key-value.js";
 import type { Operation } from "../history.js";
 import type { Finding } from "./finding.js";
 import { invalid, valid } from "./finding.js";
+import { addTo } from "../lists.js";
 
 export type SetRequest =
   | { readonly type: "add"; readonly set: number; readonly element: number }
@@ -29,9 +30,7 @@ export function checkSets(operations: readonly SetOperation[]): Finding {
   const sets = new Map<number, SetOperation[]>();
   for (const operation of operations) {
     const { set } = operation.request;
-    const known = sets.get(set);
-    if (known === undefined) sets.set(set, [operation]);
-    else known.push(operation);
+    addTo(sets, set, operation);
   }
   for (const own of sets.values()) {
     const fault = faultOf(own);

@@ -5,6 +5,7 @@
  * beside it, by class, the earliest call first.
  */
 import type { Machine } from "./model.js";
+import { addTo } from "../lists.js";
 
 interface Event {
   readonly at: number;
@@ -129,9 +130,7 @@ function waitingByClass(
       event.at < at || (event.at === at && event.side === 0);
     while (eventsBefore < events.length && precedes(events[eventsBefore]!)) eventsBefore++;
     const own = machine.classOf(operation);
-    const queue = byClass.get(own);
-    if (queue === undefined) byClass.set(own, [{ operation, eventsBefore }]);
-    else queue.push({ operation, eventsBefore });
+    addTo(byClass, own, { operation, eventsBefore });
   }
   return [...byClass.values()];
 }

@@ -5,6 +5,7 @@
  */
 import type { History, Operation, RangeObservation } from "./load.js";
 import type { WatchObservation } from "./observe-watch.js";
+import { addTo } from "../lists.js";
 
 /** A change of a key that certainly happened; `value` is undefined for a delete. */
 interface Change {
@@ -66,9 +67,7 @@ function knownWrites(operations: readonly Operation[]): Known {
     const change = changeOf(operation);
     if (change === undefined) continue;
     const name = `${operation.keyspace}/${operation.key}`;
-    const list = changes.get(name);
-    if (list === undefined) changes.set(name, [change]);
-    else list.push(change);
+    addTo(changes, name, change);
   }
   for (const list of changes.values()) list.sort((a, b) => a.revision - b.revision);
   return { changes, writers, openDeletes, answered: answersOf(operations) };
