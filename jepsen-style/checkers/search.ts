@@ -59,6 +59,8 @@ interface Frame {
   readonly spare: number;
   /** How many operations were lifted when this configuration was complete. */
   readonly lifted: number;
+  /** See `wantedStates`. */
+  readonly wanted: ReadonlyMap<number, number> | undefined;
   moves: readonly Move[];
   tried: number;
   waitingTried: boolean;
@@ -195,6 +197,7 @@ export class Search {
         horizon,
         spare,
         lifted,
+        wanted,
         moves,
         tried: 0,
         waitingTried: false,
@@ -318,11 +321,10 @@ export class Search {
     return timeline.callAt[owner]! < horizon && (machine.mayHide?.(operation) ?? false);
   }
 
-  private waitingMoves({ state, used, spare }: Frame): readonly Move[] {
+  private waitingMoves({ state, used, spare, wanted }: Frame): readonly Move[] {
     const moves: Move[] = [];
     if (spare === 0) return moves;
     const firstReturn = this.firstReturn();
-    const wanted = this.wantedStates(state);
     this.timeline.waiting.forEach((queue, waitingClass) => {
       const first = queue[used[waitingClass]!];
       if (first === undefined || first.eventsBefore >= firstReturn) return;
