@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { must } from "../../src/base/assert.js";
 import { Guard } from "./guard.js";
 import type { Planned } from "./matrix.js";
-import { commandOf, wordsOf } from "./settings.js";
+import { commandOf, RUN_EXTRA_SECONDS, wordsOf } from "./settings.js";
 
 export interface CampaignOptions {
   readonly out: string;
@@ -16,8 +16,6 @@ export interface CampaignOptions {
   readonly minutes: number | undefined;
 }
 
-/** Beside its time for faults; then it is killed. */
-const RUN_EXTRA_SECONDS = 900;
 const TABLE_HEAD: readonly string[] = [
   "| Workloads | Nemeses | Seed | Operations | Served | Faults | Verdict |",
   "| --------- | ------- | ---- | ---------- | ------ | ------ | ------- |",

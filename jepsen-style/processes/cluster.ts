@@ -1,18 +1,15 @@
 /**
- * A cluster of real nodes on loopback, every link between them and to them through a proxy, and the
- * client by which the harness itself asks for things. All of it dies with the harness. It judges
- * nothing.
+ * A cluster of real nodes, each where its links (links.ts) have given it a place, and the client by
+ * which the harness itself asks for things. All of it dies with the harness. It judges nothing.
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { assert, must } from "../../src/base/assert.js";
-import type { Prng } from "../../src/base/prng.js";
 import { connect } from "../../src/client/index.js";
 import type { Client } from "../../src/client/client.js";
 import type { HashResponse, StatusResponse } from "../../src/protocol/admin-messages.js";
-import { freePorts } from "../../scripts/bench/processes.js";
 import type { Guard } from "./guard.js";
-import { Links } from "./links.js";
+import type { Links, NodeSite } from "./links.js";
 import { NodeProcess } from "./node-process.js";
 
 export interface ClusterOptions {
@@ -22,7 +19,7 @@ export interface ClusterOptions {
   /** Power cuts are wanted: what is not synced is written down. */
   readonly journals: boolean;
   readonly flags: readonly string[];
-  readonly prng: Prng;
+  readonly links: Links;
   readonly guard: Guard;
   /** A node ended and nobody had ordered it. */
   readonly endedItself: (node: string, how: string) => void;
@@ -30,15 +27,6 @@ export interface ClusterOptions {
   readonly startsAgain: (node: string) => void;
 }
 
-interface Addresses {
-  readonly site: string;
-  readonly client: string;
-  readonly peer: string;
-  readonly advertised: { readonly client: string; readonly peer: string };
-}
-
-/** Node n1 is at 127.0.0.11: no connection that leaves 127.0.0.1 can take its ports. */
-const FIRST_SITE = 10;
 /** What a node may take to start and the cluster to serve. */
 const START_PATIENCE_MS = 100_000;
 const POLL_MS = 100;
@@ -49,13 +37,13 @@ export class Cluster {
   readonly links: Links;
   readonly #options: ClusterOptions;
   readonly #nodes = new Map<string, NodeProcess>();
-  readonly #addresses = new Map<string, Addresses>();
+  readonly #sites = new Map<string, NodeSite>();
   readonly #founders: string[] = [];
   #observer: Client | undefined;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
-    this.links = new Links(options.prng.split(), (address) => this.#siteNamed(address));
+    this.links = options.links;
   }
 
   /** Resolves when the cluster serves. */
@@ -68,7 +56,7 @@ export class Cluster {
     const end = performance.now() + START_PATIENCE_MS;
     for (;;) {
       try {
-        const endpoints = this.#founders.map((name) => this.#addressesOf(name).client);
+        const endpoints = this.#founders.map((name) => this.#siteOf(name).observed);
         this.#observer ??= await connect({ endpoints, requestTimeoutMs: STATUS_TIMEOUT_MS });
         await this.#observer.put("harness/ready", "yes");
         return;
@@ -79,16 +67,9 @@ export class Cluster {
     }
   }
 
-  /** Gives a node its addresses and proxies. */
+  /** Gives a node its place. */
   async prepare(name: string): Promise<void> {
-    const site = `127.0.0.${FIRST_SITE + this.#addresses.size + 1}`;
-    const [client, peer] = await freePorts(2, site);
-    const advertised = {
-      client: await this.links.serve(name, { host: site, port: must(client) }),
-      peer: await this.links.serve(name, { host: site, port: must(peer) }),
-    };
-    const addresses = { site, client: `${site}:${client}`, peer: `${site}:${peer}`, advertised };
-    this.#addresses.set(name, addresses);
+    this.#sites.set(name, await this.links.settle(name));
   }
 
   /** Takes everything from the disk of a node that is down. */
@@ -108,22 +89,22 @@ export class Cluster {
   #add(name: string, flags: readonly string[], joins: boolean): void {
     const { directory, mutant, guard, endedItself, startsAgain } = this.#options;
     mkdirSync(directory, { recursive: true });
-    const { client, peer, advertised, site } = this.#addressesOf(name);
+    const { listens, advertised, address, entry } = this.#siteOf(name);
     const members = new Set([...this.#founders, name]);
     const node = new NodeProcess(
       {
         place: {
           name,
           directory: join(directory, name),
-          client,
-          peer,
+          ...listens,
           advertised,
           cluster: [...members].map((each) => ({
             name: each,
-            peer: this.#addressesOf(each).advertised.peer,
+            peer: this.#siteOf(each).advertised.peer,
           })),
         },
-        site,
+        site: address,
+        entry,
         flags,
         outputPath: join(directory, `${name}.log`),
         diskFaultsPath: join(directory, `${name}.disk.json`),
@@ -164,14 +145,14 @@ export class Cluster {
     return join(this.directory, name);
   }
 
-  /** What others are told: through the proxies. */
+  /** What others are told: over the links. */
   advertised(name: string): { readonly client: string; readonly peer: string } {
-    return this.#addressesOf(name).advertised;
+    return this.#siteOf(name).advertised;
   }
 
   /** Whether a node of this name ever had addresses here. */
   knows(name: string): boolean {
-    return this.#addresses.has(name);
+    return this.#sites.has(name);
   }
 
   get endpoints(): readonly string[] {
@@ -183,15 +164,15 @@ export class Cluster {
     return must(this.#observer, "a started cluster");
   }
 
-  /** Past the proxies: for the harness's own eyes, whatever the links do. */
+  /** Past the links: for the harness's own eyes, whatever the links do. */
   status(name: string): Promise<StatusResponse> {
-    return this.observer.admin.status(this.#addressesOf(name).client);
+    return this.observer.admin.status(this.#siteOf(name).observed);
   }
 
-  /** Of what this node's replica of a shard means, as far as it has applied; past the proxies. */
+  /** Of what this node's replica of a shard means, as far as it has applied; past the links. */
   hash(name: string, shardId: number): Promise<HashResponse> {
     const request = { shardId, revision: 0 };
-    return this.observer.admin.hash(this.#addressesOf(name).client, request, HASH_TIMEOUT_MS);
+    return this.observer.admin.hash(this.#siteOf(name).observed, request, HASH_TIMEOUT_MS);
   }
 
   /** Kills all nodes: their files stay as they are. */
@@ -206,12 +187,7 @@ export class Cluster {
     this.links.close();
   }
 
-  #addressesOf(name: string): Addresses {
-    return must(this.#addresses.get(name), name);
-  }
-
-  #siteNamed(address: string): string | undefined {
-    for (const [name, { site }] of this.#addresses) if (site === address) return name;
-    return undefined;
+  #siteOf(name: string): NodeSite {
+    return must(this.#sites.get(name), name);
   }
 }

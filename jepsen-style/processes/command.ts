@@ -9,12 +9,14 @@ import { mutantNamed } from "../sim/mutants.js";
 import { WORKLOADS, workloadNamed } from "../workloads/workloads.js";
 import { runCampaign } from "./campaign.js";
 import type { Common, Planned } from "./matrix.js";
-import { runnable, shortMatrix, wholeMatrix } from "./matrix.js";
+import { planOf, runnable, shortMatrix, wholeMatrix } from "./matrix.js";
+import { LINK_KINDS } from "./links.js";
 import { LEFT_OUT, NEMESES, nemesesNamed, SIMULATED } from "./nemeses.js";
+import { givesNetworks, isInside, runInside } from "./own-network.js";
 import { run } from "./run.js";
 import type { Progress, RunResult } from "./run.js";
 import { writeRun } from "./run-folder.js";
-import { APIS, commandOf } from "./settings.js";
+import { APIS, commandOf, RUN_EXTRA_SECONDS } from "./settings.js";
 
 const OPTIONS = {
   workload: { type: "string" },
@@ -24,6 +26,7 @@ const OPTIONS = {
   short: { type: "boolean" },
   minutes: { type: "string" },
   nodes: { type: "string" },
+  links: { type: "string" },
   time: { type: "string" },
   seed: { type: "string" },
   rate: { type: "string" },
@@ -52,6 +55,9 @@ export async function runHarness(args: readonly string[]): Promise<number> {
 
 /** A run that broke off says nothing of the product. */
 async function runAlone(plan: Planned, out: string): Promise<number> {
+  if (plan.links === "namespaces" && !isInside()) {
+    return (await runInside(plan.seconds + RUN_EXTRA_SECONDS)) ?? EXIT_CODES.unknown;
+  }
   try {
     return EXIT_CODES[await runOne(plan, out)];
   } catch (error) {
@@ -92,7 +98,7 @@ function plansFrom(values: Values): readonly Planned[] {
   const own = common.endpoints.length === 0;
   const nemeses = nemesesNamed(String(values.nemesis ?? (own ? "kill,partition" : "none")));
   if (!own && nemeses.length > 0) throw new BadArgument("--endpoints goes without --nemesis");
-  return [{ ...common, workloads, nemeses }];
+  return [planOf(common, workloads, nemeses)];
 }
 
 function commonFrom(values: Values): Common {
@@ -103,6 +109,12 @@ function commonFrom(values: Values): Common {
   if (api === undefined) throw new BadArgument(`--api must be one of ${APIS.join(", ")}`);
   const nodes = number("nodes", 5);
   if (![1, 3, 5, 7].includes(nodes)) throw new BadArgument("--nodes must be 1, 3, 5 or 7");
+  const endpoints = text("endpoints", "")
+    .split(",")
+    .filter((each) => each !== "");
+  if (endpoints.length > 0 && values.links !== undefined) {
+    throw new BadArgument("--endpoints goes without --links: the links are not of the harness");
+  }
   return {
     nodes,
     seconds: number("time", 60),
@@ -112,9 +124,27 @@ function commonFrom(values: Values): Common {
     clients: number("clients", values.all === true ? nodes : 2 * nodes),
     api,
     mutant: values.mutant === undefined ? undefined : mutantNamed(text("mutant", "")).name,
-    endpoints: text("endpoints", "")
-      .split(",")
-      .filter((each) => each !== ""),
+    endpoints,
+    linksFor: endpoints.length > 0 ? () => "proxies" : linksBy(values.links),
+  };
+}
+
+/** The kind that was asked for, or the best that this machine and the nemeses leave. */
+function linksBy(wanted: string | boolean | undefined): Common["linksFor"] {
+  const kind = LINK_KINDS.find((each) => each === wanted);
+  if (wanted !== undefined && kind === undefined) {
+    throw new BadArgument(`--links must be one of ${LINK_KINDS.join(", ")}`);
+  }
+  // Looked up once, and only where it matters.
+  let gives: boolean | undefined;
+  return (nemeses) => {
+    const { name } = nemeses.find(({ needsProxies }) => needsProxies === true) ?? {};
+    if (kind === "namespaces" && name !== undefined) {
+      throw new BadArgument(`${name} goes with --links proxies alone`);
+    }
+    if (kind !== undefined || name !== undefined) return kind ?? "proxies";
+    gives ??= givesNetworks();
+    return gives ? "namespaces" : "proxies";
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Looks at all nodes again and again, past the proxies, and writes down who says of itself that it
+ * Looks at all nodes again and again, past the links, and writes down who says of itself that it
  * leads the default keyspace's shard, and in which term. Two leaders of one term are a finding.
  */
 import type { StatusResponse } from "../../src/protocol/admin-messages.js";

@@ -1,7 +1,9 @@
 /** Which runs make a matrix: workloads together on one cluster, under mixes of nemeses. */
 import { WORKLOADS } from "../workloads/workloads.js";
 import type { Workload } from "../workloads/workload.js";
+import type { LinkKind } from "./links.js";
 import { nemesesNamed } from "./nemeses.js";
+import type { Nemesis } from "./nemesis.js";
 import type { RunSettings } from "./settings.js";
 
 /** The faults that go together in a run. */
@@ -38,7 +40,10 @@ const SHORT_SECONDS = 12;
 const SHORT_NODES = 3;
 
 /** What of a run the matrix does not decide. */
-export type Common = Omit<RunSettings, "workloads" | "nemeses" | "directory">;
+export interface Common extends Omit<RunSettings, "workloads" | "nemeses" | "directory" | "links"> {
+  /** For each run the best that can do what its nemeses ask for. */
+  readonly linksFor: (nemeses: readonly Nemesis[]) => LinkKind;
+}
 export type Planned = Omit<RunSettings, "directory">;
 
 /** So many share a run: few enough that two cores serve all of them. */
@@ -53,20 +58,23 @@ export function wholeMatrix(common: Common): readonly Planned[] {
   );
   const alone = all.filter(({ fillsLogs }) => fillsLogs === true).map((each) => [each]);
   const groups = [...shared, ...alone];
-  return MIXES.flatMap((mix) =>
-    groups.map((group) => ({ ...common, workloads: group, nemeses: nemesesNamed(mix) })),
-  );
+  return MIXES.flatMap((mix) => groups.map((group) => planOf(common, group, nemesesNamed(mix))));
 }
 
 export function shortMatrix(common: Common): readonly Planned[] {
-  return SHORT.map(([names, mix]) => ({
-    ...common,
-    nodes: SHORT_NODES,
-    clients: SHORT_NODES,
-    seconds: SHORT_SECONDS,
-    workloads: runnable(common).filter(({ name }) => names.split(",").includes(name)),
-    nemeses: nemesesNamed(mix),
-  }));
+  const small = { nodes: SHORT_NODES, clients: SHORT_NODES, seconds: SHORT_SECONDS };
+  return SHORT.map(([names, mix]) => {
+    const workloads = runnable(common).filter(({ name }) => names.split(",").includes(name));
+    return planOf({ ...common, ...small }, workloads, nemesesNamed(mix));
+  });
+}
+
+export function planOf(
+  { linksFor, ...common }: Common,
+  workloads: readonly Workload[],
+  nemeses: readonly Nemesis[],
+): Planned {
+  return { ...common, workloads, nemeses, links: linksFor(nemeses) };
 }
 
 /** On this cluster and by this API. */

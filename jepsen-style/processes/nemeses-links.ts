@@ -1,10 +1,9 @@
 /** Faults of the links, between nodes and between clients and nodes. */
 import type { Prng } from "../../src/base/prng.js";
 import { CLIENTS } from "./links.js";
-import type { Way } from "./links.js";
+import type { LinkFault, Way } from "./links.js";
 import type { Fault, Nemesis, Scene } from "./nemesis.js";
 import { shuffled } from "./nemesis.js";
-import type { LinkFault } from "./pipe.js";
 
 interface Shape {
   readonly text: string;
@@ -162,6 +161,7 @@ function badLinks(name: string, about: string, faultOf: (prng: Prng) => LinkFaul
   return {
     name,
     about,
+    needsProxies: true,
     holdMs: [2000, 8000],
     strike: (scene) => {
       const fault = faultOf(scene.prng);

@@ -27,6 +27,8 @@ export interface Nemesis {
   readonly name: string;
   readonly about: string;
   readonly waitsFor?: string;
+  /** It asks of links what only proxies can do. */
+  readonly needsProxies?: true;
   /** How long a fault holds, from and to. */
   readonly holdMs: readonly [number, number];
   /** undefined: there is nothing to strike at now. */

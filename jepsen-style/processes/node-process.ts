@@ -21,6 +21,8 @@ export interface NodeSetup {
   readonly place: NodePlace;
   /** Where its connections come from. */
   readonly site: string;
+  /** The words by which a command is started where it lives. */
+  readonly entry: readonly string[];
   readonly flags: readonly string[];
   readonly outputPath: string;
   readonly diskFaultsPath: string;
@@ -72,7 +74,8 @@ export class NodeProcess {
     if (this.#child !== undefined) this.#events.startsAgain();
     const { outputPath } = this.setup;
     const output = openSync(outputPath, "a");
-    const child = spawn(process.execPath, this.#arguments(), {
+    const [program = "", ...words] = [...this.setup.entry, process.execPath, ...this.#arguments()];
+    const child = spawn(program, words, {
       stdio: ["ignore", output, output, "ipc"],
       env: this.#environment(),
     });

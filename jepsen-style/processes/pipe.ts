@@ -5,16 +5,7 @@
  */
 import type { Socket } from "node:net";
 import type { Prng } from "../../src/base/prng.js";
-
-/** What holds for what goes one way over one link. */
-export interface LinkFault {
-  readonly cut?: boolean;
-  readonly delayMs?: number;
-  readonly jitterMs?: number;
-  /** Of a chunk: that it has to be sent again. */
-  readonly loss?: number;
-  readonly bytesPerSecond?: number;
-}
+import type { LinkFault } from "./links.js";
 
 /** Held here; beyond that the sender's own system holds it. */
 const HELD_BYTES_MAX: number = 1024 * 1024;

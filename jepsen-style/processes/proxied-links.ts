@@ -1,21 +1,24 @@
 /**
- * The links between the nodes, and between clients and nodes: a TCP proxy in front of every address
- * that a node tells others. Whoever connects is known by the address it comes from, so each pair
- * has faults of its own in each direction. A link that is cut holds what was sent, as a network
- * does that will send it again, and lets nobody know that the other side is gone; when it heals,
- * everything arrives late. Nothing is lost, doubled or reordered within a connection: TCP would not
- * let it. What is lost on a lossy link costs the time of sending it again.
+ * Links that work on any machine: a TCP proxy in front of every address that a node tells others.
+ * Node n1 is at 127.0.0.11: no connection that leaves 127.0.0.1 can take its ports. Whoever
+ * connects is known by the address it comes from, so each pair has faults of its own in each
+ * direction. A link that is cut holds what was sent, as a network does that will send it again, and
+ * lets nobody know that the other side is gone; when it heals, everything arrives late. Nothing is
+ * lost, doubled or reordered within a connection: TCP would not let it. What is lost on a lossy
+ * link costs the time of sending it again.
  */
 import net from "node:net";
+import { must } from "../../src/base/assert.js";
 import type { Prng } from "../../src/base/prng.js";
+import { freePorts } from "../../scripts/bench/processes.js";
+import { CLIENTS, LinkFaults } from "./links.js";
+import type { LinkFault, Links, NodeSite, Way } from "./links.js";
 import { Pipe } from "./pipe.js";
-import type { LinkFault } from "./pipe.js";
 
-/** From whom to whom. */
-export type Way = readonly [string, string];
-
-/** Everybody who is no node. */
-export const CLIENTS = "clients";
+interface Target {
+  readonly host: string;
+  readonly port: number;
+}
 
 interface Connection {
   readonly from: string;
@@ -26,24 +29,36 @@ interface Connection {
   readonly back: Pipe;
 }
 
-export class Links {
+const FIRST_SITE = 11;
+
+export class ProxiedLinks implements Links {
   readonly #prng: Prng;
-  readonly #siteOf: (address: string) => string | undefined;
   readonly #servers: net.Server[] = [];
   readonly #connections = new Set<Connection>();
-  /** By way, all that hold at once. */
-  readonly #faults = new Map<string, readonly LinkFault[]>();
+  /** Names by address. */
+  readonly #sites = new Map<string, string>();
+  readonly #faults = new LinkFaults(() => {
+    for (const connection of this.#connections) this.#renew(connection);
+  });
 
-  constructor(prng: Prng, siteOf: (address: string) => string | undefined) {
+  constructor(prng: Prng) {
     this.#prng = prng;
-    this.#siteOf = siteOf;
+  }
+
+  async settle(name: string): Promise<NodeSite> {
+    const address = `127.0.0.${FIRST_SITE + this.#sites.size}`;
+    this.#sites.set(address, name);
+    const [client, peer] = (await freePorts(2, address)).map((port) => ({ host: address, port }));
+    const advertised = {
+      client: await this.serve(name, must(client)),
+      peer: await this.serve(name, must(peer)),
+    };
+    const listens = { client: textOf(must(client)), peer: textOf(must(peer)) };
+    return { address, listens, advertised, observed: listens.client, entry: [] };
   }
 
   /** Where `to`, which listens at `target`, can be reached over its links. */
-  async serve(
-    to: string,
-    target: { readonly host: string; readonly port: number },
-  ): Promise<string> {
+  async serve(to: string, target: Target): Promise<string> {
     const server = net.createServer({ noDelay: true }, (near) => this.#accept(near, to, target));
     this.#servers.push(server);
     await new Promise<void>((resolve, reject) => {
@@ -53,26 +68,10 @@ export class Links {
     return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
   }
 
-  /** Adds to what holds for these ways; gives what takes it away again, once or often. */
   impose(ways: readonly Way[], fault: LinkFault): () => void {
-    // Its own, also where an equal one holds.
-    const own = { ...fault };
-    this.#change(ways, (faults) => [...faults, own]);
-    return () => this.#change(ways, (faults) => faults.filter((each) => each !== own));
+    return this.#faults.impose(ways, fault);
   }
 
-  #change(
-    ways: readonly Way[],
-    change: (faults: readonly LinkFault[]) => readonly LinkFault[],
-  ): void {
-    for (const [from, to] of ways) {
-      const name = wayOf(from, to);
-      this.#faults.set(name, change(this.#faults.get(name) ?? []));
-    }
-    for (const connection of this.#connections) this.#renew(connection);
-  }
-
-  /** Breaks the connections between two, whoever opened them; both sides are told. */
   reset(a: string, b: string): void {
     for (const { from, to, near, far } of this.#connections) {
       if (!(from === a && to === b) && !(from === b && to === a)) continue;
@@ -83,7 +82,6 @@ export class Links {
 
   heal(): void {
     this.#faults.clear();
-    for (const connection of this.#connections) this.#renew(connection);
   }
 
   close(): void {
@@ -94,12 +92,8 @@ export class Links {
     }
   }
 
-  #accept(
-    near: net.Socket,
-    to: string,
-    target: { readonly host: string; readonly port: number },
-  ): void {
-    const from = this.#siteOf(near.remoteAddress ?? "") ?? CLIENTS;
+  #accept(near: net.Socket, to: string, target: Target): void {
+    const from = this.#sites.get(near.remoteAddress ?? "") ?? CLIENTS;
     const far = net.connect({ ...target, noDelay: true });
     const prng = this.#prng.split();
     const out = new Pipe(near, far, prng);
@@ -115,8 +109,8 @@ export class Links {
   }
 
   #renew({ from, to, out, back }: Connection): void {
-    out.setFault(together(this.#faults.get(wayOf(from, to)) ?? []));
-    back.setFault(together(this.#faults.get(wayOf(to, from)) ?? []));
+    out.setFault(this.#faults.of(from, to));
+    back.setFault(this.#faults.of(to, from));
   }
 }
 
@@ -126,22 +120,6 @@ function breakOff(socket: net.Socket): void {
   else socket.destroy();
 }
 
-/** The worst of each kind. */
-function together(faults: readonly LinkFault[]): LinkFault | undefined {
-  const [first, ...others] = faults;
-  if (first === undefined || others.length === 0) return first;
-  const numbers = (of: (fault: LinkFault) => number | undefined): readonly number[] =>
-    faults.map(of).filter((value) => value !== undefined);
-  const rates = numbers(({ bytesPerSecond }) => bytesPerSecond);
-  return {
-    cut: faults.some(({ cut }) => cut === true),
-    delayMs: Math.max(0, ...numbers(({ delayMs }) => delayMs)),
-    jitterMs: Math.max(0, ...numbers(({ jitterMs }) => jitterMs)),
-    loss: Math.max(0, ...numbers(({ loss }) => loss)),
-    bytesPerSecond: rates.length === 0 ? 0 : Math.min(...rates),
-  };
-}
-
-function wayOf(from: string, to: string): string {
-  return `${from}>${to}`;
+function textOf({ host, port }: Target): string {
+  return `${host}:${port}`;
 }

@@ -25,6 +25,11 @@ export function writeRun(result: RunResult): string {
   return page;
 }
 
+const LINKS_TOLD = {
+  proxies: "TCP proxies on loopback, a pair of nodes and a direction each",
+  namespaces: "a network namespace for each node; packets are dropped, by pair and direction",
+} as const;
+
 const API_NAMES = { sdk: "the SDK", grpc: "etcd's API", json: "etcd's API in JSON" } as const;
 
 function dataOf(result: RunResult): RunData {
@@ -46,10 +51,7 @@ function dataOf(result: RunResult): RunData {
     facts: [
       ...workloads.map(({ name, about }) => [name, about] as const),
       ["nodes", own ? `${nodes}, started for this run` : `of others: ${endpoints.join(", ")}`],
-      [
-        "links",
-        own ? "TCP proxies on loopback, a pair of nodes and a direction each" : "untouched",
-      ],
+      ["links", own ? LINKS_TOLD[settings.links] : "untouched"],
       ["clients", `${settings.clients} by ${API_NAMES[api]}`],
       ["wanted rate", `${settings.ratePerSecond} operations a second`],
       ["known bug", mutant ?? "none"],

@@ -18,6 +18,8 @@ import { compareReplicas } from "./ground-truth.js";
 import { Guard } from "./guard.js";
 import { Injector } from "./injector.js";
 import type { FaultSpan } from "./injector.js";
+import { NamespaceLinks } from "./namespace-links.js";
+import { ProxiedLinks } from "./proxied-links.js";
 import { LeaderWatch } from "./leader-watch.js";
 import type { Lead } from "./leader-watch.js";
 import { LogArchive } from "./log-archive.js";
@@ -119,14 +121,15 @@ class Stage {
   }
 
   #makeCluster(guard: Guard): Cluster {
-    const { nodes, directory, mutant, nemeses } = this.#settings;
+    const { nodes, links, directory, mutant, nemeses } = this.#settings;
+    const prng = this.#prng.split();
     return new Cluster({
       nodes,
       directory: join(directory, "nodes"),
       mutant,
       journals: nemeses.some(({ name }) => name === "power"),
       flags: KEYSPACES.flatMap((each) => ["--initial-keyspace", each]),
-      prng: this.#prng.split(),
+      links: links === "proxies" ? new ProxiedLinks(prng) : new NamespaceLinks(),
       guard,
       endedItself: (node, how) => {
         this.#findings.push(invalid("nodes stay alive", `${node} ended by itself: ${how}`));

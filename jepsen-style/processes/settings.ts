@@ -1,4 +1,5 @@
 /** What one run is: every value that it takes to do it again. */
+import type { LinkKind } from "./links.js";
 import type { Nemesis } from "./nemesis.js";
 import type { Workload } from "../workloads/workload.js";
 
@@ -10,6 +11,8 @@ export interface RunSettings {
   readonly workloads: readonly Workload[];
   readonly nemeses: readonly Nemesis[];
   readonly nodes: number;
+  /** How the nodes reach each other and clients reach them. */
+  readonly links: LinkKind;
   readonly seconds: number;
   readonly seed: number;
   /** Of all workloads together. */
@@ -24,6 +27,9 @@ export interface RunSettings {
   readonly directory: string;
 }
 
+/** What a run may take beside its time for faults; then it is killed. */
+export const RUN_EXTRA_SECONDS = 900;
+
 /** The command that does it again. */
 export function commandOf(settings: Omit<RunSettings, "directory">): string {
   return `npm run -s jepsen -- ${wordsOf(settings).join(" ")}`;
@@ -31,7 +37,7 @@ export function commandOf(settings: Omit<RunSettings, "directory">): string {
 
 /** What the command is told. */
 export function wordsOf(settings: Omit<RunSettings, "directory">): readonly string[] {
-  const { workloads, nemeses, nodes, seconds, seed, ratePerSecond, clients, api } = settings;
+  const { workloads, nemeses, nodes, links, seconds, seed, ratePerSecond, clients, api } = settings;
   const { mutant, endpoints } = settings;
   const words: readonly (readonly [string, string | number | undefined])[] = [
     ["workload", workloads.map(({ name }) => name).join(",")],
@@ -40,6 +46,7 @@ export function wordsOf(settings: Omit<RunSettings, "directory">): readonly stri
       : ([
           ["nemesis", nemeses.map(({ name }) => name).join(",") || "none"],
           ["nodes", nodes],
+          ["links", links],
         ] as const)),
     ["time", seconds],
     ["seed", seed],

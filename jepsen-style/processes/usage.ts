@@ -3,6 +3,9 @@ export const RUN_USAGE: string = `--workload A,B --nemesis A,B [options]: real p
   --list                   workloads and nemeses
   --nodes 5 --time 60 --seed 1 --rate 200 --clients 10
                            rate of all workloads together, clients of each
+  --links proxies|namespaces
+                           default: namespaces, where the machine gives them
+                           and no nemesis asks for what only proxies can do
   --all                    each workload under each mix of nemeses, four workloads a run
   --short                  two runs of 12 s
   --minutes 120            again and again, by the next seeds, for so long

@@ -12,6 +12,7 @@ const COMMON: Common = {
   api: "sdk",
   mutant: undefined,
   endpoints: [],
+  linksFor: () => "proxies",
 };
 
 test.each(["sdk", "grpc"] as const)("every workload meets every mix once: %s", (api) => {

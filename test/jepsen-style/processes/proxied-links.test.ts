@@ -5,14 +5,13 @@
 import net from "node:net";
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Links } from "../../../jepsen-style/processes/links.js";
+import { ProxiedLinks } from "../../../jepsen-style/processes/proxied-links.js";
 import { Prng } from "../../../src/base/prng.js";
 import { eventually } from "../../support/eventually.js";
 
 /** Where "a" connects from; everybody else is a client. */
-const SITE_A = "127.0.0.77";
-
-let links: Links;
+let siteA: string;
+let links: ProxiedLinks;
 let server: net.Server;
 let accepted: net.Socket[];
 let address: string;
@@ -25,7 +24,8 @@ beforeEach(async () => {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  links = new Links(new Prng(1), (from) => (from === SITE_A ? "a" : undefined));
+  links = new ProxiedLinks(new Prng(1));
+  siteA = (await links.settle("a")).address;
   const { port } = server.address() as net.AddressInfo;
   address = await links.serve("b", { host: "127.0.0.1", port });
 });
@@ -72,7 +72,7 @@ test("a sound link carries both ways, and the end of a connection", async () => 
 });
 
 test("a cut way holds what is sent, and the other way goes on; healed, all of it comes", async () => {
-  const { near, far } = await connect(SITE_A);
+  const { near, far } = await connect(siteA);
   const [atFar, atNear] = [heard(far), heard(near)];
   const heal = links.impose([["a", "b"]], { cut: true });
   near.write("held");
@@ -90,7 +90,7 @@ test("a cut way holds what is sent, and the other way goes on; healed, all of it
 
 test("faults are of one pair: clients go on where a node is cut off, and new connections count", async () => {
   links.impose([["a", "b"]], { cut: true });
-  const [node, client] = [await connect(SITE_A), await connect()];
+  const [node, client] = [await connect(siteA), await connect()];
   const [fromNode, fromClient] = [heard(node.far), heard(client.far)];
   node.near.write("n");
   client.near.write("c");
@@ -99,7 +99,7 @@ test("faults are of one pair: clients go on where a node is cut off, and new con
 });
 
 test("two faults on one way: the link heals when both are gone", async () => {
-  const { near, far } = await connect(SITE_A);
+  const { near, far } = await connect(siteA);
   const atFar = heard(far);
   const [first, second] = [1, 2].map(() => links.impose([["a", "b"]], { cut: true }));
   near.write("x");
@@ -112,7 +112,7 @@ test("two faults on one way: the link heals when both are gone", async () => {
 });
 
 test("a slow link delays and keeps the order; a narrow one takes its time", async () => {
-  const { near, far } = await connect(SITE_A);
+  const { near, far } = await connect(siteA);
   const atFar = heard(far);
   const heal = links.impose([["a", "b"]], { delayMs: 60, jitterMs: 60 });
   const startedMs = performance.now();
@@ -128,7 +128,7 @@ test("a slow link delays and keeps the order; a narrow one takes its time", asyn
 });
 
 test("a reset breaks the connections of that pair alone", async () => {
-  const [node, client] = [await connect(SITE_A), await connect()];
+  const [node, client] = [await connect(siteA), await connect()];
   const broken = Promise.all([closed(node.near), closed(node.far)]);
   links.reset("b", "a");
   await broken;
