@@ -4,6 +4,7 @@
  * transactions; a history is strictly serializable only if they, together with real time, form no
  * cycle (dependencies.ts). What contradicts itself without a cycle is looked for first.
  */
+import type { ReadLevel } from "../../src/protocol/key-value.js";
 import type { Operation } from "../history.js";
 import { judgeCycles } from "./dependencies.js";
 import type { Edge } from "./dependencies.js";
@@ -17,6 +18,8 @@ export type MicroOperation =
 export interface AppendRequest {
   readonly type: "txn";
   readonly steps: readonly MicroOperation[];
+  /** Of its reads; by default linearizable. */
+  readonly level?: ReadLevel;
 }
 
 /** What the reads showed, in their order. */

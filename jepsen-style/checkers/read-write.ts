@@ -4,6 +4,7 @@
  * somebody heard of it, and nothing about it has to be guessed. From that follow dependencies; the
  * history is strictly serializable only if they, with real time, form no circle (dependencies.ts).
  */
+import type { ReadLevel } from "../../src/protocol/key-value.js";
 import type { Operation } from "../history.js";
 import { judgeCycles } from "./dependencies.js";
 import type { Edge } from "./dependencies.js";
@@ -14,6 +15,8 @@ import { invalid } from "./finding.js";
 export interface ReadWriteRequest {
   readonly type: "txn";
   readonly reads: readonly string[];
+  /** Where it only reads; by default linearizable. */
+  readonly level?: ReadLevel;
   readonly writes: readonly { readonly key: string; readonly value: string }[];
 }
 

@@ -56,7 +56,8 @@ function faultOf(operations: readonly SetOperation[]): Finding | undefined {
   for (const operation of operations) {
     if (operation.kind !== "ok" || operation.answer.type !== "read") continue;
     const elements = new Set(operation.answer.elements);
-    const fault = unexpected(operation, elements, adds) ?? missing(operation, elements, certain);
+    const fault =
+      unexpected(operation, elements, adds) ?? missing(operation, elements, certain, operations);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -81,10 +82,19 @@ function missing(
   read: SetOperation,
   elements: ReadonlySet<number>,
   certain: ReadonlyMap<number, Certain>,
+  operations: readonly SetOperation[],
 ): Finding | undefined {
   for (const [element, { at, by }] of certain) {
     if (at >= read.calledAt || elements.has(element)) continue;
-    return invalid(NAME, `${element} was there, and is missing in a later read`, [by, read]);
+    const again = operations.find((each) => shows(each, element) && each.calledAt > read.calledAt);
+    const kind = again === undefined ? "lost" : "the read was stale";
+    const text = `${element} was there, and is missing in a later read: ${kind}`;
+    return invalid(NAME, text, [by, read, ...(again === undefined ? [] : [again])]);
   }
   return undefined;
+}
+
+function shows(operation: SetOperation, element: number): boolean {
+  if (operation.kind !== "ok" || operation.answer.type !== "read") return false;
+  return operation.answer.elements.includes(element);
 }

@@ -1,7 +1,7 @@
 /**
  * Lists that transactions append to and read, several keys at a time, in one shard. A transaction
- * reads its keys as one, makes the new lists, and writes them if no key has changed since; if one
- * has, nothing happened. Every element is appended once.
+ * reads its keys as one, at any level that promises the newest, makes the new lists, and writes
+ * them if no key has changed since; if one has, nothing happened. Every element is appended once.
  */
 import { utf8Text } from "../../src/base/bytes.js";
 import { must } from "../../src/base/assert.js";
@@ -9,9 +9,10 @@ import { checkListAppend } from "../checkers/list-append.js";
 import type { AppendAnswer, AppendRequest, MicroOperation } from "../checkers/list-append.js";
 import type { Finding } from "../checkers/finding.js";
 import { notApplied } from "../../src/protocol/errors.js";
+import type { ReadLevel } from "../../src/protocol/key-value.js";
 import { HistoryLog } from "./history-log.js";
 import type { Entry } from "./history-log.js";
-import { ifAll, putting, reading, unchanged } from "./store.js";
+import { ifAll, putting, reading, someNewest, unchanged } from "./store.js";
 import type { Store } from "./store.js";
 import type { Actor, Course, Surroundings, Workload } from "./workload.js";
 
@@ -40,15 +41,20 @@ class AppendCourse implements Course {
   }
 
   async step(actor: Actor): Promise<void> {
-    const steps = this.#draw(actor);
-    await this.#log.run(actor, { type: "txn", steps }, () => execute(actor.store, steps));
+    const request: AppendRequest = {
+      type: "txn",
+      steps: this.#draw(actor),
+      level: someNewest(actor.prng),
+    };
+    await this.#log.run(actor, request, () => execute(actor.store, request));
   }
 
   async finish(actor: Actor): Promise<void> {
     const newest = Math.floor(this.#elements / APPENDS_A_KEY);
     const keys = Array.from({ length: KEYS }, (_, at) => this.#key(Math.max(0, newest - at)));
     const steps = [...new Set(keys)].map((key): MicroOperation => ({ type: "read", key }));
-    await this.#log.must(actor, { type: "txn", steps }, () => execute(actor.store, steps));
+    const request: AppendRequest = { type: "txn", steps };
+    await this.#log.must(actor, request, () => execute(actor.store, request));
   }
 
   judge(): readonly Finding[] {
@@ -70,9 +76,9 @@ class AppendCourse implements Course {
   }
 }
 
-async function execute(store: Store, steps: readonly MicroOperation[]): Promise<AppendAnswer> {
+async function execute(store: Store, { steps, level }: AppendRequest): Promise<AppendAnswer> {
   const keys = [...new Set(steps.map(({ key }) => key))];
-  const before = await readAll(store, keys);
+  const before = await readAll(store, keys, level);
   const now = new Map(keys.map((key) => [key, [...before.get(key)!.elements]]));
   const written = new Set<string>();
   const reads: (readonly number[])[] = [];
@@ -92,8 +98,12 @@ async function execute(store: Store, steps: readonly MicroOperation[]): Promise<
   return { reads };
 }
 
-async function readAll(store: Store, keys: readonly string[]): Promise<ReadonlyMap<string, Read>> {
-  const { results } = await store.txn(ifAll([], keys.map(reading)));
+async function readAll(
+  store: Store,
+  keys: readonly string[],
+  level: ReadLevel | undefined,
+): Promise<ReadonlyMap<string, Read>> {
+  const { results } = await store.txn(ifAll([], keys.map(reading)), { level });
   return new Map(
     keys.map((key, at): [string, Read] => {
       const result = results[at];

@@ -12,14 +12,13 @@ import { hasEffect } from "../history.js";
 import { valueText } from "../value-text.js";
 import { HistoryLog } from "./history-log.js";
 import type { Entry } from "./history-log.js";
-import { ifAll, putting, unchanged } from "./store.js";
+import { ifAll, putting, someNewest, unchanged } from "./store.js";
 import type { Actor, Course, Surroundings, Workload } from "./workload.js";
 
 export type RegisterRequest = KeyValueRequest & { readonly level?: ReadLevel };
 /** `header`: the keyspace's revision as the answer says it. */
 export type RegisterAnswer = KeyValueAnswer & { readonly header: number };
 
-const LEVELS: readonly ReadLevel[] = ["linearizable", "lease", "follower"];
 const KEYS = 6;
 const OPERATIONS_A_KEY = 150;
 /** Of the long values; the limit of a request is not much more. */
@@ -75,7 +74,7 @@ class RegisterCourse implements Course {
   }
 
   async #get(actor: Actor, key: string): Promise<void> {
-    const level = LEVELS[actor.prng.between(0, LEVELS.length - 1)]!;
+    const level = someNewest(actor.prng);
     const answer = await this.#log.run(actor, { type: "get", key, level }, async () =>
       heard(await actor.store.get(key, { level })),
     );

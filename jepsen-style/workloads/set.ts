@@ -9,10 +9,10 @@ import { checkSets } from "../checkers/sets.js";
 import type { SetAnswer, SetRequest } from "../checkers/sets.js";
 import { HistoryLog } from "./history-log.js";
 import type { Entry } from "./history-log.js";
+import { someNewest } from "./store.js";
 import type { Actor, Course, Surroundings, Workload } from "./workload.js";
 
 const ELEMENTS_A_SET = 200;
-const LEVELS: readonly ReadLevel[] = ["linearizable", "lease", "follower"];
 
 class SetCourse implements Course {
   readonly #log: HistoryLog<SetRequest, SetAnswer>;
@@ -30,7 +30,7 @@ class SetCourse implements Course {
 
   async step(actor: Actor): Promise<void> {
     if (actor.prng.chance(0.6)) return this.#add(actor);
-    const level = LEVELS[actor.prng.between(0, LEVELS.length - 1)]!;
+    const level = someNewest(actor.prng);
     const request: SetRequest = { type: "read", set: this.#set, level };
     await this.#log.run(actor, request, () => this.#read(actor, this.#set, level));
   }

@@ -19,6 +19,8 @@ import type {
   WatchOptions,
 } from "../../src/client/client-types.js";
 import { utf8 } from "../../src/base/bytes.js";
+import type { Prng } from "../../src/base/prng.js";
+import type { ReadLevel } from "../../src/protocol/key-value.js";
 import { putOf, rangeOf } from "../../src/protocol/operations.js";
 import type { Compare, Operation, Transaction } from "../../src/protocol/operations.js";
 
@@ -39,6 +41,13 @@ export interface Store {
   keyspace(name: string): Store;
   /** Where the API has them. */
   readonly leases?: Leases | undefined;
+}
+
+/** The levels of reads that promise the newest; etcd's API knows one of them. */
+const NEWEST: readonly ReadLevel[] = ["linearizable", "lease", "follower"];
+
+export function someNewest(prng: Prng): ReadLevel {
+  return NEWEST[prng.between(0, NEWEST.length - 1)]!;
 }
 
 export function putting(key: string, value: string): Operation {

@@ -8,7 +8,7 @@ import type { ReadWriteAnswer, ReadWriteRequest } from "../checkers/read-write.j
 import type { Finding } from "../checkers/finding.js";
 import { HistoryLog } from "./history-log.js";
 import type { Entry } from "./history-log.js";
-import { ifAll, putting, reading } from "./store.js";
+import { ifAll, putting, reading, someNewest } from "./store.js";
 import type { Store } from "./store.js";
 import type { Actor, Course, Surroundings, Workload } from "./workload.js";
 
@@ -55,7 +55,8 @@ class WrCourse implements Course {
     const reads = some(prng.between(0, READS_MAX));
     const keys = some(prng.between(reads.length === 0 ? 1 : 0, WRITES_MAX));
     const writes = keys.map((key) => ({ key, value: `${++this.#values}` }));
-    return { type: "txn", reads, writes };
+    if (writes.length > 0) return { type: "txn", reads, writes };
+    return { type: "txn", reads, writes, level: someNewest(prng) };
   }
 
   #key(number: number): string {
@@ -65,10 +66,11 @@ class WrCourse implements Course {
 
 async function execute(
   store: Store,
-  { reads, writes }: ReadWriteRequest,
+  { reads, writes, level }: ReadWriteRequest,
 ): Promise<ReadWriteAnswer> {
   const puts = writes.map(({ key, value }) => putting(key, value));
-  const { header, results } = await store.txn(ifAll([], [...reads.map(reading), ...puts]));
+  const steps = [...reads.map(reading), ...puts];
+  const { header, results } = await store.txn(ifAll([], steps), { level });
   const seen = reads.map((_, at) => {
     const result = results[at];
     const kv = result?.kind === "range" ? result.kvs[0] : undefined;

@@ -49,7 +49,8 @@ describe("sets", () => {
   });
 
   test("must not lose, invent, or bring back from a failure", () => {
-    expect(said(checkSets([added([0, 1], 1), read([2, 3])]))).toMatch(/^1 was there/);
+    expect(said(checkSets([added([0, 1], 1), read([2, 3])]))).toMatch(/^1 was there.*: lost$/);
+    expect(said(checkSets([added([0, 1], 1), read([2, 3]), read([4, 5], 1)]))).toMatch(/stale$/);
     expect(said(checkSets([read([2, 3], 7)]))).toBe("nobody added 7");
     const failed = without<SetRequest, SetAnswer>("fail", [0, 1], add(1));
     expect(said(checkSets([failed, read([2, 3], 1)]))).toBe("the add of 1 failed");
