@@ -3,7 +3,7 @@ import type { Prng } from "../../src/base/prng.js";
 import { CLIENTS } from "./links.js";
 import type { Way } from "./links.js";
 import type { Fault, Nemesis, Scene } from "./nemesis.js";
-import { shuffled } from "./nemesis.js";
+import { leaderToStrike, shuffled } from "./nemesis.js";
 import type { LinkFault } from "./pipe.js";
 
 interface Shape {
@@ -28,10 +28,9 @@ function bothWays(a: readonly string[], b: readonly string[]): readonly Way[] {
 }
 
 /** The leader, as far as known, and the others. */
-function leaderAside({ cluster, leaders, prng }: Scene): readonly [string, readonly string[]] {
-  const names = shuffled(cluster.names, prng);
-  const known = leaders.leader;
-  const leader = known !== undefined && names.includes(known) ? known : names[0]!;
+function leaderAside(scene: Scene): readonly [string, readonly string[]] {
+  const names = shuffled(scene.cluster.names, scene.prng);
+  const leader = leaderToStrike(scene) ?? names[0]!;
   return [leader, names.filter((name) => name !== leader)];
 }
 
