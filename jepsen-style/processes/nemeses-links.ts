@@ -34,9 +34,12 @@ function leaderAside(scene: Scene): readonly [string, readonly string[]] {
   return [leader, names.filter((name) => name !== leader)];
 }
 
-function halves({ cluster, prng }: Scene): Shape {
-  const names = shuffled(cluster.names, prng);
-  const some = names.slice(0, Math.ceil(names.length / 2) - 1);
+/** A minority is cut off, of any size; one node by itself is a follower, leaders are `alone`. */
+function halves(scene: Scene): Shape {
+  const [leader, followers] = leaderAside(scene);
+  const names = [leader, ...followers];
+  const count = scene.prng.between(1, Math.max(1, Math.ceil(names.length / 2) - 1));
+  const some = count === 1 ? followers.slice(0, 1) : shuffled(names, scene.prng).slice(0, count);
   const others = names.filter((name) => !some.includes(name));
   return { text: `${some.join(" ")} | ${others.join(" ")}`, ways: bothWays(some, others) };
 }

@@ -67,6 +67,27 @@ test("of leaders a quarter is the placement group's, and none that is not a memb
   expect(Math.min(...struck.map(({ length }) => length))).toBe(1);
 });
 
+test("a minority of each size is cut off, one node by itself being a follower", () => {
+  const [partition] = nemesesNamed("partition");
+  const impose = (): (() => void) => () => undefined;
+  const sidesOf = (names: readonly string[]): readonly string[] => {
+    const texts = Array.from({ length: 400 }, (_, seed) => {
+      const scene = sceneOf({ names, links: { impose } }, seed);
+      return (partition!.strike(scene) as Fault).text;
+    });
+    const halves = texts.filter((text) => text.includes(" | ") && !text.includes("both"));
+    return halves.map((text) => text.slice("partition ".length).split(" | ")[0]!);
+  };
+  const sizes = (names: readonly string[]): ReadonlySet<number> =>
+    new Set(sidesOf(names).map((side) => side.split(" ").length));
+  expect(sizes(NAMES)).toEqual(new Set([1, 2]));
+  expect(sizes([...NAMES, "n6", "n7"])).toEqual(new Set([1, 2, 3]));
+  const three = sidesOf(["n1", "n2", "n3"]);
+  expect(new Set(three)).toEqual(new Set(["n1", "n2"]));
+  const alone = sidesOf(NAMES).filter((side) => !side.includes(" "));
+  expect(new Set(alone)).toEqual(new Set(["n1", "n2", "n4", "n5"]));
+});
+
 test("swizzle cuts link after link, and mends each of them in another order", async () => {
   const present = new Set<string>();
   const cuts: string[] = [];
