@@ -99,12 +99,14 @@ export const DISK_NEMESES: readonly Nemesis[] = [
   },
   {
     name: "disk-error",
-    about: "some writes and syncs of a minority's disks fail with EIO",
+    about: "some writes and syncs, or changes of names only, of a minority's disks fail with EIO",
     holdMs: [500, 3000],
     strike: (scene) => {
-      const errorsPerMille = scene.prng.between(5, 200);
-      const faults = { ...NO_DISK_FAULTS, errorsPerMille };
-      return bad(scene, minority(scene), faults, `EIO ${errorsPerMille}/1000`);
+      const errorsOf = scene.prng.chance(0.5) ? "names" : "all";
+      const errorsPerMille =
+        errorsOf === "all" ? scene.prng.between(5, 200) : scene.prng.between(100, 1000);
+      const faults = { ...NO_DISK_FAULTS, errorsPerMille, errorsOf } as const;
+      return bad(scene, minority(scene), faults, `EIO ${errorsPerMille}/1000 of ${errorsOf}`);
     },
   },
   {

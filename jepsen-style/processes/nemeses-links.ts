@@ -3,7 +3,7 @@ import type { Prng } from "../../src/base/prng.js";
 import { CLIENTS } from "./links.js";
 import type { LinkFault, Way } from "./links.js";
 import type { Fault, Nemesis, Scene } from "./nemesis.js";
-import { shuffled } from "./nemesis.js";
+import { leaderToStrike, shuffled } from "./nemesis.js";
 
 interface Shape {
   readonly text: string;
@@ -27,16 +27,18 @@ function bothWays(a: readonly string[], b: readonly string[]): readonly Way[] {
 }
 
 /** The leader, as far as known, and the others. */
-function leaderAside({ cluster, leaders, prng }: Scene): readonly [string, readonly string[]] {
-  const names = shuffled(cluster.names, prng);
-  const known = leaders.leader;
-  const leader = known !== undefined && names.includes(known) ? known : names[0]!;
+function leaderAside(scene: Scene): readonly [string, readonly string[]] {
+  const names = shuffled(scene.cluster.names, scene.prng);
+  const leader = leaderToStrike(scene) ?? names[0]!;
   return [leader, names.filter((name) => name !== leader)];
 }
 
-function halves({ cluster, prng }: Scene): Shape {
-  const names = shuffled(cluster.names, prng);
-  const some = names.slice(0, Math.ceil(names.length / 2) - 1);
+/** A minority is cut off, of any size; one node by itself is a follower, leaders are `alone`. */
+function halves(scene: Scene): Shape {
+  const [leader, followers] = leaderAside(scene);
+  const names = [leader, ...followers];
+  const count = scene.prng.between(1, Math.max(1, Math.ceil(names.length / 2) - 1));
+  const some = count === 1 ? followers.slice(0, 1) : shuffled(names, scene.prng).slice(0, count);
   const others = names.filter((name) => !some.includes(name));
   return { text: `${some.join(" ")} | ${others.join(" ")}`, ways: bothWays(some, others) };
 }

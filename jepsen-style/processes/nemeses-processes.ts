@@ -1,6 +1,6 @@
 /** Faults of whole processes. */
 import type { Nemesis } from "./nemesis.js";
-import { shuffled, startAgain, targets } from "./nemesis.js";
+import { leaderToStrike, shuffled, startAgain, targets } from "./nemesis.js";
 
 export const PROCESS_NEMESES: readonly Nemesis[] = [
   {
@@ -35,9 +35,9 @@ export const PROCESS_NEMESES: readonly Nemesis[] = [
     about: "SIGTERM for one node, which hands over; started again",
     holdMs: [100, 2000],
     strike: async (scene) => {
-      const { cluster, leaders, prng } = scene;
+      const { cluster, prng } = scene;
       const draw = cluster.names[prng.between(0, cluster.names.length - 1)]!;
-      const name = prng.chance(0.5) ? (leaders.leader ?? draw) : draw;
+      const name = prng.chance(0.5) ? (leaderToStrike(scene) ?? draw) : draw;
       if (!cluster.names.includes(name) || cluster.node(name).state !== "running") return undefined;
       await cluster.node(name).stop();
       return { text: `restart ${name}`, heal: () => startAgain(cluster, [name]) };

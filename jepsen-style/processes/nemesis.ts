@@ -35,6 +35,7 @@ export interface Nemesis {
   strike(scene: Scene): Promise<Fault | undefined> | Fault | undefined;
 }
 
+const PLACEMENT_SHARE = 0.25;
 const SIZES = [
   "leader",
   "leader",
@@ -46,11 +47,22 @@ const SIZES = [
   "all",
 ] as const;
 
-/** Some nodes, the leader by preference, and how to call them. */
-export function targets({ cluster, leaders, prng }: Scene): readonly string[] {
+/**
+ * The leader to strike, if it is known and still a member: now and then the placement group's, or
+ * what waits for the shard map would be struck only where one node happens to lead both.
+ */
+export function leaderToStrike({ cluster, leaders, prng }: Scene): string | undefined {
+  const isPlacement = prng.chance(PLACEMENT_SHARE);
+  const leader = isPlacement ? (leaders.placementLeader ?? leaders.leader) : leaders.leader;
+  return leader !== undefined && cluster.names.includes(leader) ? leader : undefined;
+}
+
+/** Some nodes, the leader by preference. */
+export function targets(scene: Scene): readonly string[] {
+  const { cluster, leaders, prng } = scene;
   const names = shuffled(cluster.names, prng);
   const half = names.length / 2;
-  const leader = leaders.leader ?? names[0]!;
+  const leader = leaderToStrike(scene) ?? names[0]!;
   const minority = Math.max(1, Math.ceil(half) - 1);
   switch (SIZES[prng.between(0, SIZES.length - 1)]!) {
     case "leader":

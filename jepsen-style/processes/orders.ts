@@ -27,12 +27,22 @@ export interface Order {
 
 /** What a node's disk does to its calls; all off by default. */
 export interface DiskFaults {
-  /** Each write and sync waits for so long. */
+  /** Each write, sync and change of a name waits for so long. */
   readonly stallMs: number;
-  /** Writes and syncs that fail with EIO, of a thousand. */
+  /** Of these and of truncations, those that fail with EIO, of a thousand. */
   readonly errorsPerMille: number;
+  /**
+   * Which of these may: in the others a node ends at a write, long before the rare calls by which
+   * names and directories change.
+   */
+  readonly errorsOf: "all" | "names";
   /** Nothing that makes a file longer has room. */
   readonly full: boolean;
 }
 
-export const NO_DISK_FAULTS: DiskFaults = { stallMs: 0, errorsPerMille: 0, full: false };
+export const NO_DISK_FAULTS: DiskFaults = {
+  stallMs: 0,
+  errorsPerMille: 0,
+  errorsOf: "all",
+  full: false,
+};

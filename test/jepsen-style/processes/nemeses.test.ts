@@ -9,7 +9,7 @@ import type { Way } from "../../../jepsen-style/processes/links.js";
 import { judgeSnapshot, refusalOf } from "../../../jepsen-style/processes/nemeses-admin.js";
 import { slowClients } from "../../../jepsen-style/processes/nemeses-overload.js";
 import { nemesesNamed } from "../../../jepsen-style/processes/nemeses.js";
-import { targets } from "../../../jepsen-style/processes/nemesis.js";
+import { leaderToStrike, targets } from "../../../jepsen-style/processes/nemesis.js";
 import type { Fault, Scene } from "../../../jepsen-style/processes/nemesis.js";
 import { CliError } from "../../../src/cli/failure.js";
 import { KvError, notApplied } from "../../../src/protocol/errors.js";
@@ -26,6 +26,13 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
+
+/** What is drawn under many seeds. */
+function drawnFrom<T>(draw: (scene: Scene) => T, leaders: object): readonly T[] {
+  return Array.from({ length: 400 }, (_, seed) =>
+    draw({ ...sceneOf({}, seed), leaders: { learners: [], ...leaders } as unknown as LeaderWatch }),
+  );
+}
 
 function sceneOf(cluster: object, seed: number, learners: readonly string[] = []): Scene {
   return {
@@ -45,6 +52,40 @@ test("struck are leaders, followers without it, learners, some and all", () => {
   expect(Math.min(...drawn.map(({ length }) => length))).toBe(1);
   const leaderAlone = drawn.filter((each) => each.join() === "n3").length;
   expect(leaderAlone).toBeGreaterThan(drawn.length / 5);
+});
+
+test("of leaders a quarter is the placement group's, and none that is not a member", () => {
+  const placed = drawnFrom(leaderToStrike, { leader: "n3", placementLeader: "n5" });
+  expect(new Set(placed)).toEqual(new Set(["n3", "n5"]));
+  const share = placed.filter((name) => name === "n5").length / placed.length;
+  expect(share).toBeGreaterThan(0.15);
+  expect(share).toBeLessThan(0.35);
+  expect(new Set(drawnFrom(leaderToStrike, { leader: "n3" }))).toEqual(new Set(["n3"]));
+  const gone = drawnFrom(leaderToStrike, { leader: "n3", placementLeader: "n9" });
+  expect(new Set(gone)).toEqual(new Set(["n3", undefined]));
+  const struck = drawnFrom(targets, { leader: "n3", placementLeader: "n9" });
+  expect(Math.min(...struck.map(({ length }) => length))).toBe(1);
+});
+
+test("a minority of each size is cut off, one node by itself being a follower", () => {
+  const [partition] = nemesesNamed("partition");
+  const impose = (): (() => void) => () => undefined;
+  const sidesOf = (names: readonly string[]): readonly string[] => {
+    const texts = Array.from({ length: 400 }, (_, seed) => {
+      const scene = sceneOf({ names, links: { impose } }, seed);
+      return (partition!.strike(scene) as Fault).text;
+    });
+    const halves = texts.filter((text) => text.includes(" | ") && !text.includes("both"));
+    return halves.map((text) => text.slice("partition ".length).split(" | ")[0]!);
+  };
+  const sizes = (names: readonly string[]): ReadonlySet<number> =>
+    new Set(sidesOf(names).map((side) => side.split(" ").length));
+  expect(sizes(NAMES)).toEqual(new Set([1, 2]));
+  expect(sizes([...NAMES, "n6", "n7"])).toEqual(new Set([1, 2, 3]));
+  const three = sidesOf(["n1", "n2", "n3"]);
+  expect(new Set(three)).toEqual(new Set(["n1", "n2"]));
+  const alone = sidesOf(NAMES).filter((side) => !side.includes(" "));
+  expect(new Set(alone)).toEqual(new Set(["n1", "n2", "n4", "n5"]));
 });
 
 test("swizzle cuts link after link, and mends each of them in another order", async () => {
