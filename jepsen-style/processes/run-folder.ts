@@ -14,8 +14,13 @@ export function writeRun(result: RunResult): string {
   writeFileSync(page, reportPage(data));
   for (const { name, course } of result.courses) {
     // In the form that `check --format flotilla` reads, where the workload is of registers.
-    const lines = course.operations.map((operation) => `${JSON.stringify(operation)}\n`);
-    writeFileSync(join(directory, `history-${name}.jsonl`), lines.join(""));
+    writeLines(join(directory, `history-${name}.jsonl`), course.operations);
+  }
+  for (const [keyspace, testimony] of result.testimonies) {
+    const seen = Object.entries(testimony).flatMap(([kind, each]: [string, readonly object[]]) =>
+      each.map((one) => ({ witnessed: kind, ...one })),
+    );
+    writeLines(join(directory, `witness-${keyspace}.jsonl`), seen);
   }
   const { command, verdict, findings, faults, facts, operations } = data;
   const served = operations.filter(({ kind }) => kind === "ok").length;
@@ -23,6 +28,10 @@ export function writeRun(result: RunResult): string {
   const summary = { command, verdict, counts, findings, faults, facts };
   writeFileSync(join(directory, "result.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
   return page;
+}
+
+function writeLines(path: string, each: readonly object[]): void {
+  writeFileSync(path, each.map((one) => `${JSON.stringify(one)}\n`).join(""));
 }
 
 const LINKS_TOLD = {

@@ -12,6 +12,7 @@ import type { Finding } from "../checkers/finding.js";
 import { invalid, unknown, valid } from "../checkers/finding.js";
 import { NotServed } from "../workloads/history-log.js";
 import { Witness } from "../workloads/witness.js";
+import type { Testimony } from "../workloads/witness.js";
 import { Actors } from "./actors.js";
 import { Cluster } from "./cluster.js";
 import { compareReplicas } from "./ground-truth.js";
@@ -37,6 +38,8 @@ export interface RunResult {
   readonly courses: readonly NamedCourse[];
   readonly faults: readonly FaultSpan[];
   readonly leads: readonly Lead[];
+  /** What the clients of each keyspace asked, were answered and shown, watches included. */
+  readonly testimonies: ReadonlyMap<string, Testimony>;
   /** How much of the committed order the nodes' logs still had, a line for each keyspace. */
   readonly covered: readonly string[];
   /** When the faults were over, and when all clients had been served after that. */
@@ -279,6 +282,7 @@ class Stage {
       courses: this.#courses,
       faults: this.#injector?.spans ?? [],
       leads: this.#leaders?.leads ?? [],
+      testimonies: this.#witness.testimonies,
       covered: this.#covered,
       healedMs,
       endedMs,

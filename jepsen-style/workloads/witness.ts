@@ -33,6 +33,10 @@ export class Witness {
     this.#clock = clock;
   }
 
+  get testimonies(): ReadonlyMap<string, Testimony> {
+    return this.#byKeyspace;
+  }
+
   of(keyspace: string): Testimony {
     let testimony = this.#byKeyspace.get(keyspace);
     if (testimony === undefined) {
