@@ -9,13 +9,14 @@ import type { OpenedStore } from "../store/store.js";
 
 /** The runs of the entries after `appliedIndex`, in order and without a gap. */
 export function recoveredRuns(
-  { recovered, shardsMayBeMissing }: OpenedStore,
+  { recovered, logsLost }: OpenedStore,
   shardId: number,
   appliedIndex: number,
 ): readonly EntryRun[] {
   const shard = recovered.get(shardId);
   if (shard === undefined) {
-    if (shardsMayBeMissing) throw notApplied("corrupt", "the log has lost what nothing tells of");
+    if (logsLost.has(shardId))
+      throw notApplied("corrupt", "the log has lost what nothing tells of");
     return [];
   }
   const { health } = shard;

@@ -56,6 +56,8 @@ export const ITEM = {
   lost: 8,
   /** Checkpoint: term, index up to which the log went before entries were lost */
   floor: 9,
+  /** Checkpoint, of no shard: shards that it does not name may have been in what was lost */
+  missing: 10,
 } as const;
 
 export const FLAG_HARD_STATE_LOST = 1;

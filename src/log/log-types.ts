@@ -91,8 +91,9 @@ export interface OpenedLog<Log> {
   readonly log: Log;
   readonly recovered: ReadonlyMap<number, RecoveredShard>;
   /**
-   * Batches are lost of which not even the header is left, and no later record tells what they
-   * changed: a shard that is missing from `recovered` may have been in them.
+   * Batches were lost, now or before an earlier start, of which not even the header is left: a
+   * shard that is missing from `recovered` may have been in them. So it stays at every start, until
+   * the owner finds no shard missing.
    */
   readonly shardsMayBeMissing: boolean;
   /** How many batches had a flipped bit that was flipped back. */

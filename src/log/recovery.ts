@@ -78,7 +78,6 @@ export class LogRecovery {
   end = 0;
   /** The same, the last batch left out. */
   provenEnd = 0;
-  shardsMayBeMissing = false;
   /** The bits that had flipped in payloads. */
   readonly mended: MendedBit[] = [];
   #lastRuns: { readonly shardId: number; readonly run: EntryRun }[] = [];
@@ -265,18 +264,21 @@ export class LogRecovery {
 
   #loseBatch(): void {
     this.table.loseBatch();
-    this.shardsMayBeMissing = true;
   }
 
   #applyCheckpoint(bytes: Uint8Array, batch: FoundBatch, segment: number): void {
     const shardIds = new Set<number>();
+    let mayBeMissing = false;
     for (let i = 0; i < batch.checkpointCount; i++) {
       this.#item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
+      if (this.#item.kind === ITEM.missing) {
+        mayBeMissing = true;
+        continue;
+      }
       this.table.apply(this.#item, segment);
       shardIds.add(this.#item.shardId);
     }
-    this.table.keepOnly(shardIds);
-    this.shardsMayBeMissing = false;
+    this.table.keepOnly(shardIds, mayBeMissing);
   }
 
   #applyHeld(bytes: Uint8Array, segment: number): void {

@@ -15,6 +15,8 @@ export class ShardTable {
   readonly records: Map<number, ShardRecord> = new Map();
   /** Only while recovering may entries be missing in the middle; they become lost ones. */
   recovering = false;
+  /** Whether a shard without a record may have had one, in what was lost at any time. */
+  shardsMayBeMissing = false;
   /** A batch was lost since the last checkpoint: it may have held the hard state of any shard. */
   #isDoubtful = false;
 
@@ -41,12 +43,13 @@ export class ShardTable {
     }
   }
 
-  /** After a checkpoint's items: only the shards it named exist. */
-  keepOnly(shardIds: ReadonlySet<number>): void {
+  /** After a checkpoint's items: only the shards it named exist, as far as it knew. */
+  keepOnly(shardIds: ReadonlySet<number>, mayBeMissing: boolean): void {
     for (const shardId of this.records.keys()) {
       if (!shardIds.has(shardId)) this.records.delete(shardId);
     }
     this.#isDoubtful = false;
+    this.shardsMayBeMissing = mayBeMissing;
   }
 
   /**
@@ -55,6 +58,7 @@ export class ShardTable {
    */
   loseBatch(): void {
     this.#isDoubtful = true;
+    this.shardsMayBeMissing = true;
     for (const record of this.records.values()) {
       record.hardStateLost = true;
       record.tailUnknown = true;
@@ -78,12 +82,13 @@ export class ShardTable {
     const before = target.length;
     const item = new Item();
     for (const record of this.records.values()) writeRecord(record, item, target);
+    if (this.shardsMayBeMissing) writeMissing(item, target);
     return (target.length - before) / ITEM_SIZE_BYTES;
   }
 
   /** Exactly how many items `writeCheckpoint` would write. */
   checkpointCount(): number {
-    let count = 0;
+    let count = this.shardsMayBeMissing ? 1 : 0;
     for (const record of this.records.values()) {
       count += record.hardState === undefined ? 2 : 3;
       if (record.floor !== undefined) count++;
@@ -179,6 +184,11 @@ function pinOf({ shardId, baseIndex, spans }: ShardRecord, segment: number): Log
   let index = baseIndex;
   for (const span of spans) if (span.segment === segment) index = span.lastIndex;
   return { shardId, index };
+}
+
+function writeMissing(item: Item, target: ByteWriter): void {
+  Object.assign(item, new Item(), { kind: ITEM.missing });
+  item.write(target.bytes, target.reserve(ITEM_SIZE_BYTES));
 }
 
 function writeRecord(record: ShardRecord, item: Item, target: ByteWriter): void {

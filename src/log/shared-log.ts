@@ -122,7 +122,7 @@ export class SharedLog {
     const log = new SharedLog(env, { directory, storeId }, recovery, options);
     const recovered = log.#start(recovery);
     log.#reportMended(recovery);
-    const { shardsMayBeMissing } = recovery;
+    const { shardsMayBeMissing } = recovery.table;
     env.tracer.trace("info", "log opened", {
       shards: recovered.size,
       segments: recovery.used.length,
@@ -209,6 +209,11 @@ export class SharedLog {
     item.index = upToIndex;
     this.#add(item);
     if (!this.#writing) this.#watchIdle();
+  }
+
+  /** Every shard that there is has its record: what was lost had no other. */
+  nothingIsMissing(): void {
+    this.#table.shardsMayBeMissing = false;
   }
 
   /** Calls `done` once everything added before is durable; callbacks come in order of commits. */

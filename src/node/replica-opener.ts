@@ -45,7 +45,7 @@ export class ReplicaOpener {
   readonly #missingFiles: Map<number, string>;
   /** By shard: the replica that this node holds, open or not. */
   readonly #held: Map<number, number> = new Map();
-  readonly #shardsMayBeMissing: boolean;
+  readonly #logsLost: ReadonlySet<number>;
   #timer: Timer | undefined;
   /** What is to be opened, and how far that has come. */
   #waiting: readonly ShardDescriptor[] = [];
@@ -65,7 +65,7 @@ export class ReplicaOpener {
     this.#founding = founding;
     this.#recovered = new Map(found.recovered);
     for (const [shardId, { replicaId }] of found.recovered) this.#held.set(shardId, replicaId);
-    this.#shardsMayBeMissing = found.shardsMayBeMissing;
+    this.#logsLost = found.logsLost;
     this.#missingFiles = new Map([...found.damaged].map(([id, { message }]) => [id, message]));
   }
 
@@ -220,7 +220,7 @@ export class ReplicaOpener {
 
   #closedReason({ shardId }: ShardDescriptor): string | undefined {
     const tree = this.#parts.store.tree(shardId);
-    return closedReasonOf(tree, this.#recovered.get(shardId), this.#shardsMayBeMissing);
+    return closedReasonOf(tree, this.#recovered.get(shardId), this.#logsLost.has(shardId));
   }
 
   #openHere(shard: ShardDescriptor, recovered: RecoveredShard | undefined): Replica {

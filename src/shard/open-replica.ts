@@ -134,11 +134,10 @@ interface FittedLog {
 export function closedReasonOf(
   tree: Tree | undefined,
   recovered: RecoveredShard | undefined,
-  mayBeMissing: boolean,
+  logLost: boolean,
 ): string | undefined {
-  if (recovered === undefined) {
-    return tree !== undefined && mayBeMissing ? "its log may have been lost" : undefined;
-  }
+  if (logLost) return "its log may have been lost";
+  if (recovered === undefined) return undefined;
   const { health } = recovered;
   if (health.kind === "corrupt" && health.hardStateLost) return "a vote of it may have been lost";
   // A crash between the making of a tree and the first record of its log leaves the log empty.

@@ -51,8 +51,8 @@ import { TreeInstall } from "./tree-install.js";
 export interface OpenedStore {
   readonly store: Store;
   readonly recovered: ReadonlyMap<number, RecoveredShard>;
-  /** As the log says it: a shard that is missing from `recovered` may have had entries. */
-  readonly shardsMayBeMissing: boolean;
+  /** Trees whose shards the log does not have, but may have had and lost. */
+  readonly logsLost: ReadonlySet<number>;
   /** Trees that lack a file: their replicas must be refilled before they serve. */
   readonly damaged: ReadonlyMap<number, CorruptionError>;
 }
@@ -470,10 +470,11 @@ async function openLocked(
       throw new CorruptionError(directory, 0, "the manifest belongs to another store");
     }
     const logOptions = { ...options.logOptions, onFailure };
-    const { log: openedLog, ...recovery } = await inTurns(
-      env,
-      SharedLog.opening(env, logOf(directory), storeId, logOptions),
-    );
+    const {
+      log: openedLog,
+      recovered,
+      shardsMayBeMissing,
+    } = await inTurns(env, SharedLog.opening(env, logOf(directory), storeId, logOptions));
     log = openedLog;
     core = openCore(
       env,
@@ -482,10 +483,13 @@ async function openLocked(
       log,
     );
     await inTurns(env, openingTrees(core));
+    const unrecorded = [...core.trees.keys()].filter((shardId) => !recovered.has(shardId));
+    if (unrecorded.length === 0) log.nothingIsMissing();
+    const logsLost = new Set(shardsMayBeMissing ? unrecorded : []);
     const damaged = missingFiles(env.disk, tablesOf(directory), manifest);
     const { run } = manifest.catalog;
     env.tracer.trace("info", "store opened", { storeId, run, trees: core.trees.size });
-    return { store: make(core), ...recovery, damaged };
+    return { store: make(core), recovered, logsLost, damaged };
   } catch (error) {
     isGivenUp = true;
     await log?.close();

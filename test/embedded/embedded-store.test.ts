@@ -234,4 +234,20 @@ describe("the embedded store", () => {
     }
     await expect(openOn(disk)).rejects.toMatchObject({ code: "corrupt" });
   });
+
+  test("a log that is lost as a whole is so at every start", async () => {
+    const disk = new MemoryDisk();
+    const store = await openOn(disk);
+    await store.put("key", "value");
+    await store.close();
+    const path = `/embedded/log/${disk.list("/embedded/log")[0]}`;
+    const bytes = disk.content(path);
+    const last = bytes.findLastIndex((byte) => byte !== 0);
+    // Only the marker is left, which promises what was before it and names no shard.
+    bytes.fill(0xee, 4096, last - (last % 4096));
+    disk.setContent(path, bytes);
+    for (let start = 1; start <= 3; start++) {
+      await expect(openOn(disk)).rejects.toMatchObject({ code: "corrupt" });
+    }
+  });
 });

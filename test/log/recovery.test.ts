@@ -35,6 +35,15 @@ function withBytes(opened: Opened, change: (bytes: Uint8Array) => void): Opened 
   return openLog(disk);
 }
 
+/** Writes until a segment begins. */
+function rotate(opened: Opened): void {
+  const before = opened.log.stats().segments;
+  for (let index = 1; opened.log.stats().segments === before; index++) {
+    opened.log.append(7, 1, entries(7, index, 1, 1, 4000));
+    commitNow(opened);
+  }
+}
+
 describe("the torn end", () => {
   test("at every byte of the last batch leaves what came before, intact", () => {
     const opened = openLog(undefined, { segmentSizeBytes: 16384, firstSegmentSizeBytes: 16384 });
@@ -118,6 +127,26 @@ describe("corruption", () => {
     expect(shardsMayBeMissing).toBe(true);
     const health = recovered.get(1)!.health;
     expect(health).toMatchObject({ kind: "corrupt", firstLostIndex: 1, lastIndex: 6 });
+  });
+
+  test("of all that named a shard leaves it missing at every start, until nothing is", () => {
+    const { opened, ends } = threeBatches();
+    opened.log.saveHardState(9, 1, { term: 3, vote: 1, commitIndex: 0 });
+    commitNow(opened);
+    const end = Number(/at (\d+)/.exec(opened.log.describe())?.[1]);
+    opened.log.saveHardState(1, 1, { term: 2, vote: 1, commitIndex: 0 });
+    commitNow(opened);
+    const again = ({ disk }: Opened): Opened => openLog(disk.crash(new Prng(1), "keepAll"));
+    const first = withBytes(opened, (bytes) => bytes.fill(0xee, ends[2], end));
+    expect([first.recovered.has(9), first.shardsMayBeMissing]).toEqual([false, true]);
+    const third = again(again(first));
+    expect([third.recovered.has(9), third.shardsMayBeMissing]).toEqual([false, true]);
+    third.log.nothingIsMissing();
+    const fourth = again(third);
+    expect(again(fourth).shardsMayBeMissing).toBe(true);
+    fourth.log.nothingIsMissing();
+    rotate(fourth);
+    expect(again(fourth).shardsMayBeMissing).toBe(false);
   });
 
   test.each([1, 3])("makes a shard suspect that %i batches behind it are the first of", (later) => {

@@ -80,7 +80,8 @@ describe("a log that has lost entries", () => {
 });
 
 test("a replica stays closed only where a vote or its whole log may be lost", () => {
-  expect(closedReasonOf(undefined, undefined, true)).toBeUndefined();
+  expect(closedReasonOf(undefined, undefined, false)).toBeUndefined();
+  expect(closedReasonOf(undefined, undefined, true)).toBe("its log may have been lost");
   expect(closedReasonOf(undefined, damaged(12, 15), false)).toBe("its tree is gone");
   const lost = damaged(12, 15, { hardStateLost: true });
   expect(closedReasonOf(undefined, lost, false)).toBe("a vote of it may have been lost");
