@@ -36,6 +36,8 @@ export class Actors {
   readonly #actors: Actor[] = [];
   readonly #pauseMsMean: number;
   #working = true;
+  /** Whoever is still at work may not go on. */
+  #isGivenUp = false;
   #loops: readonly Promise<void>[] = [];
 
   constructor(options: ActorsOptions, course: Course) {
@@ -56,7 +58,7 @@ export class Actors {
         process: firstProcess + number,
         prng: prng.split(),
         store: witness.stand(store, firstProcess + number),
-        pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+        pause: (ms) => this.#pause(ms),
         working: () => this.#working,
       });
     }
@@ -71,10 +73,12 @@ export class Actors {
     this.#loops = this.#actors.map((actor) => this.#work(actor));
   }
 
-  /** Resolves when nothing is under way any more. */
-  async stop(): Promise<void> {
+  /** Resolves when nothing is under way any more; where that takes longer, rejects: NotServed. */
+  async stop(patienceMs: number): Promise<void> {
     this.#working = false;
+    const timer = setTimeout(() => (this.#isGivenUp = true), patienceMs);
     await Promise.all(this.#loops);
+    clearTimeout(timer);
   }
 
   /** Lets each finish; rejects with NotServed where that takes longer. */
@@ -95,6 +99,11 @@ export class Actors {
       await actor.pause(-Math.log(1 - actor.prng.fraction()) * this.#pauseMsMean);
       if (this.#working) await this.#course.step(actor);
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    if (this.#isGivenUp) throw new NotServed("something goes on that was to end");
   }
 
   async #untilServed(run: () => Promise<void>, patienceMs: number): Promise<void> {

@@ -13,6 +13,7 @@ import type { ChildProcess } from "node:child_process";
 import { assert, must } from "../../src/base/assert.js";
 import { CLIENTS, LinkFaults } from "./links.js";
 import type { LinkFault, Links, NodeSite, Way } from "./links.js";
+import { isInside } from "./own-network.js";
 
 const BRIDGE = "links";
 /** Of hardware that is not there. */
@@ -31,6 +32,7 @@ export class NamespaceLinks implements Links {
   readonly #faults = new LinkFaults(() => this.#renew());
 
   constructor() {
+    assert(isInside(), "what is mounted and linked here is not of the machine");
     // Everything of it goes with the namespaces, and they with the processes in them.
     execFileSync("mount", ["-t", "tmpfs", "names", "/run"]);
     execFileSync("mkdir", ["/run/netns"]);

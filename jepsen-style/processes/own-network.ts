@@ -32,7 +32,7 @@ export function isInside(): boolean {
 
 /** What runs a program of Node.js in there: a command and its words. */
 export function insideCommand(words: readonly string[]): readonly [string, readonly string[]] {
-  return ["unshare", [...flags(), process.execPath, ...words]];
+  return ["unshare", [...flags(), "env", `${INSIDE_VARIABLE}=yes`, process.execPath, ...words]];
 }
 
 /** This same command in there; gives its exit code, null where it was killed. */
@@ -41,7 +41,6 @@ export async function runInside(lifetimeSeconds: number): Promise<number | null>
   const [command, words] = insideCommand(process.argv.slice(1));
   const child = spawn(command, words, {
     stdio: "inherit",
-    env: { ...process.env, [INSIDE_VARIABLE]: "yes" },
   });
   guard.watch(child);
   const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));

@@ -178,9 +178,7 @@ class Stage {
     this.#phase = "healing";
     await this.#injector?.stop();
     const healedMs = this.#nowMs();
-    await Promise.all(crews.map((crew) => crew.stop()));
-    this.#phase = "finishing";
-    await this.#finish();
+    await this.#finish(crews);
     const endedMs = this.#nowMs();
     this.#phase = "comparing";
     await this.#compareNodes();
@@ -229,10 +227,12 @@ class Stage {
     return this.#isLost ? LOST_RECOVERY_MS : RECOVERY_MS;
   }
 
-  async #finish(): Promise<void> {
+  async #finish(crews: readonly Actors[]): Promise<void> {
     const name = "served after healing";
     try {
-      await Promise.all(this.#crews.map((crew) => crew.finish(this.#recoveryMs)));
+      await Promise.all(crews.map((crew) => crew.stop(this.#recoveryMs)));
+      this.#phase = "finishing";
+      await Promise.all(crews.map((crew) => crew.finish(this.#recoveryMs)));
       this.#findings.push(valid(name));
     } catch (error) {
       if (!(error instanceof NotServed)) throw error;
