@@ -142,10 +142,12 @@ export class SdkBackend implements Backend {
     return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
   }
 
-  async members(): Promise<readonly NodeDescriptor[]> {
+  async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
-    return (await this.#connected()).admin.members();
+    const { admin } = await this.#connected();
+    if (consistency === "serializable") return admin.membersAt(this.#node.address);
+    return (await admin.confirmedMap()).nodes;
   }
 
   async addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {

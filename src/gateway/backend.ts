@@ -17,7 +17,7 @@ import type { WatchCreate } from "../protocol/watch-codec.js";
 import type { LeaseBackend } from "./lease-backend.js";
 import type { LineBackend } from "./line-backend.js";
 
-/** Whether a read may be served by any replica, with a state of the past. */
+/** Whether a read may be served by one node alone, with a state of the past. */
 export type Consistency = "linearizable" | "serializable";
 
 /** What every answer's header says besides its revision. */
@@ -130,7 +130,8 @@ export interface Backend {
   watch(options: WatchOptions): BackendWatch;
   /** The newest revision, confirmed now. */
   revision(): Promise<number>;
-  members(): Promise<readonly NodeDescriptor[]>;
+  /** As the placement group confirms now, or as this node knows. */
+  members(consistency: Consistency): Promise<readonly NodeDescriptor[]>;
   addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor>;
   removeMember(nodeId: number): Promise<void>;
   promoteMember(nodeId: number): Promise<void>;

@@ -6,7 +6,7 @@
  */
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import { KvError } from "../protocol/errors.js";
-import type { Backend } from "./backend.js";
+import type { Backend, Consistency } from "./backend.js";
 import type { Message } from "./message-codec.js";
 import { badUrls, etcdError, GRPC, memberNotFound, notImplemented } from "./status.js";
 
@@ -19,8 +19,9 @@ export class ClusterService {
     this.#backend = backend;
   }
 
-  async list(): Reply {
-    return this.#answer();
+  /** As in etcd: what this node knows, unless more is asked for. */
+  async list(request: Message): Reply {
+    return this.#answer(request["linearizable"] === true ? "linearizable" : "serializable");
   }
 
   async add(request: Message): Reply {
@@ -37,7 +38,7 @@ export class ClusterService {
     } catch (error) {
       throw refusedAs(error, "re-configuration failed due to not enough started members");
     }
-    return this.#answer(nodeId);
+    return this.#answer("serializable", nodeId);
   }
 
   async update(request: Message): Reply {
@@ -62,21 +63,24 @@ export class ClusterService {
     return this.#answer();
   }
 
-  /** Who is asked to leave is a member no more, though its replicas may still be on their way. */
-  async #answer(except?: number): Reply {
-    const members = await this.#backend.members();
+  /**
+   * After a change what this node knows will do, since it knows of the change. Who is asked to
+   * leave is a member no more, though its replicas may still be on their way.
+   */
+  async #answer(consistency: Consistency = "serializable", except?: number): Reply {
+    const members = await this.#backend.members(consistency);
     return { members: members.filter(({ nodeId }) => nodeId !== except).map(memberOf) };
   }
 
   async #member(id: Message[string]): Promise<NodeDescriptor> {
-    const members = await this.#backend.members();
+    const members = await this.#backend.members("linearizable");
     const found = members.find((node) => BigInt(node.nodeId) === (id ?? 0n));
     if (found === undefined) throw memberNotFound();
     return found;
   }
 
   async #checkFree(peerAddress: string, owner: number | undefined): Promise<void> {
-    const members = await this.#backend.members();
+    const members = await this.#backend.members("linearizable");
     const taken = members.some((one) => one.peerAddress === peerAddress && one.nodeId !== owner);
     if (taken) throw etcdError(GRPC.failedPrecondition, "Peer URLs already exists");
   }

@@ -267,6 +267,22 @@ describe("members", () => {
     ]);
   });
 
+  test("are confirmed where that is asked for, as etcd does it", async () => {
+    const linearizable = { linearizable: true };
+    expect((await call("MemberList", linearizable)).response).toMatchObject({
+      members: [{ ID: 1n }, { ID: 2n }, { ID: 3n }],
+    });
+    backend.isCutOff = true;
+    const refused = await call("MemberList", linearizable);
+    expect([refused.status, refused.message]).toEqual([14, "etcdserver: request timed out"]);
+    expect((await call("MemberList", { linearizable: false })).response).toMatchObject({
+      members: [{ ID: 1n }, { ID: 2n }, { ID: 3n }],
+    });
+    // What a change is checked by is confirmed too.
+    const removed = await call("MemberRemove", { ID: 99n });
+    expect([removed.status, removed.message]).toEqual([14, "etcdserver: request timed out"]);
+  });
+
   test("are added by one URL that nobody has", async () => {
     const added = await call("MemberAdd", { peerURLs: ["http://10.0.0.9:2380"], isLearner: true });
     expect(added.response).toMatchObject({
