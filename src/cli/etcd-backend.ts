@@ -178,6 +178,7 @@ export class SdkBackend implements Backend {
       ...shown,
       quotaBytes: status.quotaBytes ?? -1,
       logSyncs: status.logSyncs,
+      storeCommits: status.storeCommits,
       residentBytes: process.memoryUsage.rss(),
       alarms: this.#alarmsOf(status, map.clusterMap),
     };

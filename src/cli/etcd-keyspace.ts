@@ -11,7 +11,8 @@ import type { ClusterMap } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 
-type Shown = Omit<NodeStatus, "quotaBytes" | "logSyncs" | "residentBytes" | "alarms">;
+type OfNode = "quotaBytes" | "logSyncs" | "storeCommits" | "residentBytes" | "alarms";
+type Shown = Omit<NodeStatus, OfNode>;
 
 /** The ids of its shards, in the order of their keys; at least one. */
 export function defaultShards({ keyspaces, shards }: ClusterMap): readonly number[] {
@@ -38,6 +39,7 @@ export function shownReplicas(replicas: readonly ReplicaStatus[], map: MapRespon
     isLearner: first?.role === "learner",
     leaderChanges: sum(held, (one) => one.leaderChanges ?? 0),
     writesInFlight: sum(held, (one) => one.writesInFlight ?? 0),
+    writesFailed: sum(held, (one) => one.writesFailed ?? 0),
   };
 }
 

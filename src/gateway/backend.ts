@@ -91,8 +91,12 @@ export interface NodeStatus {
   readonly leaderChanges: number;
   /** Writes that this node leads and has not answered. */
   readonly writesInFlight: number;
+  /** Writes that this node led and has not carried out, as far as it knows. */
+  readonly writesFailed: number;
   /** Writes of the log, synced; undefined where the node does not say. */
   readonly logSyncs: DurationCounts | undefined;
+  /** What makes files of the store count, synced; undefined where the node does not say. */
+  readonly storeCommits: DurationCounts | undefined;
   /** Memory of the process. */
   readonly residentBytes: number;
   /** Its own that hold now, and those that are raised for any member. */

@@ -182,7 +182,9 @@ export class FakeBackend implements Backend {
       isLearner: false,
       leaderChanges: 4,
       writesInFlight: 6,
+      writesFailed: 2,
       logSyncs: { micros: [1, 0, 2, ...Array.from({ length: 22 }, () => 0), 1], totalMs: 34_000.5 },
+      storeCommits: { micros: [0, 1, 0], totalMs: 0.003 },
       residentBytes: 4096,
       alarms: this.raised,
     };

@@ -140,6 +140,8 @@ test("by JSON, pages included", async () => {
   expect(metrics).toContain("etcd_server_has_leader 1\n");
   expect(metrics).toMatch(/^etcd_server_leader_changes_seen_total [1-9]\d*$/m);
   expect(metrics).toMatch(/^etcd_server_proposals_pending \d+$/m);
+  expect(metrics).toMatch(/^etcd_server_proposals_failed_total \d+$/m);
+  expect(metrics).toMatch(/^etcd_disk_backend_commit_duration_seconds_count [1-9]\d*$/m);
   expect(metrics).toMatch(/^etcd_disk_wal_fsync_duration_seconds_count [1-9]\d*$/m);
 });
 
