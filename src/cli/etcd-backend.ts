@@ -172,7 +172,7 @@ export class SdkBackend implements Backend {
     const { admin } = await this.#connected();
     const status = await admin.status(this.#node.address);
     const map = await admin.map();
-    const shown = shownReplicas(status.replicas, map);
+    const shown = shownReplicas(status, map);
     this.#noteTerm(shown.term);
     return {
       ...shown,

@@ -2,7 +2,7 @@
  * etcd's Cluster service over the nodes of the cluster. A member's URLs are `http://` and what its
  * node has: an address for nodes and one for clients. etcd's `member add` gives no name; since a
  * node needs one, it is made of the address. A node that has not started yet is shown without it,
- * which is how etcd's clients tell who has started.
+ * which is how etcd's clients tell who has started; and who has started has a URL for them.
  */
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import { KvError } from "../protocol/errors.js";
@@ -90,7 +90,7 @@ function memberOf(node: NodeDescriptor): Message {
   const { nodeId, name, peerAddress, clientAddress, learner } = node;
   return {
     ID: BigInt(nodeId),
-    name: node.incarnation === "" ? "" : name,
+    name: node.incarnation === "" || clientAddress === "" ? "" : name,
     peerURLs: [`http://${peerAddress}`],
     clientURLs: clientAddress === "" ? [] : [`http://${clientAddress}`],
     isLearner: learner === true,

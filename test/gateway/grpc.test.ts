@@ -267,6 +267,12 @@ describe("members", () => {
     ]);
   });
 
+  test("that have joined and cannot be reached yet have not started either", async () => {
+    backend.nodes = [node(3, { clientAddress: "" })];
+    const { response } = await call("MemberList");
+    expect(response?.["members"]).toEqual([{ ID: 3n, peerURLs: ["http://10.0.0.3:2380"] }]);
+  });
+
   test("are confirmed where that is asked for, as etcd does it", async () => {
     const linearizable = { linearizable: true };
     expect((await call("MemberList", linearizable)).response).toMatchObject({
