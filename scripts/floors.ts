@@ -68,6 +68,11 @@ export const FILE_PACKAGES: readonly { path: string; imports: string; why: strin
     why: "a hash is a pure function; what depends on chance or keys stays in env",
   },
   {
+    path: "src/base/sha1.ts",
+    imports: "node:crypto",
+    why: "a hash is a pure function; what depends on chance or keys stays in env",
+  },
+  {
     path: "src/gateway/http-server.ts",
     imports: "node:http",
     why: "HTTP/1.1 is served by Node's own parser; connections come through env",

@@ -64,6 +64,29 @@ const MEMBERS: readonly Step[] = [
   ...steps("put a after", "get a"),
 ];
 
+const AT_JOINING: Partial<Step> = { node: "joining" };
+const EMPTY =
+  "three nodes of ours hold replicas, and what the fourth holds has no size and revision";
+
+/** A fourth member comes as a learner, runs, and is made a voter; it stays, so this comes last. */
+const LEARNER: readonly Step[] = [
+  { ...add(`--learner --peer-urls ${PLACES.joiningUrl}`), patient: true },
+  ...formats("member list", { unordered: true }),
+  { words: ["START"] },
+  ...formats("member list", { unordered: true }),
+  ...plain(["endpoint status -w simple", "endpoint status -w table"], AT_JOINING),
+  ...plain(["endpoint status -w json"], { ...AT_JOINING, differs: EMPTY }),
+  ...plain(["get a"], { ...AT_JOINING, differs: "every node of ours serves" }),
+  ...plain(["get a --consistency s"], AT_JOINING),
+  ...plain([`member promote ${PLACES.joining}`], { patient: true }),
+  ...formats("member list", { unordered: true }),
+  ...plain([`member promote ${PLACES.joining}`]),
+  member("promote", { ID: PLACES.joining }, "400 since 3.6, where older releases say 412"),
+  ...plain(["endpoint status -w simple", "endpoint status -w table"], AT_JOINING),
+  ...plain(["endpoint health", "put a promoted", "get a -w json"], AT_JOINING),
+  ...steps("get a"),
+];
+
 const save = `snapshot save ${PLACES.file}`;
 
 const MAINTENANCE: readonly Step[] = [
@@ -113,4 +136,5 @@ export const CLUSTER_STEPS: readonly Step[] = [
   ...MAINTENANCE,
   ...LEADERS,
   ...AUTHENTICATION,
+  ...LEARNER,
 ];

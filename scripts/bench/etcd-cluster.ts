@@ -62,30 +62,51 @@ export async function startEtcd(processes: Processes, options: EtcdOptions): Pro
   const ports = await freePorts(2 * nodes);
   const clientAddresses = ports.slice(0, nodes).map((port) => `127.0.0.1:${port}`);
   const peerUrls = ports.slice(nodes).map((port) => `http://127.0.0.1:${port}`);
-  const members = peerUrls.map((url, i) => `bench${i + 1}=${url}`).join(",");
+  const cluster = peerUrls.map((peerUrl, i) => ({ name: `bench${i + 1}`, peerUrl }));
   const servers = clientAddresses.map((address, i) =>
-    processes.start({
-      name: `etcd ${i + 1}`,
-      command: options.command,
-      outputPath: `${options.directory}/etcd-${i + 1}.log`,
-      env: process.arch === "arm64" ? { ETCD_UNSUPPORTED_ARCH: "arm64" } : {},
-      args: [
-        ["--name", `bench${i + 1}`],
-        ["--data-dir", `${options.directory}/etcd-${i + 1}`],
-        ["--listen-client-urls", `http://${address}`],
-        ["--advertise-client-urls", `http://${address}`],
-        ["--listen-peer-urls", peerUrls[i]!],
-        ["--initial-advertise-peer-urls", peerUrls[i]!],
-        ["--initial-cluster", members],
-        ["--initial-cluster-state", "new"],
-        ["--quota-backend-bytes", String(QUOTA_BYTES)],
-        ["--logger", "zap"],
-        ["--log-level", "error"],
-      ].flat(),
+    startMember(processes, options.command, {
+      ...cluster[i]!,
+      directory: `${options.directory}/etcd-${i + 1}`,
+      address,
+      cluster,
+      state: "new",
     }),
   );
   await waitFor("starting etcd", processes, () => leaderAddress(clientAddresses));
   return new EtcdCluster(servers, clientAddresses, options);
+}
+
+export interface EtcdPlace {
+  readonly name: string;
+  readonly directory: string;
+  readonly address: string;
+  readonly peerUrl: string;
+  /** All members, this one too. */
+  readonly cluster: readonly { readonly name: string; readonly peerUrl: string }[];
+  readonly state: "new" | "existing";
+}
+
+export function startMember(processes: Processes, command: string, place: EtcdPlace): Started {
+  const { name, directory, address, peerUrl, cluster, state } = place;
+  return processes.start({
+    name: `etcd ${name}`,
+    command,
+    outputPath: `${directory}.log`,
+    env: process.arch === "arm64" ? { ETCD_UNSUPPORTED_ARCH: "arm64" } : {},
+    args: [
+      ["--name", name],
+      ["--data-dir", directory],
+      ["--listen-client-urls", `http://${address}`],
+      ["--advertise-client-urls", `http://${address}`],
+      ["--listen-peer-urls", peerUrl],
+      ["--initial-advertise-peer-urls", peerUrl],
+      ["--initial-cluster", cluster.map((each) => `${each.name}=${each.peerUrl}`).join(",")],
+      ["--initial-cluster-state", state],
+      ["--quota-backend-bytes", String(QUOTA_BYTES)],
+      ["--logger", "zap"],
+      ["--log-level", "error"],
+    ].flat(),
+  });
 }
 
 /** Clients of etcd's API, whoever serves it. */

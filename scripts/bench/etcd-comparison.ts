@@ -8,9 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { etcdVersion, startEtcd } from "./etcd-cluster.js";
+import { etcdJoining, ourJoining } from "./etcd-joining.js";
+import type { Joining } from "./etcd-joining.js";
 import { LEASE_STEPS } from "./etcd-lease-steps.js";
 import { masked, reordered } from "./etcd-masks.js";
-import { placed, request } from "./etcd-places.js";
+import { placed, request, startJoining } from "./etcd-places.js";
 import type { Side } from "./etcd-places.js";
 import type { Step } from "./etcd-step.js";
 import { STEPS } from "./etcd-steps.js";
@@ -30,6 +32,8 @@ Runs the same etcdctl commands against etcd and against Flotilla, and shows what
 const ENDED_MS = 1500;
 /** No command that ends by itself takes this long. */
 const STUCK_MS = 20_000;
+const PATIENCE_MS = 10_000;
+const RETRY_MS = 100;
 
 interface Outcome {
   readonly code: number;
@@ -65,8 +69,10 @@ export async function etcdComparison(args: readonly string[]): Promise<number> {
     console.log(`etcd ${etcdVersion(values.etcd)} and Flotilla, ${steps.length} steps`);
     const sides: Sides = {
       etcdctl: values.etcdctl,
-      theirs: sideIn(directory, "theirs", etcd.addresses),
-      ours: sideIn(directory, "ours", ours.addresses),
+      theirs: await sideIn(directory, "theirs", etcd.addresses, (own) =>
+        etcdJoining(processes, values.etcd, own),
+      ),
+      ours: await sideIn(directory, "ours", ours.addresses, (own) => ourJoining(processes, own)),
     };
     return await compareAll(sides, steps, values);
   } finally {
@@ -75,10 +81,15 @@ export async function etcdComparison(args: readonly string[]): Promise<number> {
   }
 }
 
-function sideIn(parent: string, name: string, addresses: readonly string[]): Side {
+async function sideIn(
+  parent: string,
+  name: string,
+  addresses: readonly string[],
+  joiningIn: (directory: string) => Promise<Joining>,
+): Promise<Side> {
   const directory = join(parent, name);
   mkdirSync(directory);
-  return { addresses, directory };
+  return { addresses, directory, joining: await joiningIn(directory) };
 }
 
 interface Sides {
@@ -124,17 +135,31 @@ function indented(name: string, text: string): string {
 }
 
 async function run(etcdctl: string, side: Side, step: Step): Promise<Outcome> {
-  const { words, endpoints } = await placed(side, step);
-  const [first = "", second = "", body = ""] = words;
-  const isJson = first === "POST" || first === "GET";
-  const outcome = isJson
-    ? await requested(endpoints[0]!, second, first === "GET" ? undefined : body)
-    : await runCommand(etcdctl, endpoints, { ...step, words });
+  const deadline = performance.now() + (step.patient === true ? PATIENCE_MS : 0);
+  let outcome = await runOnce(etcdctl, side, step);
+  while (outcome.code !== 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    outcome = await runOnce(etcdctl, side, step);
+  }
+  const addresses = [...side.addresses, side.joining.address];
   const clean = (text: string): string => {
-    const plain = masked(text.replaceAll(side.directory, "DIRECTORY"), side.addresses);
+    const plain = masked(text.replaceAll(side.directory, "DIRECTORY"), addresses);
     return step.unordered === true ? reordered(plain) : plain;
   };
   return { code: outcome.code, stdout: clean(outcome.stdout), stderr: clean(outcome.stderr) };
+}
+
+async function runOnce(etcdctl: string, side: Side, step: Step): Promise<Outcome> {
+  if (step.words[0] === "START") {
+    await startJoining(side);
+    return { code: 0, stdout: "", stderr: "" };
+  }
+  const { words, endpoints } = await placed(side, step);
+  const [first = "", second = "", body = ""] = words;
+  const isJson = first === "POST" || first === "GET";
+  return isJson
+    ? requested(endpoints[0]!, second, first === "GET" ? undefined : body)
+    : runCommand(etcdctl, endpoints, { ...step, words });
 }
 
 async function requested(

@@ -27,9 +27,9 @@ const MASKS: readonly (readonly [pattern: RegExp, mask: string])[] = [
   [/"(took|Took)"( ?: ?)"?[\d.]+[µm]?s"?/g, '"$1"$2TIME'],
   [/(ADDRESS \| (?:true|false) \|) [\d.]+[µm]?s/g, "$1 TIME"],
   [/\b[0-9a-f]{12,16}\b/g, "ID"],
-  [/\bMember +ID\b/g, "Member ID"],
+  [/\b(Member|cluster) +ID\b/g, "$1 ID"],
   [/127\.0\.0\.1:\d{3,}/g, "PEER"],
-  [/\b(bench|n)[123]\b/g, "NAME"],
+  [/\b((bench|n)[123]|member-127\.0\.0\.1-\d+)\b/g, "NAME"],
   // The status of an endpoint, in plain text and as a table: version, size, leading, term, indexes.
   [/(ADDRESS[ ,|]+ID[ ,|]+)[\d.]+([ ,|]+)[\d.]+ [kMG]?B[ ,|]+\w+/g, "$1VERSION$2SIZE LEADS"],
   [/(LEADS[ ,|]+\w+[ ,|]+)\d+[ ,|]+\d+[ ,|]+\d+/g, "$1TERM INDEX INDEX"],

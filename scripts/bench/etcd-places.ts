@@ -1,5 +1,6 @@
 /** What the words of a step name that is another in each cluster, and whom it asks. */
 import { leaderAddress } from "./etcd-cluster.js";
+import type { Joining } from "./etcd-joining.js";
 import { PLACES } from "./etcd-step.js";
 import type { Step } from "./etcd-step.js";
 
@@ -7,8 +8,10 @@ export interface Side {
   readonly addresses: readonly string[];
   /** For files of this cluster's own. */
   readonly directory: string;
+  readonly joining: Joining;
 }
 
+const START_PATIENCE_MS = 30_000;
 const LEADER_PATIENCE_MS = 10_000;
 const RETRY_MS = 50;
 
@@ -32,7 +35,25 @@ export async function placed(
   return { words, endpoints: await endpointsOf(side, step) };
 }
 
-async function endpointsOf({ addresses }: Side, { node }: Step): Promise<readonly string[]> {
+/** Starts the member that was added; resolves when every other one knows that it has started. */
+export async function startJoining({ addresses, joining }: Side): Promise<void> {
+  const { name, peerUrl } = joining;
+  const members = await membersOf(addresses[0]!);
+  const others = members.filter(({ peerURLs }) => peerURLs[0] !== peerUrl);
+  joining.start(others.map((each) => ({ name: each.name ?? "", peerUrl: each.peerURLs[0] ?? "" })));
+  const deadline = performance.now() + START_PATIENCE_MS;
+  while (performance.now() < deadline) {
+    const lists = await Promise.all(addresses.map(membersOf));
+    const isListed = lists.every((list) => list.some((each) => each.name === name));
+    if (isListed && (await knowsLeader(joining.address))) return;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+  throw new Error(`${name} has not started`);
+}
+
+async function endpointsOf(side: Side, { node }: Step): Promise<readonly string[]> {
+  const { addresses, joining } = side;
+  if (node === "joining") return [joining.address];
   if (node === undefined) return addresses;
   if (node === "first") return addresses.slice(0, 1);
   const leader = await knownLeader(addresses);
@@ -44,14 +65,23 @@ function follower(addresses: readonly string[], leader: string): string {
 }
 
 async function valueOf(side: Side, place: string, radix: number): Promise<string> {
-  const { addresses, directory } = side;
+  const { addresses, directory, joining } = side;
   if (place === PLACES.file) return `${directory}/snapshot`;
   if (place === PLACES.address) return addresses[0]!;
   if (place === PLACES.peerUrl) return firstPeerUrl(addresses[0]!);
+  if (place === PLACES.joiningUrl) return joining.peerUrl;
+  if (place === PLACES.joining) {
+    return (await memberBy(addresses[0]!, joining.peerUrl)).toString(radix);
+  }
   if (place === PLACES.added) return (await addedMember(addresses)).toString(radix);
   const leader = await knownLeader(addresses);
   const address = place === PLACES.leader ? leader : follower(addresses, leader);
   return (await memberAt(address)).toString(radix);
+}
+
+async function knowsLeader(address: string): Promise<boolean> {
+  const status = request(address, "/v3/maintenance/status", "{}");
+  return (await status.catch(() => "")).includes('"leader":');
 }
 
 /** Just after a change of leader not every node knows it. */
@@ -87,6 +117,11 @@ async function membersOf(address: string): Promise<readonly Member[]> {
 async function addedMember(addresses: readonly string[]): Promise<bigint> {
   const members = await membersOf(addresses[0]!);
   return BigInt(members.find(({ name = "" }) => name === "")?.ID ?? 0);
+}
+
+async function memberBy(address: string, peerUrl: string): Promise<bigint> {
+  const members = await membersOf(address);
+  return BigInt(members.find(({ peerURLs }) => peerURLs[0] === peerUrl)?.ID ?? 0);
 }
 
 async function firstPeerUrl(address: string): Promise<string> {

@@ -1,13 +1,18 @@
 /** How a step of the comparison with etcd is written down. */
 export interface Step {
-  /** Of etcdctl; or POST or GET, a path, and JSON. What PLACES names is put in. */
+  /**
+   * Of etcdctl; or POST or GET, a path, and JSON; or START, for the member that joins. What PLACES
+   * names is put in.
+   */
   readonly words: readonly string[];
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** It is ended after a while, and its input is not ended before. */
   readonly endless?: boolean;
   /** Only this node is asked; all of them, if nothing is said. */
-  readonly node?: "first" | "leader" | "follower";
+  readonly node?: "first" | "leader" | "follower" | "joining";
+  /** It is asked again, for a while, where it fails. */
+  readonly patient?: boolean;
   /** Its members come in the order of their ids, which are chance. */
   readonly unordered?: boolean;
   /** Why it may differ. */
@@ -20,6 +25,9 @@ export const PLACES = {
   follower: "{follower}",
   /** The member that was added and has not started. */
   added: "{added}",
+  /** The member that is added and then started, and the URL of its peers. */
+  joining: "{joining}",
+  joiningUrl: "{joining-url}",
   /** The URL at which the first node's peers find it. */
   peerUrl: "{peer-url}",
   /** The address of the first node. */

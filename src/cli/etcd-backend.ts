@@ -142,10 +142,12 @@ export class SdkBackend implements Backend {
     return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
   }
 
-  async members(): Promise<readonly NodeDescriptor[]> {
+  async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
-    return (await this.#connected()).admin.members();
+    const { admin } = await this.#connected();
+    if (consistency === "serializable") return admin.membersAt(this.#node.address);
+    return (await admin.confirmedMap()).nodes;
   }
 
   async addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {
@@ -170,12 +172,13 @@ export class SdkBackend implements Backend {
     const { admin } = await this.#connected();
     const status = await admin.status(this.#node.address);
     const map = await admin.map();
-    const shown = shownReplicas(status.replicas, map);
+    const shown = shownReplicas(status, map);
     this.#noteTerm(shown.term);
     return {
       ...shown,
       quotaBytes: status.quotaBytes ?? -1,
       logSyncs: status.logSyncs,
+      storeCommits: status.storeCommits,
       residentBytes: process.memoryUsage.rss(),
       alarms: this.#alarmsOf(status, map.clusterMap),
     };

@@ -5,13 +5,14 @@
  * the others count where they can: bytes and revisions of all, no leader where one has none.
  */
 import type { NodeStatus } from "../gateway/backend.js";
-import type { MapResponse, ReplicaStatus } from "../protocol/admin-messages.js";
+import type { MapResponse, ReplicaStatus, StatusResponse } from "../protocol/admin-messages.js";
 import { DEFAULT_KEYSPACE_NAME } from "../protocol/cluster.js";
 import type { ClusterMap } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 
-type Shown = Omit<NodeStatus, "quotaBytes" | "logSyncs" | "residentBytes" | "alarms">;
+type OfNode = "quotaBytes" | "logSyncs" | "storeCommits" | "residentBytes" | "alarms";
+type Shown = Omit<NodeStatus, OfNode>;
 
 /** The ids of its shards, in the order of their keys; at least one. */
 export function defaultShards({ keyspaces, shards }: ClusterMap): readonly number[] {
@@ -21,12 +22,16 @@ export function defaultShards({ keyspaces, shards }: ClusterMap): readonly numbe
   return own.map(({ shardId }) => shardId).sort((a, b) => a - b);
 }
 
-/** What a node shows of the keyspace, by its replicas. */
-export function shownReplicas(replicas: readonly ReplicaStatus[], map: MapResponse): Shown {
+/** What a node shows of the keyspace, by its replicas. A member that learns may have none. */
+export function shownReplicas(
+  { nodeId, replicas }: Pick<StatusResponse, "nodeId" | "replicas">,
+  map: MapResponse,
+): Shown {
   const shardIds = defaultShards(map.clusterMap);
   const held = replicas.filter(({ shardId }) => shardIds.includes(shardId));
   const leaders = shardIds.map((shardId) => leaderOf(shardId, held, map));
   const first = held.find(({ shardId }) => shardId === shardIds[0]);
+  const member = map.clusterMap.nodes.find((each) => each.nodeId === nodeId);
   return {
     storedBytes: sum(held, (one) => one.storedBytes),
     usedBytes: sum(held, (one) => one.usedBytes ?? one.storedBytes),
@@ -35,9 +40,10 @@ export function shownReplicas(replicas: readonly ReplicaStatus[], map: MapRespon
     revision: Math.max(0, ...held.map(({ revision }) => revision)),
     commitIndex: first?.commitIndex ?? 0,
     appliedIndex: first?.appliedIndex ?? 0,
-    isLearner: first?.role === "learner",
+    isLearner: first?.role === "learner" || member?.learner === true,
     leaderChanges: sum(held, (one) => one.leaderChanges ?? 0),
     writesInFlight: sum(held, (one) => one.writesInFlight ?? 0),
+    writesFailed: sum(held, (one) => one.writesFailed ?? 0),
   };
 }
 

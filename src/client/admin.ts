@@ -89,6 +89,15 @@ export class Admin {
     return (await this.map()).clusterMap.nodes;
   }
 
+  /**
+   * As the node at this address knows them, without asking others, or as this client has learnt
+   * since: what it changed itself, for one.
+   */
+  async membersAt(endpoint: string): Promise<readonly NodeDescriptor[]> {
+    this.#session.take(await this.#askNode<MapResponse>(endpoint, MESSAGE_TYPES.map));
+    return this.#session.map.clusterMap.nodes;
+  }
+
   async keyspaces(): Promise<readonly KeyspaceDescriptor[]> {
     return (await this.map()).clusterMap.keyspaces;
   }
@@ -297,6 +306,7 @@ export class Admin {
       encode: (out) => encodePlain(out, request),
       decode: decodePlain<MembershipResponse>,
     });
+    this.#session.take({ clusterMap, leaders: [] });
     return clusterMap;
   }
 

@@ -17,7 +17,7 @@ import type { WatchCreate } from "../protocol/watch-codec.js";
 import type { LeaseBackend } from "./lease-backend.js";
 import type { LineBackend } from "./line-backend.js";
 
-/** Whether a read may be served by any replica, with a state of the past. */
+/** Whether a read may be served by one node alone, with a state of the past. */
 export type Consistency = "linearizable" | "serializable";
 
 /** What every answer's header says besides its revision. */
@@ -91,8 +91,12 @@ export interface NodeStatus {
   readonly leaderChanges: number;
   /** Writes that this node leads and has not answered. */
   readonly writesInFlight: number;
+  /** Writes that this node led and has not carried out, as far as it knows. */
+  readonly writesFailed: number;
   /** Writes of the log, synced; undefined where the node does not say. */
   readonly logSyncs: DurationCounts | undefined;
+  /** What makes files of the store count, synced; undefined where the node does not say. */
+  readonly storeCommits: DurationCounts | undefined;
   /** Memory of the process. */
   readonly residentBytes: number;
   /** Its own that hold now, and those that are raised for any member. */
@@ -130,7 +134,8 @@ export interface Backend {
   watch(options: WatchOptions): BackendWatch;
   /** The newest revision, confirmed now. */
   revision(): Promise<number>;
-  members(): Promise<readonly NodeDescriptor[]>;
+  /** As the placement group confirms now, or as this node knows. */
+  members(consistency: Consistency): Promise<readonly NodeDescriptor[]>;
   addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor>;
   removeMember(nodeId: number): Promise<void>;
   promoteMember(nodeId: number): Promise<void>;

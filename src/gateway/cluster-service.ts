@@ -2,11 +2,11 @@
  * etcd's Cluster service over the nodes of the cluster. A member's URLs are `http://` and what its
  * node has: an address for nodes and one for clients. etcd's `member add` gives no name; since a
  * node needs one, it is made of the address. A node that has not started yet is shown without it,
- * which is how etcd's clients tell who has started.
+ * which is how etcd's clients tell who has started; and who has started has a URL for them.
  */
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import { KvError } from "../protocol/errors.js";
-import type { Backend } from "./backend.js";
+import type { Backend, Consistency } from "./backend.js";
 import type { Message } from "./message-codec.js";
 import { badUrls, etcdError, GRPC, memberNotFound, notImplemented } from "./status.js";
 
@@ -19,8 +19,9 @@ export class ClusterService {
     this.#backend = backend;
   }
 
-  async list(): Reply {
-    return this.#answer();
+  /** As in etcd: what this node knows, unless more is asked for. */
+  async list(request: Message): Reply {
+    return this.#answer(request["linearizable"] === true ? "linearizable" : "serializable");
   }
 
   async add(request: Message): Reply {
@@ -37,7 +38,7 @@ export class ClusterService {
     } catch (error) {
       throw refusedAs(error, "re-configuration failed due to not enough started members");
     }
-    return this.#answer(nodeId);
+    return this.#answer("serializable", nodeId);
   }
 
   async update(request: Message): Reply {
@@ -62,21 +63,24 @@ export class ClusterService {
     return this.#answer();
   }
 
-  /** Who is asked to leave is a member no more, though its replicas may still be on their way. */
-  async #answer(except?: number): Reply {
-    const members = await this.#backend.members();
+  /**
+   * After a change what this node knows will do, since it knows of the change. Who is asked to
+   * leave is a member no more, though its replicas may still be on their way.
+   */
+  async #answer(consistency: Consistency = "serializable", except?: number): Reply {
+    const members = await this.#backend.members(consistency);
     return { members: members.filter(({ nodeId }) => nodeId !== except).map(memberOf) };
   }
 
   async #member(id: Message[string]): Promise<NodeDescriptor> {
-    const members = await this.#backend.members();
+    const members = await this.#backend.members("linearizable");
     const found = members.find((node) => BigInt(node.nodeId) === (id ?? 0n));
     if (found === undefined) throw memberNotFound();
     return found;
   }
 
   async #checkFree(peerAddress: string, owner: number | undefined): Promise<void> {
-    const members = await this.#backend.members();
+    const members = await this.#backend.members("linearizable");
     const taken = members.some((one) => one.peerAddress === peerAddress && one.nodeId !== owner);
     if (taken) throw etcdError(GRPC.failedPrecondition, "Peer URLs already exists");
   }
@@ -86,7 +90,7 @@ function memberOf(node: NodeDescriptor): Message {
   const { nodeId, name, peerAddress, clientAddress, learner } = node;
   return {
     ID: BigInt(nodeId),
-    name: node.incarnation === "" ? "" : name,
+    name: node.incarnation === "" || clientAddress === "" ? "" : name,
     peerURLs: [`http://${peerAddress}`],
     clientURLs: clientAddress === "" ? [] : [`http://${clientAddress}`],
     isLearner: learner === true,

@@ -1,10 +1,10 @@
 /**
- * HTTP/1.1 by Node's own server: JSON below `/v3`, and the pages of `health.ts`. Connections come
- * from elsewhere, this listens on nothing.
+ * HTTP/1.1 by Node's own server: JSON below `/v3`, sessions by WebSocket too, and the pages of
+ * `health.ts`. Connections come from elsewhere, this listens on nothing.
  */
 import http from "node:http";
 import { must } from "../base/assert.js";
-import { concatBytes } from "../base/bytes.js";
+import { concatBytes, utf8 } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
 import { pageAt } from "./health.js";
 import type { TextReply } from "./health.js";
@@ -16,6 +16,10 @@ import type { Method, Methods } from "./method.js";
 import { RequestLine } from "./request-line.js";
 import type { LineSocket } from "./request-line.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
+import { hasRoom, roomIn } from "./stream-room.js";
+import { acceptance, NO_WEBSOCKET, plainHead, wantsWebSocket } from "./websocket-handshake.js";
+import { WebSocketOutput } from "./websocket.js";
+import type { UpgradedSocket } from "./websocket.js";
 
 export interface HttpHost extends TermsHost {
   readonly backend: Backend;
@@ -27,6 +31,8 @@ type Line = RequestLine<http.IncomingMessage, http.ServerResponse>;
 
 /** Base64 and names make JSON larger than the message it is. */
 const JSON_FACTOR = 2;
+/** Of the paths that requests name. */
+const BASE = "http://node";
 const JSON_TYPE = "application/json";
 
 /** As etcd does by default: pages from anywhere may ask. */
@@ -57,6 +63,9 @@ export class HttpServer {
     this.#host = host;
     this.#server = http.createServer((request, response) => {
       this.#lineOf(request.socket).add(request, response);
+    });
+    this.#server.on("upgrade", (request, socket, head) => {
+      this.#upgrade(request, socket, head);
     });
   }
 
@@ -90,8 +99,8 @@ export class HttpServer {
     for (const [name, value] of CROSS_ORIGIN) response.setHeader(name, value);
     // What a browser asks before it asks on behalf of a page from elsewhere.
     if (request.method === "OPTIONS") return send(response, NO_BODY);
-    const url = new URL(request.url ?? "/", "http://node");
-    const path = url.pathname.replace(/^\/v3(alpha|beta)\//, "/v3/");
+    const url = new URL(request.url ?? "/", BASE);
+    const path = callPath(url);
     if (!path.startsWith("/v3/")) return this.#page(request, response, url);
     const method = this.#host.methods.byJsonPath(path);
     if (method === undefined) return sendRefusal(response, noSuchCall());
@@ -115,7 +124,7 @@ export class HttpServer {
   ): Promise<void> {
     const { messageBytesMax } = this.#host;
     const late = new Promise<never>((_, reject) => whenAborted(ending, reject));
-    const body = await Promise.race([bodyOf(request, messageBytesMax * JSON_FACTOR), late]);
+    const body = await Promise.race([bodyOf(request, this.#bytesMax), late]);
     if (method.answers !== undefined) return streamJson(method, body, outputOf(response), ending);
     const signal = method.waits === true ? closeOf(response) : undefined;
     const reply = serveJson(method, body, messageBytesMax, signal);
@@ -143,17 +152,63 @@ export class HttpServer {
     response: http.ServerResponse,
     ending: AbortSignal,
   ): Promise<void> {
-    const open = must(method.session);
-    const bytesMax = this.#host.messageBytesMax * JSON_FACTOR;
-    const session = new JsonSession(method, open, outputOf(response), bytesMax);
+    const session = this.#opened(method, outputOf(response), ending);
+    for await (const chunk of request) await session.receive(chunk as Uint8Array);
+    session.finish();
+  }
+
+  #opened(method: Method, output: JsonOutput, ending: AbortSignal): JsonSession {
+    const session = new JsonSession(method, must(method.session), output, this.#bytesMax);
     this.#sessions.add(session);
     whenAborted(ending, (error) => session.fail(error));
-    response.on("close", () => {
+    output.onClose(() => {
       this.#sessions.delete(session);
       session.close();
     });
-    for await (const chunk of request) await session.receive(chunk as Uint8Array);
-    session.finish();
+    return session;
+  }
+
+  get #bytesMax(): number {
+    return this.#host.messageBytesMax * JSON_FACTOR;
+  }
+
+  /** Node has let go of the connection. Nobody sends requests ahead of this one. */
+  #upgrade(request: http.IncomingMessage, socket: UpgradedSocket, head: Uint8Array): void {
+    if (this.#lines.get(request.socket)?.isBusy === true) return void socket.destroy();
+    const method = wantsWebSocket(request) ? this.#sessionAt(request.url ?? "/") : undefined;
+    if (method === undefined) {
+      socket.unshift(concatBytes(plainHead(request), head));
+      this.#server.emit("connection", socket);
+      return;
+    }
+    // A connection that breaks is closed right after.
+    socket.on("error", () => undefined);
+    const answer = acceptance(request);
+    if (answer === undefined) return void socket.end(utf8(NO_WEBSOCKET), () => socket.destroy());
+    socket.write(utf8(answer));
+    if (head.length > 0) socket.unshift(head);
+    void this.#webSocket(method, request, new WebSocketOutput(socket, this.#host.timers));
+  }
+
+  #sessionAt(url: string): Method | undefined {
+    if (!URL.canParse(url, BASE)) return undefined;
+    const method = this.#host.methods.byJsonPath(callPath(new URL(url, BASE)));
+    return method instanceof StatusError || method?.session === undefined ? undefined : method;
+  }
+
+  async #webSocket(
+    method: Method,
+    request: http.IncomingMessage,
+    output: WebSocketOutput,
+  ): Promise<void> {
+    try {
+      const { signal, release } = await heldTo(termsOf(request.headers), this.#host, true);
+      if (output.isOver) return release();
+      output.onClose(release);
+      output.read(this.#opened(method, output, signal), this.#bytesMax);
+    } catch (error) {
+      output.refuse(refusalReply(statusOf(error)));
+    }
   }
 }
 
@@ -161,6 +216,10 @@ export class HttpServer {
 interface Connection {
   on(event: "close", run: () => void): unknown;
   destroy(): void;
+}
+
+function callPath({ pathname }: URL): string {
+  return pathname.replace(/^\/v3(alpha|beta)\//, "/v3/");
 }
 
 /** Aborted when the response is out, or its client has gone. */
@@ -177,20 +236,9 @@ function outputOf(response: http.ServerResponse): JsonOutput {
       if (!response.destroyed) response.write(bytes);
     },
     get hasRoom() {
-      return !response.writableNeedDrain || response.destroyed;
+      return hasRoom(response);
     },
-    room: () => {
-      if (!response.writableNeedDrain || response.destroyed) return Promise.resolve();
-      return new Promise((resolve) => {
-        const go = (): void => {
-          response.off("drain", go);
-          response.off("close", go);
-          resolve();
-        };
-        response.on("drain", go);
-        response.on("close", go);
-      });
-    },
+    room: () => roomIn(response),
     end: () => response.end(),
     refuse: (reply) => sendJson(response, reply),
     get isOver() {

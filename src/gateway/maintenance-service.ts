@@ -116,7 +116,7 @@ export class MaintenanceService {
     const { leaderNodeId } = await this.#backend.status();
     if (BigInt(leaderNodeId) !== memberId) throw etcdError(GRPC.failedPrecondition, "not leader");
     const target = request["targetID"] ?? 0n;
-    const members = await this.#backend.members();
+    const members = await this.#backend.members("serializable");
     const found = members.find((node) => BigInt(node.nodeId) === target);
     if (found === undefined || found.learner === true) {
       throw etcdError(GRPC.failedPrecondition, "bad leader transferee");

@@ -46,7 +46,7 @@ export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
   const plain = (path: string, jsonPath: string, name: string, serve: Plain): void => {
     list.push(plainly(header, entry(path, jsonPath, name), serve));
   };
-  plain("Cluster/MemberList", "/cluster/member/list", "MemberList", () => cluster.list());
+  plain("Cluster/MemberList", "/cluster/member/list", "MemberList", (one) => cluster.list(one));
   plain("Cluster/MemberAdd", "/cluster/member/add", "MemberAdd", (one) => cluster.add(one));
   plain("Cluster/MemberRemove", "/cluster/member/remove", "MemberRemove", (one) =>
     cluster.remove(one),

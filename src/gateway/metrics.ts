@@ -1,6 +1,6 @@
 /**
  * What a node says of itself to Prometheus, by etcd's names, as far as they mean the same here. Of
- * what nobody counts there is no number: failed proposals, and how long commits of files take.
+ * what nobody counts there is no number.
  */
 import type { DurationCounts } from "../protocol/admin-messages.js";
 import type { NodeStatus } from "./backend.js";
@@ -10,6 +10,12 @@ interface Metric {
   readonly help: string;
   readonly kind: "gauge" | "counter";
   readonly value: (status: NodeStatus, memberId: bigint) => number;
+}
+
+interface Durations {
+  readonly name: string;
+  readonly help: string;
+  readonly value: (status: NodeStatus) => DurationCounts | undefined;
 }
 
 const METRICS: readonly Metric[] = [
@@ -50,6 +56,12 @@ const METRICS: readonly Metric[] = [
     value: ({ writesInFlight }) => writesInFlight,
   },
   {
+    name: "etcd_server_proposals_failed_total",
+    help: "Writes of the default keyspace that this node led and did not carry out, as it knows.",
+    kind: "counter",
+    value: ({ writesFailed }) => writesFailed,
+  },
+  {
     name: "etcd_server_leader_changes_seen_total",
     help: "How often this node has learnt of another leader of the default keyspace.",
     kind: "counter",
@@ -87,23 +99,41 @@ const METRICS: readonly Metric[] = [
   },
 ];
 
+/** Of all the node's shards, which share a log and a store. */
+const DURATIONS: readonly Durations[] = [
+  {
+    name: "etcd_disk_wal_fsync_duration_seconds",
+    help: "How long writes of the log took, synced.",
+    value: ({ logSyncs }) => logSyncs,
+  },
+  {
+    name: "etcd_disk_backend_commit_duration_seconds",
+    help: "How long edits of the manifest took, synced, by which flushes and merges count.",
+    value: ({ storeCommits }) => storeCommits,
+  },
+];
+
 export function metricsText(status: NodeStatus, memberId: bigint): string {
   const lines = METRICS.flatMap(({ name, help, kind, value }) => [
     ...headOf(name, help, kind),
     `${name} ${value(status, memberId)}`,
   ]);
-  const syncs = status.logSyncs === undefined ? [] : syncLines(status.logSyncs);
-  return `${[...lines, ...syncs].join("\n")}\n`;
+  const durations = DURATIONS.flatMap((each) => durationLines(each, each.value(status)));
+  return `${[...lines, ...durations].join("\n")}\n`;
 }
 
 function headOf(name: string, help: string, kind: string): readonly string[] {
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`];
 }
 
-/** Of all the node's shards, which share a log. The bounds are powers of two, and not etcd's. */
-function syncLines({ micros, totalMs }: DurationCounts): readonly string[] {
-  const name = "etcd_disk_wal_fsync_duration_seconds";
-  const lines = [...headOf(name, "How long writes of the log took, synced.", "histogram")];
+/** The bounds are powers of two, and not etcd's. */
+function durationLines(
+  { name, help }: Durations,
+  counts: DurationCounts | undefined,
+): readonly string[] {
+  if (counts === undefined) return [];
+  const { micros, totalMs } = counts;
+  const lines = [...headOf(name, help, "histogram")];
   let count = 0;
   micros.forEach((inBucket, at) => {
     count += inBucket;

@@ -39,6 +39,11 @@ export class RequestLine<Request, Response extends Closable> {
     this.#next();
   }
 
+  /** Whether a request of it is not answered yet. */
+  get isBusy(): boolean {
+    return this.#isServing || this.#waiting.length > 0;
+  }
+
   #next(): void {
     const next = this.#isServing ? undefined : this.#waiting.shift();
     if (next === undefined || this.#socket.destroyed) return;

@@ -87,6 +87,7 @@ async function mapAsked(node: NodeParts, { confirmed }: MapRequest): Promise<Map
 
 function statusOf(node: NodeParts): StatusResponse {
   const logStats = node.store.log.stats();
+  const storeStats = node.store.stats();
   return {
     clusterId: node.identity.clusterId,
     nodeId: node.nodeId,
@@ -94,11 +95,12 @@ function statusOf(node: NodeParts): StatusResponse {
     version: SOFTWARE_VERSION,
     run: node.store.run,
     uptimeMs: Math.round(node.env.clock.monotonicMs() - node.startedMs),
-    storedBytes: node.store.stats().sizeBytes + logStats.sizeBytes,
+    storedBytes: storeStats.sizeBytes + logStats.sizeBytes,
     replicas: [...node.host.replicas].map(replicaStatus),
     alarms: alarmsOf(node),
     quotaBytes: node.quotaBytes,
     logSyncs: { micros: logStats.syncMicros, totalMs: logStats.syncTotalMs },
+    storeCommits: { micros: storeStats.commitMicros, totalMs: storeStats.commitTotalMs },
   };
 }
 
@@ -127,6 +129,7 @@ function replicaStatus(replica: Replica): ReplicaStatus {
     usedBytes: replica.tree.usedBytes(machine.compactedRevision),
     leaderChanges: replica.leaderChanges,
     writesInFlight: replica.writes.inFlightCount,
+    writesFailed: replica.writes.failedCount,
     followers: raft.role === "leader" ? followersOf(replica) : undefined,
   };
 }

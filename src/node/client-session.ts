@@ -12,6 +12,7 @@ import { levelName } from "../protocol/answer-header.js";
 import { encodeError } from "../protocol/error-codec.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { GET_FLAGS, GetView, decodeGet, decodeReadOptions } from "../protocol/get-codec.js";
+import { FEATURES } from "../protocol/hello-codec.js";
 import { READ_LEVELS } from "../protocol/key-value.js";
 import { FRAME_FLAGS, MESSAGE_TYPES } from "../protocol/message-types.js";
 import { decodeTransactionView } from "../protocol/operation-codec.js";
@@ -59,6 +60,7 @@ const ERROR_FLAGS: number = FRAME_FLAGS.response | FRAME_FLAGS.error;
 
 export class ClientSession implements Responder, FrameHandler, WatchOwner {
   readonly connection: FrameConnection;
+  readonly takesParts: boolean;
   /** Set while the session is in the node's list of those with output. */
   dirty = false;
   readonly #host: SessionHost;
@@ -71,9 +73,11 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
   readonly #watches: Map<number, WatchStream> = new Map();
   #answering = false;
 
-  constructor(host: SessionHost, connection: FrameConnection) {
+  /** `features` are those of the client's hello. */
+  constructor(host: SessionHost, connection: FrameConnection, features: number) {
     this.#host = host;
     this.connection = connection;
+    this.takesParts = (features & FEATURES.revisionParts) !== 0;
     this.#answer.nodeId = host.nodeId;
   }
 

@@ -162,8 +162,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       : this.peers.hello("control");
   }
 
-  acceptClient(connection: FrameConnection): FrameHandler {
-    const session = new ClientSession(this, connection);
+  acceptClient(connection: FrameConnection, { features }: Hello): FrameHandler {
+    const session = new ClientSession(this, connection, features);
     this.#sessions.add(session);
     if (this.#sessions.size > CLIENT_SESSIONS_MAX) connection.destroy();
     return session;

@@ -157,7 +157,7 @@ async function listen(env: Env, config: NodeConfig, core: NodeCore): Promise<Lis
       await listenFrames(env, config.listenClient, {
         ...shared,
         hello: () => core.hello("client"),
-        established: (connection) => core.acceptClient(connection),
+        established: (connection, hello) => core.acceptClient(connection, hello),
       }),
     );
     open.push(

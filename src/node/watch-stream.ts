@@ -4,6 +4,7 @@
  * reads its events from history once it is writable again.
  */
 import type { WatchSink, Watcher } from "../mvcc/watcher.js";
+import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import { FRAME_FLAGS, MESSAGE_TYPES } from "../protocol/message-types.js";
 import { encodeClosedPart, encodeEventsHead } from "../protocol/watch-codec.js";
@@ -19,6 +20,8 @@ const PART_FLAGS: number = FRAME_FLAGS.response | FRAME_FLAGS.more;
 /** The session that a watch writes to. */
 export interface WatchOwner {
   readonly connection: FrameConnection;
+  /** Whether its client knows of revisions in parts. */
+  readonly takesParts: boolean;
   /** Output has gathered. */
   touch(): void;
   failed(requestId: number, error: KvError): void;
@@ -68,7 +71,8 @@ export class WatchStream implements WatchSink {
 
   events(revision: number, count: number, events: Uint8Array, isLast: boolean): void {
     if (this.#closed) return;
-    const { connection } = this.#session;
+    const { connection, takesParts } = this.#session;
+    if (!isLast && !takesParts) return this.abort(needsParts(revision));
     const out = connection.begin(MESSAGE_TYPES.watch, PART_FLAGS, this.#requestId);
     encodeEventsHead(out, revision, count, isLast);
     out.raw(events);
@@ -124,4 +128,10 @@ export class WatchStream implements WatchSink {
     this.#closed = true;
     streams.get(this.#replica)?.delete(this);
   }
+}
+
+/** Who does not know of parts would take the first for damage, and start again and again. */
+function needsParts(revision: number): KvError {
+  const text = `the events of revision ${revision} need several frames, which this client is too old`;
+  return notApplied("unsupported", `${text} for; start the watch behind it, or use a newer client`);
 }

@@ -40,7 +40,10 @@ export interface StatusResponse {
   readonly alarms?: readonly AlarmKind[] | undefined;
   /** What the default keyspace may take at this node; -1: as much as there is. */
   readonly quotaBytes?: number | undefined;
+  /** Writes of the log, synced. */
   readonly logSyncs?: DurationCounts | undefined;
+  /** Edits of the store's manifest, synced. */
+  readonly storeCommits?: DurationCounts | undefined;
 }
 
 export interface DurationCounts {
@@ -70,6 +73,8 @@ export interface ReplicaStatus {
   readonly leaderChanges?: number | undefined;
   /** Writes that it has taken and not answered. */
   readonly writesInFlight?: number | undefined;
+  /** Writes that it has taken, and not carried out as far as it knows, since it was opened. */
+  readonly writesFailed?: number | undefined;
   /** Of a leader: how far the others are. */
   readonly followers?: readonly FollowerStatus[] | undefined;
 }

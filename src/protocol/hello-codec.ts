@@ -24,6 +24,12 @@ export const HELLO_SIZE_BYTES_MAX = 4096;
 export const CONNECTION_KINDS = ["client", "control", "data", "bulk"] as const;
 export type ConnectionKind = (typeof CONNECTION_KINDS)[number];
 
+/** Bits of `Hello.features`, of what not every release could do. */
+export const FEATURES = {
+  /** A client puts together a watched revision that comes in parts. */
+  revisionParts: 1,
+} as const;
+
 export interface Hello {
   readonly versionMin: number;
   readonly versionMax: number;
@@ -50,7 +56,7 @@ export function clientHello(clusterId: string): Hello {
     nodeId: 0,
     incarnation: "",
     run: 0,
-    features: 0,
+    features: FEATURES.revisionParts,
   };
 }
 

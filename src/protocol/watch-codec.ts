@@ -9,7 +9,8 @@
  *   event:  u8 flags (1 delete, 2 previous) | key-value [| previous key-value]
  *
  * The key-value of a delete has only its key and modRevision. A client's frame with the one byte
- * WATCH_NUDGE asks the shard to close as far as it can.
+ * WATCH_NUDGE asks the shard to close as far as it can. Part 3 is for who says in his hello that
+ * he knows of it (FEATURES.revisionParts).
  */
 import { DecodeError } from "../base/coding.js";
 import type { ByteReader, ByteWriter } from "../base/coding.js";

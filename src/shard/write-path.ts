@@ -70,9 +70,13 @@ export interface WriteHost {
 /** The one context object, filled again for each evaluation. */
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-interface QueuedWrite {
+/** A write that was not refused when it came. */
+interface TakenWrite {
   readonly responder: Responder;
   readonly requestId: number;
+}
+
+interface QueuedWrite extends TakenWrite {
   readonly request: WriteRequest;
 }
 
@@ -99,6 +103,7 @@ export class WritePath {
   /** A damaged file was met: nothing is evaluated any more. */
   #stopped = false;
   #lostAtMs = 0;
+  #failedCount = 0;
   #clockTerm = 0;
   #clockOffsetMs = 0;
 
@@ -115,6 +120,11 @@ export class WritePath {
 
   get inFlightCount(): number {
     return this.#pending.length - this.#head + this.#evaluated.length + this.#queue.length;
+  }
+
+  /** Writes that were taken and then not carried out, as far as is known here. */
+  get failedCount(): number {
+    return this.#failedCount;
   }
 
   /**
@@ -227,7 +237,7 @@ export class WritePath {
     if (result.kind !== "accepted") {
       const error = refused(result.kind === "refused" ? result.reason : "notLeader", this.#host);
       this.#takeBack(error);
-      for (const write of writes) write.responder.failed(write.requestId, error);
+      for (const write of writes) this.#fail(write, error);
       return;
     }
     this.#mark = undefined;
@@ -250,7 +260,7 @@ export class WritePath {
       if (write.index > lastIndex && write.term >= term) break;
       this.#head++;
       if (write.term === term) this.#host.acknowledge(write);
-      else write.responder.failed(write.requestId, overwritten());
+      else this.#fail(write, overwritten());
     }
     if (this.#head === this.#pending.length) {
       this.#pending.length = 0;
@@ -265,8 +275,7 @@ export class WritePath {
   installed(index: number): void {
     this.#stopped = false;
     while (this.#head < this.#pending.length && this.#pending[this.#head]!.index <= index) {
-      const write = this.#pending[this.#head++]!;
-      write.responder.failed(write.requestId, fateUnknown());
+      this.#fail(this.#pending[this.#head++]!, fateUnknown());
     }
   }
 
@@ -280,7 +289,7 @@ export class WritePath {
     this.#host.machine.dropOverlay();
     const unproposed = this.#evaluated;
     this.#evaluated = [];
-    for (const write of unproposed) write.responder.failed(write.requestId, error);
+    for (const write of unproposed) this.#fail(write, error);
     this.#failQueue(error);
     this.#closeWanted = false;
     this.#lostAtMs = nowMs;
@@ -301,7 +310,7 @@ export class WritePath {
     for (let i = this.#head; i < this.#pending.length; i++) {
       const write = this.#pending[i]!;
       if (leads && write.term === term) kept.push(write);
-      else write.responder.failed(write.requestId, fateUnknown());
+      else this.#fail(write, fateUnknown());
     }
     this.#pending = kept;
     this.#head = 0;
@@ -310,8 +319,7 @@ export class WritePath {
   /** The replica closes: nobody will hear of these writes any more. */
   abandon(): void {
     for (let i = this.#head; i < this.#pending.length; i++) {
-      const write = this.#pending[i]!;
-      write.responder.failed(write.requestId, fateUnknown());
+      this.#fail(this.#pending[i]!, fateUnknown());
     }
     this.#pending.length = 0;
     this.#head = 0;
@@ -420,8 +428,8 @@ export class WritePath {
     this.#batchCount = 0;
     const writes = this.#evaluated;
     this.#evaluated = [];
-    for (const write of writes) write.responder.failed(write.requestId, damagedHere());
-    responder.failed(requestId, damagedHere());
+    for (const write of writes) this.#fail(write, damagedHere());
+    this.#fail({ responder, requestId }, damagedHere());
     this.#host.damaged(error);
     return false;
   }
@@ -512,13 +520,13 @@ export class WritePath {
     }
     const writes = this.#queue.splice(0, count);
     if (typeof base !== "number") {
-      for (const write of writes) write.responder.failed(write.requestId, base);
+      for (const write of writes) this.#fail(write, base);
       return;
     }
     // `base` is the first revision of ours; without any it is the newest one given to anybody.
     let next = base;
     for (const write of writes) {
-      if (this.#stopped) write.responder.failed(write.requestId, damagedHere());
+      if (this.#stopped) this.#fail(write, damagedHere());
       else if (this.#evaluate(write, next)) next++;
     }
     if (this.#closeWanted && !this.#stopped) this.#close(count === 0 ? base : base + count - 1);
@@ -539,7 +547,13 @@ export class WritePath {
   #failQueue(error: KvError): void {
     const queue = this.#queue;
     this.#queue = [];
-    for (const write of queue) write.responder.failed(write.requestId, error);
+    for (const write of queue) this.#fail(write, error);
+  }
+
+  /** The end of a write that was taken, other than what its evaluation says. */
+  #fail({ responder, requestId }: TakenWrite, error: KvError): void {
+    this.#failedCount++;
+    responder.failed(requestId, error);
   }
 }
 

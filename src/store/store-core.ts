@@ -9,6 +9,7 @@ import { describeRange } from "../base/key-range.js";
 import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
+import { MicrosHistogram } from "../log/micros-histogram.js";
 import type { SharedLog } from "../log/shared-log.js";
 import { SlabPool } from "../lsm/arena.js";
 import { BlockCache } from "../lsm/block-cache.js";
@@ -53,6 +54,7 @@ export class StoreCore {
   readonly #removals: Set<Promise<void>> = new Set();
   /** Edits that are in the catalog and not known to be durable yet. */
   readonly #edits: Set<Promise<unknown>> = new Set();
+  readonly #commitMicros: MicrosHistogram = new MicrosHistogram();
   readonly #sleepers: Set<() => void> = new Set();
   #nextFileNumber: number;
   #hasFailed = false;
@@ -155,8 +157,10 @@ export class StoreCore {
   append(edit: VersionEdit): void {
     if (this.#hasFailed)
       throw new DiskError("io", this.directory, new Error("the store has ended"));
+    const beganMs = this.env.clock.monotonicMs();
     try {
       this.manifest.append(edit);
+      this.#committed(beganMs);
     } catch (error) {
       if (!isNoSpace(error)) this.fail(error as Error);
       throw error;
@@ -189,9 +193,13 @@ export class StoreCore {
    * that were appended after this one.
    */
   async tryAppendSoon(edit: VersionEdit): Promise<boolean> {
+    const beganMs = this.env.clock.monotonicMs();
     const appended = new Promise<unknown>((resolve) => {
       try {
-        this.manifest.appendSoon(edit, resolve);
+        this.manifest.appendSoon(edit, (error) => {
+          if (error === undefined) this.#committed(beganMs);
+          resolve(error);
+        });
       } catch (thrown) {
         resolve(thrown);
       }
@@ -202,6 +210,15 @@ export class StoreCore {
     if (error === undefined) return true;
     if (!isNoSpace(error)) this.fail(error as Error);
     return false;
+  }
+
+  /** How long edits took until they were durable; those that failed do not count. */
+  get commitTimes(): MicrosHistogram {
+    return this.#commitMicros;
+  }
+
+  #committed(beganMs: number): void {
+    this.#commitMicros.addMs(this.env.clock.monotonicMs() - beganMs);
   }
 
   /** Whether a tree has all that the manifest says of it: no edit of it is on its way. */

@@ -64,6 +64,10 @@ export interface StoreStats {
   readonly tableCount: number;
   readonly blockCacheBytes: number;
   readonly manifestBytes: number;
+  /** Bucket i counts the edits of the manifest that took [2^i, 2^(i+1)) microseconds, synced. */
+  readonly commitMicros: readonly number[];
+  /** All these together. */
+  readonly commitTotalMs: number;
   readonly flushes: number;
   readonly compactions: number;
   /** Into tables, by flushes and merges together, since the store was opened. */
@@ -364,6 +368,8 @@ export class Store {
       tableCount: count,
       blockCacheBytes: this.#core.cache.bytes,
       manifestBytes: this.#core.manifest.sizeBytes,
+      commitMicros: this.#core.commitTimes.counts(),
+      commitTotalMs: this.#core.commitTimes.totalMs,
       flushes: this.flushCount,
       compactions: this.#compactor.compactionCount,
       tableBytesWritten: this.#flusher.writtenBytes + this.#compactor.writtenBytes,

@@ -3,6 +3,7 @@ import { bytesOf } from "../support/bytes-of.js";
 import type {
   Backend,
   BackendWatch,
+  Consistency,
   HashAnswer,
   MemberAlarm,
   NodeStatus,
@@ -76,6 +77,8 @@ export class FakeBackend implements Backend {
   leaderNodeId = 77;
   /** What every call ends with, if anything. */
   error: Error | undefined;
+  /** Nobody confirms what it knows. */
+  isCutOff = false;
   /** Calls wait for it. */
   gate: Promise<void> = Promise.resolve();
   ranges: RangeOperation[] = [];
@@ -141,8 +144,11 @@ export class FakeBackend implements Backend {
     return this.now;
   }
 
-  members(): Promise<readonly NodeDescriptor[]> {
-    return Promise.resolve(this.nodes);
+  members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
+    const isRefused = consistency === "linearizable" && this.isCutOff;
+    return isRefused
+      ? Promise.reject(notApplied("timeout", "nobody confirms it"))
+      : Promise.resolve(this.nodes);
   }
 
   addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {
@@ -176,7 +182,9 @@ export class FakeBackend implements Backend {
       isLearner: false,
       leaderChanges: 4,
       writesInFlight: 6,
+      writesFailed: 2,
       logSyncs: { micros: [1, 0, 2, ...Array.from({ length: 22 }, () => 0), 1], totalMs: 34_000.5 },
+      storeCommits: { micros: [0, 1, 0], totalMs: 0.003 },
       residentBytes: 4096,
       alarms: this.raised,
     };

@@ -267,6 +267,28 @@ describe("members", () => {
     ]);
   });
 
+  test("that have joined and cannot be reached yet have not started either", async () => {
+    backend.nodes = [node(3, { clientAddress: "" })];
+    const { response } = await call("MemberList");
+    expect(response?.["members"]).toEqual([{ ID: 3n, peerURLs: ["http://10.0.0.3:2380"] }]);
+  });
+
+  test("are confirmed where that is asked for, as etcd does it", async () => {
+    const linearizable = { linearizable: true };
+    expect((await call("MemberList", linearizable)).response).toMatchObject({
+      members: [{ ID: 1n }, { ID: 2n }, { ID: 3n }],
+    });
+    backend.isCutOff = true;
+    const refused = await call("MemberList", linearizable);
+    expect([refused.status, refused.message]).toEqual([14, "etcdserver: request timed out"]);
+    expect((await call("MemberList", { linearizable: false })).response).toMatchObject({
+      members: [{ ID: 1n }, { ID: 2n }, { ID: 3n }],
+    });
+    // What a change is checked by is confirmed too.
+    const removed = await call("MemberRemove", { ID: 99n });
+    expect([removed.status, removed.message]).toEqual([14, "etcdserver: request timed out"]);
+  });
+
   test("are added by one URL that nobody has", async () => {
     const added = await call("MemberAdd", { peerURLs: ["http://10.0.0.9:2380"], isLearner: true });
     expect(added.response).toMatchObject({

@@ -363,6 +363,9 @@ describe("pages", () => {
     expect(text).toContain("process_resident_memory_bytes 4096\n");
     expect(text).toContain("etcd_server_leader_changes_seen_total 4\n");
     expect(text).toContain("etcd_server_proposals_pending 6\n");
+    expect(text).toContain("etcd_server_proposals_failed_total 2\n");
+    const commits = "etcd_disk_backend_commit_duration_seconds";
+    expect(text).toContain(`${commits}_bucket{le="+Inf"} 1\n${commits}_sum 0.000003\n`);
     const syncs = "etcd_disk_wal_fsync_duration_seconds";
     const bounds = ["0.000002", "0.000004", "0.000008", "0.000016"];
     [1, 1, 3, 3].forEach((count, at) => {

@@ -55,7 +55,7 @@ test.skipIf(etcd === undefined)("a real etcd holds what the load put", async () 
     await processes.stopAll();
     rmSync(directory, { recursive: true });
   }
-  expect(() => processes.requireAlive()).toThrow("etcd 1 ended");
+  expect(() => processes.requireAlive()).toThrow("etcd bench1 ended");
 });
 
 test("a process that ignores SIGTERM ends too", async () => {

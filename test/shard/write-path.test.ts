@@ -285,6 +285,53 @@ describe("a refused proposal", () => {
   });
 });
 
+describe("writes that failed are counted", () => {
+  test("where they were taken and not carried out, however that became known", () => {
+    const bench = new Bench();
+    bench.proposeAt(10, 1, 2, 3);
+    bench.writes.applied(10, 1);
+    expect(bench.writes.failedCount).toBe(0);
+    bench.put(4);
+    bench.core.refusal = "uncommittedLimit";
+    bench.writes.flush();
+    expect(bench.writes.failedCount).toBe(1);
+    bench.put(5);
+    bench.loseLeadership();
+    expect(bench.writes.failedCount).toBe(2);
+    bench.writes.installed(11);
+    bench.writes.applied(12, 2);
+    expect(bench.told(2, 3)).toEqual([UNKNOWN, OVERWRITTEN]);
+    expect(bench.writes.failedCount).toBe(4);
+  });
+
+  test("and not where they were refused when they came, or by what they ask for", () => {
+    const bench = new Bench();
+    bench.state.next = "refused";
+    bench.put(1);
+    bench.state.next = "noEffects";
+    bench.transaction(2);
+    bench.mergesAreBehind = true;
+    bench.put(3);
+    bench.loseLeadership();
+    bench.put(4);
+    expect(bench.told(1, 3, 4)).toEqual([
+      "notApplied keyEmpty",
+      "notApplied overloaded",
+      NOT_LEADER,
+    ]);
+    expect(bench.writes.failedCount).toBe(0);
+  });
+
+  test("also while they wait for revisions", () => {
+    const revisions = new FakeRevisions();
+    const bench = new Bench(revisions);
+    bench.put(1, 2);
+    bench.writes.flush();
+    revisions.answer(notApplied("unavailable", "no sequencer"));
+    expect(bench.writes.failedCount).toBe(2);
+  });
+});
+
 describe("an evaluation that meets a damaged file", () => {
   test("refuses its batch and every write after it", () => {
     const bench = new Bench();

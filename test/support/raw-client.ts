@@ -2,6 +2,7 @@
 import { createNodeEnv } from "../../src/env/node/node-env.js";
 import type { ByteReader, ByteWriter } from "../../src/base/coding.js";
 import { clientHello } from "../../src/protocol/hello-codec.js";
+import type { Hello } from "../../src/protocol/hello-codec.js";
 import { DeadlineWheel } from "../../src/rpc/deadline-wheel.js";
 import { dialFrames } from "../../src/rpc/handshake.js";
 import { RequestClient } from "../../src/rpc/request-client.js";
@@ -15,12 +16,17 @@ export class RawClient {
     this.#client = client;
   }
 
-  static async dial(address: string, clusterId = ""): Promise<RawClient> {
+  /** `hello`: what it says otherwise than clients do. */
+  static async dial(
+    address: string,
+    clusterId = "",
+    hello: Partial<Hello> = {},
+  ): Promise<RawClient> {
     const env = createNodeEnv();
     const wheel = new DeadlineWheel(env.clock, env.timers);
     let client: RequestClient | undefined;
     await dialFrames(env, address, {
-      hello: clientHello(clusterId),
+      hello: { ...clientHello(clusterId), ...hello },
       timeoutMs: TIMEOUT_MS,
       established: (connection) => {
         client = new RequestClient(connection, wheel, () => undefined);

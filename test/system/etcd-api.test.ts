@@ -140,6 +140,8 @@ test("by JSON, pages included", async () => {
   expect(metrics).toContain("etcd_server_has_leader 1\n");
   expect(metrics).toMatch(/^etcd_server_leader_changes_seen_total [1-9]\d*$/m);
   expect(metrics).toMatch(/^etcd_server_proposals_pending \d+$/m);
+  expect(metrics).toMatch(/^etcd_server_proposals_failed_total \d+$/m);
+  expect(metrics).toMatch(/^etcd_disk_backend_commit_duration_seconds_count [1-9]\d*$/m);
   expect(metrics).toMatch(/^etcd_disk_wal_fsync_duration_seconds_count [1-9]\d*$/m);
 });
 
@@ -181,3 +183,16 @@ describe.skipIf(!isInstalled("etcdctl", "version"))("by etcdctl", () => {
     expect((await etcdctl(["endpoint", "health"])).code).toBe(0);
   });
 });
+
+/** The last one here: of the cluster it leaves one node. */
+test("a node that is cut off refuses members that have to be confirmed, and tells its own", async () => {
+  await cluster.signal("n2", "SIGKILL");
+  await cluster.signal("n3", "SIGKILL");
+  const client = new GrpcClient(cluster.endpoint("n1"));
+  const list = (linearizable: boolean): ReturnType<GrpcClient["call"]> =>
+    client.call(`${CLUSTER}MemberList`, "MemberList", { linearizable });
+  const [confirmed, own] = await Promise.all([list(true), list(false)]);
+  expect(confirmed).toMatchObject({ status: 14, message: "etcdserver: request timed out" });
+  expect(urlsIn(own.response)).toHaveLength(3);
+  client.close();
+}, 60_000);

@@ -17,9 +17,15 @@ import { createNodeEnv } from "../../src/env/node/node-env.js";
 import { nodeNetwork } from "../../src/env/node/node-network.js";
 import { nodeTimers } from "../../src/env/node/node-timers.js";
 import type { Timers } from "../../src/env/timers.js";
+import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
+import { encodeRoutedHeader } from "../../src/protocol/routed-header.js";
+import { encodeWatchCreate } from "../../src/protocol/watch-codec.js";
+import { storedKey } from "../../src/route/stored-key.js";
 import { bytesOf } from "../support/bytes-of.js";
+import { errorOf } from "../support/error-of.js";
 import { eventually } from "../support/eventually.js";
 import { GatewayServer } from "../support/gateway-server.js";
+import { RawClient } from "../support/raw-client.js";
 import { TestCluster } from "../support/test-cluster.js";
 
 const STILL_TIMERS: Timers = {
@@ -149,6 +155,26 @@ describe("one revision with more events than a frame takes", () => {
     if (!("events" in item)) throw new Error("no events");
     expect(item.events.map(({ kv }) => utf8Text(kv.key))).toEqual(keys);
     expect(item.events.every(({ prevKv }) => prevKv?.value.length === large.length)).toBe(true);
+  });
+
+  test("ends the watch of a client from before there were parts, which can say why", async () => {
+    const keyspace = await writer.admin.keyspace();
+    const shard = await writer.admin.locate("large/");
+    const watch = (client: RawClient): Promise<void> =>
+      client.request(MESSAGE_TYPES.watch, (out) => {
+        encodeRoutedHeader(out, shard);
+        const key = storedKey(keyspace, span.key);
+        const rangeEnd = storedKey(keyspace, span.range_end);
+        const wanted = { prevKv: true, noPut: false, noDelete: false, progress: false };
+        encodeWatchCreate(out, { key, rangeEnd, startRevision: deleted, ...wanted });
+      });
+    const old = await RawClient.dial(cluster.endpoint("n1"), "", { features: 0 });
+    const error = await errorOf(watch(old));
+    expect(error).toMatchObject({ code: "unsupported", outcome: "notApplied" });
+    expect(error.message).toContain(`the events of revision ${deleted} need several frames`);
+    // The node goes on, and so does the connection.
+    expect(await errorOf(watch(old))).toMatchObject({ code: "unsupported" });
+    old.close();
   });
 
   test("comes by etcd's API as one response, or in fragments to who asked for them", async () => {
