@@ -469,7 +469,8 @@ async function openLocked(
     if (manifest.storeId !== storeId) {
       throw new CorruptionError(directory, 0, "the manifest belongs to another store");
     }
-    const logOptions = { ...options.logOptions, onFailure };
+    const { run } = manifest.catalog;
+    const logOptions = { ...options.logOptions, run, onFailure };
     const { log: openedLog, ...recovery } = await inTurns(
       env,
       SharedLog.opening(env, logOf(directory), storeId, logOptions),
@@ -483,7 +484,6 @@ async function openLocked(
     );
     await inTurns(env, openingTrees(core));
     const damaged = missingFiles(env.disk, tablesOf(directory), manifest);
-    const { run } = manifest.catalog;
     env.tracer.trace("info", "store opened", { storeId, run, trees: core.trees.size });
     return { store: make(core), ...recovery, damaged };
   } catch (error) {
