@@ -184,6 +184,16 @@ export class LogRecovery {
     return recovered;
   }
 
+  /** After a scan, for who only looks: what the next start will have, with the last batch. */
+  look(): ReadonlyMap<number, RecoveredShard> {
+    const rewritten = (this.used.at(-1)?.number ?? 0) + 1;
+    for (let i = 0; i < this.unproven.itemCount; i++) {
+      this.unproven.peek(i, this.#item);
+      this.table.apply(this.#item, rewritten);
+    }
+    return this.recoverShards(rewritten);
+  }
+
   #place(number: number): SegmentPlace {
     return { storeTag: this.#storeTag, number };
   }
