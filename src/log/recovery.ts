@@ -7,8 +7,8 @@
  *      What the newest says to be trimmed is not kept when it is met in an older segment; where a
  *      checkpoint says that all before it is trimmed, or a close did, the segments before are done.
  *   3. Walk the others in order, put every item into the shard table and keep the bytes of the
- *      entries. A flipped bit that a batch can name is flipped back in what was read; the file stays
- *      as it is.
+ *      entries. A flipped bit that a batch can name is flipped back in what was read; the file
+ *      stays as it is.
  *   4. The very last batch is held back: unless an orderly close says so, nothing proves that it
  *      was durable. It is handed out to be written again, before anything is built upon it.
  *
@@ -49,7 +49,7 @@ import {
   storeTagOf,
 } from "./segment-format.js";
 import { SegmentLoader } from "./segment-loader.js";
-import { holdsBatches, walkSegment } from "./segment-reader.js";
+import { holdsBatches, walkingSegment } from "./segment-reader.js";
 import { UNKNOWN_INDEX } from "./shard-record.js";
 import type { RunSource, ShardRecord } from "./shard-record.js";
 import { ShardTable } from "./shard-table.js";
@@ -137,7 +137,7 @@ export class LogRecovery {
     finish(this.scanning());
   }
 
-  /** The same, a segment a step. */
+  /** The same in steps; the longest loads a segment. */
   *scanning(): Steps<void> {
     this.#listSegments();
     yield;
@@ -147,7 +147,7 @@ export class LogRecovery {
       const segment = this.used[i]!;
       if (segment.number !== expected) this.#loseBatch();
       expected = segment.number + 1;
-      this.#scanSegment(segment, i === this.used.length - 1, statedEnds[i]);
+      yield* this.#scanningSegment(segment, i === this.used.length - 1, statedEnds[i]);
       yield;
     }
     this.table.settle();
@@ -311,13 +311,18 @@ export class LogRecovery {
     }
   }
 
-  #scanSegment(segment: SealedSegment, isLast: boolean, statedEnd: number | undefined): void {
+  *#scanningSegment(
+    segment: SealedSegment,
+    isLast: boolean,
+    statedEnd: number | undefined,
+  ): Steps<void> {
     const place = this.#place(segment.number);
     const loadEnd = Math.min(statedEnd ?? this.#loader.traceEnd(segment, place), segment.sizeBytes);
     const bytes = this.#loader.load(segment, Math.max(loadEnd, SEGMENT_START));
     this.#refuseForeign(segment, bytes);
+    yield;
     let proven = SEGMENT_START;
-    const end = walkSegment(bytes, place, statedEnd, {
+    const end = yield* walkingSegment(bytes, place, statedEnd, {
       batch: (found) => {
         const batch = this.#mend(bytes, segment, found);
         // A start that went on in this segment wrote the batch before again, in this one.

@@ -2,7 +2,8 @@
  * Bounds the memory of blocks read from sstables. It lies in slabs that are cut into frames of one
  * size each and never given back, so that a miss allocates nothing and the garbage collector has
  * nothing to do with it: the slabs are shared memory, which it does not count. Of what it counts,
- * each 10 MiB that a cache filled up by led to a collection of everything. A reader holds its blocks in a list; this cache decides which leaves it.
+ * each 10 MiB by which a cache grew led to a collection of everything. A reader holds its blocks in
+ * a list; this cache decides which leaves it.
  *
  *   take   a frame for so many bytes: a free one, one of a new slab, or the one of a block let go
  *   add    the frame was filled: its block is found in the list from now on
