@@ -18,7 +18,9 @@ import { assert, must } from "../base/assert.js";
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { DecodeError, readU32 } from "../base/coding.js";
 import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
+import type { Steps } from "../base/steps.js";
 import type { Env } from "../env/env.js";
+import { inTurns } from "../env/in-turns.js";
 import type { JobRunner } from "../env/jobs.js";
 import type { Timer, Timers } from "../env/timers.js";
 import type { FlushedState } from "../lsm/entry.js";
@@ -64,6 +66,9 @@ const FROZEN_MAX = 2;
 const REPLAYED_SHARE_MIN = 1 / 4;
 /** Who opens a store for a short look does not have to wait for a flush when closing it. */
 const REPLAYED_FLUSH_MS = 500;
+
+/** A few hundred entries of the usual size: other things of the program go on between. */
+const REPLAYED_BYTES_PER_STEP = 64 * 1024;
 
 const SETTLED: Promise<void> = Promise.resolve();
 
@@ -138,7 +143,7 @@ export class EmbeddedStore implements Reader {
       store = opened.store;
       const embedded = new EmbeddedStore(env, store, treeOf(opened), options);
       failed = (error) => embedded.#fail(error);
-      embedded.#recover(opened);
+      await inTurns(env, embedded.#recovering(opened));
       embedded.#flushReplayed(env.timers);
       return embedded;
     } catch (error) {
@@ -389,17 +394,21 @@ export class EmbeddedStore implements Reader {
   }
 
   /** Applies what the log holds above the flushed index, and listens to the store. */
-  #recover(opened: OpenedStore): void {
+  *#recovering(opened: OpenedStore): Steps<void> {
     const { log } = this.#store;
     const shard = opened.recovered.get(SHARD);
     for (const { bytes, count } of recoveredRuns(opened, SHARD, this.#index)) {
       let at = 0;
+      let stepEnd = REPLAYED_BYTES_PER_STEP;
       for (let i = 0; i < count; i++) {
         const start = at + ENTRY_HEADER_SIZE_BYTES;
         at = start + readU32(bytes, at);
         if (at > bytes.length) throw new DecodeError("an entry passes the end of its run");
         this.#revision = applyBatch(this.#tree, bytes, start, at, this.#revision);
         this.#index++;
+        if (at < stepEnd) continue;
+        stepEnd = at + REPLAYED_BYTES_PER_STEP;
+        yield;
       }
     }
     // A checkpoint begins without a log; what it holds counts as trimmed.

@@ -42,6 +42,11 @@ export interface RecoveredShard {
 }
 
 export interface SharedLogOptions {
+  /**
+   * Counts the starts of the owner, who raises it durably before each: with it, an orderly close
+   * tells the next start what it need not read. At least 1.
+   */
+  readonly run?: number | undefined;
   /** Size of a segment that is prepared ahead. */
   readonly segmentSizeBytes?: number | undefined;
   /** Size of the segment that each start creates when none was prepared. */

@@ -1,13 +1,18 @@
 /**
  * Reads the log at a start, without changing anything.
  *
- *   1. List the segments; the ones after the last that holds a batch were only prepared.
- *   2. Read how each begins: where the one before ended, and, of the newest, the checkpoint. What
- *      that says to be trimmed is not kept when it is met in an older segment.
- *   3. Walk them in order, put every item into the shard table and keep the bytes of the entries. A
- *      flipped bit that a batch can name is flipped back in what was read; the file stays as it is.
- *   4. The very last batch is held back: nothing proves that it was durable, so it is handed out
- *      to be written again, before anything is built upon it.
+ *   1. List the segments; the ones after the last that holds a batch were only prepared. An orderly
+ *      close says which is the last, and where it ends: else each is looked at.
+ *   2. Read how each begins, from the newest on: where the one before ended, and the checkpoint.
+ *      What the newest says to be trimmed is not kept when it is met in an older segment; where a
+ *      checkpoint says that all before it is trimmed, or a close did, the segments before are done.
+ *   3. Walk the others in order, put every item into the shard table and keep the bytes of the
+ *      entries. A flipped bit that a batch can name is flipped back in what was read; the file
+ *      stays as it is.
+ *   4. The very last batch is held back: unless an orderly close says so, nothing proves that it
+ *      was durable. It is handed out to be written again, before anything is built upon it.
+ *
+ * Where anything is lost, and a segment was left out, all are read from the beginning instead.
  *
  * Each byte that counts is read once: a disk may give something else the next time.
  */
@@ -27,6 +32,8 @@ import {
   traceLength,
 } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
+import { readStatement } from "./closing-statement.js";
+import type { ClosingStatement } from "./closing-statement.js";
 import { CorruptionError } from "./corruption-error.js";
 import { flipBit } from "./payload-check.js";
 import { Gathering } from "./gathering.js";
@@ -42,7 +49,7 @@ import {
   storeTagOf,
 } from "./segment-format.js";
 import { SegmentLoader } from "./segment-loader.js";
-import { holdsBatches, walkSegment } from "./segment-reader.js";
+import { holdsBatches, walkingSegment } from "./segment-reader.js";
 import { UNKNOWN_INDEX } from "./shard-record.js";
 import type { RunSource, ShardRecord } from "./shard-record.js";
 import { ShardTable } from "./shard-table.js";
@@ -57,6 +64,28 @@ export interface MendedBit {
 interface Needed {
   readonly replicaId: number;
   readonly baseIndex: number;
+}
+
+export interface RecoveryExtent {
+  /** Of this start: a close of the run before may have left a statement. */
+  readonly run?: number | undefined;
+  /** Also what nobody needs. */
+  readonly readsAll?: boolean | undefined;
+}
+
+/** Reads a log for a start: all of it where what is needed does not prove to be sound. */
+export function* recovering(
+  disk: Disk,
+  directory: string,
+  storeId: string,
+  run: number | undefined,
+): Steps<LogRecovery> {
+  const recovery = new LogRecovery(disk, directory, storeId, { run });
+  yield* recovery.scanning();
+  if (!recovery.isInDoubt) return recovery;
+  const whole = new LogRecovery(disk, directory, storeId, { run, readsAll: true });
+  yield* whole.scanning();
+  return whole;
 }
 
 export class LogRecovery {
@@ -84,12 +113,18 @@ export class LogRecovery {
   #held: FoundBatch | undefined;
   readonly #loader: SegmentLoader;
   readonly #slabs: RunSlabs = new RunSlabs();
+  readonly #run: number | undefined;
+  readonly #readsAll: boolean;
+  #firstRead = 0;
+  #statement: ClosingStatement | undefined = undefined;
   /** Of segments before this one only some entries are needed. */
   #checkpointSegment = 0;
   readonly #needed: Map<number, Needed> = new Map();
 
-  constructor(disk: Disk, directory: string, storeId: string) {
+  constructor(disk: Disk, directory: string, storeId: string, extent: RecoveryExtent = {}) {
     this.#disk = disk;
+    this.#run = extent.run;
+    this.#readsAll = extent.readsAll ?? false;
     this.#loader = new SegmentLoader(disk);
     this.#directory = directory;
     this.#storeId = storeId;
@@ -101,19 +136,26 @@ export class LogRecovery {
     finish(this.scanning());
   }
 
-  /** The same, a segment a step. */
+  /** The same in steps; the longest loads a segment. */
   *scanning(): Steps<void> {
     this.#listSegments();
     yield;
     const statedEnds = this.#readBeginnings();
-    let expected = this.used[0]?.number ?? 0;
-    for (const [i, segment] of this.used.entries()) {
+    let expected = this.used[this.#firstRead]?.number ?? 0;
+    for (let i = this.#firstRead; i < this.used.length; i++) {
+      const segment = this.used[i]!;
       if (segment.number !== expected) this.#loseBatch();
       expected = segment.number + 1;
-      this.#scanSegment(segment, i === this.used.length - 1, statedEnds[i]);
+      yield* this.#scanningSegment(segment, i === this.used.length - 1, statedEnds[i]);
       yield;
     }
     this.table.settle();
+  }
+
+  /** Whether something is lost that a segment which was not read might hold. */
+  get isInDoubt(): boolean {
+    if (this.#firstRead === 0) return false;
+    return this.shardsMayBeMissing || [...this.table.records.values()].some((one) => one.corrupt);
   }
 
   /** What each shard recovered. `rewritten` is the segment that now holds the last batch. */
@@ -141,6 +183,16 @@ export class LogRecovery {
     return recovered;
   }
 
+  /** After a scan, for who only looks: what the next start will have, with the last batch. */
+  look(): ReadonlyMap<number, RecoveredShard> {
+    const rewritten = (this.used.at(-1)?.number ?? 0) + 1;
+    for (let i = 0; i < this.unproven.itemCount; i++) {
+      this.unproven.peek(i, this.#item);
+      this.table.apply(this.#item, rewritten);
+    }
+    return this.recoverShards(rewritten);
+  }
+
   #place(number: number): SegmentPlace {
     return { storeTag: this.#storeTag, number };
   }
@@ -155,30 +207,52 @@ export class LogRecovery {
       found.push({ number, path, sizeBytes: file.sizeBytes() });
       file.close();
     }
+    this.#readStatement(found);
     while (found.length > 0) {
       const last = found.at(-1)!;
-      const place = this.#place(last.number);
       this.#refuseForeign(last, this.#loader.load(last, SEGMENT_START));
-      const end = this.#loader.traceEnd(last, place);
-      if (end > SEGMENT_START && holdsBatches(this.#loader.load(last, end), place)) break;
+      if (this.#isUsed(last)) break;
       this.prepared.unshift(found.pop()!);
     }
     this.used.push(...found);
   }
 
-  /** Step 2; returns where each segment ended, as the next one says it. */
+  #readStatement(found: readonly SealedSegment[]): void {
+    if (this.#run === undefined) return;
+    const origin = { storeTag: this.#storeTag, run: this.#run - 1 };
+    const statement = readStatement(this.#disk, this.#directory, origin);
+    if (found.some(({ number }) => number === statement?.segment)) this.#statement = statement;
+  }
+
+  #isUsed(segment: SealedSegment): boolean {
+    if (this.#statement !== undefined) return segment.number <= this.#statement.segment;
+    const place = this.#place(segment.number);
+    const end = this.#loader.traceEnd(segment, place);
+    return end > SEGMENT_START && holdsBatches(this.#loader.load(segment, end), place);
+  }
+
+  /**
+   * Step 2: finds the first of the used segments that may hold anything needed; returns where it
+   * and those after it ended, as the next ones say it.
+   */
   #readBeginnings(): readonly (number | undefined)[] {
     const statedEnds: (number | undefined)[] = [];
-    for (let i = this.used.length - 1; i > 0; i--) {
-      const segment = this.used[i]!;
+    let first = Math.max(0, this.used.length - 1);
+    statedEnds[first] = this.#statement?.end;
+    for (; first > 0; first--) {
+      const segment = this.used[first]!;
       const { bytes, batch } = this.#firstBatch(segment);
-      statedEnds[i - 1] = batch?.previousEnd;
-      const isNews = this.#checkpointSegment === 0;
-      if (batch !== undefined && isNews && batch.carriesCheckpoint && isWhole(batch)) {
+      statedEnds[first - 1] = batch?.previousEnd;
+      if (batch === undefined || !batch.carriesCheckpoint || !isWhole(batch)) continue;
+      if (this.#checkpointSegment === 0) {
         this.#noteNeeded(bytes, batch);
         this.#checkpointSegment = segment.number;
       }
+      if (this.#readsAll) continue;
+      const isStated = segment.number <= (this.#statement?.neededFrom ?? 0);
+      if (isStated || !this.#isNeededBefore(bytes, batch)) break;
     }
+    this.#firstRead = first;
     return statedEnds;
   }
 
@@ -206,6 +280,18 @@ export class LogRecovery {
     }
   }
 
+  /** Whether anything before this checkpoint may be left behind the newest one. */
+  #isNeededBefore(bytes: Uint8Array, batch: FoundBatch): boolean {
+    for (let i = 0; i < batch.checkpointCount; i++) {
+      this.#item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
+      const { kind, shardId, replicaId, index: lastIndex } = this.#item;
+      if (kind !== ITEM.tail) continue;
+      const needed = this.#needed.get(shardId);
+      if (needed?.replicaId === replicaId && lastIndex > needed.baseIndex) return true;
+    }
+    return false;
+  }
+
   /** Whether anything of an append in this segment may be left behind the checkpoint. */
   #isNeeded({ shardId, replicaId, index, extra }: Item, segment: number): boolean {
     if (segment >= this.#checkpointSegment) return true;
@@ -224,13 +310,18 @@ export class LogRecovery {
     }
   }
 
-  #scanSegment(segment: SealedSegment, isLast: boolean, statedEnd: number | undefined): void {
+  *#scanningSegment(
+    segment: SealedSegment,
+    isLast: boolean,
+    statedEnd: number | undefined,
+  ): Steps<void> {
     const place = this.#place(segment.number);
     const loadEnd = Math.min(statedEnd ?? this.#loader.traceEnd(segment, place), segment.sizeBytes);
     const bytes = this.#loader.load(segment, Math.max(loadEnd, SEGMENT_START));
     this.#refuseForeign(segment, bytes);
+    yield;
     let proven = SEGMENT_START;
-    const end = walkSegment(bytes, place, statedEnd, {
+    const end = yield* walkingSegment(bytes, place, statedEnd, {
       batch: (found) => {
         const batch = this.#mend(bytes, segment, found);
         // A start that went on in this segment wrote the batch before again, in this one.
@@ -247,11 +338,12 @@ export class LogRecovery {
         this.#loseBatch();
       },
     });
-    if (isLast) this.#handOut(bytes);
-    else this.#applyHeld(bytes, segment.number);
+    const isProven = !isLast || this.#statement !== undefined;
+    if (isProven) this.#applyHeld(bytes, segment.number);
+    else this.#handOut(bytes);
     this.ends.set(segment.number, end);
     this.end = end;
-    this.provenEnd = isLast ? proven : end;
+    this.provenEnd = isProven ? end : proven;
   }
 
   #mend(bytes: Uint8Array, segment: SealedSegment, batch: FoundBatch): FoundBatch {

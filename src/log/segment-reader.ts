@@ -6,9 +6,14 @@
  * one bit has flipped is neither: it is passed as whole, and says which bit. The walk never changes
  * anything.
  */
+import { finish } from "../base/steps.js";
+import type { Steps } from "../base/steps.js";
 import { BLOCK_SIZE_BYTES, isWhole, readBatch, readBatchByCopy } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
 import { SEGMENT_START } from "./segment-format.js";
+
+/** To check and to copy so much takes about a millisecond. */
+const STEP_SIZE_BYTES = 1024 * 1024;
 
 export interface SegmentVisitor {
   /** A batch whose header is intact; `payloadIntact` and `flippedBit` say what its entries are. */
@@ -28,9 +33,25 @@ export function walkSegment(
   visitor: SegmentVisitor,
   start: number = SEGMENT_START,
 ): number {
+  return finish(walkingSegment(bytes, place, statedEnd, visitor, start));
+}
+
+/** The same in steps of about a mebibyte, if no batch is larger. */
+export function* walkingSegment(
+  bytes: Uint8Array,
+  place: SegmentPlace,
+  statedEnd: number | undefined,
+  visitor: SegmentVisitor,
+  start: number = SEGMENT_START,
+): Steps<number> {
   const limit = statedEnd ?? bytes.length;
   let offset = start;
+  let stepEnd = offset + STEP_SIZE_BYTES;
   while (offset < limit) {
+    if (offset >= stepEnd) {
+      yield;
+      stepEnd = offset + STEP_SIZE_BYTES;
+    }
     const batch = readBatch(bytes, place, offset) ?? readBatchByCopy(bytes, place, offset);
     if (batch !== undefined && isWhole(batch)) {
       visitor.batch(batch);

@@ -22,6 +22,7 @@ import type { Timer } from "../env/timers.js";
 import { BatchBuilder } from "./batch-builder.js";
 import type { BatchTarget } from "./batch-builder.js";
 import { batchLength, BLOCK_SIZE_BYTES, ITEM, Item } from "./batch-format.js";
+import { writeStatement } from "./closing-statement.js";
 import type { Gathering } from "./gathering.js";
 import type {
   LogEnv,
@@ -32,7 +33,8 @@ import type {
   SharedLogOptions,
 } from "./log-types.js";
 import { MicrosHistogram } from "./micros-histogram.js";
-import { LogRecovery } from "./recovery.js";
+import { recovering } from "./recovery.js";
+import type { LogRecovery } from "./recovery.js";
 import type { SegmentCheck } from "./segment-check.js";
 import { SegmentFiles } from "./segment-files.js";
 import { SEGMENT_START, storeTagOf } from "./segment-format.js";
@@ -43,6 +45,7 @@ const MIB = 1024 * 1024;
 const ELECTION_SHARE = 4;
 
 interface Settings {
+  readonly run: number | undefined;
   readonly segmentSizeBytes: number;
   readonly firstSegmentSizeBytes: number;
   readonly reservedBytes: number;
@@ -54,6 +57,7 @@ interface Settings {
 
 export class SharedLog {
   readonly #env: LogEnv;
+  readonly #directory: string;
   readonly #settings: Settings;
   readonly #onFailure: (error: DiskError) => void;
   readonly #storeTag: number;
@@ -117,8 +121,7 @@ export class SharedLog {
     storeId: string,
     options: SharedLogOptions,
   ): Steps<OpenedLog<SharedLog>> {
-    const recovery = new LogRecovery(env.disk, directory, storeId);
-    yield* recovery.scanning();
+    const recovery = yield* recovering(env.disk, directory, storeId, options.run);
     const log = new SharedLog(env, { directory, storeId }, recovery, options);
     const recovered = log.#start(recovery);
     log.#reportMended(recovery);
@@ -138,6 +141,7 @@ export class SharedLog {
     options: SharedLogOptions,
   ) {
     this.#env = env;
+    this.#directory = place.directory;
     this.#settings = settingsOf(options);
     this.#onFailure = options.onFailure ?? rethrow;
     this.#storeTag = storeTagOf(place.storeId);
@@ -571,6 +575,17 @@ export class SharedLog {
     });
   }
 
+  /** All that was written is durable; what found no space was not. */
+  #leaveStatement(): void {
+    const { run } = this.#settings;
+    if (run === undefined) return;
+    const segment = this.#files.active.number;
+    const neededFrom = Math.min(this.#table.oldestPin()?.segment ?? segment, segment);
+    const origin = { storeTag: this.#storeTag, run };
+    const statement = { segment, end: this.#offset, neededFrom };
+    writeStatement(this.#env.disk, this.#directory, origin, statement);
+  }
+
   #fail(error: DiskError): void {
     if (this.#failed) return;
     this.#failed = true;
@@ -589,6 +604,7 @@ export class SharedLog {
     if (this.#files.preparing) return;
     this.#closed = true;
     this.#files.close();
+    if (!this.#failed) this.#leaveStatement();
     this.#closing();
   }
 }
@@ -598,6 +614,7 @@ function settingsOf(options: SharedLogOptions): Settings {
   const batchSizeBytesMax = options.batchSizeBytesMax ?? 4 * MIB;
   assert(segmentSizeBytes % SEGMENT_START === 0, "a segment is whole blocks");
   return {
+    run: options.run,
     segmentSizeBytes,
     firstSegmentSizeBytes: Math.min(segmentSizeBytes, options.firstSegmentSizeBytes ?? 4 * MIB),
     reservedBytes: options.reservedBytes ?? Math.floor(segmentSizeBytes / 8),

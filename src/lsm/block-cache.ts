@@ -1,7 +1,9 @@
 /**
  * Bounds the memory of blocks read from sstables. It lies in slabs that are cut into frames of one
  * size each and never given back, so that a miss allocates nothing and the garbage collector has
- * nothing to do with it. A reader holds its blocks in a list; this cache decides which leaves it.
+ * nothing to do with it: the slabs are shared memory, which it does not count. Of what it counts,
+ * each 10 MiB by which a cache grew led to a collection of everything. A reader holds its blocks in
+ * a list; this cache decides which leaves it.
  *
  *   take   a frame for so many bytes: a free one, one of a new slab, or the one of a block let go
  *   add    the frame was filled: its block is found in the list from now on
@@ -101,14 +103,15 @@ export class BlockCache {
 
   /** Another slab for a pool, where one is left or another pool has one more than its part. */
   #grow(pool: FramePool): boolean {
-    if ((this.#slabCount + 1) * this.#slabBytes > this.#bytesMax) {
-      const isOwed = this.#surplus(pool) < -1 || pool.slabCount === 0;
-      if (!isOwed || !this.#richest(pool).removeSlab()) return false;
-      this.#slabCount--;
+    if ((this.#slabCount + 1) * this.#slabBytes <= this.#bytesMax) {
+      pool.addSlab(new SharedArrayBuffer(this.#slabBytes));
+      this.#slabCount++;
+      return true;
     }
-    pool.addSlab(this.#slabBytes);
-    this.#slabCount++;
-    return true;
+    const isOwed = this.#surplus(pool) < -1 || pool.slabCount === 0;
+    const moved = isOwed ? this.#richest(pool).removeSlab() : undefined;
+    if (moved !== undefined) pool.addSlab(moved);
+    return moved !== undefined;
   }
 
   /** How many slabs a pool has above its part, which is its part of the demand. */

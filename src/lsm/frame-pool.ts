@@ -13,7 +13,7 @@ const PROBATION_SHARE = 8;
 
 /** Memory that is cut into frames as they are needed. */
 interface Slab {
-  readonly buffer: ArrayBuffer;
+  readonly buffer: SharedArrayBuffer;
   readonly frames: Frame[];
 }
 
@@ -45,22 +45,22 @@ export class FramePool implements FrameHome {
     return this.#slabs.flatMap(({ frames }) => frames.filter(({ pins }) => pins > 0)).length;
   }
 
-  addSlab(sizeBytes: number): void {
-    this.#slabs.push({ buffer: new ArrayBuffer(sizeBytes), frames: [] });
+  addSlab(buffer: SharedArrayBuffer): void {
+    this.#slabs.push({ buffer, frames: [] });
   }
 
-  /** Gives up a slab in which nothing is pinned, with all blocks in it; false if there is none. */
-  removeSlab(): boolean {
+  /** Gives up a slab in which nothing is pinned, with all blocks in it, if there is one. */
+  removeSlab(): SharedArrayBuffer | undefined {
     const at = this.#slabs.findIndex(({ frames }) => frames.every(({ pins }) => pins === 0));
-    if (at < 0) return false;
-    const { frames } = this.#slabs[at]!;
+    if (at < 0) return undefined;
+    const { buffer, frames } = this.#slabs[at]!;
     this.#slabs.splice(at, 1);
     for (const frame of frames) {
       if (frame.holder !== undefined) this.#letGo(frame);
       else assert(removeFrom(this.#free, frame), "a frame without a block is free");
     }
     this.#frameCount -= frames.length;
-    return true;
+    return buffer;
   }
 
   takeFree(): Frame | undefined {

@@ -24,11 +24,12 @@ export interface FrameHome {
   takeBack(frame: Frame): void;
 }
 
+const NO_BLOCK = new Block(new Uint8Array(0), new Int32Array(0));
+
 export class Frame {
   readonly bytes: Uint8Array;
-  readonly words: Int32Array;
-  /** The same bytes as a block of rows, once it was opened. */
-  readonly block: Block;
+  /** The same bytes as a block of rows, once it was opened; until then it has none. */
+  block: Block = NO_BLOCK;
   readonly home: FrameHome | undefined;
   /** Set at each use, cleared by the cache as it looks for a block to let go. */
   referenced = false;
@@ -43,9 +44,16 @@ export class Frame {
   /** `bytes` starts at an offset that is a multiple of 4. */
   constructor(bytes: Uint8Array, home: FrameHome | undefined) {
     this.bytes = bytes;
-    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
-    this.block = new Block(bytes, this.words);
     this.home = home;
+  }
+
+  /** From now on `block` shows the rows in the first `sizeBytes`: what holds values needs none. */
+  openBlock(sizeBytes: number): void {
+    if (this.block === NO_BLOCK) {
+      const { buffer, byteOffset, length } = this.bytes;
+      this.block = new Block(this.bytes, new Int32Array(buffer, byteOffset, length >>> 2));
+    }
+    this.block.open(sizeBytes);
   }
 
   pin(): void {

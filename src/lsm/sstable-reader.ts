@@ -281,7 +281,7 @@ export class Section implements ValueSource {
       const isUsable = at % BLOCK_ALIGNMENT_BYTES === 0 && this.#table.isSound(span, at, handle);
       if (!isUsable) break;
       const frame = new Frame(span.subarray(at, at + handle.sizeBytes), undefined);
-      this.#openRows(frame.block, handle);
+      this.#openRows(frame, handle);
       frames.push(frame);
     }
     return frames;
@@ -313,8 +313,9 @@ export class Section implements ValueSource {
   #index(): Block {
     if (this.#keyIndex === undefined) {
       const { keyIndex } = this.info;
-      const { block } = new Frame(this.#table.readBlock(keyIndex), undefined);
-      this.#openRows(block, keyIndex);
+      const frame = new Frame(this.#table.readBlock(keyIndex), undefined);
+      this.#openRows(frame, keyIndex);
+      const { block } = frame;
       this.#blocks = new FrameList(block.rowCount);
       this.#keyIndex = block;
     }
@@ -340,7 +341,7 @@ export class Section implements ValueSource {
     const handle = this.#handleOf(ordinal);
     const frame = this.#table.readFrame(handle);
     try {
-      this.#openRows(frame.block, handle);
+      this.#openRows(frame, handle);
     } catch (error) {
       cache.giveBack(frame);
       throw error;
@@ -349,10 +350,10 @@ export class Section implements ValueSource {
     return frame;
   }
 
-  #openRows(block: Block, handle: BlockHandle): void {
+  #openRows(frame: Frame, handle: BlockHandle): void {
     try {
-      block.open(handle.sizeBytes);
-      if (block.rowCount === 0) this.#fail(handle, "a block has no rows");
+      frame.openBlock(handle.sizeBytes);
+      if (frame.block.rowCount === 0) this.#fail(handle, "a block has no rows");
     } catch (error) {
       if (error instanceof DecodeError) this.#fail(handle, error.message);
       throw error;

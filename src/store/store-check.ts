@@ -148,7 +148,7 @@ class Check implements StoreCheck {
       for (const [at, segment] of recovery.used.entries()) {
         this.#checkSegment(segment.path, segment.number, storeId, recovery.used[at + 1]?.path);
       }
-      const recovered = recovery.recoverShards(0);
+      const recovered = recovery.look();
       for (const [shardId, shard] of recovered) this.#checkShard(directory, shardId, shard);
       return recovered;
     } catch (error) {

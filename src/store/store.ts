@@ -475,7 +475,8 @@ async function openLocked(
     if (manifest.storeId !== storeId) {
       throw new CorruptionError(directory, 0, "the manifest belongs to another store");
     }
-    const logOptions = { ...options.logOptions, onFailure };
+    const { run } = manifest.catalog;
+    const logOptions = { ...options.logOptions, run, onFailure };
     const {
       log: openedLog,
       recovered,
@@ -493,7 +494,6 @@ async function openLocked(
     if (unrecorded.length === 0) log.nothingIsMissing();
     const logsLost = new Set(shardsMayBeMissing ? unrecorded : []);
     const damaged = missingFiles(env.disk, tablesOf(directory), manifest);
-    const { run } = manifest.catalog;
     env.tracer.trace("info", "store opened", { storeId, run, trees: core.trees.size });
     return { store: make(core), recovered, logsLost, damaged };
   } catch (error) {

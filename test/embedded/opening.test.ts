@@ -1,5 +1,6 @@
 /** What a start leaves to the next one. */
 import { describe, expect, test } from "vitest";
+import type { Timers } from "../../src/env/timers.js";
 import { EmbeddedStore } from "../../src/embedded/embedded-store.js";
 import type { CheckJob, StoreJob } from "../../src/store/jobs.js";
 import { runStoreJob } from "../../src/store/jobs.js";
@@ -16,9 +17,12 @@ interface Opened {
   readonly store: EmbeddedStore;
 }
 
-async function openOn(disk: MemoryDisk): Promise<Opened> {
+function envOf(disk: MemoryDisk): TestEnv {
   const job = (job: unknown): unknown => runStoreJob(disk, job as StoreJob | CheckJob);
-  const env = testEnv({ disk, job });
+  return testEnv({ disk, job });
+}
+
+async function openOn(disk: MemoryDisk, env: TestEnv = envOf(disk)): Promise<Opened> {
   const store = await EmbeddedStore.open(env, "/embedded", {
     memtableBytesMax: MEMTABLE_BYTES_MAX,
     logSegmentSizeBytes: 1024 * 1024,
@@ -88,4 +92,34 @@ describe("a start that applied much of the log again", () => {
     expect(little.store.stats().flushes).toBe(0);
     await close(little);
   });
+
+  test("lets others have their turns meanwhile", async () => {
+    expect(await turnsOfStart(2 * MANY)).toBeGreaterThan((await turnsOfStart(FEW)) + 1);
+  });
 });
+
+/** How many turns a start takes where each is over at the next chance; so many puts are applied. */
+async function turnsOfStart(count: number): Promise<number> {
+  const disk = new MemoryDisk();
+  const first = await openOn(disk);
+  for (let i = 0; i < count; i++) void first.store.put(`key${1000 + i}`, new Uint8Array(500));
+  await close(first);
+  const env = envOf(disk);
+  const { fake } = env;
+  let turns = 0;
+  let looks = 0;
+  const clock = { monotonicMs: () => looks++ * 6, uptimeMs: () => 0, wallMs: () => 0 };
+  const timers: Timers = {
+    after: (delayMs, run) => {
+      if (delayMs > 0) return fake.after(delayMs, run);
+      turns++;
+      setImmediate(run);
+      return { cancel: () => undefined };
+    },
+    endOfTurn: (run) => fake.endOfTurn(run),
+  };
+  const { store } = await openOn(disk, { ...env, clock, timers });
+  expect([...store.range()]).toHaveLength(count);
+  await passed({ env, store }, store.close());
+  return turns;
+}

@@ -2,8 +2,18 @@
 import { describe, expect, test } from "vitest";
 import { concatBytes, equalBytes } from "../../src/base/bytes.js";
 import { Prng } from "../../src/base/prng.js";
+import { LogRecovery } from "../../src/log/recovery.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
-import { commitNow, DIRECTORY, entries, openLog, outline, settle, SMALL } from "./support.js";
+import {
+  commitNow,
+  DIRECTORY,
+  entries,
+  openLog,
+  outline,
+  settle,
+  SMALL,
+  STORE_ID,
+} from "./support.js";
 import type { Opened } from "./support.js";
 
 const FIRST = `${DIRECTORY}/0000000001.log`;
@@ -464,5 +474,26 @@ describe("a start", () => {
     settle(opened);
     // The active one, the next, and two that wait to be used again.
     expect(opened.log.stats().segments).toBeLessThanOrEqual(4);
+  });
+
+  test("is foreseen by who only looks, with what the last batch did", () => {
+    const opened = openLog();
+    settle(opened);
+    for (let index = 1; index <= 40; index++) {
+      opened.log.append(1, 1, entries(1, index, 1, 1, 3 * BLOCK));
+      commitNow(opened);
+      settle(opened);
+    }
+    // The last batch lets go of all segments but the last few, and the machine stops right then.
+    opened.log.trim(1, 40);
+    commitNow(opened);
+    settle(opened);
+    const disk = opened.disk.crash(new Prng(1), "loseAll");
+    const looking = new LogRecovery(disk, DIRECTORY, STORE_ID);
+    looking.scan();
+    const [seen] = looking.look().values();
+    const found = openLog(disk).recovered.get(1)!;
+    expect(seen).toEqual(found);
+    expect([found.baseIndex, found.health.kind]).toEqual([40, "intact"]);
   });
 });
