@@ -155,7 +155,9 @@ export class LogRecovery {
   /** Whether something is lost that a segment which was not read might hold. */
   get isInDoubt(): boolean {
     if (this.#firstRead === 0) return false;
-    return this.shardsMayBeMissing || [...this.table.records.values()].some((one) => one.corrupt);
+    return (
+      this.table.shardsMayBeMissing || [...this.table.records.values()].some((one) => one.corrupt)
+    );
   }
 
   /** What each shard recovered. `rewritten` is the segment that now holds the last batch. */
