@@ -41,7 +41,7 @@ export const FLOORS: readonly Floor[] = [
   floor(5, "shard", "base env protocol events route raft log lsm store mvcc placement"),
   floor(5, "client", "base env protocol events rpc route"),
   floor(6, "node", "all of floors 0–5 but client"),
-  floor(7, "gateway", "base env protocol events"),
+  floor(7, "gateway", "base env protocol events", { packages: ["ws"] }),
   floor(7, "embedded", "base env protocol log lsm store"),
   floor(8, "cli", "any", { packages: ["yargs", "cli-table3"] }),
 ];
@@ -64,11 +64,6 @@ export const FILE_PACKAGES: readonly { path: string; imports: string; why: strin
   },
   {
     path: "src/base/sha256.ts",
-    imports: "node:crypto",
-    why: "a hash is a pure function; what depends on chance or keys stays in env",
-  },
-  {
-    path: "src/base/sha1.ts",
     imports: "node:crypto",
     why: "a hash is a pure function; what depends on chance or keys stays in env",
   },

@@ -3,8 +3,9 @@
  * `health.ts`. Connections come from elsewhere, this listens on nothing.
  */
 import http from "node:http";
+import type { WebSocketServer } from "ws";
 import { must } from "../base/assert.js";
-import { concatBytes, utf8 } from "../base/bytes.js";
+import { concatBytes } from "../base/bytes.js";
 import type { Backend } from "./backend.js";
 import { pageAt } from "./health.js";
 import type { TextReply } from "./health.js";
@@ -17,9 +18,9 @@ import { RequestLine } from "./request-line.js";
 import type { LineSocket } from "./request-line.js";
 import { GRPC, StatusError, statusOf, stopped } from "./status.js";
 import { hasRoom, roomIn } from "./stream-room.js";
-import { acceptance, NO_WEBSOCKET, plainHead, wantsWebSocket } from "./websocket-handshake.js";
-import { WebSocketOutput } from "./websocket.js";
-import type { UpgradedSocket } from "./websocket.js";
+import { plainHead, wantsWebSocket } from "./upgrade-request.js";
+import { webSocketServer, WebSocketOutput } from "./websocket.js";
+import type { UpgradedSocket, UpgradeHead } from "./websocket.js";
 
 export interface HttpHost extends TermsHost {
   readonly backend: Backend;
@@ -55,12 +56,14 @@ const noPost = (): StatusError => new StatusError(GRPC.unimplemented, "Method No
 export class HttpServer {
   readonly #host: HttpHost;
   readonly #server: http.Server;
+  readonly #webSockets: WebSocketServer;
   readonly #connections: Set<Connection> = new Set();
   readonly #sessions: Set<JsonSession> = new Set();
   readonly #lines: WeakMap<LineSocket, Line> = new WeakMap();
 
   constructor(host: HttpHost) {
     this.#host = host;
+    this.#webSockets = webSocketServer(this.#bytesMax);
     this.#server = http.createServer((request, response) => {
       this.#lineOf(request.socket).add(request, response);
     });
@@ -173,7 +176,7 @@ export class HttpServer {
   }
 
   /** Node has let go of the connection. Nobody sends requests ahead of this one. */
-  #upgrade(request: http.IncomingMessage, socket: UpgradedSocket, head: Uint8Array): void {
+  #upgrade(request: http.IncomingMessage, socket: UpgradedSocket, head: UpgradeHead): void {
     if (this.#lines.get(request.socket)?.isBusy === true) return void socket.destroy();
     const method = wantsWebSocket(request) ? this.#sessionAt(request.url ?? "/") : undefined;
     if (method === undefined) {
@@ -181,13 +184,10 @@ export class HttpServer {
       this.#server.emit("connection", socket);
       return;
     }
-    // A connection that breaks is closed right after.
-    socket.on("error", () => undefined);
-    const answer = acceptance(request);
-    if (answer === undefined) return void socket.end(utf8(NO_WEBSOCKET), () => socket.destroy());
-    socket.write(utf8(answer));
-    if (head.length > 0) socket.unshift(head);
-    void this.#webSocket(method, request, new WebSocketOutput(socket, this.#host.timers));
+    // It refuses by itself who does not ask as he should.
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      void this.#webSocket(method, request, new WebSocketOutput(webSocket, socket));
+    });
   }
 
   #sessionAt(url: string): Method | undefined {
@@ -205,7 +205,7 @@ export class HttpServer {
       const { signal, release } = await heldTo(termsOf(request.headers), this.#host, true);
       if (output.isOver) return release();
       output.onClose(release);
-      output.read(this.#opened(method, output, signal), this.#bytesMax);
+      output.read(this.#opened(method, output, signal));
     } catch (error) {
       output.refuse(refusalReply(statusOf(error)));
     }

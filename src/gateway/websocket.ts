@@ -1,39 +1,26 @@
 /**
  * A session of JSON over a WebSocket, which browsers have where they cannot send a body piece by
  * piece: what its messages say together is the body of the POST, and each line of the answer is a
- * message. As in etcd's gateway, anybody may open one, and an end of either side ends both.
+ * message. As in etcd's gateway, anybody may open one, and an end of either side ends both. The
+ * protocol is a library's; nothing is negotiated, so there is no compression.
  */
+import { WebSocket, WebSocketServer } from "ws";
 import { utf8 } from "../base/bytes.js";
-import type { Timers } from "../env/timers.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
 import { hasRoom, roomIn } from "./stream-room.js";
-import type { NodeStream } from "./stream-room.js";
-import {
-  CLOSE_CODES,
-  closeFrame,
-  frameOf,
-  PONG,
-  TEXT,
-  WebSocketError,
-  WebSocketReader,
-} from "./websocket-frames.js";
-import type { WebSocketFrame } from "./websocket-frames.js";
 
 /** Who does not answer a close in this time is cut off. */
 const CLOSE_MS = 5000;
+const NORMAL = 1000;
 const NEWLINE = 0x0a;
+/** A browser's only way to hand over a token is a protocol of this name; etcd says yes to it. */
+const TOKEN_PROTOCOL = "Bearer";
 
+type Upgrade = Parameters<WebSocketServer["handleUpgrade"]>;
 /** A connection of Node's that no server reads any more. */
-export interface UpgradedSocket extends NodeStream {
-  on(event: "data", run: (chunk: Uint8Array) => void): unknown;
-  on(event: "drain" | "close" | "end" | "error", run: () => void): unknown;
-  unshift(bytes: Uint8Array): void;
-  pause(): unknown;
-  resume(): unknown;
-  write(bytes: Uint8Array): boolean;
-  end(bytes: Uint8Array, done?: () => void): unknown;
-  destroy(): unknown;
-}
+export type UpgradedSocket = Upgrade[1];
+/** What came behind the request. */
+export type UpgradeHead = Upgrade[2];
 
 /** What the bytes of the client's messages are for. */
 export interface MessageTaker {
@@ -41,54 +28,62 @@ export interface MessageTaker {
   receive(bytes: Uint8Array): Promise<void>;
 }
 
-/** A connection that has been accepted as a WebSocket. */
-export class WebSocketOutput implements JsonOutput {
-  readonly #socket: UpgradedSocket;
-  readonly #timers: Timers;
-  readonly #listeners: (() => void)[] = [];
-  #isClosed = false;
+/** Opens WebSockets on connections that others have accepted. */
+export function webSocketServer(messageBytesMax: number): WebSocketServer {
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: messageBytesMax,
+    // Not in the library's types.
+    closeTimeout: CLOSE_MS,
+    handleProtocols: (offered: Set<string>) => offered.has(TOKEN_PROTOCOL) && TOKEN_PROTOCOL,
+  };
+  return new WebSocketServer(options);
+}
 
-  constructor(socket: UpgradedSocket, timers: Timers) {
+/** One that has just been opened. */
+export class WebSocketOutput implements JsonOutput {
+  readonly #webSocket: WebSocket;
+  readonly #socket: UpgradedSocket;
+  readonly #listeners: (() => void)[] = [];
+  #messages: Uint8Array[] = [];
+
+  /** Nothing is heard before `read`. The library shows no room, so the connection is asked. */
+  constructor(webSocket: WebSocket, socket: UpgradedSocket) {
+    this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#timers = timers;
-    socket.on("close", () => this.#tell());
-    socket.on("end", () => this.close(CLOSE_CODES.normal));
+    webSocket.pause();
+    webSocket.on("close", () => this.#tell());
+    // The protocol is broken: it is closed with a code that says so.
+    webSocket.on("error", () => this.#tell());
   }
 
   /** Hands on what the client says, until either side has enough. */
-  read(taker: MessageTaker, payloadBytesMax: number): void {
-    const reader = new WebSocketReader(payloadBytesMax);
-    this.#socket.on("data", (chunk: Uint8Array) => {
-      if (this.#isClosed) return;
-      this.#socket.pause();
-      this.#take(reader, chunk, taker)
-        .catch((error: unknown) => {
-          this.close(error instanceof WebSocketError ? error.code : CLOSE_CODES.protocol);
-        })
-        .finally(() => this.#socket.resume());
+  read(taker: MessageTaker): void {
+    this.#webSocket.on("message", (message) => {
+      if (this.isOver) return;
+      this.#messages.push(message as Uint8Array);
+      if (this.#messages.length === 1) this.#handOn(taker).catch(() => this.end());
     });
+    this.#webSocket.resume();
   }
 
-  async #take(reader: WebSocketReader, chunk: Uint8Array, taker: MessageTaker): Promise<void> {
-    for (const frame of reader.push(chunk)) {
-      if (this.#isClosed) return;
-      await this.#takeFrame(frame, taker);
+  /** One after the other. Nothing is read meanwhile: no more wait than came in at once. */
+  async #handOn(taker: MessageTaker): Promise<void> {
+    this.#webSocket.pause();
+    for (let at = 0; at < this.#messages.length && !this.isOver; at++) {
+      await taker.receive(this.#messages[at]!);
     }
-  }
-
-  async #takeFrame({ kind, payload }: WebSocketFrame, taker: MessageTaker): Promise<void> {
-    if (kind === "data") return taker.receive(payload);
-    if (kind === "close") return this.close(CLOSE_CODES.normal);
-    if (kind === "pong") return;
-    this.#socket.write(frameOf(PONG, payload));
-    await this.room();
+    this.#messages = [];
+    this.#webSocket.resume();
   }
 
   /** A line, which is a message without its end. */
   write(bytes: Uint8Array): void {
     if (this.isOver) return;
     const isLine = bytes.at(-1) === NEWLINE;
-    this.#socket.write(frameOf(TEXT, isLine ? bytes.subarray(0, -1) : bytes));
+    this.#webSocket.send(isLine ? bytes.subarray(0, -1) : bytes, { binary: false });
   }
 
   get hasRoom(): boolean {
@@ -99,8 +94,13 @@ export class WebSocketOutput implements JsonOutput {
     return roomIn(this.#socket);
   }
 
+  /** Once: the client is asked to go, and goes. */
   end(): void {
-    this.close(CLOSE_CODES.normal);
+    if (this.isOver) return;
+    // What still comes is read, so that the end of it is heard.
+    this.#webSocket.resume();
+    this.#webSocket.close(NORMAL);
+    this.#tell();
   }
 
   refuse({ body }: JsonReply): void {
@@ -109,24 +109,12 @@ export class WebSocketOutput implements JsonOutput {
   }
 
   get isOver(): boolean {
-    return this.#isClosed || this.#socket.destroyed;
+    return this.#webSocket.readyState !== WebSocket.OPEN || this.#socket.destroyed;
   }
 
   /** When nothing that is written would arrive any more. */
   onClose(run: () => void): void {
     this.#listeners.push(run);
-  }
-
-  /** Once: the client is asked to go, and goes. */
-  close(code: number): void {
-    if (this.isOver) return;
-    this.#isClosed = true;
-    this.#socket.end(closeFrame(code));
-    // What still comes is read, so that the end of it is heard.
-    this.#socket.resume();
-    const timer = this.#timers.after(CLOSE_MS, () => this.#socket.destroy());
-    this.#socket.on("close", () => timer.cancel());
-    this.#tell();
   }
 
   #tell(): void {

@@ -1,13 +1,12 @@
 /** HTTP/1.1: JSON calls, the JSON watch, and the pages of a node. */
 import { once } from "node:events";
-import { connect } from "node:net";
-import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
 import { notApplied } from "../../src/protocol/errors.js";
 import { REQUESTS_AHEAD_MAX } from "../../src/gateway/request-line.js";
 import { putEvent } from "./fake-backend.js";
+import { sent } from "./http-peer.js";
 import { backend, server, serveEach } from "./served.js";
 
 serveEach();
@@ -66,17 +65,6 @@ describe("a call by JSON", () => {
 describe("requests sent before the answer to the last one", () => {
   const post = (path: string, body: string): string =>
     `POST ${path} HTTP/1.1\r\nhost: node\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
-
-  /** Sends all of it at once, and gathers what comes. */
-  async function sent(text: string): Promise<{ socket: Socket; heard: () => string }> {
-    const [host, port] = server.address.split(":");
-    const socket = connect({ host: host!, port: Number(port) });
-    let heard = "";
-    socket.on("data", (bytes) => (heard += bytes.toString()));
-    await once(socket, "connect");
-    socket.write(text);
-    return { socket, heard: () => heard };
-  }
 
   const answersIn = (heard: string): number => heard.split("HTTP/1.1 200 OK").length - 1;
 

@@ -1,13 +1,7 @@
 /**
- * How a connection of HTTP/1.1 becomes a WebSocket (RFC 6455, 4.2), and how a request that asks
- * for something else instead, such as HTTP/2, is answered as if it had not.
+ * Requests of HTTP/1.1 that ask for something else on their connection: which want a WebSocket, and
+ * how one that asks for another upgrade, such as HTTP/2, is answered as if it had not.
  */
-import { utf8 } from "../base/bytes.js";
-import { sha1 } from "../base/sha1.js";
-import { toBase64 } from "./base64.js";
-
-const KEY_SUFFIX = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const VERSION = "13";
 
 /** What there is to know of a request of HTTP/1.1 here. */
 export interface UpgradeRequest {
@@ -20,34 +14,8 @@ export interface UpgradeRequest {
 }
 
 export function wantsWebSocket({ method, headers }: UpgradeRequest): boolean {
-  return method === "GET" && tokensIn(String(headers["upgrade"] ?? "")).includes("websocket");
+  return method === "GET" && String(headers["upgrade"] ?? "").toLowerCase() === "websocket";
 }
-
-/** The answer to who wants to open one; undefined where he does not say it as he should. */
-export function acceptance({ headers }: UpgradeRequest): string | undefined {
-  const key = String(headers["sec-websocket-key"] ?? "");
-  const isKey = /^[A-Za-z0-9+/]{22}==$/.test(key);
-  if (!isKey || headers["sec-websocket-version"] !== VERSION) return undefined;
-  const accept = toBase64(sha1(utf8(`${key}${KEY_SUFFIX}`)));
-  // A browser's only way to hand over a token is this; etcd says yes to it.
-  const hasToken = String(headers["sec-websocket-protocol"] ?? "").startsWith("Bearer");
-  return [
-    "HTTP/1.1 101 Switching Protocols",
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    `Sec-WebSocket-Accept: ${accept}`,
-    ...(hasToken ? ["Sec-WebSocket-Protocol: Bearer"] : []),
-    "\r\n",
-  ].join("\r\n");
-}
-
-export const NO_WEBSOCKET: string = [
-  "HTTP/1.1 400 Bad Request",
-  `Sec-WebSocket-Version: ${VERSION}`,
-  "Content-Length: 0",
-  "Connection: close",
-  "\r\n",
-].join("\r\n");
 
 /**
  * The head of a request that asks for an upgrade which is not made, without asking for it: whoever
