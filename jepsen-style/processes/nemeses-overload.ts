@@ -161,6 +161,7 @@ function stutter(scene: Scene): Fault {
 export const OVERLOAD_NEMESES: readonly Nemesis[] = [
   {
     name: "overload",
+    fillsLogs: true,
     about: `connections that come and go, clients who do not read, ${BURST_WRITES} writes at once`,
     holdMs: [2000, 6000],
     strike: (scene) => shuffled([churn, slowClients, burst], scene.prng)[0]!(scene),

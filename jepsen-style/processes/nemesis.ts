@@ -27,6 +27,8 @@ export interface Nemesis {
   readonly name: string;
   readonly about: string;
   readonly waitsFor?: string;
+  /** It makes the cluster write so much that logs let go of what was written before. */
+  readonly fillsLogs?: true;
   /** It asks of links what only proxies can do. */
   readonly needsProxies?: true;
   /** How long a fault holds, from and to. */
