@@ -13,8 +13,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     name: "last-batch-dropped",
     bug: "Log: the last batch is taken for torn at a restart although it is whole",
     file: "log/recovery",
-    find: `if (isLast) this.#handOut(bytes);`,
-    replace: `if (isLast) this.#held = undefined;`,
+    find: `else this.#handOut(bytes);`,
+    replace: `else this.#held = undefined;`,
   },
   {
     name: "flip-taken-for-torn",

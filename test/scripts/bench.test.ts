@@ -125,7 +125,8 @@ describe("load", () => {
     expect(result.operations).toBe(0);
     expect(result.firstError).toBe("down");
     expect(result.errors).toBe(target.gets);
-    expect(result.errors).toBeLessThanOrEqual(2 * 11);
+    // A client waits 10 ms after an error; the end of the time may be noticed late.
+    expect(result.errors).toBeLessThanOrEqual(2 * (result.elapsedMs / 10 + 2));
   });
 });
 
