@@ -64,11 +64,15 @@ interface Flipped {
   readonly where: string;
 }
 
-/** Flips one bit of one file of a kind. */
-function flipBit(directory: string, kind: keyof typeof KINDS, prng: Prng): Flipped {
-  const files = readdirSync(directory, { recursive: true, encoding: "utf8" })
+function filesOf(directory: string, kind: keyof typeof KINDS): readonly string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
     .map((name) => join(directory, name))
     .filter((path) => KINDS[kind].test(path) && statSync(path).isFile() && statSync(path).size > 0);
+}
+
+/** Flips one bit of one file of a kind. */
+function flipBit(directory: string, kind: keyof typeof KINDS, prng: Prng): Flipped {
+  const files = filesOf(directory, kind);
   const path = must(files[prng.between(0, files.length - 1)], `a file of the ${kind}`);
   const bytes = readFileSync(path);
   // Files of the log and the manifest end in zeros that nobody has written to yet.
@@ -164,8 +168,11 @@ test(
       const name = cluster.names[round % cluster.names.length]!;
       const kind = ORDER[round % ORDER.length]!;
       await written.write(WRITES_A_ROUND);
+      const directory = join(cluster.directory, name);
+      // On a busy machine the first flush may still be on its way.
+      await eventually(() => filesOf(directory, kind).length > 0);
       await (prng.chance(0.5) ? cluster.crashNode(name) : cluster.stopNode(name));
-      const { path, where } = flipBit(join(cluster.directory, name), kind, prng);
+      const { path, where } = flipBit(directory, kind, prng);
       await written.write(WRITES_A_ROUND);
       await eventually(() => cluster.startNode(name));
       const endpoint = cluster.endpoint(name);
