@@ -188,7 +188,9 @@ function pinOf({ shardId, baseIndex, spans }: ShardRecord, segment: number): Log
 
 function writeMissing(item: Item, target: ByteWriter): void {
   Object.assign(item, new Item(), { kind: ITEM.missing });
-  item.write(target.bytes, target.reserve(ITEM_SIZE_BYTES));
+  // It may make other bytes of them.
+  const at = target.reserve(ITEM_SIZE_BYTES);
+  item.write(target.bytes, at);
 }
 
 function writeRecord(record: ShardRecord, item: Item, target: ByteWriter): void {

@@ -1,6 +1,9 @@
 /** What a start makes of torn ends, rotten middles and lost headers. */
 import { describe, expect, test } from "vitest";
 import { concatBytes, equalBytes } from "../../src/base/bytes.js";
+import { ByteWriter } from "../../src/base/coding.js";
+import { Item, ITEM, ITEM_SIZE_BYTES } from "../../src/log/batch-format.js";
+import { ShardTable } from "../../src/log/shard-table.js";
 import { Prng } from "../../src/base/prng.js";
 import { LogRecovery } from "../../src/log/recovery.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
@@ -44,6 +47,22 @@ function withBytes(opened: Opened, change: (bytes: Uint8Array) => void): Opened 
   disk.setContent(FIRST, bytes);
   return openLog(disk);
 }
+
+test("a checkpoint of any number of shards says that some may be missing", () => {
+  for (let shards = 1; shards <= 100; shards++) {
+    const table = new ShardTable();
+    const item = new Item();
+    for (item.shardId = 1; item.shardId <= shards; item.shardId++) {
+      item.kind = ITEM.hardState;
+      table.apply(item, 1);
+    }
+    table.loseBatch();
+    const bytes = new ByteWriter();
+    const count = table.writeCheckpoint(bytes);
+    item.read(bytes.view(), (count - 1) * ITEM_SIZE_BYTES);
+    expect([shards, item.kind]).toEqual([shards, ITEM.missing]);
+  }
+});
 
 /** Writes until a segment begins. */
 function rotate(opened: Opened): void {
