@@ -144,7 +144,7 @@ export class LogRecovery {
     let expected = this.used[this.#firstRead]?.number ?? 0;
     for (let i = this.#firstRead; i < this.used.length; i++) {
       const segment = this.used[i]!;
-      if (segment.number !== expected) this.#loseBatch();
+      if (segment.number !== expected) this.table.loseBatch();
       expected = segment.number + 1;
       yield* this.#scanningSegment(segment, i === this.used.length - 1, statedEnds[i]);
       yield;
@@ -337,7 +337,7 @@ export class LogRecovery {
       },
       lost: () => {
         this.#applyHeld(bytes, segment.number);
-        this.#loseBatch();
+        this.table.loseBatch();
       },
     });
     const isProven = !isLast || this.#statement !== undefined;
@@ -354,10 +354,6 @@ export class LogRecovery {
     flipBit(bytes, bit);
     this.mended.push({ segment, bit });
     return { ...batch, payloadIntact: true, flippedBit: undefined };
-  }
-
-  #loseBatch(): void {
-    this.table.loseBatch();
   }
 
   #applyCheckpoint(bytes: Uint8Array, batch: FoundBatch, segment: number): void {

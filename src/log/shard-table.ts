@@ -82,7 +82,7 @@ export class ShardTable {
     const before = target.length;
     const item = new Item();
     for (const record of this.records.values()) writeRecord(record, item, target);
-    if (this.shardsMayBeMissing) writeMissing(item, target);
+    if (this.shardsMayBeMissing) writeMissing(target);
     return (target.length - before) / ITEM_SIZE_BYTES;
   }
 
@@ -186,11 +186,16 @@ function pinOf({ shardId, baseIndex, spans }: ShardRecord, segment: number): Log
   return { shardId, index };
 }
 
-function writeMissing(item: Item, target: ByteWriter): void {
-  Object.assign(item, new Item(), { kind: ITEM.missing });
-  // It may make other bytes of them.
+/** Room is taken first: that may put the bytes elsewhere. */
+function append(item: Item, target: ByteWriter): void {
   const at = target.reserve(ITEM_SIZE_BYTES);
   item.write(target.bytes, at);
+}
+
+function writeMissing(target: ByteWriter): void {
+  const item = new Item();
+  item.kind = ITEM.missing;
+  append(item, target);
 }
 
 function writeRecord(record: ShardRecord, item: Item, target: ByteWriter): void {
@@ -205,8 +210,7 @@ function writeRecord(record: ShardRecord, item: Item, target: ByteWriter): void 
     item.term = term;
     item.index = index;
     item.extra = extra;
-    const at = target.reserve(ITEM_SIZE_BYTES);
-    item.write(target.bytes, at);
+    append(item, target);
   };
   put(ITEM.base, hardStateLost, record.baseTerm, record.baseIndex, 0);
   if (record.hardState !== undefined) {
