@@ -77,8 +77,11 @@ export class Actors {
   async stop(patienceMs: number): Promise<void> {
     this.#working = false;
     const timer = setTimeout(() => (this.#isGivenUp = true), patienceMs);
-    await Promise.all(this.#loops);
-    clearTimeout(timer);
+    try {
+      await Promise.all(this.#loops);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Lets each finish; rejects with NotServed where that takes longer. */

@@ -15,7 +15,8 @@ import { CLIENTS, LinkFaults } from "./links.js";
 import type { LinkFault, Links, NodeSite, Way } from "./links.js";
 import { isInside } from "./own-network.js";
 
-const BRIDGE = "links";
+/** Of the bridge, and of what each node has of it. */
+const DEVICE = "links";
 /** Of hardware that is not there. */
 const NOBODY = 255;
 const CLIENTS_NUMBER = 1;
@@ -38,10 +39,10 @@ export class NamespaceLinks implements Links {
     execFileSync("mkdir", ["/run/netns"]);
     ip([
       "link set lo up",
-      `link add name ${BRIDGE} type bridge`,
-      `link set ${BRIDGE} address ${hardwareOf(CLIENTS_NUMBER)} up`,
-      `address add ${addressOf(CLIENTS_NUMBER)}/24 dev ${BRIDGE}`,
-      `address add ${observedOf(CLIENTS_NUMBER)}/24 dev ${BRIDGE}`,
+      `link add name ${DEVICE} type bridge`,
+      `link set ${DEVICE} address ${hardwareOf(CLIENTS_NUMBER)} up`,
+      `address add ${addressOf(CLIENTS_NUMBER)}/24 dev ${DEVICE}`,
+      `address add ${observedOf(CLIENTS_NUMBER)}/24 dev ${DEVICE}`,
     ]);
     this.#numbers.set(CLIENTS, CLIENTS_NUMBER);
     this.#tables.set(CLIENTS, orders([]));
@@ -52,15 +53,15 @@ export class NamespaceLinks implements Links {
     const cable = `to-${name}`;
     ip([
       `netns add ${name}`,
-      `link add ${cable} type veth peer name links netns ${name}`,
-      `link set ${cable} master ${BRIDGE} up`,
+      `link add ${cable} type veth peer name ${DEVICE} netns ${name}`,
+      `link set ${cable} master ${DEVICE} up`,
     ]);
     ip(
       [
         "link set lo up",
-        `link set ${BRIDGE} address ${hardwareOf(number)} up`,
-        `address add ${addressOf(number)}/24 dev ${BRIDGE}`,
-        `address add ${observedOf(number)}/24 dev ${BRIDGE}`,
+        `link set ${DEVICE} address ${hardwareOf(number)} up`,
+        `address add ${addressOf(number)}/24 dev ${DEVICE}`,
+        `address add ${observedOf(number)}/24 dev ${DEVICE}`,
       ],
       ["-n", name],
     );
@@ -114,7 +115,7 @@ export class NamespaceLinks implements Links {
     if (isCut) this.#cut.add(way);
     else this.#cut.delete(way);
     const hardware = hardwareOf(isCut ? NOBODY : number);
-    return [`neigh replace ${addressOf(number)} lladdr ${hardware} dev ${BRIDGE} nud permanent\n`];
+    return [`neigh replace ${addressOf(number)} lladdr ${hardware} dev ${DEVICE} nud permanent\n`];
   }
 }
 

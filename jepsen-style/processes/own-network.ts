@@ -39,9 +39,7 @@ export function insideCommand(words: readonly string[]): readonly [string, reado
 export async function runInside(lifetimeSeconds: number): Promise<number | null> {
   const guard = new Guard(lifetimeSeconds);
   const [command, words] = insideCommand(process.argv.slice(1));
-  const child = spawn(command, words, {
-    stdio: "inherit",
-  });
+  const child = spawn(command, words, { stdio: "inherit" });
   guard.watch(child);
   const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));
   guard.close();
