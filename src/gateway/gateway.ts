@@ -5,6 +5,7 @@
 import type { Socket } from "../env/network.js";
 import type { Timers } from "../env/timers.js";
 import type { Backend } from "./backend.js";
+import { CallCounts } from "./call-counts.js";
 import { GrpcServer } from "./grpc-server.js";
 import { HttpServer } from "./http-server.js";
 import { HeaderWriter } from "./kv-responses.js";
@@ -37,8 +38,9 @@ export class Gateway {
       progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
     };
     const methods = methodsOf(host, leaders);
-    this.#grpc = new GrpcServer({ methods, leaders, timers, messageBytesMax });
-    this.#http = new HttpServer({ backend, methods, leaders, timers, messageBytesMax });
+    const calls = new CallCounts();
+    this.#grpc = new GrpcServer({ methods, leaders, timers, messageBytesMax, calls });
+    this.#http = new HttpServer({ backend, methods, leaders, timers, messageBytesMax, calls });
   }
 
   /** A connection of Node's that speaks HTTP/1.1. */

@@ -4,10 +4,12 @@
  * session is requests and frames each in their own time. Whatever a client sends, the worst it gets
  * is a status, a reset stream, or for bytes that are no HTTP/2 a closed connection.
  */
+import { must } from "../base/assert.js";
 import type { Socket } from "../env/network.js";
 import type { Timer, Timers } from "../env/timers.js";
 import { sendAnswers } from "./answer-stream.js";
 import type { AnswerStream, CallSession } from "./answer-stream.js";
+import type { CallCounts, MethodCounts } from "./call-counts.js";
 import { FrameReader, onlyMessage } from "./grpc-frames.js";
 import { timeoutMsOf } from "./grpc-headers.js";
 import { CONTENT_TYPE, GrpcSink, HEAD, OK_TRAILERS, refuse } from "./grpc-sink.js";
@@ -19,7 +21,7 @@ import type { LeaderMonitor } from "./leader-monitor.js";
 import { LedCall } from "./led-call.js";
 import type { FailingHandler } from "./led-call.js";
 import { mayLast } from "./method.js";
-import type { Method, Methods, OpenSession } from "./method.js";
+import type { Method, Methods } from "./method.js";
 import { GRPC, StatusError, deadlineExceeded, statusOf, stopped } from "./status.js";
 import { WireReader } from "./wire.js";
 
@@ -28,6 +30,7 @@ export interface GrpcHost {
   readonly leaders: LeaderMonitor;
   readonly timers: Timers;
   readonly messageBytesMax: number;
+  readonly calls: CallCounts;
 }
 
 const NOT_GRPC: Uint8Array = headerBlock([[":status", "415"]]);
@@ -55,7 +58,7 @@ export class GrpcServer {
         open: (stream, head) => this.#open(stream, head),
         closed: (gone) => this.#gone(gone),
       },
-      socket,
+      this.#host.calls.counted(socket),
     );
     this.#connections.add(connection);
   }
@@ -115,7 +118,7 @@ export class GrpcServer {
     const call =
       method.session === undefined
         ? new OneRequestCall(stream, method, this.#host, timeoutMs)
-        : new SessionCall(stream, method.session, this.#host, timeoutMs);
+        : new SessionCall(stream, method, this.#host, timeoutMs);
     const own = wantsLeader ? this.#led(stream, call, method) : call;
     if (!mayLast(method)) return own;
     this.#lasting.add(call);
@@ -134,6 +137,12 @@ function deadlineOf(call: Call, { timers }: GrpcHost, timeoutMs?: number): Timer
   });
 }
 
+function begun({ calls }: GrpcHost, method: Method): MethodCounts {
+  const counts = calls.of(method);
+  counts.started++;
+  return counts;
+}
+
 /** Whatever else comes of a call that was refused. */
 const REFUSED: StreamHandler = { data: nothing, ended: nothing, drained: nothing, closed: nothing };
 
@@ -147,6 +156,9 @@ class OneRequestCall implements Call {
   readonly #stream: Http2Stream;
   readonly #method: Method;
   readonly #messageBytesMax: number;
+  readonly #counts: MethodCounts;
+  /** What it ended with, where there is no sink. */
+  #code: number | undefined;
   /** Where the message does not come at once. */
   #frames: FrameReader | undefined;
   readonly #deadline: Timer | undefined;
@@ -161,6 +173,7 @@ class OneRequestCall implements Call {
     this.#stream = stream;
     this.#method = method;
     this.#messageBytesMax = host.messageBytesMax;
+    this.#counts = begun(host, method);
     this.#deadline = deadlineOf(this, host, timeoutMs);
   }
 
@@ -196,6 +209,7 @@ class OneRequestCall implements Call {
 
   closed(): void {
     this.over();
+    this.#counts.ended[this.#sink?.code ?? this.#code ?? GRPC.cancelled]!++;
     this.#deadline?.cancel();
     this.#gone?.abort();
     this.#answers?.close();
@@ -203,7 +217,10 @@ class OneRequestCall implements Call {
   }
 
   fail(error: StatusError): void {
-    if (this.#sink === undefined) return refuse(this.#stream, error);
+    if (this.#sink === undefined) {
+      this.#code ??= error.code;
+      return refuse(this.#stream, error);
+    }
     this.#sink.fail(error);
     this.#answers?.close();
   }
@@ -232,6 +249,7 @@ class OneRequestCall implements Call {
     stream.endServing();
     stream.respond(HEAD);
     stream.write(frame);
+    this.#code ??= GRPC.ok;
     stream.end(OK_TRAILERS);
   }
 }
@@ -242,23 +260,20 @@ class SessionCall implements Call {
   readonly #frames: FrameReader;
   readonly #sink: GrpcSink;
   readonly #session: CallSession;
+  readonly #counts: MethodCounts;
   /** What came with a request that is being served waits. */
   #isServing = false;
   #hasEnded = false;
   readonly #deadline: Timer | undefined;
   over: () => void = nothing;
 
-  constructor(
-    stream: Http2Stream,
-    open: OpenSession,
-    host: GrpcHost,
-    timeoutMs: number | undefined,
-  ) {
+  constructor(stream: Http2Stream, method: Method, host: GrpcHost, timeoutMs: number | undefined) {
     this.#stream = stream;
+    this.#counts = begun(host, method);
     this.#frames = new FrameReader(host.messageBytesMax);
     this.#deadline = deadlineOf(this, host, timeoutMs);
     this.#sink = new GrpcSink(stream);
-    this.#session = open(this.#sink);
+    this.#session = must(method.session, "session")(this.#sink);
     this.#sink.begin();
   }
 
@@ -309,6 +324,7 @@ class SessionCall implements Call {
 
   closed(): void {
     this.over();
+    this.#counts.ended[this.#sink.code ?? GRPC.cancelled]!++;
     this.#deadline?.cancel();
     this.#session.close();
     this.#sink.wake();

@@ -3,6 +3,7 @@ import type { AnswerSink } from "./answer-stream.js";
 import { grpcMessage } from "./grpc-headers.js";
 import { headerBlock } from "./http2/hpack.js";
 import type { Http2Stream } from "./http2/stream.js";
+import { GRPC } from "./status.js";
 import type { StatusError } from "./status.js";
 
 export const CONTENT_TYPE = "application/grpc";
@@ -14,6 +15,8 @@ export class GrpcSink implements AnswerSink {
   /** Those who wait for room. */
   #waiting: (() => void)[] = [];
   #hasBegun = false;
+  /** The status that it ended with, as soon as it has. */
+  code: number | undefined;
 
   constructor(stream: Http2Stream) {
     this.#stream = stream;
@@ -45,11 +48,13 @@ export class GrpcSink implements AnswerSink {
   }
 
   end(): void {
+    this.code ??= GRPC.ok;
     this.begin();
     this.#stream.end(OK_TRAILERS);
   }
 
   fail(error: StatusError): void {
+    this.code ??= error.code;
     if (this.#hasBegun) this.#stream.end(trailersOf(error, []));
     else refuse(this.#stream, error);
   }

@@ -1,10 +1,11 @@
 /**
  * What is asked of a node by plain GET, as of etcd: health, liveness, readiness, version, metrics.
- * A reading of the backend each time; nothing is counted here.
+ * A reading of the backend each time, and of what was counted elsewhere.
  */
 import { utf8 } from "../base/bytes.js";
 import { rangeOf } from "../protocol/operations.js";
 import type { Backend, Consistency } from "./backend.js";
+import type { CallCounts } from "./call-counts.js";
 import { API_VERSION, alarmName } from "./maintenance-service.js";
 import { metricsText } from "./metrics.js";
 import { statusOf } from "./status.js";
@@ -20,7 +21,12 @@ const HEALTH_KEY: Uint8Array = utf8("health");
 export interface Page {
   /** What else than GET is refused. */
   readonly isGetOnly: boolean;
-  serve(backend: Backend, query: URLSearchParams): Promise<TextReply>;
+  serve(host: PageHost, query: URLSearchParams): Promise<TextReply>;
+}
+
+export interface PageHost {
+  readonly backend: Backend;
+  readonly calls: CallCounts;
 }
 
 const HEALTH: Page = { isGetOnly: true, serve: health };
@@ -36,7 +42,7 @@ export function pageAt(path: string): Page | undefined {
 
 const VERSIONS = { etcdserver: API_VERSION, etcdcluster: API_VERSION, storage: API_VERSION };
 
-async function health(backend: Backend, query: URLSearchParams): Promise<TextReply> {
+async function health({ backend }: PageHost, query: URLSearchParams): Promise<TextReply> {
   const isSerializable = query.get("serializable") === "true";
   const status = await backend.status().catch(() => undefined);
   const excluded = query.getAll("exclude");
@@ -82,7 +88,7 @@ function probeAt(path: string): Page | undefined {
   if (named.length === 0) return undefined;
   return {
     isGetOnly: true,
-    serve: (backend, query) => {
+    serve: ({ backend }, query) => {
       const excluded = one === undefined ? query.getAll("exclude") : [];
       const wanted = named.filter(([name]) => !excluded.includes(name));
       return outcomeOf(wanted, backend, query.has("verbose"));
@@ -107,8 +113,8 @@ async function outcomeOf(
   return { status: isWell ? 200 : 503, contentType: TEXT, body: `${long}${isWell ? "ok" : ""}\n` };
 }
 
-async function metrics(backend: Backend): Promise<TextReply> {
-  const body = metricsText(await backend.status(), backend.origin.memberId);
+async function metrics({ backend, calls }: PageHost): Promise<TextReply> {
+  const body = metricsText(await backend.status(), backend.origin.memberId, calls.metrics());
   return { status: 200, contentType: `${TEXT}; version=0.0.4`, body };
 }
 

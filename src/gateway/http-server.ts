@@ -6,9 +6,8 @@ import http from "node:http";
 import type { WebSocketServer } from "ws";
 import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
-import type { Backend } from "./backend.js";
 import { pageAt } from "./health.js";
-import type { TextReply } from "./health.js";
+import type { PageHost, TextReply } from "./health.js";
 import { JsonSession, refusalReply, serveJson, streamJson, whenAborted } from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
 import { heldTo, termsOf } from "./json-terms.js";
@@ -22,8 +21,7 @@ import { plainHead, wantsWebSocket } from "./upgrade-request.js";
 import { webSocketServer, WebSocketOutput } from "./websocket.js";
 import type { UpgradedSocket, UpgradeHead } from "./websocket.js";
 
-export interface HttpHost extends TermsHost {
-  readonly backend: Backend;
+export interface HttpHost extends TermsHost, PageHost {
   readonly methods: Methods;
   readonly messageBytesMax: number;
 }
@@ -146,7 +144,7 @@ export class HttpServer {
       response.setHeader("allow", "GET");
       return send(response, NOT_ALLOWED);
     }
-    send(response, await page.serve(this.#host.backend, searchParams));
+    send(response, await page.serve(this.#host, searchParams));
   }
 
   async #session(

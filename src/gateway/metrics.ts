@@ -4,6 +4,8 @@
  */
 import type { DurationCounts } from "../protocol/admin-messages.js";
 import type { NodeStatus } from "./backend.js";
+import type { LabelledMetric } from "./call-counts.js";
+import { API_VERSION } from "./maintenance-service.js";
 
 interface Metric {
   readonly name: string;
@@ -113,13 +115,39 @@ const DURATIONS: readonly Durations[] = [
   },
 ];
 
-export function metricsText(status: NodeStatus, memberId: bigint): string {
+/** What never changes while the node runs. */
+function identityOf(memberId: bigint): readonly LabelledMetric[] {
+  const cluster = API_VERSION.slice(0, API_VERSION.lastIndexOf("."));
+  return [
+    one("etcd_server_id", "Who this node is.", `server_id="${memberId.toString(16)}"`),
+    one("etcd_server_version", "Whose API it serves.", `server_version="${API_VERSION}"`),
+    one("etcd_cluster_version", "The same of all nodes.", `cluster_version="${cluster}"`),
+  ];
+}
+
+function one(name: string, help: string, labels: string): LabelledMetric {
+  return { name, help, kind: "gauge", values: [[labels, 1]] };
+}
+
+export function metricsText(
+  status: NodeStatus,
+  memberId: bigint,
+  counted: readonly LabelledMetric[],
+): string {
   const lines = METRICS.flatMap(({ name, help, kind, value }) => [
     ...headOf(name, help, kind),
     `${name} ${value(status, memberId)}`,
   ]);
   const durations = DURATIONS.flatMap((each) => durationLines(each, each.value(status)));
-  return `${[...lines, ...durations].join("\n")}\n`;
+  const labelled = [...identityOf(memberId), ...counted].flatMap(labelledLines);
+  return `${[...lines, ...durations, ...labelled].join("\n")}\n`;
+}
+
+function labelledLines({ name, help, kind, values }: LabelledMetric): readonly string[] {
+  if (values.length === 0) return [];
+  const line = ([labels, value]: readonly [string, number]): string =>
+    labels === "" ? `${name} ${value}` : `${name}{${labels}} ${value}`;
+  return [...headOf(name, help, kind), ...values.map(line)];
 }
 
 function headOf(name: string, help: string, kind: string): readonly string[] {

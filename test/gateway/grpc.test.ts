@@ -49,6 +49,47 @@ describe("a call", () => {
   });
 });
 
+describe("calls are counted", () => {
+  const METHOD = 'grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"';
+  const WATCH = 'grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"';
+
+  async function linesOf(start: string): Promise<readonly string[]> {
+    const { text } = await server.fetch("/metrics");
+    return text.split("\n").filter((line) => line.startsWith(start));
+  }
+
+  test("by method, and by what they ended with", async () => {
+    expect(await linesOf("grpc_server")).toEqual([]);
+    await client.call(PUT, "Put", { key: bytesOf("k") });
+    await client.call(PUT, "Put", { key: bytesOf("k") });
+    backend.error = notApplied("compacted", "gone");
+    await client.call(PUT, "Put", { key: bytesOf("k") });
+    expect(await linesOf("grpc_server")).toEqual([
+      `grpc_server_started_total{${METHOD}} 3`,
+      `grpc_server_handled_total{grpc_code="OK",${METHOD}} 2`,
+      `grpc_server_handled_total{grpc_code="OutOfRange",${METHOD}} 1`,
+    ]);
+  });
+
+  test("also while they last, and where the client gives them up", async () => {
+    const stream = client.stream("/etcdserverpb.Watch/Watch", "Watch");
+    stream.send({ create_request: { key: bytesOf("k") } });
+    await stream.next();
+    expect(await linesOf("grpc_server")).toEqual([`grpc_server_started_total{${WATCH}} 1`]);
+    stream.cancel();
+    const cancelled = `grpc_server_handled_total{grpc_code="Canceled",${WATCH}} 1`;
+    await eventually(async () => expect(await linesOf("grpc_server_h")).toEqual([cancelled]));
+  });
+
+  test("with their bytes", async () => {
+    await client.call(PUT, "Put", { key: bytesOf("k"), value: new Uint8Array(10_000) });
+    const [received] = await linesOf("etcd_network_client_grpc_received_bytes_total");
+    expect(Number(received!.split(" ")[1])).toBeGreaterThan(10_000);
+    const [sent] = await linesOf("etcd_network_client_grpc_sent_bytes_total");
+    expect(Number(sent!.split(" ")[1])).toBeGreaterThan(20);
+  });
+});
+
 describe("an error", () => {
   const WORDS: readonly (readonly [ErrorCode, number, string])[] = [
     ["compacted", 11, "etcdserver: mvcc: required revision has been compacted"],

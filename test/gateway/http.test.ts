@@ -342,9 +342,12 @@ describe("pages", () => {
   test("have metrics that Prometheus can read", async () => {
     const { text } = await server.fetch("/metrics");
     for (const line of text.trimEnd().split("\n")) {
-      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{le="[\d.+Inf]+"\})? [\d.]+)$/);
+      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{(\w+="[\w.+]+",?)+\})? [\d.]+)$/);
     }
     expect(text).toContain("etcd_server_has_leader 1\n");
+    expect(text).toContain('etcd_server_id{server_id="4d"} 1\n');
+    expect(text).toContain('etcd_server_version{server_version="3.6.0"} 1\n');
+    expect(text).toContain('etcd_cluster_version{cluster_version="3.6"} 1\n');
     expect(text).toContain("etcd_mvcc_db_total_size_in_bytes 1000\n");
     expect(text).toContain("etcd_mvcc_db_total_size_in_use_in_bytes 700\n");
     expect(text).toContain("etcd_server_quota_backend_bytes 2000\n");
