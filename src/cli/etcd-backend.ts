@@ -146,7 +146,9 @@ export class SdkBackend implements Backend {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
     const { admin } = await this.#connected();
-    if (consistency === "serializable") return admin.membersAt(this.#node.address);
+    if (consistency === "serializable") {
+      return (await admin.mapAt(this.#node.address)).clusterMap.nodes;
+    }
     return (await admin.confirmedMap()).nodes;
   }
 
@@ -170,8 +172,9 @@ export class SdkBackend implements Backend {
 
   async status(): Promise<NodeStatus> {
     const { admin } = await this.#connected();
-    const status = await admin.status(this.#node.address);
-    const map = await admin.map();
+    const { address } = this.#node;
+    // Others may be out of reach, and what is asked for is what this one knows.
+    const [status, map] = await Promise.all([admin.status(address), admin.mapAt(address)]);
     const shown = shownReplicas(status, map);
     this.#noteTerm(shown.term);
     return {
@@ -218,7 +221,7 @@ export class SdkBackend implements Backend {
 
   async hash(revision: number): Promise<HashAnswer> {
     const { admin } = await this.#connected();
-    const { clusterMap } = await admin.map();
+    const { clusterMap } = await admin.mapAt(this.#node.address);
     const [shardId = 0, ...others] = defaultShards(clusterMap);
     if (others.length > 0) throw hashRefused();
     const request = { shardId, revision };
@@ -255,10 +258,9 @@ export class SdkBackend implements Backend {
 
   /** The client, which is connected when it is first wanted. */
   #connected(): Promise<Client> {
-    this.#connecting ??= connectBy(this.#env, {
-      endpoints: [this.#node.address],
-      requestSizeBytesMax: this.#node.requestSizeBytesMax,
-    }).then(
+    const { address, nodeId, requestSizeBytesMax } = this.#node;
+    const options = { endpoints: [address], requestSizeBytesMax };
+    this.#connecting ??= connectBy(this.#env, options, nodeId).then(
       (client) => (this.#client = client),
       (error: unknown) => {
         this.#connecting = undefined;

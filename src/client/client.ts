@@ -61,8 +61,15 @@ import { Watch } from "./watch.js";
 
 const REQUEST_TIMEOUT_MS = 5000;
 
-/** Connects by an environment of the caller's; programs use `connect` of the package. */
-export async function connectBy(env: ClientEnv, options: ConnectOptions): Promise<Client> {
+/**
+ * Connects by an environment of the caller's; programs use `connect` of the package. A client that
+ * is part of a node says which: what may be stale it reads there.
+ */
+export async function connectBy(
+  env: ClientEnv,
+  options: ConnectOptions,
+  homeNodeId?: number,
+): Promise<Client> {
   if (options.endpoints.length === 0) {
     throw notApplied("invalidArgument", "connect needs at least one endpoint");
   }
@@ -71,6 +78,7 @@ export async function connectBy(env: ClientEnv, options: ConnectOptions): Promis
     requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     connections: options.connections ?? 1,
     requestSizeBytesMax: options.requestSizeBytesMax ?? REQUEST_SIZE_BYTES_MAX,
+    homeNodeId,
   });
   const level = options.level ?? "linearizable";
   return new Client(session, options.keyspace ?? DEFAULT_KEYSPACE_NAME, level);

@@ -178,6 +178,7 @@ class RoutedCall<Request, Answer> implements ResponseSink, LinkWaiter, DeadlineE
   }
 
   #send(client: RequestClient, shard: ShardDescriptor): void {
+    if (client.isSilent(this.#startMs)) this.#session.doubt(this.#startMs);
     const out = client.begin(this.#kind.type);
     this.#kind.encode(out, shard, this.#request);
     client.send(this, this.#attemptMs());

@@ -18,6 +18,7 @@ import { AddressOrder } from "./address-order.js";
 import { NodeLink } from "./node-link.js";
 import type { ClientEnv } from "./node-link.js";
 import { Rounds } from "./rounds.js";
+import { staggered } from "./staggered.js";
 import { Suspects } from "./suspects.js";
 
 export interface SessionOptions {
@@ -25,6 +26,8 @@ export interface SessionOptions {
   readonly requestTimeoutMs: number;
   readonly connections: number;
   readonly requestSizeBytesMax: number;
+  /** The node that this client is part of. */
+  readonly homeNodeId: number | undefined;
 }
 
 /** A watch, as far as the session has to know it. */
@@ -35,6 +38,10 @@ export interface ClosedListener {
 /** Time for a connection with its handshake, and for an answer to `map`. */
 const CONNECT_TIMEOUT_MS = 1000;
 const MAP_TIMEOUT_MS = 1000;
+/** Who has given no map in this time is not waited for alone. */
+const MAP_PAUSE_MS = 150;
+/** While a node is silent others are asked so often who leads. */
+const DOUBT_MS = 250;
 /** After these a node is not taken for the leader any more. */
 const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(["unavailable", "timeout", "notLeader"]);
 
@@ -55,6 +62,7 @@ export class Session {
   #placementTerm = 0;
   #refreshing: Promise<void> | undefined;
   #spread = 0;
+  #doubtedMs: number = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   /** Fetches the first map; rejects where no endpoint gives one in time. */
@@ -107,11 +115,15 @@ export class Session {
 
   /**
    * The node to ask for a shard: its leader, or by level another; another one each attempt. Who is
-   * suspected to be gone is asked where nobody else is left.
+   * suspected to be gone is asked where nobody else is left. What may be stale is read at home: so
+   * who reads by one node never sees the past again, and needs no other.
    */
   chooseNode(route: Route, level: number, attempt: number): number {
     const leader = route.leaderNodeId;
     if (level < READ_LEVELS.follower && leader !== 0) return leader;
+    if (level === READ_LEVELS.stale && attempt === 0 && this.#isAtHome(route)) {
+      return this.options.homeNodeId ?? 0;
+    }
     const { preferredNodeId } = route.shard;
     // A learner may have little of the data yet.
     const voters = route.shard.replicas.filter((one) => one.role === "voter");
@@ -123,6 +135,12 @@ export class Session {
     this.#spread = (this.#spread + 1) >>> 0;
     const others = level === READ_LEVELS.follower ? nodeIds.filter((id) => id !== leader) : nodeIds;
     return this.#pick(others.length > 0 ? others : nodeIds, this.#spread + attempt);
+  }
+
+  #isAtHome({ shard }: Route): boolean {
+    const { homeNodeId } = this.options;
+    if (homeNodeId === undefined) return false;
+    return shard.replicas.some(({ nodeId }) => nodeId === homeNodeId);
   }
 
   /**
@@ -175,6 +193,16 @@ export class Session {
     this.refresh().catch(() => undefined);
   }
 
+  /**
+   * A node has answered nothing for a while: it may lead no more. What it was asked may take all of
+   * its time, so whoever asks now has others say who leads.
+   */
+  doubt(nowMs: number): void {
+    if (nowMs - this.#doubtedMs < DOUBT_MS) return;
+    this.#doubtedMs = nowMs;
+    this.refreshSoon();
+  }
+
   /** Takes a map that a node has sent; false where it is no news. */
   take({ clusterMap, leaders }: MapResponse): boolean {
     const placement = leaders.find((hint) => hint.shardId === PLACEMENT_SHARD_ID);
@@ -222,22 +250,31 @@ export class Session {
   }
 
   async #fetchMap(): Promise<void> {
-    let last: KvError | undefined;
     // The placement group's leader has the newest map; whoever else answers will do.
-    for (const address of this.order.forMap(this.#known(this.placementLeader))) {
-      if (this.#closed) throw closedError();
-      try {
-        const client = await this.linkTo(address).connected();
-        this.order.gaveMap(address, this.take(await this.#requestMap(client)));
-        return;
-      } catch (error) {
-        last = KvError.from(error);
-        if (last.code === "wrongCluster") throw last;
-        this.order.helped(address, false);
-      }
+    const addresses = this.order.forMap(this.#known(this.placementLeader));
+    const attempts = addresses.map((address) => () => this.#askForMap(address));
+    const refusal = await staggered(this.env.timers, MAP_PAUSE_MS, attempts).catch(
+      (error: unknown) => {
+        const reason = KvError.from(error).message;
+        throw notApplied("unavailable", `no endpoint gives a map of the cluster: ${reason}`);
+      },
+    );
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** Resolves once a map has come, or with what no other could mend; rejects where one might. */
+  async #askForMap(address: string): Promise<KvError | undefined> {
+    if (this.#closed) return closedError();
+    try {
+      const client = await this.linkTo(address).connected();
+      this.order.gaveMap(address, this.take(await this.#requestMap(client)));
+      return undefined;
+    } catch (error) {
+      const failure = KvError.from(error);
+      if (failure.code === "wrongCluster") return failure;
+      this.order.helped(address, false);
+      throw failure;
     }
-    const reason = last?.message ?? "there are none";
-    throw notApplied("unavailable", `no endpoint gives a map of the cluster: ${reason}`);
   }
 
   #requestMap(client: RequestClient): Promise<MapResponse> {

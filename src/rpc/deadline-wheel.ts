@@ -44,6 +44,10 @@ export class DeadlineWheel {
     return this.#count;
   }
 
+  nowMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
   /** Has `entry`, which hangs in no slot, expire `delayMs` from now. */
   add(entry: DeadlineEntry, delayMs: number): void {
     const nowMs = this.#clock.monotonicMs() - this.#startMs;

@@ -25,6 +25,8 @@ export interface ResponseSink {
 }
 
 const REQUEST_ID_MAX = 0xffff_ffff;
+/** Longer than the other side is silent when it has much to do. */
+const SILENT_MS = 500;
 
 export class RequestClient implements FrameHandler {
   readonly connection: FrameConnection;
@@ -34,6 +36,8 @@ export class RequestClient implements FrameHandler {
   readonly #onClosed: (error: Error | undefined) => void;
   #nextId = 1;
   #begunId = 0;
+  /** When the first request was sent of which nothing was heard since; 0 where there is none. */
+  #askedMs = 0;
 
   /** The connection must deliver its frames here, which `established` of a dial arranges. */
   constructor(
@@ -48,6 +52,11 @@ export class RequestClient implements FrameHandler {
 
   get open(): boolean {
     return this.connection.open;
+  }
+
+  /** Whether the other side was asked something and has said nothing at all for long. */
+  isSilent(nowMs: number): boolean {
+    return this.#askedMs !== 0 && nowMs - this.#askedMs > SILENT_MS;
   }
 
   get pendingCount(): number {
@@ -74,6 +83,7 @@ export class RequestClient implements FrameHandler {
       return id;
     }
     connection.end();
+    if (this.#askedMs === 0) this.#askedMs = this.#wheel.nowMs();
     const pending = new PendingRequest(this, id, sink, connection.queuedBytes);
     this.#pending.set(id, pending);
     if (timeoutMs > 0) this.#wheel.add(pending, timeoutMs);
@@ -137,6 +147,7 @@ export class RequestClient implements FrameHandler {
     offset: number,
     end: number,
   ): void {
+    this.#askedMs = 0;
     // A late answer to a request that timed out or was cancelled finds nobody.
     const pending = this.#pending.get(requestId);
     if (pending === undefined) return;

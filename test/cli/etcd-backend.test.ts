@@ -40,7 +40,14 @@ test("members without more being asked are those that the node knows, asked alon
   const before = cluster.seen.length;
   await backend.members("serializable");
   const asked = cluster.seen.slice(before).filter(({ type }) => type === MESSAGE_TYPES.map);
-  expect(asked.map(({ nodeId }) => nodeId)).toEqual([OWN_NODE]);
+  expect([...new Set(asked.map(({ nodeId }) => nodeId))]).toEqual([OWN_NODE]);
+});
+
+test("its status is asked of nobody else", async () => {
+  const cluster = await lagging();
+  for (let i = 0; i < 4; i++) await backend.status().catch(() => undefined);
+  const asked = cluster.seen.filter(({ type }) => type === MESSAGE_TYPES.map).slice(1);
+  expect([asked.length, ...new Set(asked.map(({ nodeId }) => nodeId))]).toEqual([4, OWN_NODE]);
 });
 
 test("members that have to be confirmed are those of now, and known from then on", async () => {

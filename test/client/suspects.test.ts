@@ -110,6 +110,30 @@ test("of three nodes two that answer nobody hold up one write each", async () =>
   await client.close();
 });
 
+test("while a write waits for a leader that went silent, the next finds the one after it", async () => {
+  const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
+  const { network } = cluster;
+  const env = testEnv({ network });
+  const leader = cluster.leaderOf(SHARD);
+  const client = await passed(env, connectBy(env, { endpoints: cluster.endpoints }));
+  await passed(env, client.put("k", "0"));
+  network.silent.add(cluster.addressOf(leader));
+  const first = client.put("k", "1").catch((error: unknown) => KvError.from(error).code);
+  env.fake.advance(600);
+  cluster.moveLeader(SHARD, cluster.map.nodes.find(({ nodeId }) => nodeId !== leader)!.nodeId);
+  // The one that raises the doubt may still go to the silent one.
+  const second = client.put("k", "2").catch((error: unknown) => KvError.from(error).code);
+  await turnsUntil(() => {
+    env.fake.advance(1);
+    return env.fake.monotonicMs() > 1000;
+  });
+  const startMs = env.fake.monotonicMs();
+  await passed(env, client.put("k", "3"));
+  expect(env.fake.monotonicMs() - startMs).toBeLessThan(50);
+  expect([await passed(env, first), await passed(env, second)]).toEqual(["timeout", "timeout"]);
+  await client.close();
+});
+
 test("who was silent is suspected for a while, and no more once it answers", () => {
   const time = new FakeTimers();
   const suspects = new Suspects(time);
