@@ -104,13 +104,16 @@ class CountedSocket implements Socket {
     return this.#inner.remoteAddress;
   }
 
-  handle({ data, drain, close }: SocketHandlers): void {
+  handle(handlers: SocketHandlers): void {
     const counts = this.#counts;
-    const counted = (chunk: Uint8Array): void => {
-      counts.receivedBytes += chunk.length;
-      data(chunk);
-    };
-    this.#inner.handle({ data: counted, drain, close });
+    this.#inner.handle({
+      data: (chunk) => {
+        counts.receivedBytes += chunk.length;
+        handlers.data(chunk);
+      },
+      drain: () => handlers.drain(),
+      close: (error) => handlers.close(error),
+    });
   }
 
   write(bytes: Uint8Array): boolean {
