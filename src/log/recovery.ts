@@ -154,10 +154,17 @@ export class LogRecovery {
 
   /** Whether something is lost that a segment which was not read might hold. */
   get isInDoubt(): boolean {
-    if (this.#firstRead === 0) return false;
-    return (
-      this.table.shardsMayBeMissing || [...this.table.records.values()].some((one) => one.corrupt)
-    );
+    return this.#firstRead > 0 && this.#isDamaged;
+  }
+
+  /** Whether an orderly close ended the last segment, and all is what was written. */
+  get isClosed(): boolean {
+    return this.#statement?.end === this.end && this.mended.length === 0 && !this.#isDamaged;
+  }
+
+  get #isDamaged(): boolean {
+    const { records, shardsMayBeMissing } = this.table;
+    return shardsMayBeMissing || [...records.values()].some((one) => one.corrupt);
   }
 
   /** What each shard recovered. `rewritten` is the segment that now holds the last batch. */

@@ -130,11 +130,18 @@ export class SegmentFiles {
     this.#active = { number, path, file, sizeBytes: file.sizeBytes() };
   }
 
-  /** Goes on in the newest of the sealed segments, where a new one finds no space. */
+  /** Goes on in the newest of the sealed segments. */
   resumeLast(): void {
     const last = this.#sealed.pop();
     assert(last !== undefined, "there is a segment to go on in");
     this.#active = { ...last, file: this.#disk.open(last.path, { dataSync: true }) };
+  }
+
+  /** Goes on with what an orderly close left of the next segment: all of it is durable. */
+  resumeNext({ number, path, sizeBytes }: SealedSegment): void {
+    assert(number === this.active.number + 1, "the next segment has the next number");
+    const file = this.#disk.open(path, { dataSync: true });
+    this.#resting = { file, number, position: Math.min(sizeBytes, this.#segmentSizeBytes) };
   }
 
   /** Says how far the active segment is written. */

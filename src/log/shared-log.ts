@@ -37,6 +37,7 @@ import { recovering } from "./recovery.js";
 import type { LogRecovery } from "./recovery.js";
 import type { SegmentCheck } from "./segment-check.js";
 import { SegmentFiles } from "./segment-files.js";
+import type { SealedSegment } from "./segment-files.js";
 import { SEGMENT_START, storeTagOf } from "./segment-format.js";
 import type { ShardTable } from "./shard-table.js";
 
@@ -368,8 +369,34 @@ export class SharedLog {
     });
   }
 
-  /** Makes what was recovered durable in a segment of its own, synchronously. */
+  /** Makes what was recovered durable in a segment of its own, unless it is so for certain. */
   #start(recovery: LogRecovery): ReturnType<LogRecovery["recoverShards"]> {
+    const last = recovery.used.at(-1);
+    const recovered =
+      last !== undefined && recovery.isClosed && this.#isRoomy(last, recovery.end)
+        ? this.#resume(recovery, last)
+        : this.#rewrite(recovery);
+    this.#files.prepare();
+    this.#collect();
+    return recovered;
+  }
+
+  /** Whether a start need not leave a segment behind, which would be mostly zeros. */
+  #isRoomy({ sizeBytes }: SealedSegment, end: number): boolean {
+    return sizeBytes - end >= this.#settings.firstSegmentSizeBytes / 2;
+  }
+
+  /** After an orderly close: nothing is written, the next batch follows the last one. */
+  #resume(recovery: LogRecovery, last: SealedSegment): ReturnType<LogRecovery["recoverShards"]> {
+    this.#files.resumeLast();
+    const [next] = this.#withoutOthers(recovery.prepared);
+    if (next?.number === last.number + 1) this.#files.resumeNext(next);
+    this.#offset = recovery.end;
+    this.#files.advance(this.#offset);
+    return recovery.recoverShards(last.number);
+  }
+
+  #rewrite(recovery: LogRecovery): ReturnType<LogRecovery["recoverShards"]> {
     this.#openFirst(recovery);
     const target: BatchTarget = {
       storeTag: this.#storeTag,
@@ -391,9 +418,13 @@ export class SharedLog {
     const recovered = recovery.recoverShards(target.number);
     this.#unproven = true;
     this.#watchIdle();
-    this.#files.prepare();
-    this.#collect();
     return recovered;
+  }
+
+  /** Of what was prepared, only the next segment is of use. */
+  #withoutOthers(prepared: readonly SealedSegment[]): readonly SealedSegment[] {
+    for (const { path } of prepared.slice(1)) this.#env.disk.remove(path);
+    return prepared.slice(0, 1);
   }
 
   /** The bits are right in memory and wrong on the disk: what lies there has to go, as with rot. */
@@ -414,8 +445,7 @@ export class SharedLog {
     const { used, prepared } = recovery;
     const previous = used.at(-1);
     const number = previous === undefined ? (prepared[0]?.number ?? 1) : previous.number + 1;
-    const [reusable, ...others] = prepared;
-    for (const segment of others) this.#env.disk.remove(segment.path);
+    const [reusable] = this.#withoutOthers(prepared);
     const length = this.#builder.firstLength(this.#gathering);
     const needed = SEGMENT_START + length;
     const wanted = Math.max(this.#settings.firstSegmentSizeBytes, 2 * needed);

@@ -139,6 +139,46 @@ describe("a start reads", () => {
   });
 });
 
+describe("a start after an orderly close", () => {
+  test("goes on in the last segment, and leaves nothing behind where nothing is written", () => {
+    let disk = close(start(1));
+    const before = numbersOf(disk);
+    for (let run = 2; run < 30; run++) disk = close(start(run, disk));
+    expect(numbersOf(disk)).toEqual(before);
+  });
+
+  test("takes over what the run before had prepared, and has all that it wrote itself", () => {
+    const first = start(1);
+    appendMuch(first, 1, 1, 1);
+    const disk = close(first);
+    const before = numbersOf(disk);
+    const second = start(2, disk);
+    expect([second.log.describe(), before.length]).toEqual([first.log.describe(), 2]);
+    appendMuch(second, 1, 2, 13);
+    const third = start(3, second.disk.crash(new Prng(1), "loseAll"));
+    expect(outline(third.recovered.get(1))).toBe("1-14@1");
+  });
+
+  test("leaves a segment in which a bit had flipped alone", () => {
+    const first = start(1);
+    appendMuch(first, 1, 1, 2);
+    const disk = close(first);
+    const path = `${DIRECTORY}/${numbersOf(disk)[0]!}`;
+    disk.flipBit(path, 8 * (2 * BLOCK + 2048));
+    const second = start(2, disk);
+    expect([second.mendedBatches, second.log.isCondemned]).toEqual([1, true]);
+    expect(outline(second.recovered.get(1))).toBe("1-2@1");
+  });
+
+  test("begins a segment where the last one is nearly full", () => {
+    const first = start(1);
+    appendMuch(first, 1, 1, 3);
+    const second = start(2, close(first));
+    expect(outline(second.recovered.get(1))).toBe("1-3@1");
+    expect(second.log.describe()).toContain("segment 2");
+  });
+});
+
 describe("the statement of a close", () => {
   test("is void for whoever comes after the next start", () => {
     const closed = close(start(1));
