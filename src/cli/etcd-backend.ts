@@ -56,6 +56,8 @@ export class SdkBackend implements Backend {
   readonly lines: SdkLines;
   readonly #env: ClientEnv;
   readonly #node: BackendNode;
+  /** Of all that answers have told. */
+  #newestRevision = 0;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
 
@@ -134,12 +136,14 @@ export class SdkBackend implements Backend {
     );
   }
 
-  async revision(): Promise<number> {
+  async watchRevision(): Promise<number> {
     const client = this.#client ?? (await this.#connected());
     const { keyspaceId, dense } = await client.admin.keyspace();
+    // Of many shards no node knows how far all of them are.
     if (!dense) return client.admin.revision(keyspaceId);
-    // Any key will do.
-    return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
+    // Any key will do. Who was told of a write by the leader may be ahead of this node's replica.
+    this.#noted((await client.get(FIRST_KEY, { level: "stale", keysOnly: true })).header);
+    return this.#newestRevision;
   }
 
   async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
@@ -257,6 +261,7 @@ export class SdkBackend implements Backend {
   #connected(): Promise<Client> {
     this.#connecting ??= connectBy(this.#env, {
       endpoints: [this.#node.address],
+      nearNodeId: this.#node.nodeId,
       requestSizeBytesMax: this.#node.requestSizeBytesMax,
     }).then(
       (client) => (this.#client = client),
@@ -270,6 +275,7 @@ export class SdkBackend implements Backend {
 
   #noted(header: ResponseHeader): number {
     this.#noteTerm(header.raftTerm);
+    if (header.revision > this.#newestRevision) this.#newestRevision = header.revision;
     return header.revision;
   }
 

@@ -69,6 +69,7 @@ export async function connectBy(env: ClientEnv, options: ConnectOptions): Promis
   const session = await Session.open(env, {
     endpoints: options.endpoints,
     requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    nearNodeId: options.nearNodeId ?? 0,
     connections: options.connections ?? 1,
     requestSizeBytesMax: options.requestSizeBytesMax ?? REQUEST_SIZE_BYTES_MAX,
   });

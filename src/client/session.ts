@@ -23,6 +23,8 @@ import { Suspects } from "./suspects.js";
 export interface SessionOptions {
   readonly endpoints: readonly string[];
   readonly requestTimeoutMs: number;
+  /** 0: none. */
+  readonly nearNodeId: number;
   readonly connections: number;
   readonly requestSizeBytesMax: number;
 }
@@ -120,9 +122,19 @@ export class Session {
       const from = Math.max(0, nodeIds.indexOf(preferredNodeId));
       return this.#pick([...nodeIds.slice(from), ...nodeIds.slice(0, from)], attempt);
     }
+    const near = this.nearNode(route);
+    if (level > READ_LEVELS.follower && attempt === 0 && near !== 0) return near;
     this.#spread = (this.#spread + 1) >>> 0;
     const others = level === READ_LEVELS.follower ? nodeIds.filter((id) => id !== leader) : nodeIds;
     return this.#pick(others.length > 0 ? others : nodeIds, this.#spread + attempt);
+  }
+
+  /** The near node if it has a replica that serves; 0 where none is meant, or it has none. */
+  nearNode({ shard }: Route): number {
+    const { nearNodeId } = this.options;
+    if (nearNodeId === 0) return 0;
+    const serves = shard.replicas.some((one) => one.nodeId === nearNodeId && one.role === "voter");
+    return serves ? nearNodeId : 0;
   }
 
   /**

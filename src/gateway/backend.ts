@@ -132,8 +132,11 @@ export interface Backend {
   /** Gives the keyspace's revision. */
   compact(revision: number, physical: boolean): Promise<number>;
   watch(options: WatchOptions): BackendWatch;
-  /** The newest revision, confirmed now. */
-  revision(): Promise<number>;
+  /**
+   * The revision behind which a watch begins that names none: not below any that an answer of this
+   * backend has told, and where this can be had from one node, as far as this node has applied.
+   */
+  watchRevision(): Promise<number>;
   /** As the placement group confirms now, or as this node knows. */
   members(consistency: Consistency): Promise<readonly NodeDescriptor[]>;
   addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor>;

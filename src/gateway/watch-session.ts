@@ -129,7 +129,7 @@ export class WatchSession implements CallSession {
   }
 
   async #askRevision(): Promise<number> {
-    const revision = await this.#host.backend.revision();
+    const revision = await this.#host.backend.watchRevision();
     this.#revision = Math.max(this.#revision, revision);
     return revision;
   }
