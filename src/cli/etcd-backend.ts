@@ -150,7 +150,9 @@ export class SdkBackend implements Backend {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
     const { admin } = await this.#connected();
-    if (consistency === "serializable") return admin.membersAt(this.#node.address);
+    if (consistency === "serializable") {
+      return (await admin.mapAt(this.#node.address)).clusterMap.nodes;
+    }
     return (await admin.confirmedMap()).nodes;
   }
 
@@ -174,8 +176,9 @@ export class SdkBackend implements Backend {
 
   async status(): Promise<NodeStatus> {
     const { admin } = await this.#connected();
-    const status = await admin.status(this.#node.address);
-    const map = await admin.map();
+    // Of itself: one that is cut off would wait for the others.
+    const { address } = this.#node;
+    const [status, map] = await Promise.all([admin.status(address), admin.mapAt(address)]);
     const shown = shownReplicas(status, map);
     this.#noteTerm(shown.term);
     return {

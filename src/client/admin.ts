@@ -76,6 +76,19 @@ export class Admin {
   /** The map as some node has it now, and who leads as far as known. */
   async map(): Promise<MapResponse> {
     await this.#session.refresh();
+    return this.#known();
+  }
+
+  /**
+   * As the node at this address has it, without asking others, or as this client has learnt since:
+   * what it changed itself, for one.
+   */
+  async mapAt(endpoint: string): Promise<MapResponse> {
+    this.#session.take(await this.#askNode<MapResponse>(endpoint, MESSAGE_TYPES.map));
+    return this.#known();
+  }
+
+  #known(): MapResponse {
     const leaders: LeaderHint[] = [];
     for (const route of this.#session.map.routes) {
       if (route.leaderNodeId === 0) continue;
@@ -87,15 +100,6 @@ export class Admin {
 
   async members(): Promise<readonly NodeDescriptor[]> {
     return (await this.map()).clusterMap.nodes;
-  }
-
-  /**
-   * As the node at this address knows them, without asking others, or as this client has learnt
-   * since: what it changed itself, for one.
-   */
-  async membersAt(endpoint: string): Promise<readonly NodeDescriptor[]> {
-    this.#session.take(await this.#askNode<MapResponse>(endpoint, MESSAGE_TYPES.map));
-    return this.#session.map.clusterMap.nodes;
   }
 
   async keyspaces(): Promise<readonly KeyspaceDescriptor[]> {

@@ -51,7 +51,7 @@ test("members without more being asked are those that the node knows, asked alon
   const before = cluster.seen.length;
   await backend.members("serializable");
   const asked = cluster.seen.slice(before).filter(({ type }) => type === MESSAGE_TYPES.map);
-  expect(asked.map(({ nodeId }) => nodeId)).toEqual([OWN_NODE]);
+  expect(new Set(asked.map(({ nodeId }) => nodeId))).toEqual(new Set([OWN_NODE]));
 });
 
 test("members that have to be confirmed are those of now, and known from then on", async () => {
@@ -88,10 +88,19 @@ async function put(): Promise<void> {
 /** From now on the node reaches nobody but itself, and does alone what one can do alone. */
 function cutOff(cluster: FakeCluster): void {
   cluster.interfere = ({ nodeId, level, type }) =>
-    nodeId === OWN_NODE && (level === READ_LEVELS.stale || type === MESSAGE_TYPES.map)
+    nodeId === OWN_NODE && (level === READ_LEVELS.stale || type >= MESSAGE_TYPES.sequence)
       ? undefined
       : notApplied("unavailable", "cut off");
 }
+
+test("what a node says of itself is asked of nobody else", async () => {
+  const cluster = await following();
+  await backend.members("serializable");
+  cutOff(cluster);
+  const before = cluster.seen.length;
+  expect(await backend.status()).toMatchObject({ leaderNodeId: 2 });
+  expect(new Set(cluster.seen.slice(before).map(({ nodeId }) => nodeId))).toEqual(new Set([1]));
+});
 
 test("a watch begins at what its node has applied, asked of nobody else", async () => {
   const cluster = await following();
@@ -99,7 +108,7 @@ test("a watch begins at what its node has applied, asked of nobody else", async 
   cutOff(cluster);
   const before = cluster.seen.length;
   expect(await backend.watchRevision()).toBe(3);
-  const asked = cluster.seen.slice(before).filter(({ type }) => type !== MESSAGE_TYPES.map);
+  const asked = cluster.seen.slice(before).filter(({ type }) => type < MESSAGE_TYPES.sequence);
   expect(asked.map(({ nodeId }) => nodeId)).toEqual([OWN_NODE]);
 });
 

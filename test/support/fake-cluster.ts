@@ -393,7 +393,9 @@ class FakeNodeConnection implements FrameHandler {
       cluster.askOthers(this.#nodeId);
       encodePlain(out, { clusterMap: cluster.map });
     } else if (type === MESSAGE_TYPES.health) encodePlain(out, { healthy: true, reasons: [] });
-    else throw notApplied("unsupported", `type ${type}`);
+    else if (type === MESSAGE_TYPES.status) {
+      encodePlain(out, { nodeId: this.#nodeId, replicas: [], alarms: [] });
+    } else throw notApplied("unsupported", `type ${type}`);
   }
 
   #sequence(keyspaceId: number, out: ByteWriter): void {
