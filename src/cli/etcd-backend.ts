@@ -26,7 +26,7 @@ import type {
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
 import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
-import { KvError } from "../protocol/errors.js";
+import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -58,6 +58,8 @@ export class SdkBackend implements Backend {
   readonly #node: BackendNode;
   /** Of all that answers have told. */
   #newestRevision = 0;
+  /** Of the compactions that were answered here. */
+  #compactedRevision = 0;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
 
@@ -127,10 +129,15 @@ export class SdkBackend implements Backend {
 
   async compact(revision: number, physical: boolean): Promise<number> {
     const client = this.#client ?? (await this.#connected());
-    return this.#noted((await client.compact(revision, { physical })).header);
+    const { header } = await client.compact(revision, { physical });
+    this.#compactedRevision = Math.max(this.#compactedRevision, revision);
+    return this.#noted(header);
   }
 
   watch(options: WatchOptions): BackendWatch {
+    // This node's replica may have yet to apply what was answered here.
+    const compacted = this.#compactedRevision;
+    if (options.startRevision < compacted) return new SdkWatch(Promise.reject(behind(compacted)));
     return new SdkWatch(
       this.#connected().then((client) => client.watch({ ...options, fanOut: true })),
     );
@@ -337,6 +344,10 @@ async function readLocally<Answer>(read: (level: ReadLevel) => Promise<Answer>):
     if (!(error instanceof KvError) || error.code !== "futureRevision") throw error;
     return read("linearizable");
   }
+}
+
+function behind(bound: number): KvError {
+  return notApplied("compacted", `everything before revision ${bound} was compacted`, { bound });
 }
 
 function memberAlarm({ memberId, kind }: StrayAlarm): MemberAlarm {

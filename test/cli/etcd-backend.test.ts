@@ -130,3 +130,16 @@ test("a watch draws from its own node's replica, also while the leader is out of
   expect(asked.map(({ nodeId }) => nodeId)).toEqual([OWN_NODE]);
   watch.cancel();
 });
+
+test("a watch from before a compaction that was answered here has nothing to begin with", async () => {
+  const cluster = await following();
+  preload(cluster, "default", ["k", "k"]);
+  await backend.compact(3, false);
+  // The node's own replica has not heard of it.
+  cluster.history("default").compacted = 0;
+  const late = backend.watch({ ...WATCH, startRevision: 2 });
+  expect(await errorOf(late.next())).toMatchObject({ code: "compacted", details: { bound: 3 } });
+  const watch = backend.watch({ ...WATCH, startRevision: 3 });
+  expect(await watch.next()).toMatchObject({ revision: 3 });
+  watch.cancel();
+});
