@@ -48,6 +48,8 @@ export interface BackendNode {
 }
 
 const NAME_LENGTH_MAX = 64;
+/** How long a watch waits for the newest revision, before it begins at what its node has. */
+const CONFIRM_MS = 100;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
 export class SdkBackend implements Backend {
@@ -58,6 +60,9 @@ export class SdkBackend implements Backend {
   readonly #node: BackendNode;
   /** Of all that answers have told. */
   #newestRevision = 0;
+  /** The newest revision was not confirmed when it was asked for last. */
+  #isUnconfirmed = false;
+  #isProbing = false;
   /** Of the compactions that were answered here. */
   #compactedRevision = 0;
   #client: Client | undefined;
@@ -148,9 +153,43 @@ export class SdkBackend implements Backend {
     const { keyspaceId, dense } = await client.admin.keyspace();
     // Of many shards no node knows how far all of them are.
     if (!dense) return client.admin.revision(keyspaceId);
+    if (await this.#confirmedSoon(client)) return this.#newestRevision;
     // Any key will do. Who was told of a write by the leader may be ahead of this node's replica.
     this.#noted((await client.get(FIRST_KEY, { level: "stale", keysOnly: true })).header);
     return this.#newestRevision;
+  }
+
+  /**
+   * Whether the newest revision was confirmed just now, so that a watch begins behind what was
+   * answered by any node. While nobody confirms anything only the first one waits for that.
+   */
+  async #confirmedSoon(client: Client): Promise<boolean> {
+    if (this.#isUnconfirmed) {
+      this.#probe(client);
+      return false;
+    }
+    const tooLate = new Promise<boolean>((resolve) => {
+      this.#env.timers.after(CONFIRM_MS, () => resolve(false));
+    });
+    const isConfirmed = await Promise.race([this.#confirm(client), tooLate]);
+    this.#isUnconfirmed ||= !isConfirmed;
+    return isConfirmed;
+  }
+
+  #probe(client: Client): void {
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    void this.#confirm(client).then(() => (this.#isProbing = false));
+  }
+
+  async #confirm(client: Client): Promise<boolean> {
+    try {
+      this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
+      this.#isUnconfirmed = false;
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {

@@ -133,8 +133,9 @@ export interface Backend {
   compact(revision: number, physical: boolean): Promise<number>;
   watch(options: WatchOptions): BackendWatch;
   /**
-   * The revision behind which a watch begins that names none: not below any that an answer of this
-   * backend has told, and where this can be had from one node, as far as this node has applied.
+   * The revision behind which a watch begins that names none: the newest, or where nobody confirms
+   * that soon, as far as this node has applied, but not below what this backend has answered. Over
+   * many shards it is always confirmed.
    */
   watchRevision(): Promise<number>;
   /** As the placement group confirms now, or as this node knows. */
