@@ -376,6 +376,7 @@ describe("the .proto files", () => {
       backend,
       header: new HeaderWriter(() => backend.origin),
       timers: nodeTimers,
+      counts: { watches: 0, watchStreams: 0 },
       fragmentBytesMax: 1000,
       progressIntervalMs: 1000,
     };
