@@ -30,8 +30,16 @@ export const TRANSACTION_OPERATIONS_MAX = 128;
  * the event loop too long. A range alone has no bound, for it is read in slices.
  */
 export const TRANSACTION_ROWS_MAX = 200_000;
-/** Nesting of transactions. */
-export const TRANSACTION_DEPTH_MAX = 8;
+/**
+ * Nesting of transactions: what the bound on operations allows anyway, for one inside of another is
+ * an operation of each that is around.
+ */
+export const TRANSACTION_DEPTH_MAX: number = TRANSACTION_OPERATIONS_MAX;
+/**
+ * Steps in which the deletes of one transaction are compared with its puts, to tell whether a key
+ * is written twice: more would hold the event loop too long.
+ */
+export const TRANSACTION_STEPS_MAX = 20_000_000;
 /** What a lease may be granted, in seconds, as in etcd; less than the least is raised to it. */
 export const LEASE_TTL_SECONDS_MIN = 2;
 export const LEASE_TTL_SECONDS_MAX = 9_000_000_000;

@@ -26,7 +26,7 @@ import type {
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
 import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
-import { KvError } from "../protocol/errors.js";
+import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -48,6 +48,8 @@ export interface BackendNode {
 }
 
 const NAME_LENGTH_MAX = 64;
+/** How long a watch waits for the newest revision, before it begins at what its node has. */
+const CONFIRM_MS = 100;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
 export class SdkBackend implements Backend {
@@ -56,6 +58,13 @@ export class SdkBackend implements Backend {
   readonly lines: SdkLines;
   readonly #env: ClientEnv;
   readonly #node: BackendNode;
+  /** Of all that answers have told. */
+  #newestRevision = 0;
+  /** The newest revision was not confirmed when it was asked for last. */
+  #isUnconfirmed = false;
+  #isProbing = false;
+  /** Of the compactions that were answered here. */
+  #compactedRevision = 0;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
 
@@ -125,21 +134,62 @@ export class SdkBackend implements Backend {
 
   async compact(revision: number, physical: boolean): Promise<number> {
     const client = this.#client ?? (await this.#connected());
-    return this.#noted((await client.compact(revision, { physical })).header);
+    const { header } = await client.compact(revision, { physical });
+    this.#compactedRevision = Math.max(this.#compactedRevision, revision);
+    return this.#noted(header);
   }
 
   watch(options: WatchOptions): BackendWatch {
+    // This node's replica may have yet to apply what was answered here.
+    const compacted = this.#compactedRevision;
+    if (options.startRevision < compacted) return new SdkWatch(Promise.reject(behind(compacted)));
     return new SdkWatch(
       this.#connected().then((client) => client.watch({ ...options, fanOut: true })),
     );
   }
 
-  async revision(): Promise<number> {
+  async watchRevision(): Promise<number> {
     const client = this.#client ?? (await this.#connected());
     const { keyspaceId, dense } = await client.admin.keyspace();
+    // Of many shards no node knows how far all of them are.
     if (!dense) return client.admin.revision(keyspaceId);
-    // Any key will do.
-    return this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
+    if (await this.#confirmedSoon(client)) return this.#newestRevision;
+    // Any key will do. Who was told of a write by the leader may be ahead of this node's replica.
+    this.#noted((await client.get(FIRST_KEY, { level: "stale", keysOnly: true })).header);
+    return this.#newestRevision;
+  }
+
+  /**
+   * Whether the newest revision was confirmed just now, so that a watch begins behind what was
+   * answered by any node. While nobody confirms anything only the first one waits for that.
+   */
+  async #confirmedSoon(client: Client): Promise<boolean> {
+    if (this.#isUnconfirmed) {
+      this.#probe(client);
+      return false;
+    }
+    const tooLate = new Promise<boolean>((resolve) => {
+      this.#env.timers.after(CONFIRM_MS, () => resolve(false));
+    });
+    const isConfirmed = await Promise.race([this.#confirm(client), tooLate]);
+    this.#isUnconfirmed ||= !isConfirmed;
+    return isConfirmed;
+  }
+
+  #probe(client: Client): void {
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    void this.#confirm(client).then(() => (this.#isProbing = false));
+  }
+
+  async #confirm(client: Client): Promise<boolean> {
+    try {
+      this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
+      this.#isUnconfirmed = false;
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
@@ -258,9 +308,11 @@ export class SdkBackend implements Backend {
 
   /** The client, which is connected when it is first wanted. */
   #connected(): Promise<Client> {
-    const { address, nodeId, requestSizeBytesMax } = this.#node;
-    const options = { endpoints: [address], requestSizeBytesMax };
-    this.#connecting ??= connectBy(this.#env, options, nodeId).then(
+    this.#connecting ??= connectBy(this.#env, {
+      endpoints: [this.#node.address],
+      nearNodeId: this.#node.nodeId,
+      requestSizeBytesMax: this.#node.requestSizeBytesMax,
+    }).then(
       (client) => (this.#client = client),
       (error: unknown) => {
         this.#connecting = undefined;
@@ -272,6 +324,7 @@ export class SdkBackend implements Backend {
 
   #noted(header: ResponseHeader): number {
     this.#noteTerm(header.raftTerm);
+    if (header.revision > this.#newestRevision) this.#newestRevision = header.revision;
     return header.revision;
   }
 
@@ -330,6 +383,10 @@ async function readLocally<Answer>(read: (level: ReadLevel) => Promise<Answer>):
     if (!(error instanceof KvError) || error.code !== "futureRevision") throw error;
     return read("linearizable");
   }
+}
+
+function behind(bound: number): KvError {
+  return notApplied("compacted", `everything before revision ${bound} was compacted`, { bound });
 }
 
 function memberAlarm({ memberId, kind }: StrayAlarm): MemberAlarm {

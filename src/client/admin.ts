@@ -80,8 +80,8 @@ export class Admin {
   }
 
   /**
-   * The same as the node at this address knows it, without asking others, or as this client has
-   * learnt since: what it changed itself, for one.
+   * As the node at this address has it, without asking others, or as this client has learnt since:
+   * what it changed itself, for one.
    */
   async mapAt(endpoint: string): Promise<MapResponse> {
     this.#session.take(await this.#askNode<MapResponse>(endpoint, MESSAGE_TYPES.map));

@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly level?: ReadLevel | undefined;
   /** How long an operation is tried, its retries included. Default: 5000. */
   readonly requestTimeoutMs?: number | undefined;
+  /** Stale reads, and watches of one shard, are asked of this node where it has a replica. */
+  readonly nearNodeId?: number | undefined;
   /** Connections to each node. Default: 1. */
   readonly connections?: number | undefined;
   /** Largest request. Default: REQUEST_SIZE_BYTES_MAX, as the server's default. */

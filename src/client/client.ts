@@ -61,24 +61,17 @@ import { Watch } from "./watch.js";
 
 const REQUEST_TIMEOUT_MS = 5000;
 
-/**
- * Connects by an environment of the caller's; programs use `connect` of the package. A client that
- * is part of a node says which: what may be stale it reads there.
- */
-export async function connectBy(
-  env: ClientEnv,
-  options: ConnectOptions,
-  homeNodeId?: number,
-): Promise<Client> {
+/** Connects by an environment of the caller's; programs use `connect` of the package. */
+export async function connectBy(env: ClientEnv, options: ConnectOptions): Promise<Client> {
   if (options.endpoints.length === 0) {
     throw notApplied("invalidArgument", "connect needs at least one endpoint");
   }
   const session = await Session.open(env, {
     endpoints: options.endpoints,
     requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    nearNodeId: options.nearNodeId ?? 0,
     connections: options.connections ?? 1,
     requestSizeBytesMax: options.requestSizeBytesMax ?? REQUEST_SIZE_BYTES_MAX,
-    homeNodeId,
   });
   const level = options.level ?? "linearizable";
   return new Client(session, options.keyspace ?? DEFAULT_KEYSPACE_NAME, level);

@@ -24,10 +24,10 @@ import { Suspects } from "./suspects.js";
 export interface SessionOptions {
   readonly endpoints: readonly string[];
   readonly requestTimeoutMs: number;
+  /** 0: none. */
+  readonly nearNodeId: number;
   readonly connections: number;
   readonly requestSizeBytesMax: number;
-  /** The node that this client is part of. */
-  readonly homeNodeId: number | undefined;
 }
 
 /** A watch, as far as the session has to know it. */
@@ -115,15 +115,12 @@ export class Session {
 
   /**
    * The node to ask for a shard: its leader, or by level another; another one each attempt. Who is
-   * suspected to be gone is asked where nobody else is left. What may be stale is read at home: so
+   * suspected to be gone is asked where nobody else is left. What may be stale is read nearby: so
    * who reads by one node never sees the past again, and needs no other.
    */
   chooseNode(route: Route, level: number, attempt: number): number {
     const leader = route.leaderNodeId;
     if (level < READ_LEVELS.follower && leader !== 0) return leader;
-    if (level === READ_LEVELS.stale && attempt === 0 && this.#isAtHome(route)) {
-      return this.options.homeNodeId ?? 0;
-    }
     const { preferredNodeId } = route.shard;
     // A learner may have little of the data yet.
     const voters = route.shard.replicas.filter((one) => one.role === "voter");
@@ -132,15 +129,19 @@ export class Session {
       const from = Math.max(0, nodeIds.indexOf(preferredNodeId));
       return this.#pick([...nodeIds.slice(from), ...nodeIds.slice(0, from)], attempt);
     }
+    const near = this.nearNode(route);
+    if (level > READ_LEVELS.follower && attempt === 0 && near !== 0) return near;
     this.#spread = (this.#spread + 1) >>> 0;
     const others = level === READ_LEVELS.follower ? nodeIds.filter((id) => id !== leader) : nodeIds;
     return this.#pick(others.length > 0 ? others : nodeIds, this.#spread + attempt);
   }
 
-  #isAtHome({ shard }: Route): boolean {
-    const { homeNodeId } = this.options;
-    if (homeNodeId === undefined) return false;
-    return shard.replicas.some(({ nodeId }) => nodeId === homeNodeId);
+  /** The near node if it has a replica that serves; 0 where none is meant, or it has none. */
+  nearNode({ shard }: Route): number {
+    const { nearNodeId } = this.options;
+    if (nearNodeId === 0) return 0;
+    const serves = shard.replicas.some((one) => one.nodeId === nearNodeId && one.role === "voter");
+    return serves ? nearNodeId : 0;
   }
 
   /**

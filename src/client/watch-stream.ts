@@ -1,7 +1,9 @@
 /**
  * The part of a watch that one shard serves. It lives through connections: when one breaks, or is
- * silent too long even when nudged, it starts again at another replica. Any replica serves it; the
- * leader is preferred, for it is ahead.
+ * silent too long even when nudged, it starts again at another replica. Any replica serves it. The
+ * leader is preferred, for it is ahead, unless the session names a node that is near: that goes on
+ * telling what it has, also while nobody leads. Streams whose events wait for each other do not
+ * begin there.
  */
 import type { ByteReader } from "../base/coding.js";
 import { rangeCovers } from "../base/key-range.js";
@@ -36,12 +38,15 @@ export interface StreamPlan {
   readonly interval: KeyRange;
   /** The request but for where it starts. */
   readonly create: WatchCreate;
+  /** It is the watch's only one. */
+  readonly isAlone: boolean;
 }
 
 /** After so long without a word a nudge is sent, after as long again the replica is given up. */
 const SILENCE_MS = 5000;
-/** A nudge that closed nothing is repeated after this. */
+/** A nudge that closed nothing is repeated after this, and less and less often after as many. */
 const NUDGE_PAUSE_MS = 5;
+const QUICK_NUDGES = 10;
 const PAUSE_MS_MIN = 10;
 const PAUSE_MS_MAX = 500;
 
@@ -76,6 +81,8 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
   #heard = false;
   /** A nudge is out and not yet answered by a closed revision. */
   #nudged = false;
+  /** Nudges since the last that closed something. */
+  #vainNudges = 0;
   #stopped = false;
 
   constructor(session: Session, owner: StreamOwner, index: number, plan: StreamPlan) {
@@ -182,9 +189,12 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
     if (!this.#nudged) return;
     if (closedRevision > this.#owner.completeRevision(this.#index)) {
       this.#nudged = false;
+      this.#vainNudges = 0;
       return;
     }
-    this.#session.env.timers.after(NUDGE_PAUSE_MS, () => {
+    const slower = 2 ** Math.min(10, Math.max(0, this.#vainNudges++ - QUICK_NUDGES));
+    const pauseMs = Math.min(PAUSE_MS_MAX, NUDGE_PAUSE_MS * slower);
+    this.#session.env.timers.after(pauseMs, () => {
       this.#nudged = false;
       this.#owner.nudgeLaggards();
     });
@@ -205,10 +215,12 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
     this.#requestId = client.send(this, 0);
   }
 
-  /** The leader first; after a failure the other replicas in turn. */
+  /** The near one or the leader first; after a failure the other replicas in turn. */
   #chooseNode(route: Route): number {
     const replicas = route.shard.replicas.filter((replica) => replica.role === "voter");
-    if (this.#attempt === 0 && route.leaderNodeId !== 0) return route.leaderNodeId;
+    const near = this.#plan.isAlone ? this.#session.nearNode(route) : 0;
+    const first = near === 0 ? route.leaderNodeId : near;
+    if (this.#attempt === 0 && first !== 0) return first;
     const last = replicas.findIndex((replica) => replica.nodeId === this.#nodeId);
     return replicas[(last + 1) % replicas.length]?.nodeId ?? 0;
   }

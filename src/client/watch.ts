@@ -236,7 +236,8 @@ export class Watch implements AsyncIterable<WatchItem>, StreamOwner {
         // One stream's events wait for nobody.
         progress: this.#options.progress === true || pieces.length > 1,
       };
-      return new WatchStream(this.#session, this, index, { interval: piece, create });
+      const plan = { interval: piece, create, isAlone: pieces.length === 1 };
+      return new WatchStream(this.#session, this, index, plan);
     });
     this.#streams = streams;
     for (const stream of streams) stream.start();

@@ -132,8 +132,12 @@ export interface Backend {
   /** Gives the keyspace's revision. */
   compact(revision: number, physical: boolean): Promise<number>;
   watch(options: WatchOptions): BackendWatch;
-  /** The newest revision, confirmed now. */
-  revision(): Promise<number>;
+  /**
+   * The revision behind which a watch begins that names none: the newest, or where nobody confirms
+   * that soon, as far as this node has applied, but not below what this backend has answered. Over
+   * many shards it is always confirmed.
+   */
+  watchRevision(): Promise<number>;
   /** As the placement group confirms now, or as this node knows. */
   members(consistency: Consistency): Promise<readonly NodeDescriptor[]>;
   addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor>;

@@ -1,6 +1,7 @@
 /**
  * How many calls by gRPC have begun and how they ended, by method, and the bytes of the connections
- * they came by, under the names that servers in Go have for them. It is told; it asks nobody.
+ * they came by, under the names that servers in Go have for them; and how many watches are open,
+ * under etcd's. It is told; it asks nobody.
  */
 import type { Socket, SocketHandlers } from "../env/network.js";
 import type { Method } from "./method.js";
@@ -41,6 +42,9 @@ export interface LabelledMetric {
 }
 
 export class CallCounts {
+  /** Open now, by whatever protocol. */
+  watches = 0;
+  watchStreams = 0;
   receivedBytes = 0;
   sentBytes = 0;
   readonly #methods: Map<Method, MethodCounts> = new Map();
@@ -68,7 +72,11 @@ export class CallCounts {
     }
     const received = "etcd_network_client_grpc_received_bytes_total";
     const sent = "etcd_network_client_grpc_sent_bytes_total";
+    const streams = "etcd_debugging_mvcc_watch_stream_total";
+    const watches = "etcd_debugging_mvcc_watcher_total";
     return [
+      gauge(streams, "Streams of watches that are open here.", this.watchStreams),
+      gauge(watches, "Watches that are open here.", this.watches),
       counter("grpc_server_started_total", "Calls by gRPC that have begun.", started),
       counter("grpc_server_handled_total", "Calls by gRPC that are over.", handled),
       counter(received, "Bytes that came from clients by gRPC.", [["", this.receivedBytes]]),
@@ -79,6 +87,10 @@ export class CallCounts {
 
 function counter(name: string, help: string, values: LabelledMetric["values"]): LabelledMetric {
   return { name, help, kind: "counter", values };
+}
+
+function gauge(name: string, help: string, value: number): LabelledMetric {
+  return { name, help, kind: "gauge", values: [["", value]] };
 }
 
 function labelsOf(method: Method): string {

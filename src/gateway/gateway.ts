@@ -30,15 +30,16 @@ export class Gateway {
     const header = new HeaderWriter(() => backend.origin);
     const leaders = new LeaderMonitor(backend, timers);
     const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
+    const calls = new CallCounts();
     const host = {
       backend,
       header,
       timers,
+      counts: calls,
       fragmentBytesMax: messageBytesMax,
       progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
     };
     const methods = methodsOf(host, leaders);
-    const calls = new CallCounts();
     this.#grpc = new GrpcServer({ methods, leaders, timers, messageBytesMax, calls });
     this.#http = new HttpServer({ backend, methods, leaders, timers, messageBytesMax, calls });
   }

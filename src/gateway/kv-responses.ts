@@ -82,7 +82,9 @@ export function writeDelete(out: WireWriter, answer: Omit<DeleteAnswer, "revisio
  */
 export function writeTransaction(out: WireWriter, answer: TransactionAnswer): void {
   const changes = answer.results.some(hasChanged);
-  const line = { before: changes ? answer.revision - 1 : answer.revision, changed: false };
+  const before = changes ? answer.revision - 1 : answer.revision;
+  const line: Line = { before, changed: false, sizes: new Map() };
+  if (answer.results.some(({ kind }) => kind === "txn")) noteSizes(answer.results, line.sizes);
   out.bool(2, answer.succeeded);
   writeResults(out, answer.results, line);
 }
@@ -91,18 +93,51 @@ export function writeTransaction(out: WireWriter, answer: TransactionAnswer): vo
 interface Line {
   readonly before: number;
   changed: boolean;
+  /** About what results of nested transactions take. */
+  readonly sizes: Map<OperationResult, number>;
+}
+
+/** Where it is not known before, what lies deep inside is moved once for each level. */
+function noteSizes(results: readonly OperationResult[], sizes: Line["sizes"]): number {
+  let total = 0;
+  for (const result of results) {
+    const size = FIELDS_BYTES + insideOf(result, sizes);
+    if (result.kind === "txn") sizes.set(result, size);
+    total += size;
+  }
+  return total;
+}
+
+function insideOf(result: OperationResult, sizes: Line["sizes"]): number {
+  switch (result.kind) {
+    case "range":
+      return hintOf(result.kvs);
+    case "put":
+      return result.prevKv === undefined ? 0 : keyValueHint(result.prevKv);
+    case "delete":
+      return hintOf(result.prevKvs);
+    case "txn":
+      return noteSizes(result.result.results, sizes);
+    default:
+      return unreachable(result);
+  }
+}
+
+function hintOf(kvs: readonly KeyValue[]): number {
+  return kvs.reduce((total, kv) => total + keyValueHint(kv), 0);
 }
 
 function writeResults(out: WireWriter, results: readonly OperationResult[], line: Line): void {
   for (const result of results) {
-    const item = out.begin(3, FIELDS_BYTES);
-    writeResult(out, result, line);
-    out.end(item, FIELDS_BYTES);
+    const hint = line.sizes.get(result) ?? FIELDS_BYTES;
+    const item = out.begin(3, hint);
+    writeResult(out, result, line, hint);
+    out.end(item, hint);
   }
 }
 
-function writeResult(out: WireWriter, result: OperationResult, line: Line): void {
-  const start = out.begin(RESULT_FIELDS[result.kind], FIELDS_BYTES);
+function writeResult(out: WireWriter, result: OperationResult, line: Line, hint: number): void {
+  const start = out.begin(RESULT_FIELDS[result.kind], hint);
   switch (result.kind) {
     case "range":
       writeInnerHeader(out, line);
@@ -126,7 +161,7 @@ function writeResult(out: WireWriter, result: OperationResult, line: Line): void
     default:
       unreachable(result);
   }
-  out.end(start, FIELDS_BYTES);
+  out.end(start, hint);
 }
 
 const RESULT_FIELDS = { range: 1, put: 2, delete: 3, txn: 4 } as const;

@@ -1,13 +1,13 @@
 /**
  * Whether this node knows a leader of what etcd's clients see: asked when somebody wants to know,
- * and once a second while somebody wants to go on hearing of it.
+ * and twice a second while somebody wants to go on hearing of it.
  */
 import type { Timer, Timers } from "../env/timers.js";
 import type { Backend } from "./backend.js";
 
-const INTERVAL_MS = 1000;
-/** About as long as three elections take. */
-const LOOKS_WITHOUT_LEADER_MAX = 3;
+const INTERVAL_MS = 500;
+/** At least three seconds, in which several elections fit, and about as long as etcd waits. */
+const LOOKS_WITHOUT_LEADER_MAX = 7;
 
 /** Told after every look. */
 type Follower = (hasLeader: boolean) => void;

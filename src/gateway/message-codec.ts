@@ -5,6 +5,7 @@
  */
 import { utf8 } from "../base/bytes.js";
 import { DecodeError } from "../base/coding.js";
+import { TRANSACTION_DEPTH_MAX } from "../base/limits.js";
 import type { Field, FieldType, MessageType } from "./schema.js";
 import { WIRE_TYPES, WireReader } from "./wire.js";
 import type { WireWriter } from "./wire.js";
@@ -16,8 +17,8 @@ export interface Message {
   readonly [field: string]: Value | undefined;
 }
 
-/** Deeper than anybody nests transactions, and far from the end of the stack. */
-export const NESTING_MAX = 64;
+/** Two for each transaction in another, and far from the end of the stack. */
+export const NESTING_MAX: number = 2 * TRANSACTION_DEPTH_MAX + 8;
 /** What a nested message of unknown size is taken for. */
 const SIZE_HINT = 64;
 

@@ -21,10 +21,17 @@ import type { WatchCreate, WatchNote } from "./watch-messages.js";
 import type { WatchKeys, WatchListener, WatchSource, WatchSources } from "./watch-source.js";
 import { WireReader } from "./wire.js";
 
+/** How many are open at this node. */
+export interface WatchCounts {
+  watches: number;
+  watchStreams: number;
+}
+
 export interface WatchHost {
   readonly backend: Backend;
   readonly header: HeaderWriter;
   readonly timers: Timers;
+  readonly counts: WatchCounts;
   /** Responses with more are sent in parts to who asked for that. */
   readonly fragmentBytesMax: number;
   /** How often watches that want it hear how far they are. */
@@ -49,6 +56,7 @@ export class WatchSession implements CallSession {
     this.#host = host;
     this.#sources = sources;
     this.#sink = sink;
+    host.counts.watchStreams++;
   }
 
   /** A request's message; resolves when the next one may come. */
@@ -69,7 +77,11 @@ export class WatchSession implements CallSession {
   finish(): void {}
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    const { counts } = this.#host;
+    counts.watchStreams--;
+    counts.watches -= this.#watches.size;
     this.#timer?.cancel();
     for (const watch of this.#watches.values()) watch.end();
     this.#watches.clear();
@@ -100,6 +112,7 @@ export class WatchSession implements CallSession {
     const toldRevision = create.startRevision === 0 ? now : create.startRevision - 1;
     const watch = new OneWatch(this, sources, { create, watchId, after: toldRevision });
     this.#watches.set(watchId, watch);
+    this.#host.counts.watches++;
     if (create.progressNotify) this.#keepTime();
     watch.attach(revision);
   }
@@ -129,7 +142,7 @@ export class WatchSession implements CallSession {
   }
 
   async #askRevision(): Promise<number> {
-    const revision = await this.#host.backend.revision();
+    const revision = await this.#host.backend.watchRevision();
     this.#revision = Math.max(this.#revision, revision);
     return revision;
   }
@@ -194,7 +207,7 @@ export class WatchSession implements CallSession {
   }
 
   #drop(watch: OneWatch): void {
-    this.#watches.delete(watch.watchId);
+    if (this.#watches.delete(watch.watchId)) this.#host.counts.watches--;
     watch.end();
   }
 

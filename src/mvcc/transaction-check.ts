@@ -9,7 +9,11 @@
 import { compareBytes, compareSlices } from "../base/bytes.js";
 import { rangeCovers } from "../base/key-range.js";
 import type { KeyRange } from "../base/key-range.js";
-import { KEY_SIZE_BYTES_MAX, TRANSACTION_OPERATIONS_MAX } from "../base/limits.js";
+import {
+  KEY_SIZE_BYTES_MAX,
+  TRANSACTION_OPERATIONS_MAX,
+  TRANSACTION_STEPS_MAX,
+} from "../base/limits.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import type { Operation, Transaction } from "../protocol/operations.js";
@@ -152,15 +156,23 @@ function checkDuplicates(writes: Writes): KvError | undefined {
   if (puts.length + deletes.length < 2) return undefined;
   puts.sort((a, b) => compareBytes(a.key, b.key));
   for (let i = 1; i < puts.length; i++) {
-    for (let j = i - 1; j >= 0 && compareBytes(puts[j]!.key, puts[i]!.key) === 0; j--) {
-      if (!areExclusive(puts[i]!.branch, puts[j]!.branch)) return duplicateKey();
-    }
+    // They are in the order of the transaction. Where any two of one key are not exclusive, so are
+    // two neighbours: those between which the first of the two's operation of their branch ends.
+    if (compareBytes(puts[i - 1]!.key, puts[i]!.key) !== 0) continue;
+    if (!areExclusive(puts[i - 1]!.branch, puts[i]!.branch)) return duplicateKey();
   }
+  return checkDeletes(writes);
+}
+
+function checkDeletes({ puts, deletes }: Writes): KvError | undefined {
+  let steps = 0;
   for (const { key, rangeEnd, branch } of deletes) {
     for (let i = firstAtOrAfter(puts, key); i < puts.length; i++) {
       const order = compareBytes(puts[i]!.key, rangeEnd ?? key);
       if (rangeEnd === undefined ? order > 0 : order >= 0) break;
       if (!areExclusive(puts[i]!.branch, branch)) return duplicateKey();
+      steps += 1 + puts[i]!.branch.depth + branch.depth;
+      if (steps > TRANSACTION_STEPS_MAX) return tooManySteps();
     }
   }
   return undefined;
@@ -197,6 +209,11 @@ function outsideShard(): KvError {
 
 function duplicateKey(): KvError {
   return notApplied("duplicateKey", "a key is written twice in one transaction");
+}
+
+function tooManySteps(): KvError {
+  const message = "too many deletes and puts of the same keys in branches that exclude each other";
+  return notApplied("limitExceeded", message, { bound: TRANSACTION_STEPS_MAX });
 }
 
 function keyTooLarge(length: number): KvError {

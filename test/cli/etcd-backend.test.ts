@@ -1,10 +1,16 @@
-/** The members as a node's gateway gives them: what is confirmed, or what its node knows. */
+/**
+ * What a node's gateway gives of its node: members, as they are confirmed or as it knows them; what
+ * its replica has applied, where a watch begins and goes on without the others.
+ */
 import { afterEach, expect, test } from "vitest";
 import { SdkBackend } from "../../src/cli/etcd-backend.js";
 import type { NodeDescriptor } from "../../src/protocol/cluster.js";
 import { notApplied } from "../../src/protocol/errors.js";
+import { READ_LEVELS } from "../../src/protocol/key-value.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
-import { FakeCluster } from "../support/fake-cluster.js";
+import { FakeCluster, preload } from "../support/fake-cluster.js";
+import { bytesOf } from "../support/bytes-of.js";
+import { eventually } from "../support/eventually.js";
 import { errorOf } from "../support/error-of.js";
 import { testEnv } from "../support/test-env.js";
 
@@ -14,19 +20,25 @@ let backend: SdkBackend;
 
 afterEach(() => backend.close());
 
-/** The backend of a node that has not heard of the last member that came. */
-async function lagging(): Promise<FakeCluster> {
+/** The backend of a node that follows. */
+async function following(): Promise<FakeCluster> {
   const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
-  const { map } = cluster;
-  cluster.stale.set(OWN_NODE, { ...map, version: 4, nodes: map.nodes.slice(0, 2) });
-  cluster.map = { ...map, version: 5 };
-  for (const { shardId } of map.shards) cluster.moveLeader(shardId, 2);
+  for (const { shardId } of cluster.map.shards) cluster.moveLeader(shardId, 2);
   backend = new SdkBackend(testEnv({ time: "real", network: cluster.network }), {
     address: cluster.addressOf(OWN_NODE),
     nodeId: OWN_NODE,
     clusterId: 1n,
     requestSizeBytesMax: 1024 * 1024,
   });
+  return cluster;
+}
+
+/** The same, and it has not heard of the last member that came. */
+async function lagging(): Promise<FakeCluster> {
+  const cluster = await following();
+  const { map } = cluster;
+  cluster.stale.set(OWN_NODE, { ...map, version: 4, nodes: map.nodes.slice(0, 2) });
+  cluster.map = { ...map, version: 5 };
   return cluster;
 }
 
@@ -40,7 +52,7 @@ test("members without more being asked are those that the node knows, asked alon
   const before = cluster.seen.length;
   await backend.members("serializable");
   const asked = cluster.seen.slice(before).filter(({ type }) => type === MESSAGE_TYPES.map);
-  expect([...new Set(asked.map(({ nodeId }) => nodeId))]).toEqual([OWN_NODE]);
+  expect(new Set(asked.map(({ nodeId }) => nodeId))).toEqual(new Set([OWN_NODE]));
 });
 
 test("its status is asked of nobody else", async () => {
@@ -67,3 +79,86 @@ test("where nobody confirms them they are refused, and told as far as known", as
   expect(error).toMatchObject({ code: "timeout" });
   expect(idsOf(await backend.members("serializable"))).toEqual([1, 2]);
 }, 20_000);
+
+const WATCH = {
+  key: bytesOf("k"),
+  rangeEnd: undefined,
+  prevKv: false,
+  noPut: false,
+  noDelete: false,
+};
+
+async function put(): Promise<void> {
+  const options = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
+  await backend.put({ kind: "put", key: bytesOf("k"), value: bytesOf("v"), ...options });
+}
+
+/** From now on the node reaches nobody but itself, and does alone what one can do alone. */
+function cutOff(cluster: FakeCluster): void {
+  cluster.interfere = ({ nodeId, level, type }) =>
+    nodeId === OWN_NODE && (level === READ_LEVELS.stale || type >= MESSAGE_TYPES.sequence)
+      ? undefined
+      : notApplied("unavailable", "cut off");
+}
+
+test("what a node says of itself is asked of nobody else", async () => {
+  const cluster = await following();
+  await backend.members("serializable");
+  cutOff(cluster);
+  const before = cluster.seen.length;
+  expect(await backend.status()).toMatchObject({ leaderNodeId: 2 });
+  expect(new Set(cluster.seen.slice(before).map(({ nodeId }) => nodeId))).toEqual(new Set([1]));
+});
+
+test("a watch begins behind all that was answered anywhere while that is confirmed", async () => {
+  const cluster = await following();
+  preload(cluster, "default", ["k", "k"]);
+  cluster.lagging.set(OWN_NODE, 2);
+  expect(await backend.watchRevision()).toBe(3);
+});
+
+test("a watch begins at what its node has applied where nobody confirms more", async () => {
+  const cluster = await following();
+  preload(cluster, "default", ["k", "k"]);
+  cutOff(cluster);
+  const startMs = performance.now();
+  expect(await backend.watchRevision()).toBe(3);
+  expect(performance.now() - startMs).toBeLessThan(2000);
+  cluster.interfere = () => undefined;
+  preload(cluster, "default", ["k"]);
+  cluster.lagging.set(OWN_NODE, 3);
+  await eventually(async () => expect(await backend.watchRevision()).toBe(4));
+});
+
+test("a watch begins behind what was answered here, though its node has not applied it", async () => {
+  const cluster = await following();
+  cluster.lagging.set(OWN_NODE, 1);
+  await put();
+  cutOff(cluster);
+  expect(await backend.watchRevision()).toBe(2);
+});
+
+test("a watch draws from its own node's replica, also while the leader is out of reach", async () => {
+  const cluster = await following();
+  await put();
+  cutOff(cluster);
+  const before = cluster.seen.length;
+  const watch = backend.watch({ ...WATCH, startRevision: 2 });
+  expect(await watch.next()).toMatchObject({ revision: 2 });
+  const asked = cluster.seen.slice(before).filter(({ type }) => type === MESSAGE_TYPES.watch);
+  expect(asked.map(({ nodeId }) => nodeId)).toEqual([OWN_NODE]);
+  watch.cancel();
+});
+
+test("a watch from before a compaction that was answered here has nothing to begin with", async () => {
+  const cluster = await following();
+  preload(cluster, "default", ["k", "k"]);
+  await backend.compact(3, false);
+  // The node's own replica has not heard of it.
+  cluster.history("default").compacted = 0;
+  const late = backend.watch({ ...WATCH, startRevision: 2 });
+  expect(await errorOf(late.next())).toMatchObject({ code: "compacted", details: { bound: 3 } });
+  const watch = backend.watch({ ...WATCH, startRevision: 3 });
+  expect(await watch.next()).toMatchObject({ revision: 3 });
+  watch.cancel();
+});

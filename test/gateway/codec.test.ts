@@ -5,9 +5,11 @@ import { describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { equalBytes } from "../../src/base/bytes.js";
 import { DecodeError } from "../../src/base/coding.js";
+import { TRANSACTION_DEPTH_MAX } from "../../src/base/limits.js";
 import { nodeTimers } from "../../src/env/node/node-timers.js";
 import { readDelete, readPut, readRange, readTransaction } from "../../src/gateway/kv-requests.js";
 import { HeaderWriter, writeRange, writeTransaction } from "../../src/gateway/kv-responses.js";
+import { messageFromJson, messageToJson } from "../../src/gateway/json-codec.js";
 import { decodeMessage, encodeMessage } from "../../src/gateway/message-codec.js";
 import type { Message } from "../../src/gateway/message-codec.js";
 import { ETCD } from "../../src/gateway/messages.js";
@@ -17,6 +19,7 @@ import type { Field, MessageType } from "../../src/gateway/schema.js";
 import { StatusError } from "../../src/gateway/status.js";
 import { WireReader, WireWriter } from "../../src/gateway/wire.js";
 import { readWatchRequest } from "../../src/gateway/watch-messages.js";
+import type { Operation, OperationResult, Transaction } from "../../src/protocol/operations.js";
 import { FakeBackend, keyValue } from "./fake-backend.js";
 
 const MESSAGES: readonly MessageType[] = [...ETCD.messages.values()];
@@ -106,9 +109,43 @@ describe("messages by their tables", () => {
     },
   );
 
+  test("may be nested as deep as transactions can be", () => {
+    const type = ETCD.message("etcdserverpb.TxnRequest");
+    let message: Message = {};
+    for (let i = 0; i < TRANSACTION_DEPTH_MAX; i++) {
+      message = { [i % 2 === 0 ? "success" : "failure"]: [{ request_txn: message }] };
+    }
+    const out = new WireWriter();
+    encodeMessage(out, type, message);
+    expect(decodeMessage(type, out.view())).toEqual(message);
+    expect(messageFromJson(type, messageToJson(type, message))).toEqual(message);
+    const { transaction } = readTransaction(new WireReader(out.view()));
+    let depth = 0;
+    for (let txn: Transaction | undefined = transaction; txn !== undefined; depth++) {
+      const inner: Operation | undefined = [...txn.success, ...txn.failure][0];
+      txn = inner?.kind === "txn" ? inner.txn : undefined;
+    }
+    expect(depth).toBe(TRANSACTION_DEPTH_MAX + 1);
+  });
+
+  test("of results are written as they are read, however deep and large", () => {
+    const kv = keyValue(bytesOf("k"), new Uint8Array(40_000), 3);
+    let results: OperationResult[] = [{ kind: "range", kvs: [kv], more: false, count: 1 }];
+    for (let i = 0; i < TRANSACTION_DEPTH_MAX; i++) {
+      results = [{ kind: "txn", result: { succeeded: true, results } }];
+    }
+    const out = new WireWriter();
+    writeTransaction(out, { revision: 3, succeeded: true, results });
+    const response = decodeMessage(ETCD.message("etcdserverpb.TxnResponse"), out.view());
+    const again = new WireWriter();
+    encodeMessage(again, ETCD.message("etcdserverpb.TxnResponse"), response);
+    expect(again.length).toBeGreaterThan(40_000);
+    expect(response["responses"]).toHaveLength(1);
+  });
+
   test("are refused where they are nested without end", () => {
     let bytes: Uint8Array = new Uint8Array(0);
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 2 * TRANSACTION_DEPTH_MAX + 20; i++) {
       const out = new WireWriter();
       out.item(i % 2 === 0 ? 2 : 4, bytes);
       bytes = out.copy();
@@ -339,6 +376,7 @@ describe("the .proto files", () => {
       backend,
       header: new HeaderWriter(() => backend.origin),
       timers: nodeTimers,
+      counts: { watches: 0, watchStreams: 0 },
       fragmentBytesMax: 1000,
       progressIntervalMs: 1000,
     };

@@ -139,7 +139,7 @@ export class FakeBackend implements Backend {
     return watch;
   }
 
-  async revision(): Promise<number> {
+  async watchRevision(): Promise<number> {
     await this.#enter();
     return this.now;
   }

@@ -1,6 +1,8 @@
 /** What a node without a leader says: to gRPC's health checks, and to calls that want a leader. */
 import { describe, expect, test } from "vitest";
+import { LeaderMonitor } from "../../src/gateway/leader-monitor.js";
 import { bytesOf } from "../support/bytes-of.js";
+import { FakeTimers } from "../support/fake-timers.js";
 import { backend, client, serveEach } from "./served.js";
 
 const CHECK = "grpc.health.v1.HealthCheck";
@@ -81,4 +83,21 @@ describe("a call that wants a leader", () => {
     expect(await other!.next()).toMatchObject({ watch_id: -1n });
     other!.cancel();
   });
+});
+
+test.each([
+  ["elections of nearly three seconds", 2900, false],
+  ["a loss of a little more", 3600, true],
+])("%s is looked at often enough to tell one from the other", async (_what, goneMs, isLost) => {
+  const timers = new FakeTimers();
+  const monitor = new LeaderMonitor(backend, timers);
+  let lost = false;
+  const unfollow = monitor.followLoss(() => (lost = true));
+  for (let ms = 0; ms < 10_000; ms += 50) {
+    backend.leaderNodeId = ms >= 3210 && ms < 3210 + goneMs ? 0 : 77;
+    timers.advance(50);
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  }
+  expect(lost).toBe(isLost);
+  unfollow();
 });

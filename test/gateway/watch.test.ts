@@ -257,3 +257,26 @@ describe("progress", () => {
     expect(told?.["events"]).toBeUndefined();
   });
 });
+
+test("watches and their streams are counted while they are open", async () => {
+  const counted = async (): Promise<readonly number[]> => {
+    const { text } = await server.fetch("/metrics");
+    return ["watch_stream", "watcher"].map((what) => {
+      const name = `etcd_debugging_mvcc_${what}_total`;
+      return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
+    });
+  };
+  expect(await counted()).toEqual([1, 0]);
+  await create({});
+  await create({});
+  await create({ watch_id: 1n });
+  expect(await counted()).toEqual([1, 2]);
+  stream.send({ cancel_request: { watch_id: 1n } });
+  await stream.next();
+  backend.watches[0]!.break(notApplied("compacted", "gone", { bound: 9 }));
+  await stream.next();
+  expect(await counted()).toEqual([1, 0]);
+  await create({});
+  stream.cancel();
+  await eventually(async () => expect(await counted()).toEqual([0, 0]));
+});

@@ -129,6 +129,36 @@ describe("refusals", () => {
     expect(refusalOf(replica, txn([], [range("a"), inner(127)]))).toBe("tooManyOperations");
   });
 
+  test("the same key in thousands of branches, of which one can run, is no key written twice", () => {
+    const replica = new Replica();
+    const tree = (depth: number, last: Operation): Transaction =>
+      depth === 0
+        ? txn([], [put("k")], [last])
+        : txn([], [nested(tree(depth - 1, put("k")))], [nested(tree(depth - 1, last))]);
+    expect(refusalOf(replica, tree(11, put("k")))).toBeUndefined();
+    const twice = nested(txn([], [nested(txn([], [put("k")])), put("j"), put("k")]));
+    expect(refusalOf(replica, tree(11, twice))).toBe("duplicateKey");
+  }, 3000);
+
+  test("more deletes and puts than can be compared soon", () => {
+    const replica = new Replica();
+    const spread = (count: number, one: (at: string) => Operation): Operation[] =>
+      Array.from({ length: count }, (_, i) =>
+        nested(
+          txn(
+            [],
+            Array.from({ length: count }, (_, j) => one(`k${i}-${j}`)),
+          ),
+        ),
+      );
+    const refusalFor = (count: number): string | undefined => {
+      const all = (): Operation => remove("k", "l");
+      return refusalOf(replica, txn([], spread(count, put), spread(count, all)));
+    };
+    expect(refusalFor(30)).toBeUndefined();
+    expect(refusalFor(64)).toBe("limitExceeded");
+  }, 3000);
+
   test("keys that are empty, too large, or not of this shard", () => {
     const replica = new Replica();
     expect(replica.put(utf8(""), utf8("v")).error?.code).toBe("keyEmpty");

@@ -66,6 +66,8 @@ export class FakeCluster {
   interfere: (request: SeenRequest) => Interference = () => undefined;
   /** Nodes that are cut off from the others, and what each holds for the map. */
   readonly stale: Map<number, ClusterMap> = new Map();
+  /** The newest revision that answers of nodes tell that lag. */
+  readonly lagging: Map<number, number> = new Map();
   /** Events that a part of a watch carries at most, and how many parts are sent at all. */
   readonly watchParts: WatchParts = { eventsMax: Infinity, left: Infinity };
   /** Rows that one answer to a range carries at most. */
@@ -391,7 +393,9 @@ class FakeNodeConnection implements FrameHandler {
       cluster.askOthers(this.#nodeId);
       encodePlain(out, { clusterMap: cluster.map });
     } else if (type === MESSAGE_TYPES.health) encodePlain(out, { healthy: true, reasons: [] });
-    else throw notApplied("unsupported", `type ${type}`);
+    else if (type === MESSAGE_TYPES.status) {
+      encodePlain(out, { nodeId: this.#nodeId, replicas: [], alarms: [] });
+    } else throw notApplied("unsupported", `type ${type}`);
   }
 
   #sequence(keyspaceId: number, out: ByteWriter): void {
@@ -475,7 +479,7 @@ class FakeNodeConnection implements FrameHandler {
 
   #header(history: FakeHistory, level: number, out: ByteWriter): void {
     const header = new AnswerHeader();
-    header.revision = history.revision;
+    header.revision = this.#cluster.lagging.get(this.#nodeId) ?? history.revision;
     header.shardId = this.#routed.shardId;
     header.nodeId = this.#nodeId;
     header.raftTerm = 1;

@@ -1,4 +1,4 @@
-/** A client that is part of a node: what may be stale is read there, as long as that answers. */
+/** A client near a node: what may be stale is read there, as long as that answers. */
 import { expect, test } from "vitest";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
@@ -6,11 +6,14 @@ import { notApplied } from "../../src/protocol/errors.js";
 import { FakeCluster } from "../support/fake-cluster.js";
 import { testEnv } from "../support/test-env.js";
 
-async function started(home: number): Promise<{ cluster: FakeCluster; client: Client }> {
+async function started(near: number): Promise<{ cluster: FakeCluster; client: Client }> {
   const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
   const env = testEnv({ time: "real", network: cluster.network });
-  const { nodeId, clientAddress } = cluster.map.nodes[home]!;
-  return { cluster, client: await connectBy(env, { endpoints: [clientAddress] }, nodeId) };
+  const { nodeId, clientAddress } = cluster.map.nodes[near]!;
+  return {
+    cluster,
+    client: await connectBy(env, { endpoints: [clientAddress], nearNodeId: nodeId }),
+  };
 }
 
 async function readers(cluster: FakeCluster, client: Client): Promise<readonly number[]> {
@@ -19,17 +22,17 @@ async function readers(cluster: FakeCluster, client: Client): Promise<readonly n
   return [...new Set(cluster.seen.map(({ nodeId }) => nodeId))];
 }
 
-test.each([0, 1, 2])("stale reads stay at the node, number %i here", async (home) => {
-  const { cluster, client } = await started(home);
-  expect(await readers(cluster, client)).toEqual([cluster.map.nodes[home]!.nodeId]);
+test.each([0, 1, 2])("stale reads stay at the node, number %i here", async (near) => {
+  const { cluster, client } = await started(near);
+  expect(await readers(cluster, client)).toEqual([cluster.map.nodes[near]!.nodeId]);
   await client.close();
 });
 
 test("where its replica does not serve they go to others", async () => {
   const { cluster, client } = await started(1);
-  const home = cluster.map.nodes[1]!.nodeId;
+  const near = cluster.map.nodes[1]!.nodeId;
   cluster.interfere = ({ nodeId, level }) =>
-    nodeId === home && level > 0 ? notApplied("unavailable", "damaged") : undefined;
+    nodeId === near && level > 0 ? notApplied("unavailable", "damaged") : undefined;
   expect((await readers(cluster, client)).length).toBeGreaterThan(1);
   await client.close();
 });
