@@ -6,6 +6,7 @@
 import type { Prng } from "../../src/base/prng.js";
 import { utf8, utf8Text } from "../../src/base/bytes.js";
 import type { Client } from "../../src/client/client.js";
+import { foundingKeyspaces } from "../../src/node/default-keyspace.js";
 import { KvError } from "../../src/protocol/errors.js";
 import type { ReadLevel } from "../../src/protocol/key-value.js";
 import { putOf } from "../../src/protocol/operations.js";
@@ -136,7 +137,7 @@ export class SimClient implements ProgramOwner {
     this.#levels = this.#reads ? LEADER_LEVELS : LEVELS;
     this.#history = parts.history;
     this.#failed = parts.failed;
-    this.#keyspaces = ["default", ...settings.cluster.keyspaces.map(({ name }) => name)];
+    this.#keyspaces = foundingKeyspaces(settings.cluster.keyspaces).map(({ name }) => name);
     this.#program = new SimProgram(world, this, {
       name: `c${number}`,
       machine: `c${number}`,

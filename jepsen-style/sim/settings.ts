@@ -4,6 +4,7 @@
  * the rest from streams of its own, one a concern, so that a draw added in one shifts no other.
  */
 import { Prng } from "../../src/base/prng.js";
+import { DEFAULT_KEYSPACE } from "../../src/node/default-keyspace.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
 import type { FlowLimits } from "../../src/raft/types.js";
 import type { ProgramSettings } from "./program.js";
@@ -278,7 +279,10 @@ export function isDirected(name: FaultClass): name is DirectedClass {
 
 const UTF8 = new TextEncoder();
 
-/** Those beside the default one, which has one shard; `some`: at least one. */
+/** Replicas that move need nodes without one. */
+const DEFAULT_OF_THREE: KeyspaceCreateRequest = { ...DEFAULT_KEYSPACE, replicationFactor: 3 };
+
+/** The default one, where it says more than usual, and others; `some`: at least one of these. */
 function drawKeyspaces(prng: Prng, nodes: number, some: boolean): readonly KeyspaceCreateRequest[] {
   const made: KeyspaceCreateRequest[] = [];
   // A replica on each node, or as many as is usual.
@@ -296,5 +300,5 @@ function drawKeyspaces(prng: Prng, nodes: number, some: boolean): readonly Keysp
     const shardCount = prng.between(2, 3);
     made.push({ name: "hashed", kind: "hash", splitPoints: [], shardCount, replicationFactor });
   }
-  return made;
+  return nodes > 3 && replicationFactor === 0 ? [DEFAULT_OF_THREE, ...made] : made;
 }

@@ -13,6 +13,7 @@ import type { ClusterMap, ReplicaDescriptor } from "../../src/protocol/cluster.j
 import type { Message } from "../../src/raft/message.js";
 import { LeaseTable } from "../../src/mvcc/lease-table.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
+import { foundingKeyspaces } from "../../src/node/default-keyspace.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import type { Replica } from "../../src/shard/replica.js";
 import { SimCluster } from "./cluster.js";
@@ -337,7 +338,7 @@ class Run {
    */
   #isFounded({ keyspaces, nodes }: ClusterMap): boolean {
     const { cluster } = this.#settings;
-    if (keyspaces.length > cluster.keyspaces.length) return true;
+    if (keyspaces.length >= foundingKeyspaces(cluster.keyspaces).length) return true;
     const members = nodes.filter(
       ({ state, incarnation }) => state === undefined && incarnation !== "",
     );

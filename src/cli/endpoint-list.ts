@@ -11,5 +11,7 @@ export async function endpointList(context: Context, argv: Arguments): Promise<r
   if (!switchOf(argv, "cluster")) return context.options.endpoints;
   const client = await context.client();
   const { clusterMap } = await client.admin.map();
-  return clusterMap.nodes.map(({ clientAddress }) => clientAddress);
+  const addresses = clusterMap.nodes.map(({ clientAddress }) => clientAddress);
+  // Who has not started has none.
+  return addresses.filter((address) => address !== "");
 }

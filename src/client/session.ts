@@ -94,10 +94,10 @@ export class Session {
     return this.#closed;
   }
 
-  /** The link to a node, undefined where the map does not know it. */
+  /** The link to a node, undefined where the map does not know it, or not that it has started. */
   linkOf(nodeId: number): NodeLink | undefined {
-    const node = this.#map.node(nodeId);
-    return node === undefined ? undefined : this.linkTo(node.clientAddress);
+    const address = this.#map.node(nodeId)?.clientAddress ?? "";
+    return address === "" ? undefined : this.linkTo(address);
   }
 
   linkTo(address: string): NodeLink {
@@ -124,7 +124,7 @@ export class Session {
     const { preferredNodeId } = route.shard;
     // A learner may have little of the data yet.
     const voters = route.shard.replicas.filter((one) => one.role === "voter");
-    const nodeIds = voters.map(({ nodeId }) => nodeId);
+    const nodeIds = this.#startedOf(voters.map(({ nodeId }) => nodeId));
     if (level < READ_LEVELS.follower) {
       const from = Math.max(0, nodeIds.indexOf(preferredNodeId));
       return this.#pick([...nodeIds.slice(from), ...nodeIds.slice(0, from)], attempt);
@@ -142,6 +142,12 @@ export class Session {
     if (nearNodeId === 0) return 0;
     const serves = shard.replicas.some((one) => one.nodeId === nearNodeId && one.role === "voter");
     return serves ? nearNodeId : 0;
+  }
+
+  /** All of them where none is known to have started. */
+  #startedOf(nodeIds: number[]): number[] {
+    const started = nodeIds.filter((nodeId) => this.#map.node(nodeId)?.clientAddress !== "");
+    return started.length > 0 ? started : nodeIds;
   }
 
   /**

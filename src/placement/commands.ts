@@ -12,7 +12,7 @@ import { compareBytes } from "../base/bytes.js";
 import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX, MAP_SIZE_BYTES_MAX } from "../base/limits.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
-import { SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
+import { DEFAULT_KEYSPACE_NAME, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type {
   KeyspaceDescriptor,
   ReplicaDescriptor,
@@ -64,8 +64,7 @@ export function createKeyspace(
   if (fault !== undefined) return refuse(fault);
   const { keyspaceId } = counters;
   const nodes = placeableNodes(state);
-  const replicationFactor =
-    request.replicationFactor === 0 ? DEFAULT_REPLICATION_FACTOR : request.replicationFactor;
+  const replicationFactor = request.replicationFactor || factorByDefault(state, request.name);
   const replicaCount = replicaCountOn(nodes.length, replicationFactor);
   const keyspace: KeyspaceDescriptor = {
     keyspaceId,
@@ -246,9 +245,19 @@ function rangesOf(keyspace: KeyspaceDescriptor, request: KeyspaceCreateRequest):
   return starts.map((start, i) => ({ start, end: starts[i + 1] ?? whole.end }));
 }
 
-/** What is wanted and not yet possible comes as nodes are added. */
+/**
+ * The default keyspace bears the loss of as many nodes as the placement group does, as in etcd,
+ * where every founder has all keys; and it grows with a cluster that one node has founded.
+ */
+function factorByDefault(state: PlacementState, name: string): number {
+  if (name !== DEFAULT_KEYSPACE_NAME) return DEFAULT_REPLICATION_FACTOR;
+  return Math.max(state.placementReplicas, DEFAULT_REPLICATION_FACTOR);
+}
+
+/** What is wanted and not yet possible comes as nodes are added; until then an odd number. */
 export function replicaCountOn(nodeCount: number, replicationFactor: number): number {
-  return replicationFactor <= nodeCount ? replicationFactor : 1;
+  const odd = nodeCount % 2 === 0 ? nodeCount - 1 : nodeCount;
+  return Math.min(replicationFactor, odd);
 }
 
 /** `factor` nodes in a row, each shard starting one further, so that first places go around. */

@@ -59,9 +59,11 @@ function restoredShards({ map, nodes }: RestoredCluster): ShardDescriptor[] {
   const nodeIds = nodes.map(({ nodeId }) => nodeId).sort((a, b) => a - b);
   const factors = new Map(map.keyspaces.map((each) => [each.keyspaceId, each.replicationFactor]));
   const replicaCount = (keyspaceId: number): number =>
-    keyspaceId === SYSTEM_KEYSPACE_ID
-      ? placementCount(nodeIds.length)
-      : replicaCountOn(nodeIds.length, factors.get(keyspaceId) ?? 1);
+    // The placement group has as many as it can, as where a cluster is founded.
+    replicaCountOn(
+      nodeIds.length,
+      keyspaceId === SYSTEM_KEYSPACE_ID ? REPLICATION_FACTOR_MAX : (factors.get(keyspaceId) ?? 1),
+    );
   const shards = map.shards.filter(({ shardId }) => shardId !== PLACEMENT_SHARD_ID);
   return [PLACEMENT, ...shards].map((shard, at): ShardDescriptor => {
     const replicas = spread(nodeIds, at, replicaCount(shard.keyspaceId));
@@ -88,12 +90,6 @@ const PLACEMENT: Pick<
   epoch: { configuration: 1, range: 1 },
   generation: 1,
 };
-
-/** As many as there are, but an odd number of them, as where a cluster is founded. */
-function placementCount(nodeCount: number): number {
-  const odd = nodeCount % 2 === 0 ? nodeCount - 1 : nodeCount;
-  return Math.min(odd, REPLICATION_FACTOR_MAX);
-}
 
 /** Its first sign of life says which data directory it has. */
 function notStarted({ nodeId, name, peerAddress }: RestoredNode): NodeDescriptor {

@@ -10,6 +10,7 @@ import { storedKey } from "../../src/route/stored-key.js";
 import { bytesOf, textOf } from "../support/bytes-of.js";
 import { errorOf } from "../support/error-of.js";
 import { FakeCluster } from "../support/fake-cluster.js";
+import { eventually } from "../support/eventually.js";
 import { testEnv } from "../support/test-env.js";
 
 const PLANS = [
@@ -236,7 +237,7 @@ describe("closing", () => {
     const { cluster, client } = await setting();
     cluster.interfere = () => "swallow";
     const pending = errorOf(client.put("k", "v"));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await eventually(() => cluster.seen.some(({ type }) => type === MESSAGE_TYPES.put));
     await client.close();
     expect((await pending).outcome).toBe("unknown");
     expect((await errorOf(client.get("k"))).code).toBe("closed");

@@ -144,3 +144,21 @@ test("who was silent is suspected for a while, and no more once it answers", () 
   time.advance(2000);
   expect(suspects.has(1)).toBe(false);
 });
+
+test("a member that has not started, and holds replicas already, is asked for nothing", async () => {
+  const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
+  const leader = cluster.leaderOf(SHARD);
+  const late = cluster.map.nodes.find((node) => node.nodeId !== leader)!;
+  const nodes = cluster.map.nodes.map((node) => {
+    return node === late ? { ...node, clientAddress: "", incarnation: "" } : node;
+  });
+  cluster.map = { ...cluster.map, nodes };
+  const { network } = cluster;
+  const env = testEnv({ time: "real", network });
+  const client = await connectBy(env, { endpoints: [cluster.addressOf(leader)] });
+  for (let i = 0; i < 6; i++) {
+    for (const level of ["stale", "follower"] as const) await client.get("k", { level });
+  }
+  expect([...network.dials.keys()]).not.toContain("");
+  await client.close();
+});

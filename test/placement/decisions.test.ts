@@ -2,7 +2,12 @@
 import { describe, expect, test } from "vitest";
 import { KEYSPACE_SHARDS_MAX, KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { utf8 } from "../../src/base/bytes.js";
-import { createKeyspace, foundCluster, preferLeader } from "../../src/placement/commands.js";
+import {
+  createKeyspace,
+  foundCluster,
+  preferLeader,
+  replicaCountOn,
+} from "../../src/placement/commands.js";
 import { registerNode } from "../../src/placement/members.js";
 import { decodeState } from "../../src/placement/records.js";
 import type { PlacementState } from "../../src/placement/records.js";
@@ -113,6 +118,26 @@ describe("replicas", () => {
   test("are three where there are as many nodes, else one", () => {
     expect(shardsOf(foundedWith(2, request()))[0]!.replicas).toHaveLength(1);
     expect(shardsOf(foundedWith(4, request()))[0]!.replicas).toHaveLength(3);
+  });
+
+  test("of the default keyspace are as many as founders, and grow with a lone one's cluster", () => {
+    const made = (nodeCount: number): readonly [number, number] => {
+      const state = foundedWith(nodeCount, request({ name: "default", shardCount: 1 }));
+      return [state.map!.keyspaces[0]!.replicationFactor, shardsOf(state)[0]!.replicas.length];
+    };
+    expect([1, 3, 5, 7].map(made)).toEqual([
+      [3, 1],
+      [3, 3],
+      [5, 5],
+      [7, 7],
+    ]);
+    const asked = request({ name: "default", replicationFactor: 3 });
+    expect(shardsOf(foundedWith(5, asked))[0]!.replicas).toHaveLength(3);
+  });
+
+  test("that are not all possible yet are an odd number, and as many as there can be", () => {
+    const counts = [1, 2, 3, 4, 5, 6, 7].map((nodeCount) => replicaCountOn(nodeCount, 5));
+    expect(counts).toEqual([1, 1, 3, 3, 5, 5, 5]);
   });
 
   test("ranges follow on each other without a gap", () => {

@@ -6,7 +6,7 @@
  */
 import { fc, test as propertyTest } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
-import { createKeyspace } from "../../src/placement/commands.js";
+import { createKeyspace, replicaCountOn } from "../../src/placement/commands.js";
 import {
   addMember,
   forgetLeft,
@@ -239,6 +239,33 @@ test("an operator's change is refused where it makes no sense, or costs the quor
   expect(ask("remove", 3, [1, 2])).toMatchObject({ kind: "write" });
 });
 
+test("a shard with a replica on each of five nodes gives up those that leave, and gets new ones", () => {
+  const groups = new Groups(1, 5);
+  const { records } = groups;
+  const voters = (): number[] =>
+    votersOf(records.state.map!.shards[1]!.replicas).map((voter) => voter.nodeId);
+  const settle = (): void => {
+    for (let rounds = 0; groups.work(); rounds++) expect(rounds).toBeLessThan(50);
+  };
+  const remove = (nodeId: number): void => {
+    records.run(removeMember(records.state, nodeId, groups.health));
+    settle();
+  };
+  expect(voters()).toEqual([1, 2, 3, 4, 5]);
+  groups.dead.add(1).add(2);
+  remove(1);
+  expect(voters()).toEqual([2, 3, 4, 5]);
+  remove(2);
+  expect(voters()).toEqual([3, 4, 5]);
+  // Four bear no more losses than three: the next one waits for another.
+  groups.add();
+  settle();
+  expect(voters()).toHaveLength(3);
+  groups.add();
+  settle();
+  expect(voters()).toHaveLength(5);
+});
+
 test("a replica goes where the labels differ from those that stay", () => {
   const records = founded(3);
   for (const [nodeId, zone] of [
@@ -272,13 +299,21 @@ function addStep(nodeId: number, configuration: number): Parameters<typeof begin
 
 /** Raft groups as far as placement can tell: a target is reached where both quorums are alive. */
 class Groups {
-  readonly records: Records = founded(3);
+  readonly records: Records;
   readonly dead: Set<number> = new Set();
   #index = 1;
-  #named = 3;
+  #named: number;
 
-  constructor(shardCount: number) {
-    const request = { name: "k", kind: "hash" as const, splitPoints: [], replicationFactor: 3 };
+  /** As many replicas as founders. */
+  constructor(shardCount: number, founders: number) {
+    this.records = founded(founders);
+    this.#named = founders;
+    const request = {
+      name: "default",
+      kind: "hash" as const,
+      splitPoints: [],
+      replicationFactor: 0,
+    };
     this.records.run(createKeyspace(this.records.state, { ...request, shardCount }));
   }
 
@@ -368,7 +403,7 @@ const EVENTS: fc.Arbitrary<Event[]> = fc.array(
 function apply(groups: Groups, { kind, at }: Event): void {
   const { nodes, shards } = groups.records.state.map!;
   const node = nodes[at % nodes.length]!;
-  if (kind === "add" && nodes.length < 7) groups.add();
+  if (kind === "add" && nodes.length < 8) groups.add();
   if (kind === "revive") groups.dead.delete(node.nodeId);
   if (kind === "work") groups.work();
   if (kind === "remove") {
@@ -385,10 +420,11 @@ function apply(groups: Groups, { kind, at }: Event): void {
 }
 
 describe("whatever is added, removed or dies", () => {
-  propertyTest.prop([EVENTS, fc.integer({ min: 1, max: 5 })], { numRuns: 150 })(
+  const anyCounts = [fc.integer({ min: 1, max: 5 }), fc.constantFrom(3, 5, 7)] as const;
+  propertyTest.prop([EVENTS, ...anyCounts], { numRuns: 300 })(
     "the plan keeps every quorum and converges",
-    (events, shardCount) => {
-      const groups = new Groups(shardCount);
+    (events, shardCount, founders) => {
+      const groups = new Groups(shardCount, founders);
       for (const event of events) {
         apply(groups, event);
         for (const { replicas } of groups.records.state.map!.shards) {
@@ -405,7 +441,7 @@ describe("whatever is added, removed or dies", () => {
       for (const shard of map!.shards) {
         expect(shard.target).toBeUndefined();
         expect(shard.replicas).toEqual(votersOf(shard.replicas));
-        const wanted = staying.length >= 3 ? 3 : 1;
+        const wanted = replicaCountOn(staying.length, founders);
         expect(shard.replicas.length).toBeGreaterThanOrEqual(wanted);
         for (const { nodeId } of shard.replicas) expect(holdsReplicas(map!, nodeId)).toBe(true);
         for (const { nodeId } of shard.replicas) {
