@@ -69,6 +69,8 @@ const KEYSPACES: readonly string[] = [
   "hashed:hash:shards=3",
   "ordered:range:split=h,q",
 ];
+/** Replicas of the default keyspace, usually on all nodes, can move only where there are others. */
+const DEFAULT_OF_THREE = "default:range:replicas=3";
 
 export async function run(
   settings: RunSettings,
@@ -126,12 +128,13 @@ class Stage {
   #makeCluster(guard: Guard): Cluster {
     const { nodes, links, directory, mutant, nemeses } = this.#settings;
     const prng = this.#prng.split();
+    const keyspaces = prng.chance(0.5) ? [DEFAULT_OF_THREE, ...KEYSPACES] : KEYSPACES;
     return new Cluster({
       nodes,
       directory: join(directory, "nodes"),
       mutant,
       journals: nemeses.some(({ name }) => name === "power"),
-      flags: KEYSPACES.flatMap((each) => ["--initial-keyspace", each]),
+      flags: keyspaces.flatMap((each) => ["--initial-keyspace", each]),
       links: links === "proxies" ? new ProxiedLinks(prng) : new NamespaceLinks(),
       guard,
       endedItself: (node, how) => {

@@ -1,6 +1,6 @@
 /**
- * Attempts of which one has to succeed: the next begins as soon as the one before has failed, or has
- * not ended within `pauseMs`. One that is silent so costs a moment and not its whole time. All that
+ * Attempts of which one has to succeed: the next begins once the one before has failed, or has not
+ * ended within `pauseMs`. One that is silent so costs a moment and not its whole time. All that
  * have begun go on; what comes of them later is theirs.
  */
 import type { Timers } from "../env/timers.js";
