@@ -23,7 +23,7 @@ const PATIENCE_MS = [500, 5000] as const;
 const DEEDS_MAX = 5;
 const PAUSE_MS = [0, 200] as const;
 /** Now and then a leader stands still for longer than his lease, as in a long collection. */
-const HELD_UP = 0.06;
+const HELD_UP = 0.1;
 const HELD_UP_MS = [TTL_SECONDS * 1000, TTL_SECONDS * 2000] as const;
 const OBSERVATION_MS = [200, 2500] as const;
 
@@ -114,7 +114,8 @@ class ElectionCourse implements Course {
       const isHeldUp = prng.chance(HELD_UP);
       if (isHeldUp) candidacy.end();
       await actor.pause(prng.between(...(isHeldUp ? HELD_UP_MS : PAUSE_MS)));
-      if (prng.chance(0.5)) await this.#proclaim(actor, leadership);
+      // Who stood still writes on, as if he led: that must not hold.
+      if (!isHeldUp && prng.chance(0.5)) await this.#proclaim(actor, leadership);
       else await this.#write(actor, leadership);
     }
     // Some leave it to time.
