@@ -5,6 +5,7 @@
 import { must } from "../base/assert.js";
 import { FIRST_KEY } from "../base/key-range.js";
 import { connectBy } from "../client/client.js";
+import type { ReadOptions } from "../client/client-types.js";
 import type { Client } from "../client/client.js";
 import type { ClientEnv } from "../client/node-link.js";
 import type { Watch } from "../client/watch.js";
@@ -27,7 +28,7 @@ import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
 import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
-import type { KeyValue, ReadLevel, ResponseHeader } from "../protocol/key-value.js";
+import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
   PutOperation,
@@ -48,6 +49,7 @@ export interface BackendNode {
 }
 
 const NAME_LENGTH_MAX = 64;
+const LINEARIZABLE: ReadOptions = { level: "linearizable" };
 /** How long a watch waits for the newest revision, before it begins at what its node has. */
 const CONFIRM_MS = 100;
 /** Of what reads or writes all there is. */
@@ -60,6 +62,8 @@ export class SdkBackend implements Backend {
   readonly #node: BackendNode;
   /** Of all that answers have told. */
   #newestRevision = 0;
+  /** Of the writes that were answered here. */
+  #writtenRevision = 0;
   /** The newest revision was not confirmed when it was asked for last. */
   #isUnconfirmed = false;
   #isProbing = false;
@@ -82,21 +86,25 @@ export class SdkBackend implements Backend {
   }
 
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
-    if (consistency === "linearizable") return this.#range(operation, "linearizable");
-    return readLocally((level) => this.#range(operation, level));
+    if (consistency === "linearizable") return this.#range(operation, LINEARIZABLE);
+    return this.#readLocally((read) => this.#range(operation, read));
   }
 
-  async #range(operation: RangeOperation, level: ReadLevel): Promise<RangeAnswer> {
+  async #range(operation: RangeOperation, read: ReadOptions): Promise<RangeAnswer> {
     const client = this.#client ?? (await this.#connected());
     const { key, rangeEnd, revision, keysOnly, countOnly } = operation;
     const isEmpty = isEmptyRange(key, rangeEnd);
     if (isEmpty || (rangeEnd === undefined && !isBounded(operation))) {
-      const { header, kv } = await client.get(key, { level, revision, keysOnly, views: true });
+      const { header, kv } = await client.get(key, { ...read, revision, keysOnly, views: true });
       const found = kv === undefined || isEmpty ? [] : [kv];
       const kvs = countOnly ? [] : found;
       return { revision: this.#noted(header), kvs, more: false, count: found.length };
     }
-    const { header, kvs, more, count } = await client.range({ ...operation, level, fanOut: true });
+    const { header, kvs, more, count } = await client.range({
+      ...operation,
+      ...read,
+      fanOut: true,
+    });
     return { revision: this.#noted(header), kvs, more, count };
   }
 
@@ -110,7 +118,7 @@ export class SdkBackend implements Backend {
   async put(operation: PutOperation): Promise<PutAnswer> {
     const client = this.#client ?? (await this.#connected());
     const { header, prevKv } = await client.put(operation.key, operation.value, operation);
-    return { revision: this.#noted(header), prevKv };
+    return { revision: this.#wrote(header), prevKv };
   }
 
   async delete(operation: DeleteOperation): Promise<DeleteAnswer> {
@@ -118,18 +126,39 @@ export class SdkBackend implements Backend {
     const { rangeEnd, prevKv } = operation;
     const answer = await client.delete(operation.key, { rangeEnd, prevKv });
     const { header, deleted, prevKvs } = answer;
-    return { revision: this.#noted(header), deleted, prevKvs };
+    return { revision: this.#wrote(header), deleted, prevKvs };
   }
 
   txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer> {
-    if (consistency === "linearizable") return this.#txn(transaction, "linearizable");
-    return readLocally((level) => this.#txn(transaction, level));
+    if (consistency === "linearizable") return this.#txn(transaction, LINEARIZABLE);
+    return this.#readLocally((read) => this.#txn(transaction, read));
   }
 
-  async #txn(transaction: Transaction, level: ReadLevel): Promise<TransactionAnswer> {
+  async #txn(transaction: Transaction, read: ReadOptions): Promise<TransactionAnswer> {
     const client = this.#client ?? (await this.#connected());
-    const { header, succeeded, results } = await client.txn(transaction, { level });
-    return { revision: this.#noted(header), succeeded, results };
+    const { header, succeeded, results } = await client.txn(transaction, read);
+    const revision = read.level === "stale" ? this.#noted(header) : this.#wrote(header);
+    return { revision, succeeded, results };
+  }
+
+  /**
+   * By this node's replica, which has what was written by this node before: so it is in etcd, where
+   * the member that is asked has applied a write when it answers.
+   */
+  async #readLocally<Answer>(read: (options: ReadOptions) => Promise<Answer>): Promise<Answer> {
+    const minRevision = this.#writtenRevision;
+    try {
+      return await read({ level: "stale", minRevision });
+    } catch (error) {
+      const { code } = KvError.from(error);
+      // A replica that lags cannot tell what is to come from what it has not heard of yet, and who
+      // reads at a revision that another node told him of means the latter: the leader knows.
+      if (code === "futureRevision") return read(LINEARIZABLE);
+      if (minRevision === 0 || (code !== "unavailable" && code !== "timeout")) throw error;
+      // It is cut off and will not hear of that write: what it has is what was asked for.
+      if (this.#writtenRevision === minRevision) this.#writtenRevision = 0;
+      return read({ level: "stale" });
+    }
   }
 
   async compact(revision: number, physical: boolean): Promise<number> {
@@ -322,6 +351,11 @@ export class SdkBackend implements Backend {
     return this.#connecting;
   }
 
+  #wrote(header: ResponseHeader): number {
+    this.#writtenRevision = Math.max(this.#writtenRevision, header.revision);
+    return this.#noted(header);
+  }
+
   #noted(header: ResponseHeader): number {
     this.#noteTerm(header.raftTerm);
     if (header.revision > this.#newestRevision) this.#newestRevision = header.revision;
@@ -369,19 +403,6 @@ class SdkWatch implements BackendWatch {
   cancel(): void {
     this.#isCancelled = true;
     this.#watch?.cancel();
-  }
-}
-
-/**
- * A replica that lags cannot tell what is to come from what it has not heard of yet, and who reads
- * at a revision that another node told him of means the latter: the leader knows.
- */
-async function readLocally<Answer>(read: (level: ReadLevel) => Promise<Answer>): Promise<Answer> {
-  try {
-    return await read("stale");
-  } catch (error) {
-    if (!(error instanceof KvError) || error.code !== "futureRevision") throw error;
-    return read("linearizable");
   }
 }
 

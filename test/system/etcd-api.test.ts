@@ -85,6 +85,20 @@ describe("by gRPC", () => {
     for (const client of clients) client.close();
   }, 60_000);
 
+  test("what a member was asked to write its serializable reads show from then on", async () => {
+    for (const name of cluster.names) {
+      const client = new GrpcClient(cluster.endpoint(name));
+      for (let i = 0; i < 30; i++) {
+        const key = bytesOf("written");
+        const value = bytesOf(`${name} ${i}`);
+        expect((await client.call(PUT, "Put", { key, value })).status).toBe(0);
+        const { response } = await client.call(RANGE, "Range", { key, serializable: true });
+        expect(response).toMatchObject({ kvs: [{ value }] });
+      }
+      client.close();
+    }
+  }, 60_000);
+
   test("a serializable read at a revision that another node told of finds it", async () => {
     const [writing, ...reading] = cluster.names.map((n) => new GrpcClient(cluster.endpoint(n)));
     for (let i = 0; i < 50; i++) {
