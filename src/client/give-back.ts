@@ -20,8 +20,7 @@ export interface Compacted {
 /** Rejects where no node at all could be reached. */
 export async function giveBack(session: Session, admin: Admin, what: Compacted): Promise<void> {
   const nodeIds = new Set(what.shards.flatMap(({ replicas }) => replicas.map((one) => one.nodeId)));
-  // Who has not started has none.
-  const addresses = [...nodeIds].flatMap((id) => session.map.node(id)?.clientAddress || []);
+  const addresses = [...nodeIds].flatMap((id) => session.addressOf(id) ?? []);
   const told = await Promise.allSettled(
     addresses.map(async (address) => {
       await untilApplied(session, admin, { ...what, address });

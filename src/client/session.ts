@@ -96,8 +96,14 @@ export class Session {
 
   /** The link to a node, undefined where the map does not know it, or not that it has started. */
   linkOf(nodeId: number): NodeLink | undefined {
+    const address = this.addressOf(nodeId);
+    return address === undefined ? undefined : this.linkTo(address);
+  }
+
+  /** Where a node serves clients: one that has not started does nowhere. */
+  addressOf(nodeId: number): string | undefined {
     const address = this.#map.node(nodeId)?.clientAddress ?? "";
-    return address === "" ? undefined : this.linkTo(address);
+    return address === "" ? undefined : address;
   }
 
   linkTo(address: string): NodeLink {
@@ -121,16 +127,14 @@ export class Session {
   chooseNode(route: Route, level: number, attempt: number): number {
     const leader = route.leaderNodeId;
     if (level < READ_LEVELS.follower && leader !== 0) return leader;
+    const near = level > READ_LEVELS.follower && attempt === 0 ? this.nearNode(route) : 0;
+    if (near !== 0) return near;
     const { preferredNodeId } = route.shard;
-    // A learner may have little of the data yet.
-    const voters = route.shard.replicas.filter((one) => one.role === "voter");
-    const nodeIds = this.#startedOf(voters.map(({ nodeId }) => nodeId));
+    const nodeIds = this.votersOf(route);
     if (level < READ_LEVELS.follower) {
       const from = Math.max(0, nodeIds.indexOf(preferredNodeId));
       return this.#pick([...nodeIds.slice(from), ...nodeIds.slice(0, from)], attempt);
     }
-    const near = this.nearNode(route);
-    if (level > READ_LEVELS.follower && attempt === 0 && near !== 0) return near;
     this.#spread = (this.#spread + 1) >>> 0;
     const others = level === READ_LEVELS.follower ? nodeIds.filter((id) => id !== leader) : nodeIds;
     return this.#pick(others.length > 0 ? others : nodeIds, this.#spread + attempt);
@@ -144,9 +148,14 @@ export class Session {
     return serves ? nearNodeId : 0;
   }
 
-  /** All of them where none is known to have started. */
-  #startedOf(nodeIds: number[]): number[] {
-    const started = nodeIds.filter((nodeId) => this.#map.node(nodeId)?.clientAddress !== "");
+  /**
+   * The nodes of its voters that have started, or all where none is known to have. A learner may
+   * have little of the data yet.
+   */
+  votersOf({ shard }: Route): readonly number[] {
+    const voters = shard.replicas.filter((one) => one.role === "voter");
+    const nodeIds = voters.map(({ nodeId }) => nodeId);
+    const started = nodeIds.filter((nodeId) => this.addressOf(nodeId) !== undefined);
     return started.length > 0 ? started : nodeIds;
   }
 
@@ -227,8 +236,8 @@ export class Session {
 
   #known(first: number): string[] {
     const found = new Set<string>();
-    const named = this.#map.node(first);
-    if (named !== undefined && named.clientAddress !== "") found.add(named.clientAddress);
+    const named = this.addressOf(first);
+    if (named !== undefined) found.add(named);
     for (const link of this.#links.values()) {
       if (link.client() !== undefined) found.add(link.address);
     }

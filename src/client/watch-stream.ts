@@ -217,12 +217,11 @@ export class WatchStream implements ResponseSink, LinkWaiter, DeadlineEntry {
 
   /** The near one or the leader first; after a failure the other replicas in turn. */
   #chooseNode(route: Route): number {
-    const replicas = route.shard.replicas.filter((replica) => replica.role === "voter");
+    const nodeIds = this.#session.votersOf(route);
     const near = this.#plan.isAlone ? this.#session.nearNode(route) : 0;
     const first = near === 0 ? route.leaderNodeId : near;
     if (this.#attempt === 0 && first !== 0) return first;
-    const last = replicas.findIndex((replica) => replica.nodeId === this.#nodeId);
-    return replicas[(last + 1) % replicas.length]?.nodeId ?? 0;
+    return nodeIds[(nodeIds.indexOf(this.#nodeId) + 1) % nodeIds.length] ?? 0;
   }
 
   #awaitWord(waiting: "word" | "nudged"): void {

@@ -145,14 +145,18 @@ test("who was silent is suspected for a while, and no more once it answers", () 
   expect(suspects.has(1)).toBe(false);
 });
 
+/** As in a cluster that was restored: the member holds replicas, and has never run. */
+function notStarted(cluster: FakeCluster, nodeId: number): void {
+  const nodes = cluster.map.nodes.map((node) => {
+    return node.nodeId === nodeId ? { ...node, clientAddress: "", incarnation: "" } : node;
+  });
+  cluster.map = { ...cluster.map, nodes };
+}
+
 test("a member that has not started, and holds replicas already, is asked for nothing", async () => {
   const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
   const leader = cluster.leaderOf(SHARD);
-  const late = cluster.map.nodes.find((node) => node.nodeId !== leader)!;
-  const nodes = cluster.map.nodes.map((node) => {
-    return node === late ? { ...node, clientAddress: "", incarnation: "" } : node;
-  });
-  cluster.map = { ...cluster.map, nodes };
+  notStarted(cluster, cluster.map.nodes.find(({ nodeId }) => nodeId !== leader)!.nodeId);
   const { network } = cluster;
   const env = testEnv({ time: "real", network });
   const client = await connectBy(env, { endpoints: [cluster.addressOf(leader)] });
@@ -160,5 +164,19 @@ test("a member that has not started, and holds replicas already, is asked for no
     for (const level of ["stale", "follower"] as const) await client.get("k", { level });
   }
   expect([...network.dials.keys()]).not.toContain("");
+  await client.close();
+});
+
+test("a watch that knows no leader passes a member by that has not started", async () => {
+  const cluster = await FakeCluster.start([{ name: "default", kind: "range", cuts: [] }]);
+  const { replicas } = cluster.map.shards.find(({ shardId }) => shardId === SHARD)!;
+  const env = testEnv({ time: "real", network: cluster.network });
+  const endpoints = [cluster.addressOf(replicas[1]!.nodeId)];
+  notStarted(cluster, replicas[0]!.nodeId);
+  cluster.moveLeader(SHARD, 0);
+  const client = await connectBy(env, { endpoints });
+  const watch = client.watch({ key: "k", startRevision: 2 });
+  await turnsUntil(() => cluster.watchCount === 1);
+  watch.cancel();
   await client.close();
 });
