@@ -177,6 +177,7 @@ test("a watch that knows no leader passes a member by that has not started", asy
   const client = await connectBy(env, { endpoints });
   const watch = client.watch({ key: "k", startRevision: 2 });
   await turnsUntil(() => cluster.watchCount === 1);
+  expect([...cluster.network.dials.keys()]).not.toContain("");
   watch.cancel();
   await client.close();
 });
