@@ -83,8 +83,8 @@ export function writeDelete(out: WireWriter, answer: Omit<DeleteAnswer, "revisio
 export function writeTransaction(out: WireWriter, answer: TransactionAnswer): void {
   const changes = answer.results.some(hasChanged);
   const before = changes ? answer.revision - 1 : answer.revision;
-  const line: Line = { before, changed: false, sizes: new Map() };
-  if (answer.results.some(({ kind }) => kind === "txn")) noteSizes(answer.results, line.sizes);
+  const isNested = answer.results.some(({ kind }) => kind === "txn");
+  const line: Line = { before, changed: false, sizes: isNested ? sizesOf(answer.results) : FLAT };
   out.bool(2, answer.succeeded);
   writeResults(out, answer.results, line);
 }
@@ -93,12 +93,26 @@ export function writeTransaction(out: WireWriter, answer: TransactionAnswer): vo
 interface Line {
   readonly before: number;
   changed: boolean;
-  /** About what results of nested transactions take. */
-  readonly sizes: Map<OperationResult, number>;
+  readonly sizes: Sizes;
 }
 
+/** About what results of nested transactions take. */
+type Sizes = ReadonlyMap<OperationResult, number>;
+
+/** Of a transaction with none inside. */
+const FLAT: Sizes = new Map();
+
 /** Where it is not known before, what lies deep inside is moved once for each level. */
-function noteSizes(results: readonly OperationResult[], sizes: Line["sizes"]): number {
+function sizesOf(results: readonly OperationResult[]): Sizes {
+  const sizes = new Map<OperationResult, number>();
+  noteSizes(results, sizes);
+  return sizes;
+}
+
+function noteSizes(
+  results: readonly OperationResult[],
+  sizes: Map<OperationResult, number>,
+): number {
   let total = 0;
   for (const result of results) {
     const size = FIELDS_BYTES + insideOf(result, sizes);
@@ -108,7 +122,7 @@ function noteSizes(results: readonly OperationResult[], sizes: Line["sizes"]): n
   return total;
 }
 
-function insideOf(result: OperationResult, sizes: Line["sizes"]): number {
+function insideOf(result: OperationResult, sizes: Map<OperationResult, number>): number {
   switch (result.kind) {
     case "range":
       return hintOf(result.kvs);
