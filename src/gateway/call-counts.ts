@@ -5,6 +5,7 @@
  */
 import type { Socket, SocketHandlers } from "../env/network.js";
 import type { Method } from "./method.js";
+import type { LabelledMetric } from "./metrics.js";
 
 /** By status code, as Go spells them. */
 const CODES: readonly string[] = [
@@ -31,14 +32,6 @@ export class MethodCounts {
   started = 0;
   /** By status code. */
   readonly ended: number[] = CODES.map(() => 0);
-}
-
-/** One metric, whose values may have labels: its lines go together. */
-export interface LabelledMetric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: "gauge" | "counter";
-  readonly values: readonly (readonly [labels: string, value: number])[];
 }
 
 export class CallCounts {

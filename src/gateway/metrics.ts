@@ -4,7 +4,6 @@
  */
 import type { DurationCounts } from "../protocol/admin-messages.js";
 import type { NodeStatus } from "./backend.js";
-import type { LabelledMetric } from "./call-counts.js";
 import { API_VERSION } from "./maintenance-service.js";
 
 interface Metric {
@@ -12,6 +11,11 @@ interface Metric {
   readonly help: string;
   readonly kind: "gauge" | "counter";
   readonly value: (status: NodeStatus, memberId: bigint) => number;
+}
+
+/** One whose values may have labels: its lines go together. */
+export interface LabelledMetric extends Omit<Metric, "value"> {
+  readonly values: readonly (readonly [labels: string, value: number])[];
 }
 
 interface Durations {
@@ -134,16 +138,15 @@ export function metricsText(
   memberId: bigint,
   counted: readonly LabelledMetric[],
 ): string {
-  const lines = METRICS.flatMap(({ name, help, kind, value }) => [
-    ...headOf(name, help, kind),
-    `${name} ${value(status, memberId)}`,
-  ]);
+  const read = METRICS.map(({ value, ...metric }): LabelledMetric => {
+    return { ...metric, values: [["", value(status, memberId)]] };
+  });
+  const lines = [...read, ...identityOf(memberId), ...counted].flatMap(linesOf);
   const durations = DURATIONS.flatMap((each) => durationLines(each, each.value(status)));
-  const labelled = [...identityOf(memberId), ...counted].flatMap(labelledLines);
-  return `${[...lines, ...durations, ...labelled].join("\n")}\n`;
+  return `${[...lines, ...durations].join("\n")}\n`;
 }
 
-function labelledLines({ name, help, kind, values }: LabelledMetric): readonly string[] {
+function linesOf({ name, help, kind, values }: LabelledMetric): readonly string[] {
   if (values.length === 0) return [];
   const line = ([labels, value]: readonly [string, number]): string =>
     labels === "" ? `${name} ${value}` : `${name}{${labels}} ${value}`;

@@ -30,17 +30,25 @@ function attempts(count: number): { readonly all: readonly Attempt[]; readonly b
   return { all, begun };
 }
 
+/** Three of them under way. */
+function started(): {
+  readonly time: FakeTimers;
+  readonly all: readonly Attempt[];
+  readonly begun: readonly number[];
+  readonly result: Promise<number>;
+} {
+  const time = new FakeTimers();
+  const { all, begun } = attempts(3);
+  const begins = all.map(({ begin }) => begin);
+  return { time, all, begun, result: staggered(time, PAUSE_MS, begins) };
+}
+
 async function settle(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
 test("the next one begins when one has failed, and the first success counts", async () => {
-  const { all, begun } = attempts(3);
-  const result = staggered(
-    new FakeTimers(),
-    PAUSE_MS,
-    all.map(({ begin }) => begin),
-  );
+  const { all, begun, result } = started();
   all[0]!.fail(new Error("down"));
   await settle();
   expect(begun).toEqual([0, 1]);
@@ -50,13 +58,7 @@ test("the next one begins when one has failed, and the first success counts", as
 });
 
 test("one that is silent is not waited for, but heard", async () => {
-  const time = new FakeTimers();
-  const { all, begun } = attempts(3);
-  const result = staggered(
-    time,
-    PAUSE_MS,
-    all.map(({ begin }) => begin),
-  );
+  const { time, all, begun, result } = started();
   time.advance(PAUSE_MS - 1);
   expect(begun).toEqual([0]);
   time.advance(1);
@@ -68,13 +70,7 @@ test("one that is silent is not waited for, but heard", async () => {
 });
 
 test("one that fails after the next has begun begins no third", async () => {
-  const time = new FakeTimers();
-  const { all, begun } = attempts(3);
-  const result = staggered(
-    time,
-    PAUSE_MS,
-    all.map(({ begin }) => begin),
-  );
+  const { time, all, begun, result } = started();
   time.advance(PAUSE_MS);
   all[0]!.fail(new Error("late"));
   await settle();
