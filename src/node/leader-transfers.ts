@@ -2,6 +2,7 @@
 import type { Env } from "../env/env.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
+import type { ReplicaId } from "../raft/types.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Replica } from "../shard/replica.js";
 import type { Peers } from "./peers.js";
@@ -60,21 +61,26 @@ export class LeaderTransfers {
   }
 
   /** Hands over every leadership; resolves when none is left here, or after `timeoutMs`. */
-  async handOverAll(timeoutMs: number, connected: (nodeId: number) => boolean): Promise<void> {
+  async handOverAll(timeoutMs: number, mayLead: (nodeId: number) => boolean): Promise<void> {
     const waits: Promise<void>[] = [];
     for (const replica of this.#host.replicas) {
-      if (replica.raft.role !== "leader") continue;
-      const target = bestTarget(replica, connected);
-      if (target === 0) continue;
-      const refusal = replica.raft.transferLeader(target, this.#host.nowMs());
-      this.#host.schedule(replica);
-      if (refusal !== undefined) continue;
+      if (replica.raft.role !== "leader" || !this.#handOver(replica, mayLead)) continue;
       waits.push(
         new Promise((done) => this.#waiting.push({ shardId: replica.shardId, done: () => done() })),
       );
     }
     if (waits.length === 0) return;
     await this.#within(timeoutMs, Promise.all(waits));
+  }
+
+  /** To the first that is not refused: who is being refilled may have as much of the log as any. */
+  #handOver(replica: Replica, mayLead: (nodeId: number) => boolean): boolean {
+    const nowMs = this.#host.nowMs();
+    const isLeaving = targetsOf(replica, mayLead).some(
+      (id) => replica.raft.transferLeader(id, nowMs) === undefined,
+    );
+    this.#host.schedule(replica);
+    return isLeaving;
   }
 
   #within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
@@ -88,17 +94,11 @@ export class LeaderTransfers {
   }
 }
 
-/** The connected voter that has most of the log. */
-function bestTarget(replica: Replica, connected: (nodeId: number) => boolean): number {
-  let best = 0;
-  let most = -1;
-  for (const id of replica.raft.configuration.voters) {
-    if (id === replica.replicaId || !connected(replica.nodeOf(id))) continue;
-    const match = replica.raft.progress(id)?.matchIndex ?? 0;
-    if (match > most) {
-      best = id;
-      most = match;
-    }
-  }
-  return best;
+/** The other voters on such nodes, who has most of the log first. */
+function targetsOf(replica: Replica, mayLead: (nodeId: number) => boolean): readonly ReplicaId[] {
+  const { raft, replicaId } = replica;
+  const matchOf = (id: ReplicaId): number => raft.progress(id)?.matchIndex ?? 0;
+  return raft.configuration.voters
+    .filter((id) => id !== replicaId && mayLead(replica.nodeOf(id)))
+    .toSorted((a, b) => matchOf(b) - matchOf(a));
 }
