@@ -4,11 +4,11 @@
  */
 import { must } from "../base/assert.js";
 import { FIRST_KEY } from "../base/key-range.js";
-import { connectBy } from "../client/client.js";
 import type { ReadOptions } from "../client/client-types.js";
 import type { Client } from "../client/client.js";
 import type { ClientEnv } from "../client/node-link.js";
 import type { Watch } from "../client/watch.js";
+import type { Timers } from "../env/timers.js";
 import type {
   Backend,
   BackendWatch,
@@ -36,17 +36,10 @@ import type {
   Transaction,
 } from "../protocol/operations.js";
 import { defaultShards, hashRefused, shownReplicas } from "./etcd-keyspace.js";
+import { ClientSource } from "./etcd-client-source.js";
+import type { BackendNode } from "./etcd-client-source.js";
 import { SdkLeases } from "./etcd-leases.js";
-import type { ClientSource } from "./etcd-leases.js";
 import { SdkLines } from "./etcd-lines.js";
-
-export interface BackendNode {
-  /** Where this node serves clients. */
-  readonly address: string;
-  readonly nodeId: number;
-  readonly clusterId: bigint;
-  readonly requestSizeBytesMax: number;
-}
 
 const NAME_LENGTH_MAX = 64;
 const LINEARIZABLE: ReadOptions = { level: "linearizable" };
@@ -54,14 +47,13 @@ const LINEARIZABLE: ReadOptions = { level: "linearizable" };
 const CONFIRM_MS = 100;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
+
 export class SdkBackend implements Backend {
-  origin: Origin;
   readonly leases: SdkLeases;
   readonly lines: SdkLines;
-  readonly #env: ClientEnv;
+  readonly #timers: Timers;
   readonly #node: BackendNode;
-  /** Of all that answers have told. */
-  #newestRevision = 0;
+  readonly #source: ClientSource;
   /** Of the writes that were answered here. */
   #writtenRevision = 0;
   /** The newest revision was not confirmed when it was asked for last. */
@@ -69,20 +61,17 @@ export class SdkBackend implements Backend {
   #isProbing = false;
   /** Of the compactions that were answered here. */
   #compactedRevision = 0;
-  #client: Client | undefined;
-  #connecting: Promise<Client> | undefined;
 
   constructor(env: ClientEnv, node: BackendNode) {
-    this.#env = env;
+    this.#timers = env.timers;
     this.#node = node;
-    const { clusterId, nodeId } = node;
-    this.origin = { clusterId, memberId: BigInt(nodeId), raftTerm: 0 };
-    const source: ClientSource = {
-      client: () => this.#connected(),
-      noted: (header) => this.#noted(header),
-    };
-    this.leases = new SdkLeases(source);
-    this.lines = new SdkLines(source);
+    this.#source = new ClientSource(env, node);
+    this.leases = new SdkLeases(this.#source);
+    this.lines = new SdkLines(this.#source);
+  }
+
+  get origin(): Origin {
+    return this.#source.origin;
   }
 
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
@@ -91,38 +80,38 @@ export class SdkBackend implements Backend {
   }
 
   async #range(operation: RangeOperation, read: ReadOptions): Promise<RangeAnswer> {
-    const client = this.#client ?? (await this.#connected());
+    const client = this.#source.connected ?? (await this.#source.client());
     const { key, rangeEnd, revision, keysOnly, countOnly } = operation;
     const isEmpty = isEmptyRange(key, rangeEnd);
     if (isEmpty || (rangeEnd === undefined && !isBounded(operation))) {
       const { header, kv } = await client.get(key, { ...read, revision, keysOnly, views: true });
       const found = kv === undefined || isEmpty ? [] : [kv];
       const kvs = countOnly ? [] : found;
-      return { revision: this.#noted(header), kvs, more: false, count: found.length };
+      return { revision: this.#source.noted(header), kvs, more: false, count: found.length };
     }
     const { header, kvs, more, count } = await client.range({
       ...operation,
       ...read,
       fanOut: true,
     });
-    return { revision: this.#noted(header), kvs, more, count };
+    return { revision: this.#source.noted(header), kvs, more, count };
   }
 
   async *scan(operation: RangeOperation, consistency: Consistency): AsyncGenerator<KeyValue, void> {
-    const client = await this.#connected();
+    const client = await this.#source.client();
     if (isEmptyRange(operation.key, operation.rangeEnd)) return;
     const level = consistency === "linearizable" ? "linearizable" : "stale";
     yield* client.scan({ ...operation, level });
   }
 
   async put(operation: PutOperation): Promise<PutAnswer> {
-    const client = this.#client ?? (await this.#connected());
+    const client = this.#source.connected ?? (await this.#source.client());
     const { header, prevKv } = await client.put(operation.key, operation.value, operation);
     return { revision: this.#wrote(header), prevKv };
   }
 
   async delete(operation: DeleteOperation): Promise<DeleteAnswer> {
-    const client = this.#client ?? (await this.#connected());
+    const client = this.#source.connected ?? (await this.#source.client());
     const { rangeEnd, prevKv } = operation;
     const answer = await client.delete(operation.key, { rangeEnd, prevKv });
     const { header, deleted, prevKvs } = answer;
@@ -135,9 +124,9 @@ export class SdkBackend implements Backend {
   }
 
   async #txn(transaction: Transaction, read: ReadOptions): Promise<TransactionAnswer> {
-    const client = this.#client ?? (await this.#connected());
+    const client = this.#source.connected ?? (await this.#source.client());
     const { header, succeeded, results } = await client.txn(transaction, read);
-    const revision = read.level === "stale" ? this.#noted(header) : this.#wrote(header);
+    const revision = read.level === "stale" ? this.#source.noted(header) : this.#wrote(header);
     return { revision, succeeded, results };
   }
 
@@ -162,10 +151,10 @@ export class SdkBackend implements Backend {
   }
 
   async compact(revision: number, physical: boolean): Promise<number> {
-    const client = this.#client ?? (await this.#connected());
+    const client = this.#source.connected ?? (await this.#source.client());
     const { header } = await client.compact(revision, { physical });
     this.#compactedRevision = Math.max(this.#compactedRevision, revision);
-    return this.#noted(header);
+    return this.#source.noted(header);
   }
 
   watch(options: WatchOptions): BackendWatch {
@@ -173,19 +162,19 @@ export class SdkBackend implements Backend {
     const compacted = this.#compactedRevision;
     if (options.startRevision < compacted) return new SdkWatch(Promise.reject(behind(compacted)));
     return new SdkWatch(
-      this.#connected().then((client) => client.watch({ ...options, fanOut: true })),
+      this.#source.client().then((client) => client.watch({ ...options, fanOut: true })),
     );
   }
 
   async watchRevision(): Promise<number> {
-    const client = this.#client ?? (await this.#connected());
+    const client = this.#source.connected ?? (await this.#source.client());
     const { keyspaceId, dense } = await client.admin.keyspace();
     // Of many shards no node knows how far all of them are.
     if (!dense) return client.admin.revision(keyspaceId);
-    if (await this.#confirmedSoon(client)) return this.#newestRevision;
+    if (await this.#confirmedSoon(client)) return this.#source.newestRevision;
     // Any key will do. Who was told of a write by the leader may be ahead of this node's replica.
-    this.#noted((await client.get(FIRST_KEY, { level: "stale", keysOnly: true })).header);
-    return this.#newestRevision;
+    this.#source.noted((await client.get(FIRST_KEY, { level: "stale", keysOnly: true })).header);
+    return this.#source.newestRevision;
   }
 
   /**
@@ -198,7 +187,7 @@ export class SdkBackend implements Backend {
       return false;
     }
     const tooLate = new Promise<boolean>((resolve) => {
-      this.#env.timers.after(CONFIRM_MS, () => resolve(false));
+      this.#timers.after(CONFIRM_MS, () => resolve(false));
     });
     const isConfirmed = await Promise.race([this.#confirm(client), tooLate]);
     this.#isUnconfirmed ||= !isConfirmed;
@@ -213,7 +202,7 @@ export class SdkBackend implements Backend {
 
   async #confirm(client: Client): Promise<boolean> {
     try {
-      this.#noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
+      this.#source.noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
       this.#isUnconfirmed = false;
       return true;
     } catch {
@@ -224,7 +213,7 @@ export class SdkBackend implements Backend {
   async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
-    const { admin } = await this.#connected();
+    const { admin } = await this.#source.client();
     if (consistency === "serializable") {
       return (await admin.mapAt(this.#node.address)).clusterMap.nodes;
     }
@@ -232,30 +221,30 @@ export class SdkBackend implements Backend {
   }
 
   async addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {
-    const client = await this.#connected();
+    const client = await this.#source.client();
     const name = `member-${peerAddress.replace(/[^a-zA-Z0-9._-]/g, "-")}`;
     return client.admin.addMember({ name: name.slice(0, NAME_LENGTH_MAX), peerAddress, learner });
   }
 
   async removeMember(nodeId: number): Promise<void> {
-    await (await this.#connected()).admin.removeMember(nodeId);
+    await (await this.#source.client()).admin.removeMember(nodeId);
   }
 
   async promoteMember(nodeId: number): Promise<void> {
-    await (await this.#connected()).admin.promoteMember(nodeId);
+    await (await this.#source.client()).admin.promoteMember(nodeId);
   }
 
   async updateMember(nodeId: number, peerAddress: string): Promise<void> {
-    await (await this.#connected()).admin.updateMember({ nodeId, peerAddress });
+    await (await this.#source.client()).admin.updateMember({ nodeId, peerAddress });
   }
 
   async status(): Promise<NodeStatus> {
-    const { admin } = await this.#connected();
+    const { admin } = await this.#source.client();
     const { address } = this.#node;
     // Others may be out of reach, and what is asked for is what this one knows.
     const [status, map] = await Promise.all([admin.status(address), admin.mapAt(address)]);
     const shown = shownReplicas(status, map);
-    this.#noteTerm(shown.term);
+    this.#source.noteTerm(shown.term);
     return {
       ...shown,
       quotaBytes: status.quotaBytes ?? -1,
@@ -267,13 +256,13 @@ export class SdkBackend implements Backend {
   }
 
   async alarms(): Promise<readonly MemberAlarm[]> {
-    const { alarms, strays } = await (await this.#connected()).admin.alarms();
+    const { alarms, strays } = await (await this.#source.client()).admin.alarms();
     const known = alarms.map(({ node, kind }) => ({ memberId: BigInt(node.nodeId), kind }));
     return [...known, ...strays.map(memberAlarm)];
   }
 
   async raiseAlarm({ memberId, kind }: MemberAlarm): Promise<void> {
-    const { admin } = await this.#connected();
+    const { admin } = await this.#source.client();
     const known = (await admin.members()).find(({ nodeId }) => BigInt(nodeId) === memberId);
     const named =
       known === undefined ? { nodeId: 0, memberId: String(memberId) } : { nodeId: known.nodeId };
@@ -281,7 +270,7 @@ export class SdkBackend implements Backend {
   }
 
   async disarm({ memberId, kind }: MemberAlarm): Promise<boolean> {
-    const { admin } = await this.#connected();
+    const { admin } = await this.#source.client();
     const { nodes, strayAlarms = [] } = (await admin.map()).clusterMap;
     const node = nodes.find(({ nodeId }) => BigInt(nodeId) === memberId);
     const isOfNode = node?.alarms?.includes(kind) === true;
@@ -294,12 +283,12 @@ export class SdkBackend implements Backend {
   }
 
   async defragment(): Promise<void> {
-    const { admin } = await this.#connected();
+    const { admin } = await this.#source.client();
     await admin.defragment(this.#node.address, LONG_TIMEOUT_MS);
   }
 
   async hash(revision: number): Promise<HashAnswer> {
-    const { admin } = await this.#connected();
+    const { admin } = await this.#source.client();
     const { clusterMap } = await admin.mapAt(this.#node.address);
     const [shardId = 0, ...others] = defaultShards(clusterMap);
     if (others.length > 0) throw hashRefused();
@@ -310,16 +299,15 @@ export class SdkBackend implements Backend {
   }
 
   async moveLeader(nodeId: number): Promise<void> {
-    const { admin } = await this.#connected();
+    const { admin } = await this.#source.client();
     const { clusterMap } = await admin.map();
     await admin.moveLeader(must(defaultShards(clusterMap)[0]), nodeId);
   }
 
   /** Who waits in a line has to be told before. */
   async close(): Promise<void> {
-    await this.lines.settled(this.#env.timers);
-    const client = await this.#connecting?.catch(() => undefined);
-    await client?.close();
+    await this.lines.settled(this.#timers);
+    await this.#source.close();
   }
 
   /** As etcd shows them: those raised for others too. */
@@ -335,35 +323,9 @@ export class SdkBackend implements Backend {
     return [...raised, ...own.map((kind) => ({ memberId, kind }))];
   }
 
-  /** The client, which is connected when it is first wanted. */
-  #connected(): Promise<Client> {
-    this.#connecting ??= connectBy(this.#env, {
-      endpoints: [this.#node.address],
-      nearNodeId: this.#node.nodeId,
-      requestSizeBytesMax: this.#node.requestSizeBytesMax,
-    }).then(
-      (client) => (this.#client = client),
-      (error: unknown) => {
-        this.#connecting = undefined;
-        throw error;
-      },
-    );
-    return this.#connecting;
-  }
-
   #wrote(header: ResponseHeader): number {
     this.#writtenRevision = Math.max(this.#writtenRevision, header.revision);
-    return this.#noted(header);
-  }
-
-  #noted(header: ResponseHeader): number {
-    this.#noteTerm(header.raftTerm);
-    if (header.revision > this.#newestRevision) this.#newestRevision = header.revision;
-    return header.revision;
-  }
-
-  #noteTerm(raftTerm: number): void {
-    if (raftTerm > this.origin.raftTerm) this.origin = { ...this.origin, raftTerm };
+    return this.#source.noted(header);
   }
 }
 
