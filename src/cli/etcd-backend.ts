@@ -27,7 +27,8 @@ import type {
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
 import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
-import { KvError, notApplied } from "../protocol/errors.js";
+import { notApplied } from "../protocol/errors.js";
+import type { KvError } from "../protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -35,14 +36,14 @@ import type {
   RangeOperation,
   Transaction,
 } from "../protocol/operations.js";
-import { defaultShards, hashRefused, shownReplicas } from "./etcd-keyspace.js";
 import { ClientSource } from "./etcd-client-source.js";
 import type { BackendNode } from "./etcd-client-source.js";
+import { defaultShards, hashRefused, shownReplicas } from "./etcd-keyspace.js";
 import { SdkLeases } from "./etcd-leases.js";
 import { SdkLines } from "./etcd-lines.js";
+import { LINEARIZABLE, LocalReads } from "./etcd-local-reads.js";
 
 const NAME_LENGTH_MAX = 64;
-const LINEARIZABLE: ReadOptions = { level: "linearizable" };
 /** How long a watch waits for the newest revision, before it begins at what its node has. */
 const CONFIRM_MS = 100;
 /** Of what reads or writes all there is. */
@@ -54,8 +55,7 @@ export class SdkBackend implements Backend {
   readonly #timers: Timers;
   readonly #node: BackendNode;
   readonly #source: ClientSource;
-  /** Of the writes that were answered here. */
-  #writtenRevision = 0;
+  readonly #localReads: LocalReads = new LocalReads();
   /** The newest revision was not confirmed when it was asked for last. */
   #isUnconfirmed = false;
   #isProbing = false;
@@ -76,7 +76,7 @@ export class SdkBackend implements Backend {
 
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
     if (consistency === "linearizable") return this.#range(operation, LINEARIZABLE);
-    return this.#readLocally((read) => this.#range(operation, read));
+    return this.#localReads.read((read) => this.#range(operation, read));
   }
 
   async #range(operation: RangeOperation, read: ReadOptions): Promise<RangeAnswer> {
@@ -120,7 +120,7 @@ export class SdkBackend implements Backend {
 
   txn(transaction: Transaction, consistency: Consistency): Promise<TransactionAnswer> {
     if (consistency === "linearizable") return this.#txn(transaction, LINEARIZABLE);
-    return this.#readLocally((read) => this.#txn(transaction, read));
+    return this.#localReads.read((read) => this.#txn(transaction, read));
   }
 
   async #txn(transaction: Transaction, read: ReadOptions): Promise<TransactionAnswer> {
@@ -128,26 +128,6 @@ export class SdkBackend implements Backend {
     const { header, succeeded, results } = await client.txn(transaction, read);
     const revision = read.level === "stale" ? this.#source.noted(header) : this.#wrote(header);
     return { revision, succeeded, results };
-  }
-
-  /**
-   * By this node's replica, which has what was written by this node before: so it is in etcd, where
-   * the member that is asked has applied a write when it answers.
-   */
-  async #readLocally<Answer>(read: (options: ReadOptions) => Promise<Answer>): Promise<Answer> {
-    const minRevision = this.#writtenRevision;
-    try {
-      return await read({ level: "stale", minRevision });
-    } catch (error) {
-      const { code } = KvError.from(error);
-      // A replica that lags cannot tell what is to come from what it has not heard of yet, and who
-      // reads at a revision that another node told him of means the latter: the leader knows.
-      if (code === "futureRevision") return read(LINEARIZABLE);
-      if (minRevision === 0 || (code !== "unavailable" && code !== "timeout")) throw error;
-      // It is cut off and will not hear of that write: what it has is what was asked for.
-      if (this.#writtenRevision === minRevision) this.#writtenRevision = 0;
-      return read({ level: "stale" });
-    }
   }
 
   async compact(revision: number, physical: boolean): Promise<number> {
@@ -324,7 +304,7 @@ export class SdkBackend implements Backend {
   }
 
   #wrote(header: ResponseHeader): number {
-    this.#writtenRevision = Math.max(this.#writtenRevision, header.revision);
+    this.#localReads.wrote(header.revision);
     return this.#source.noted(header);
   }
 }
