@@ -3,9 +3,7 @@
  * etcd's clients see the default keyspace (etcd-keyspace.ts).
  */
 import { must } from "../base/assert.js";
-import { FIRST_KEY } from "../base/key-range.js";
 import type { ReadOptions } from "../client/client-types.js";
-import type { Client } from "../client/client.js";
 import type { ClientEnv } from "../client/node-link.js";
 import type { Watch } from "../client/watch.js";
 import type { Timers } from "../env/timers.js";
@@ -42,10 +40,9 @@ import { defaultShards, hashRefused, shownReplicas } from "./etcd-keyspace.js";
 import { SdkLeases } from "./etcd-leases.js";
 import { SdkLines } from "./etcd-lines.js";
 import { LINEARIZABLE, LocalReads } from "./etcd-local-reads.js";
+import { WatchStart } from "./etcd-watch-start.js";
 
 const NAME_LENGTH_MAX = 64;
-/** How long a watch waits for the newest revision, before it begins at what its node has. */
-const CONFIRM_MS = 100;
 /** Of what reads or writes all there is. */
 const LONG_TIMEOUT_MS: number = 10 * 60 * 1000;
 
@@ -56,9 +53,7 @@ export class SdkBackend implements Backend {
   readonly #node: BackendNode;
   readonly #source: ClientSource;
   readonly #localReads: LocalReads = new LocalReads();
-  /** The newest revision was not confirmed when it was asked for last. */
-  #isUnconfirmed = false;
-  #isProbing = false;
+  readonly #watchStart: WatchStart;
   /** Of the compactions that were answered here. */
   #compactedRevision = 0;
 
@@ -66,6 +61,7 @@ export class SdkBackend implements Backend {
     this.#timers = env.timers;
     this.#node = node;
     this.#source = new ClientSource(env, node);
+    this.#watchStart = new WatchStart(env.timers, this.#source);
     this.leases = new SdkLeases(this.#source);
     this.lines = new SdkLines(this.#source);
   }
@@ -146,48 +142,8 @@ export class SdkBackend implements Backend {
     );
   }
 
-  async watchRevision(): Promise<number> {
-    const client = this.#source.connected ?? (await this.#source.client());
-    const { keyspaceId, dense } = await client.admin.keyspace();
-    // Of many shards no node knows how far all of them are.
-    if (!dense) return client.admin.revision(keyspaceId);
-    if (await this.#confirmedSoon(client)) return this.#source.newestRevision;
-    // Any key will do. Who was told of a write by the leader may be ahead of this node's replica.
-    this.#source.noted((await client.get(FIRST_KEY, { level: "stale", keysOnly: true })).header);
-    return this.#source.newestRevision;
-  }
-
-  /**
-   * Whether the newest revision was confirmed just now, so that a watch begins behind what was
-   * answered by any node. While nobody confirms anything only the first one waits for that.
-   */
-  async #confirmedSoon(client: Client): Promise<boolean> {
-    if (this.#isUnconfirmed) {
-      this.#probe(client);
-      return false;
-    }
-    const tooLate = new Promise<boolean>((resolve) => {
-      this.#timers.after(CONFIRM_MS, () => resolve(false));
-    });
-    const isConfirmed = await Promise.race([this.#confirm(client), tooLate]);
-    this.#isUnconfirmed ||= !isConfirmed;
-    return isConfirmed;
-  }
-
-  #probe(client: Client): void {
-    if (this.#isProbing) return;
-    this.#isProbing = true;
-    void this.#confirm(client).then(() => (this.#isProbing = false));
-  }
-
-  async #confirm(client: Client): Promise<boolean> {
-    try {
-      this.#source.noted((await client.get(FIRST_KEY, { keysOnly: true })).header);
-      this.#isUnconfirmed = false;
-      return true;
-    } catch {
-      return false;
-    }
+  watchRevision(): Promise<number> {
+    return this.#watchStart.revision();
   }
 
   async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
@@ -287,6 +243,7 @@ export class SdkBackend implements Backend {
   /** Who waits in a line has to be told before. */
   async close(): Promise<void> {
     await this.lines.settled(this.#timers);
+    this.#watchStart.close();
     await this.#source.close();
   }
 
