@@ -5,7 +5,6 @@
 import { must } from "../base/assert.js";
 import type { ReadOptions } from "../client/client-types.js";
 import type { ClientEnv } from "../client/node-link.js";
-import type { Watch } from "../client/watch.js";
 import type { Timers } from "../env/timers.js";
 import type {
   Backend,
@@ -19,7 +18,6 @@ import type {
   PutAnswer,
   RangeAnswer,
   TransactionAnswer,
-  WatchItem,
   WatchOptions,
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
@@ -41,6 +39,7 @@ import { SdkLeases } from "./etcd-leases.js";
 import { SdkLines } from "./etcd-lines.js";
 import { LINEARIZABLE, LocalReads } from "./etcd-local-reads.js";
 import { WatchStart } from "./etcd-watch-start.js";
+import { SdkWatch } from "./etcd-watch.js";
 
 const NAME_LENGTH_MAX = 64;
 /** Of what reads or writes all there is. */
@@ -263,45 +262,6 @@ export class SdkBackend implements Backend {
   #wrote(header: ResponseHeader): number {
     this.#localReads.wrote(header.revision);
     return this.#source.noted(header);
-  }
-}
-
-class SdkWatch implements BackendWatch {
-  readonly #opening: Promise<Watch>;
-  #watch: Watch | undefined;
-  #isCancelled = false;
-
-  constructor(opening: Promise<Watch>) {
-    this.#opening = opening;
-    // Who draws from it hears of a failure.
-    opening.then(
-      (watch) => {
-        this.#watch = watch;
-        if (this.#isCancelled) watch.cancel();
-      },
-      () => undefined,
-    );
-  }
-
-  async next(): Promise<WatchItem | undefined> {
-    const watch = this.#watch ?? (await this.#opening);
-    const result = await watch.next();
-    return result.done === true ? undefined : result.value;
-  }
-
-  take(): WatchItem | undefined {
-    return this.#watch?.take();
-  }
-
-  askProgress(revision: number): void {
-    if (this.#watch !== undefined) return this.#watch.askProgress(revision);
-    // Who draws from it hears of a failure.
-    this.#opening.then((watch) => watch.askProgress(revision)).catch(() => undefined);
-  }
-
-  cancel(): void {
-    this.#isCancelled = true;
-    this.#watch?.cancel();
   }
 }
 
