@@ -21,8 +21,7 @@ import type {
   WatchOptions,
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
-import type { StatusResponse } from "../protocol/admin-messages.js";
-import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
+import type { NodeDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
@@ -32,6 +31,7 @@ import type {
   RangeOperation,
   Transaction,
 } from "../protocol/operations.js";
+import { allAlarms, disarm, raiseAlarm, shownAlarms } from "./etcd-alarms.js";
 import { ClientSource } from "./etcd-client-source.js";
 import type { BackendNode } from "./etcd-client-source.js";
 import { defaultShards, hashRefused, shownReplicas } from "./etcd-keyspace.js";
@@ -186,35 +186,20 @@ export class SdkBackend implements Backend {
       logSyncs: status.logSyncs,
       storeCommits: status.storeCommits,
       residentBytes: process.memoryUsage.rss(),
-      alarms: this.#alarmsOf(status, map.clusterMap),
+      alarms: shownAlarms(this.origin.memberId, status, map.clusterMap),
     };
   }
 
   async alarms(): Promise<readonly MemberAlarm[]> {
-    const { alarms, strays } = await (await this.#source.client()).admin.alarms();
-    const known = alarms.map(({ node, kind }) => ({ memberId: BigInt(node.nodeId), kind }));
-    return [...known, ...strays.map(memberAlarm)];
+    return allAlarms((await this.#source.client()).admin);
   }
 
-  async raiseAlarm({ memberId, kind }: MemberAlarm): Promise<void> {
-    const { admin } = await this.#source.client();
-    const known = (await admin.members()).find(({ nodeId }) => BigInt(nodeId) === memberId);
-    const named =
-      known === undefined ? { nodeId: 0, memberId: String(memberId) } : { nodeId: known.nodeId };
-    await admin.changeAlarm({ ...named, kind, raised: true });
+  async raiseAlarm(alarm: MemberAlarm): Promise<void> {
+    await raiseAlarm((await this.#source.client()).admin, alarm);
   }
 
-  async disarm({ memberId, kind }: MemberAlarm): Promise<boolean> {
-    const { admin } = await this.#source.client();
-    const { nodes, strayAlarms = [] } = (await admin.map()).clusterMap;
-    const node = nodes.find(({ nodeId }) => BigInt(nodeId) === memberId);
-    const isOfNode = node?.alarms?.includes(kind) === true;
-    if (isOfNode) await admin.changeAlarm({ nodeId: node.nodeId, kind, raised: false });
-    // A member may have come to an alarm of its number.
-    const stray = strayAlarms.find((one) => BigInt(one.memberId) === memberId && one.kind === kind);
-    if (stray === undefined) return isOfNode;
-    await admin.changeAlarm({ nodeId: 0, ...stray, raised: false });
-    return true;
+  async disarm(alarm: MemberAlarm): Promise<boolean> {
+    return disarm((await this.#source.client()).admin, alarm);
   }
 
   async defragment(): Promise<void> {
@@ -246,19 +231,6 @@ export class SdkBackend implements Backend {
     await this.#source.close();
   }
 
-  /** As etcd shows them: those raised for others too. */
-  #alarmsOf(status: StatusResponse, map: ClusterMap): readonly MemberAlarm[] {
-    const ofNodes = map.nodes.flatMap(({ nodeId, alarms = [] }) => {
-      return alarms.map((kind) => ({ memberId: BigInt(nodeId), kind }));
-    });
-    const raised = [...ofNodes, ...(map.strayAlarms ?? []).map(memberAlarm)];
-    const { memberId } = this.origin;
-    const isNew = (kind: AlarmKind): boolean =>
-      !raised.some((alarm) => alarm.memberId === memberId && alarm.kind === kind);
-    const own = (status.alarms ?? []).filter(isNew);
-    return [...raised, ...own.map((kind) => ({ memberId, kind }))];
-  }
-
   #wrote(header: ResponseHeader): number {
     this.#localReads.wrote(header.revision);
     return this.#source.noted(header);
@@ -267,10 +239,6 @@ export class SdkBackend implements Backend {
 
 function behind(bound: number): KvError {
   return notApplied("compacted", `everything before revision ${bound} was compacted`, { bound });
-}
-
-function memberAlarm({ memberId, kind }: StrayAlarm): MemberAlarm {
-  return { memberId: BigInt(memberId), kind };
 }
 
 function isBounded(operation: RangeOperation): boolean {
