@@ -1,5 +1,4 @@
 /** The part of the gateway's backend that is about leases, by the SDK. */
-import type { Client } from "../client/client.js";
 import type {
   GrantAnswer,
   KeepAliveAnswer,
@@ -7,14 +6,7 @@ import type {
   LeasesAnswer,
   TimeToLiveAnswer,
 } from "../gateway/lease-backend.js";
-import type { ResponseHeader } from "../protocol/key-value.js";
-
-/** Where the parts of the backend have their client from, and leave what its answers said. */
-export interface ClientSource {
-  client(): Promise<Client>;
-  /** Gives the revision. */
-  noted(header: ResponseHeader): number;
-}
+import type { ClientSource } from "./etcd-client-source.js";
 
 export class SdkLeases implements LeaseBackend {
   readonly #source: ClientSource;

@@ -14,7 +14,7 @@ import type {
   LockAnswer,
   ProclaimAnswer,
 } from "../gateway/line-backend.js";
-import type { ClientSource } from "./etcd-leases.js";
+import type { ClientSource } from "./etcd-client-source.js";
 
 /** Of the lease of who brings none, as in etcd. */
 const OWN_TTL_SECONDS = 60;
