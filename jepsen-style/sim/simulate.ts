@@ -316,12 +316,12 @@ class Run {
 
   /** Whether these machines have a majority of every shard, as far as replicas and maps say. */
   #holdsMajorities(core: readonly Machine[]): boolean {
-    // Who waits for a repair may need all the others.
-    const sound = core.filter(({ isRotten }) => !isRotten);
-    const names = new Set(sound.map(({ name }) => name));
     // What anybody knows is committed: others need not know it yet.
     const newest = newestMap(this.#cluster.machines);
     if (newest === undefined || !this.#isFounded(newest)) return false;
+    // Who waits for a repair, or to be admitted, may need all the others.
+    const sound = core.filter((one) => !one.isRotten && isKnownTo(core, one));
+    const names = new Set(sound.map(({ name }) => name));
     const maps = [newest, ...core.flatMap(({ node }) => node?.core.view.map ?? [])];
     const wanted = maps.flatMap(({ shards }) => shards.map(({ target = [] }) => target));
     const placed = newest.shards.map(({ replicas }) => replicas);
@@ -333,8 +333,8 @@ class Run {
   }
 
   /**
-   * Whether the first keyspaces are made, the default one and the settings' own, or will be. That
-   * takes all founders at a time; of more nodes than replicas nobody knows yet who will hold them.
+   * Whether the first keyspaces are made, the default one and the settings' own, or will be. Where
+   * not all founders have come, or there are more than replicas, nobody knows who will hold them.
    */
   #isFounded({ keyspaces, nodes }: ClusterMap): boolean {
     const { cluster } = this.#settings;
@@ -388,6 +388,11 @@ class Run {
   #line(who: string, what: string): void {
     this.#observer.line?.(this.#world.nowMs, who, what);
   }
+}
+
+/** Whether one of these that run knows which disk it has: the others hear of it. */
+function isKnownTo(core: readonly Machine[], { nodeId }: Machine): boolean {
+  return core.some(({ node }) => (node?.core.view.node(nodeId)?.incarnation ?? "") !== "");
 }
 
 /** Of those that run. */

@@ -225,10 +225,15 @@ export class SdkBackend implements Backend {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
     const { admin } = await this.#connected();
-    if (consistency === "serializable") {
-      return (await admin.mapAt(this.#node.address)).clusterMap.nodes;
-    }
+    if (consistency === "serializable") return this.#membersKnown(admin);
     return (await admin.confirmedMap()).nodes;
+  }
+
+  /** Of a node that has not heard of any member yet, not even of itself, that is no answer. */
+  async #membersKnown(admin: Client["admin"]): Promise<readonly NodeDescriptor[]> {
+    const members = (await admin.mapAt(this.#node.address)).clusterMap.nodes;
+    if (members.length === 0) throw notApplied("unavailable", "the cluster is being founded");
+    return members;
   }
 
   async addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {

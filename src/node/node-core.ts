@@ -5,7 +5,7 @@
 import { ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
-import { strangerFault, wipedFault } from "../placement/members.js";
+import { isHeard, strangerFault, wipedFault } from "../placement/members.js";
 import type { PlacementState } from "../placement/records.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
@@ -29,7 +29,7 @@ import type { AdminRequest, SessionHost } from "./client-session.js";
 import { ClusterView } from "./cluster-view.js";
 import type { NodeConfig } from "./config.js";
 import { foundingKeyspaces } from "./default-keyspace.js";
-import { placementDescriptor } from "./identity.js";
+import { founderDescriptors, placementDescriptor } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { Heartbeats } from "./heartbeats.js";
 import { LeaderTransfers } from "./leader-transfers.js";
@@ -150,7 +150,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       else this.replicaRefilled(replica);
     };
     const tombstones = new Tombstones(this.env.disk, this.config.dataDirectory);
-    const parts = { store, host, view, revisions, tombstones, opened: whenOpened };
+    const isAdmitted = (): boolean => this.#isAdmitted();
+    const parts = { store, host, view, revisions, tombstones, isAdmitted, opened: whenOpened };
     this.#opener = new ReplicaOpener(this.env, parts, opened, founds ? founding : undefined);
     this.#mapTaken();
     this.heartbeats.start();
@@ -246,6 +247,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     reader.open(bytes, offset, end);
     const replica = this.host.replica(reader.u32());
     if (replica === undefined) return;
+    const isPlacement = replica.shardId === PLACEMENT_SHARD_ID;
+    if (isPlacement && !isHeard(this.view.map, nodeId)) return;
     const message = decodeMessage(reader);
     if (message.to !== replica.replicaId || replica.nodeOf(message.from) !== nodeId) return;
     // A full disk takes no entries; the leader hears nothing and tries again later.
@@ -437,6 +440,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       replica,
       clusterId: this.identity.clusterId,
       founding: placementDescriptor(config),
+      founders: founderDescriptors(config),
       initialKeyspaces: founds ? foundingKeyspaces(config.initialKeyspaces) : [],
       mapChanged: (state: PlacementState) => {
         if (state.map === undefined) return;
@@ -445,6 +449,12 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       },
       transfer: (step, at) => this.transfers.ask(this.peers, step, at),
     });
+  }
+
+  /** Whether the cluster knows that this is its data directory; of one that joined it does. */
+  #isAdmitted(): boolean {
+    if (this.identity.joined === true) return true;
+    return this.view.node(this.nodeId)?.incarnation === this.store.storeId;
   }
 
   #mapTaken(): void {

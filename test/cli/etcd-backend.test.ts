@@ -62,6 +62,13 @@ test("its status is asked of nobody else", async () => {
   expect([asked.length, ...new Set(asked.map(({ nodeId }) => nodeId))]).toEqual([4, OWN_NODE]);
 });
 
+test("a node that has not heard of its cluster yet lists no members, not none", async () => {
+  const cluster = await lagging();
+  cluster.stale.set(OWN_NODE, { ...cluster.map, version: 0, nodes: [], keyspaces: [], shards: [] });
+  const error = await errorOf(backend.members("serializable"));
+  expect(error).toMatchObject({ code: "unavailable", outcome: "notApplied" });
+});
+
 test("members that have to be confirmed are those of now, and known from then on", async () => {
   await lagging();
   expect(idsOf(await backend.members("linearizable"))).toEqual([1, 2, 3]);

@@ -207,9 +207,11 @@ describe("a backup of a cluster", () => {
     try {
       const plain = await connect({ endpoints: ["n1", "n2"].map((name) => mixed.endpoint(name)) });
       expect((await eventually(() => plain.get("later"))).kv).toBeDefined();
-      const { clusterMap } = await plain.admin.map();
-      const registered = clusterMap.nodes.filter(({ incarnation }) => incarnation !== "");
-      expect(registered.map(({ name }) => name).sort()).toEqual(["n1", "n2"]);
+      const registered = async (): Promise<string[]> => {
+        const { nodes } = (await plain.admin.map()).clusterMap;
+        return nodes.flatMap(({ incarnation, name }) => (incarnation === "" ? [] : name)).sort();
+      };
+      await eventually(async () => expect(await registered()).toEqual(["n1", "n2"]));
       await plain.close();
     } finally {
       await mixed.close();
