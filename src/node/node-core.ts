@@ -461,6 +461,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const { map } = this.view;
     this.peers.forget(map.removedNodes ?? []);
     this.peers.knowAll(map.nodes);
+    this.peers.checkAll();
     this.#opener?.follow();
   }
 

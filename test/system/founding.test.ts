@@ -124,3 +124,19 @@ test("who comes late is let in by a majority of those who came before, and by no
   await eventually(() => client.put("by all", "yes"), 20_000);
   await untilAsFarAs(client, cluster.endpoint("n3"), cluster.endpoint("n1"));
 }, 60_000);
+
+test("who is connected when another disk is registered under its name is let go", async () => {
+  const { cluster } = await started(3, "n3");
+  await cluster.crashNode("n2");
+  const third = await cluster.startNode("n3");
+  const { core } = cluster.node("n1");
+  const { peers, view } = core;
+  await eventually(() => expect(peers.isConnected(third.nodeId)).toBe(true));
+  // As told by n2, which has let in the disk that n3 had before.
+  const nodes = view.map.nodes.map((node) =>
+    node.nodeId === third.nodeId ? { ...node, incarnation: "lost" } : node,
+  );
+  core.mapHeard({ ...view.map, version: view.map.version + 1, nodes });
+  expect((await third.failed).message).toMatch(/is registered with another data directory/);
+  await eventually(() => expect(peers.isConnected(third.nodeId)).toBe(false));
+}, 20_000);
