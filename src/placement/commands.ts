@@ -25,7 +25,7 @@ import type { KvError } from "../protocol/errors.js";
 import { arcBoundaries, keyspaceRange, storedKey } from "../route/stored-key.js";
 import { NOTHING, refuse, write } from "./decision.js";
 import type { PlacementDecision, PlacementStep } from "./decision.js";
-import { isExpected, mayHoldVoters } from "./members.js";
+import { haveMostCome, isExpected, mayHoldVoters } from "./members.js";
 import { clusterRecord, countersRecord, keyspaceRecord } from "./records.js";
 import { nodeRecord, shardRecord } from "./records.js";
 import type { PlacementRecord, PlacementState } from "./records.js";
@@ -219,8 +219,10 @@ function splitFault(points: readonly Uint8Array[]): KvError | undefined {
 }
 
 function replicationFault(map: ClusterMap, factor: number): KvError | undefined {
+  // Whoever acknowledged the keyspace before could forget it with a disk of which nobody knows.
+  if (!haveMostCome(map)) return notApplied("unavailable", "the cluster is being founded");
   const nodeCount = nodesFor(map, factor).length;
-  if (nodeCount === 0) return notApplied("unavailable", "no node has registered yet");
+  if (nodeCount === 0) return notApplied("unavailable", "no node can hold its replicas");
   if (factor === 0) return undefined;
   if (![1, 3, 5, 7].includes(factor)) {
     return notApplied("invalidArgument", "the replication factor is 1, 3, 5 or 7");

@@ -38,15 +38,14 @@ export function isExpected(
 }
 
 /**
- * Whether the placement group hears this node. Once there are keyspaces, and a majority of the
- * group is registered, it does not hear others before they are: what one of them had acknowledged,
- * or whom it had elected, could be forgotten with a disk of which nobody knows. So the registration
- * itself is held by a majority of those that were registered before.
+ * Whether the placement group hears this node. Once a majority of the group is registered, it does
+ * not hear others before they are: what one of them had acknowledged, or whom it had elected, could
+ * be forgotten with a disk of which nobody knows. So each later registration, and the first
+ * keyspace, which waits for that, is held by a majority of which the disks are known.
  */
 export function isHeard(map: ClusterMap, nodeId: number): boolean {
   const node = map.nodes.find((each) => each.nodeId === nodeId);
-  if (node?.incarnation !== "" || map.keyspaces.length === 0) return true;
-  return !haveMostCome(map);
+  return node?.incarnation !== "" || !haveMostCome(map);
 }
 
 /** Whether a majority of the placement group is registered. */

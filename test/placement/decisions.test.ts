@@ -142,13 +142,12 @@ describe("replicas", () => {
     ["of five founders, two late", 5, 3, 5, [1, 2, 3, 4, 5]],
     ["of five founders, two late, three replicas", 5, 3, 3, [1, 2, 3]],
     ["of seven founders, three late, five replicas", 7, 4, 5, [1, 2, 3, 4, 5]],
-    ["of five founders, three late: no majority has come", 5, 2, 5, [1]],
   ])("lie on founders that are late only where they must: %s", (_what, all, come, factor, on) => {
     const records = founded(all, come);
     const asked = request({ name: "default", shardCount: 3 });
     const given = factor === all ? asked : { ...asked, replicationFactor: factor };
     records.run(createKeyspace(records.state, given));
-    for (const { replicas } of shardsOf(records.state).slice(0, on.length > 1 ? 3 : 1)) {
+    for (const { replicas } of shardsOf(records.state)) {
       expect(replicas.map(({ nodeId }) => nodeId).sort((a, b) => a - b)).toEqual(on);
     }
   });

@@ -19,6 +19,7 @@ import {
   updateMember,
 } from "../../src/placement/members.js";
 import { hasQuorum, votersOf } from "../../src/placement/quorum.js";
+import type { PlacementDecision } from "../../src/placement/decision.js";
 import type { ClusterHealth, ShardReport } from "../../src/placement/quorum.js";
 import {
   abandonTarget,
@@ -143,18 +144,25 @@ describe("a founder", () => {
     expect(registerNode(records.state, wiped)).toMatchObject(refused("nodeRefused"));
   });
 
-  test("is heard by the placement group once others know its disk, or nothing is there to lose", () => {
+  test("is heard by the placement group until most are known, and once its own disk is", () => {
     const records = founded(3, 1);
     const heard = (): boolean[] => [1, 2, 3].map((id) => isHeard(records.state.map!, id));
-    records.run(createKeyspace(records.state, { ...keyspace, name: "early" }));
-    // As in a restored cluster: without those that have not come nothing could be written.
+    // Without those that have not come nobody could be registered.
     expect(heard()).toEqual([true, true, true]);
     records.run(registerNode(records.state, nodeOf(2)));
+    // What comes now, the first keyspace too, is held by a majority that is known.
     expect(heard()).toEqual([true, true, false]);
     records.run(registerNode(records.state, nodeOf(3)));
     expect(heard()).toEqual([true, true, true]);
-    const begun = founded(3, 2);
-    expect(isHeard(begun.state.map!, 3)).toBe(true);
+  });
+
+  test("is waited for with the first keyspace, where most have not come without it", () => {
+    const records = founded(5, 2);
+    const made = (): PlacementDecision =>
+      createKeyspace(records.state, { ...keyspace, name: "early" });
+    expect(made()).toMatchObject(refused("unavailable"));
+    records.run(registerNode(records.state, nodeOf(3)));
+    expect(made().kind).toBe("write");
   });
 
   test("that never comes is removed, gives up its replicas, and is refused from then on", () => {
