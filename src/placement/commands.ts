@@ -239,7 +239,8 @@ function replicationFault(map: ClusterMap, factor: number): KvError | undefined 
 function nodesFor(map: ClusterMap, factor: number): number[] {
   const started = map.nodes.filter(mayHoldVoters);
   const expected = map.nodes.filter((node) => isExpected(map, node));
-  const missing = started.length > factor / 2 ? Math.max(0, factor - started.length) : 0;
+  const wanted = replicaCountOn(started.length + expected.length, factor);
+  const missing = started.length > factor / 2 ? Math.max(0, wanted - started.length) : 0;
   const nodes = [...started, ...expected.slice(0, missing)];
   return nodes.map((node) => node.nodeId).sort((a, b) => a - b);
 }

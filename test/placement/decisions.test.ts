@@ -139,6 +139,7 @@ describe("replicas", () => {
 
   test.each([
     ["of three founders, one late", 3, 2, 3, [1, 2, 3]],
+    ["of four founders, one late, three replicas at most", 4, 3, 4, [1, 2, 3]],
     ["of five founders, two late", 5, 3, 5, [1, 2, 3, 4, 5]],
     ["of five founders, two late, three replicas", 5, 3, 3, [1, 2, 3]],
     ["of seven founders, three late, five replicas", 7, 4, 5, [1, 2, 3, 4, 5]],
