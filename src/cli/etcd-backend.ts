@@ -15,6 +15,7 @@ import type {
   Consistency,
   DeleteAnswer,
   HashAnswer,
+  Member,
   MemberAlarm,
   NodeStatus,
   Origin,
@@ -26,6 +27,7 @@ import type {
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import type { StatusResponse } from "../protocol/admin-messages.js";
+import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
 import type { AlarmKind, ClusterMap, NodeDescriptor, StrayAlarm } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
@@ -221,19 +223,19 @@ export class SdkBackend implements Backend {
     }
   }
 
-  async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
+  async members(consistency: Consistency): Promise<readonly Member[]> {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
     const { admin } = await this.#connected();
     if (consistency === "serializable") return this.#membersKnown(admin);
-    return (await admin.confirmedMap()).nodes;
+    return membersOf(await admin.confirmedMap());
   }
 
   /** Of a node that has not heard of any member yet, not even of itself, that is no answer. */
-  async #membersKnown(admin: Client["admin"]): Promise<readonly NodeDescriptor[]> {
-    const members = (await admin.mapAt(this.#node.address)).clusterMap.nodes;
-    if (members.length === 0) throw notApplied("unavailable", "the cluster is being founded");
-    return members;
+  async #membersKnown(admin: Client["admin"]): Promise<readonly Member[]> {
+    const { clusterMap } = await admin.mapAt(this.#node.address);
+    if (clusterMap.nodes.length > 0) return membersOf(clusterMap);
+    throw notApplied("unavailable", "the cluster is being founded");
   }
 
   async addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {
@@ -422,4 +424,13 @@ function memberAlarm({ memberId, kind }: StrayAlarm): MemberAlarm {
 function isBounded(operation: RangeOperation): boolean {
   const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = operation;
   return minModRevision + maxModRevision + minCreateRevision + maxCreateRevision > 0;
+}
+
+/** Only who founded the cluster holds a replica of its placement group before it has started. */
+function membersOf({ nodes, shards }: ClusterMap): readonly Member[] {
+  const placement = shards.find(({ shardId }) => shardId === PLACEMENT_SHARD_ID);
+  const founders = new Set(placement?.replicas.map(({ nodeId }) => nodeId));
+  return nodes.map((node) =>
+    node.incarnation === "" && founders.has(node.nodeId) ? { ...node, isNamed: true } : node,
+  );
 }
