@@ -451,9 +451,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     });
   }
 
-  /** Whether the cluster knows that this is its data directory; of one that joined it does. */
+  /** Whether the cluster knows that this is its data directory. */
   #isAdmitted(): boolean {
-    if (this.identity.joined === true) return true;
     return this.view.node(this.nodeId)?.incarnation === this.store.storeId;
   }
 

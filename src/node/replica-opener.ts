@@ -34,7 +34,7 @@ export interface ReplicaOpenerParts {
   readonly view: ClusterView;
   readonly revisions: RevisionClient;
   readonly tombstones: Tombstones;
-  /** Whether a majority knows this data directory: a wiped one would be refused from now on. */
+  /** Whether a majority knows this data directory: another one would be refused from now on. */
   readonly isAdmitted: () => boolean;
   readonly opened: (replica: Replica) => void;
 }

@@ -2,7 +2,9 @@
  * Clusters of which not all founders come: they serve as soon as a majority has, and whoever comes
  * late is let in once, by those who came before.
  */
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { backupCluster } from "../../src/cli/cluster-backup.js";
 import { connect } from "../../src/client/index.js";
 import type { Client } from "../../src/client/index.js";
 import type { NodeDescriptor } from "../../src/protocol/cluster.js";
@@ -59,6 +61,14 @@ async function untilAsFarAs(client: Client, at: string, as: string): Promise<voi
 test("two of three founders serve; the third comes late, and its disk is lost once only", async () => {
   const { cluster, client } = await started(3, "n3");
   expect(await client.admin.members()).toHaveLength(3);
+  const backup = {
+    env: cluster.env("backup"),
+    admin: client.admin,
+    directory: join(cluster.directory, "backups"),
+    signal: new AbortController().signal,
+    copied: () => undefined,
+  };
+  expect(await backupCluster(backup)).toMatchObject({ number: 1 });
   expect(await memberOf(client, "n3")).toMatchObject({ incarnation: "", clientAddress: "" });
   await untilReplicas(client, 3);
   for (let i = 0; i < 10; i++) {
