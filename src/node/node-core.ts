@@ -2,6 +2,7 @@
  * The wired node: replicas, peers, clients, placement and sequencer, and who calls whom between
  * them. Policy lives in the parts; this file only joins them.
  */
+import { must } from "../base/assert.js";
 import { ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
@@ -438,6 +439,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const founds = this.identity.joined !== true;
     this.placement = new PlacementService(this.env, {
       replica,
+      self: must(this.#descriptor, "what the node says of itself"),
       clusterId: this.identity.clusterId,
       founding: placementDescriptor(config),
       founders: founderDescriptors(config),

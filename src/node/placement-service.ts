@@ -60,6 +60,8 @@ const TRANSFER_RETRY_MS = 3000;
 
 export interface PlacementHost {
   readonly replica: Replica;
+  /** What this node says of itself. */
+  readonly self: NodeDescriptor;
   readonly clusterId: string;
   /** The placement group as this node's settings have it: what the cluster is founded with. */
   readonly founding: ShardDescriptor;
@@ -120,6 +122,7 @@ export class PlacementService {
   async heartbeat(beat: NodeHeartbeat): Promise<NodeHeartbeatAnswer> {
     if (!this.leads) throw this.#host.replica.notLeading();
     if (this.#data.state.map !== undefined) {
+      await this.#registerSelf();
       const decision = registerNode(this.#data.state, beat.node);
       if (decision.kind === "refused") throw decision.error;
       if (decision.kind === "write") {
@@ -198,6 +201,7 @@ export class PlacementService {
 
   /** Tells a node that starts for the first time who it is. */
   async join(request: JoinRequest): Promise<JoinAnswer> {
+    await this.#registerSelf();
     await this.#data.change((state) => joinMember(state, request));
     const clusterMap = this.#map();
     const node = clusterMap.nodes.find((each) => each.incarnation === request.incarnation);
@@ -220,6 +224,18 @@ export class PlacementService {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+  }
+
+  /**
+   * Before anybody else: once most are registered they hear nobody who is not, and would lose the
+   * leader who has just let them in.
+   */
+  async #registerSelf(): Promise<void> {
+    const { self } = this.#host;
+    const known = this.#data.state.map?.nodes.find(({ nodeId }) => nodeId === self.nodeId);
+    if (known?.incarnation !== "") return;
+    await this.#data.change((state) => registerNode(state, self));
+    this.kick();
   }
 
   #map(): ClusterMap {
