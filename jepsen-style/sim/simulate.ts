@@ -14,6 +14,7 @@ import type { Message } from "../../src/raft/message.js";
 import { LeaseTable } from "../../src/mvcc/lease-table.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
 import { foundingKeyspaces } from "../../src/node/default-keyspace.js";
+import { haveMostCome } from "../../src/placement/members.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import type { Replica } from "../../src/shard/replica.js";
 import { SimCluster } from "./cluster.js";
@@ -303,11 +304,16 @@ class Run {
 
   /**
    * Whether somebody has taken so many voters of a shard away that there is no majority without one
-   * whose disk has rotted: two of whom one has lost the end of its log may wait for ever.
+   * whose disk has rotted: two of whom one has lost the end of its log may wait for ever. So may
+   * who is to be let in yet, by a majority of the others.
    */
   #needsRotten(): boolean {
-    const rotten = this.#cluster.machines.filter(({ isRotten }) => isRotten);
-    const names = new Set(rotten.map(({ name }) => name));
+    const { machines: all } = this.#cluster;
+    const map = newestMap(all);
+    const rotten = all.filter(({ isRotten }) => isRotten);
+    const isClosed = map !== undefined && haveMostCome(map);
+    const late = isClosed ? all.filter((machine) => !isKnownTo(all, machine)) : [];
+    const names = new Set([...rotten, ...late].map(({ name }) => name));
     return this.#ledger.quorums().some((machines) => {
       const sound = machines.filter((name) => !names.has(name));
       return machines.length > 0 && sound.length <= machines.length / 2;
