@@ -14,6 +14,7 @@ import type { Message } from "../../src/raft/message.js";
 import { LeaseTable } from "../../src/mvcc/lease-table.js";
 import { logicalHash } from "../../src/mvcc/logical-hash.js";
 import { foundingKeyspaces } from "../../src/node/default-keyspace.js";
+import { haveMostCome } from "../../src/placement/members.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import type { Replica } from "../../src/shard/replica.js";
 import { SimCluster } from "./cluster.js";
@@ -303,11 +304,16 @@ class Run {
 
   /**
    * Whether somebody has taken so many voters of a shard away that there is no majority without one
-   * whose disk has rotted: two of whom one has lost the end of its log may wait for ever.
+   * whose disk has rotted: two of whom one has lost the end of its log may wait for ever. So may
+   * who is to be let in yet, by a majority of the others.
    */
   #needsRotten(): boolean {
-    const rotten = this.#cluster.machines.filter(({ isRotten }) => isRotten);
-    const names = new Set(rotten.map(({ name }) => name));
+    const { machines: all } = this.#cluster;
+    const map = newestMap(all);
+    const rotten = all.filter(({ isRotten }) => isRotten);
+    const isClosed = map !== undefined && haveMostCome(map);
+    const late = isClosed ? all.filter((machine) => !isKnownTo(all, machine)) : [];
+    const names = new Set([...rotten, ...late].map(({ name }) => name));
     return this.#ledger.quorums().some((machines) => {
       const sound = machines.filter((name) => !names.has(name));
       return machines.length > 0 && sound.length <= machines.length / 2;
@@ -316,12 +322,12 @@ class Run {
 
   /** Whether these machines have a majority of every shard, as far as replicas and maps say. */
   #holdsMajorities(core: readonly Machine[]): boolean {
-    // Who waits for a repair may need all the others.
-    const sound = core.filter(({ isRotten }) => !isRotten);
-    const names = new Set(sound.map(({ name }) => name));
     // What anybody knows is committed: others need not know it yet.
     const newest = newestMap(this.#cluster.machines);
     if (newest === undefined || !this.#isFounded(newest)) return false;
+    // Who waits for a repair, or to be admitted, may need all the others.
+    const sound = core.filter((one) => !one.isRotten && isKnownTo(core, one));
+    const names = new Set(sound.map(({ name }) => name));
     const maps = [newest, ...core.flatMap(({ node }) => node?.core.view.map ?? [])];
     const wanted = maps.flatMap(({ shards }) => shards.map(({ target = [] }) => target));
     const placed = newest.shards.map(({ replicas }) => replicas);
@@ -333,8 +339,8 @@ class Run {
   }
 
   /**
-   * Whether the first keyspaces are made, the default one and the settings' own, or will be. That
-   * takes all founders at a time; of more nodes than replicas nobody knows yet who will hold them.
+   * Whether the first keyspaces are made, the default one and the settings' own, or will be. Where
+   * not all founders have come, or there are more than replicas, nobody knows who will hold them.
    */
   #isFounded({ keyspaces, nodes }: ClusterMap): boolean {
     const { cluster } = this.#settings;
@@ -388,6 +394,11 @@ class Run {
   #line(who: string, what: string): void {
     this.#observer.line?.(this.#world.nowMs, who, what);
   }
+}
+
+/** Whether one of these that run knows which disk it has: the others hear of it. */
+function isKnownTo(core: readonly Machine[], { nodeId }: Machine): boolean {
+  return core.some(({ node }) => (node?.core.view.node(nodeId)?.incarnation ?? "") !== "");
 }
 
 /** Of those that run. */

@@ -3,6 +3,7 @@
  * etcd's clients see the default keyspace (etcd-keyspace.ts).
  */
 import { must } from "../base/assert.js";
+import type { Admin } from "../client/admin.js";
 import type { ReadOptions } from "../client/client-types.js";
 import type { ClientEnv } from "../client/node-link.js";
 import type { Timers } from "../env/timers.js";
@@ -12,6 +13,7 @@ import type {
   Consistency,
   DeleteAnswer,
   HashAnswer,
+  Member,
   MemberAlarm,
   NodeStatus,
   Origin,
@@ -21,7 +23,8 @@ import type {
   WatchOptions,
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
-import type { NodeDescriptor } from "../protocol/cluster.js";
+import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
+import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
@@ -145,14 +148,19 @@ export class SdkBackend implements Backend {
     return this.#watchStart.revision();
   }
 
-  async members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
+  async members(consistency: Consistency): Promise<readonly Member[]> {
     // The header of what is answered with them comes from no shard.
     if (this.origin.raftTerm === 0) await this.status().catch(() => undefined);
     const { admin } = await this.#source.client();
-    if (consistency === "serializable") {
-      return (await admin.mapAt(this.#node.address)).clusterMap.nodes;
-    }
-    return (await admin.confirmedMap()).nodes;
+    if (consistency === "serializable") return this.#membersKnown(admin);
+    return membersOf(await admin.confirmedMap());
+  }
+
+  /** Of a node that has not heard of any member yet, not even of itself, that is no answer. */
+  async #membersKnown(admin: Pick<Admin, "mapAt">): Promise<readonly Member[]> {
+    const { clusterMap } = await admin.mapAt(this.#node.address);
+    if (clusterMap.nodes.length > 0) return membersOf(clusterMap);
+    throw notApplied("unavailable", "the cluster is being founded");
   }
 
   async addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor> {
@@ -244,4 +252,13 @@ function behind(bound: number): KvError {
 function isBounded(operation: RangeOperation): boolean {
   const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = operation;
   return minModRevision + maxModRevision + minCreateRevision + maxCreateRevision > 0;
+}
+
+/** Only who founded the cluster holds a replica of its placement group before it has started. */
+function membersOf({ nodes, shards }: ClusterMap): readonly Member[] {
+  const placement = shards.find(({ shardId }) => shardId === PLACEMENT_SHARD_ID);
+  const founders = new Set(placement?.replicas.map(({ nodeId }) => nodeId));
+  return nodes.map((node) =>
+    node.incarnation === "" && founders.has(node.nodeId) ? { ...node, isNamed: true } : node,
+  );
 }

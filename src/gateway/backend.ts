@@ -17,6 +17,11 @@ import type { WatchCreate } from "../protocol/watch-codec.js";
 import type { LeaseBackend } from "./lease-backend.js";
 import type { LineBackend } from "./line-backend.js";
 
+export interface Member extends NodeDescriptor {
+  /** Has its name from the founding on, where others have it once they have started. */
+  readonly isNamed?: boolean | undefined;
+}
+
 /** Whether a read may be served by one node alone, with a state of the past. */
 export type Consistency = "linearizable" | "serializable";
 
@@ -139,7 +144,7 @@ export interface Backend {
    */
   watchRevision(): Promise<number>;
   /** As the placement group confirms now, or as this node knows. */
-  members(consistency: Consistency): Promise<readonly NodeDescriptor[]>;
+  members(consistency: Consistency): Promise<readonly Member[]>;
   addMember(peerAddress: string, learner: boolean): Promise<NodeDescriptor>;
   removeMember(nodeId: number): Promise<void>;
   promoteMember(nodeId: number): Promise<void>;

@@ -2,11 +2,11 @@
  * etcd's Cluster service over the nodes of the cluster. A member's URLs are `http://` and what its
  * node has: an address for nodes and one for clients. etcd's `member add` gives no name; since a
  * node needs one, it is made of the address. A node that has not started yet is shown without it,
- * which is how etcd's clients tell who has started; and who has started has a URL for them.
+ * which is how etcd's clients tell who has started, but for founders, whose names all know.
  */
 import type { NodeDescriptor } from "../protocol/cluster.js";
 import { KvError } from "../protocol/errors.js";
-import type { Backend, Consistency } from "./backend.js";
+import type { Backend, Consistency, Member } from "./backend.js";
 import type { Message } from "./message-codec.js";
 import { badUrls, etcdError, GRPC, memberNotFound, notImplemented } from "./status.js";
 
@@ -86,11 +86,12 @@ export class ClusterService {
   }
 }
 
-function memberOf(node: NodeDescriptor): Message {
+function memberOf(node: Member): Message {
   const { nodeId, name, peerAddress, clientAddress, learner } = node;
+  const isNamed = node.isNamed === true || (node.incarnation !== "" && clientAddress !== "");
   return {
     ID: BigInt(nodeId),
-    name: node.incarnation === "" || clientAddress === "" ? "" : name,
+    name: isNamed ? name : "",
     peerURLs: [`http://${peerAddress}`],
     clientURLs: clientAddress === "" ? [] : [`http://${clientAddress}`],
     isLearner: learner === true,

@@ -11,7 +11,7 @@ import { hash32 } from "../base/hash.js";
 import type { Disk } from "../env/disk.js";
 import { notApplied } from "../protocol/errors.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
-import type { ShardDescriptor } from "../protocol/cluster.js";
+import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { keyspaceRange } from "../route/stored-key.js";
 import type { InitialNode, NodeConfig } from "./config.js";
 import { hasTextFile, readTextFile, writeTextFile } from "./text-file.js";
@@ -96,6 +96,18 @@ export function placementDescriptor(config: NodeConfig): ShardDescriptor {
     replicas,
     preferredNodeId: replicas[0]!.nodeId,
   };
+}
+
+/** The founders as members that have not started yet. */
+export function founderDescriptors(config: NodeConfig): readonly NodeDescriptor[] {
+  return foundersOf(config).map(({ name, peerAddress }) => ({
+    nodeId: nodeIdOf(config.clusterToken, name),
+    name,
+    clientAddress: "",
+    peerAddress,
+    incarnation: "",
+    labels: {},
+  }));
 }
 
 function clusterIdOf(config: NodeConfig): string {

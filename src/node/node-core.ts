@@ -2,10 +2,11 @@
  * The wired node: replicas, peers, clients, placement and sequencer, and who calls whom between
  * them. Policy lives in the parts; this file only joins them.
  */
+import { must } from "../base/assert.js";
 import { ByteReader } from "../base/coding.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
-import { strangerFault, wipedFault } from "../placement/members.js";
+import { isHeard, strangerFault, wipedFault } from "../placement/members.js";
 import type { PlacementState } from "../placement/records.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { NodeDescriptor } from "../protocol/cluster.js";
@@ -29,7 +30,7 @@ import type { AdminRequest, SessionHost } from "./client-session.js";
 import { ClusterView } from "./cluster-view.js";
 import type { NodeConfig } from "./config.js";
 import { foundingKeyspaces } from "./default-keyspace.js";
-import { placementDescriptor } from "./identity.js";
+import { founderDescriptors, placementDescriptor } from "./identity.js";
 import type { Identity } from "./identity.js";
 import { Heartbeats } from "./heartbeats.js";
 import { LeaderTransfers } from "./leader-transfers.js";
@@ -150,7 +151,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
       else this.replicaRefilled(replica);
     };
     const tombstones = new Tombstones(this.env.disk, this.config.dataDirectory);
-    const parts = { store, host, view, revisions, tombstones, opened: whenOpened };
+    const isAdmitted = (): boolean => this.#isAdmitted();
+    const parts = { store, host, view, revisions, tombstones, isAdmitted, opened: whenOpened };
     this.#opener = new ReplicaOpener(this.env, parts, opened, founds ? founding : undefined);
     this.#mapTaken();
     this.heartbeats.start();
@@ -246,6 +248,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     reader.open(bytes, offset, end);
     const replica = this.host.replica(reader.u32());
     if (replica === undefined) return;
+    const isPlacement = replica.shardId === PLACEMENT_SHARD_ID;
+    if (isPlacement && !isHeard(this.view.map, nodeId)) return;
     const message = decodeMessage(reader);
     if (message.to !== replica.replicaId || replica.nodeOf(message.from) !== nodeId) return;
     // A full disk takes no entries; the leader hears nothing and tries again later.
@@ -435,8 +439,10 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     const founds = this.identity.joined !== true;
     this.placement = new PlacementService(this.env, {
       replica,
+      self: must(this.#descriptor, "what the node says of itself"),
       clusterId: this.identity.clusterId,
       founding: placementDescriptor(config),
+      founders: founderDescriptors(config),
       initialKeyspaces: founds ? foundingKeyspaces(config.initialKeyspaces) : [],
       mapChanged: (state: PlacementState) => {
         if (state.map === undefined) return;
@@ -447,10 +453,16 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     });
   }
 
+  /** Whether the cluster knows that this is its data directory. */
+  #isAdmitted(): boolean {
+    return this.view.node(this.nodeId)?.incarnation === this.store.storeId;
+  }
+
   #mapTaken(): void {
     const { map } = this.view;
     this.peers.forget(map.removedNodes ?? []);
     this.peers.knowAll(map.nodes);
+    this.peers.checkAll();
     this.#opener?.follow();
   }
 

@@ -55,8 +55,8 @@ export interface PeerLinkOwner {
 
 interface Line {
   client: RequestClient | undefined;
-  /** The run of the node that the client is connected to. */
-  run: number;
+  /** Whom the client is connected to. */
+  peer: Hello | undefined;
   /** Rounds for which a ping has waited; 0: none is under way. */
   pingRounds: number;
   /** What the system had taken of the output at the last round. */
@@ -158,7 +158,16 @@ export class PeerLink {
   dropOlder(run: number): void {
     for (const channel of CHANNELS) {
       const line = this.#lines[channel];
-      if (line.run < run) line.client?.connection.destroy();
+      if ((line.peer?.run ?? 0) < run) line.client?.connection.destroy();
+    }
+  }
+
+  /** Who is connected may have turned out not to be that node. */
+  dropRefused(): void {
+    for (const channel of CHANNELS) {
+      const { client, peer } = this.#lines[channel];
+      if (client === undefined || peer === undefined) continue;
+      if (this.#owner.refuses(this.nodeId, peer)) client.connection.destroy();
     }
   }
 
@@ -182,7 +191,7 @@ export class PeerLink {
       established: (connection, peer) => {
         const client = new RequestClient(connection, this.#owner.wheel, () => this.#lost(channel));
         line.client = client;
-        line.run = peer.run;
+        line.peer = peer;
         line.pingRounds = 0;
         if (this.#owner.refuses(this.nodeId, peer)) connection.destroy();
         else this.#owner.runSeen(this.nodeId, peer.run);
@@ -280,7 +289,7 @@ export class PeerLink {
 function newLine(): Line {
   return {
     client: undefined,
-    run: 0,
+    peer: undefined,
     pingRounds: 0,
     takenBytes: 0,
     timer: undefined,

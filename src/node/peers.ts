@@ -1,7 +1,8 @@
 /**
  * All other nodes: a link to each, the connections they dialled to us, and the transport of the
  * replicas over both. A node whose data directory is not the one it is registered with is refused,
- * and so is an older run of a node that has started again.
+ * also where that was registered after it had connected; and so is an older run of a node that has
+ * started again.
  */
 import { ByteReader, DecodeError } from "../base/coding.js";
 import type { ByteWriter } from "../base/coding.js";
@@ -99,6 +100,16 @@ export class Peers implements ReplicaTransport {
         if (other.nodeId === nodeId) other.connection.destroy();
       }
     }
+  }
+
+  /** The map is new: lets go of who is connected and not whom it knows by the name. */
+  checkAll(): void {
+    for (const session of this.#sessions) {
+      const { hello, connection } = session;
+      if (hello.nodeId === STRANGER) continue;
+      if (this.#service.refuseNode(hello) !== undefined) connection.destroy();
+    }
+    for (const link of this.#links.values()) link.dropRefused();
   }
 
   /** The nodes to which control messages get through, as far as is known. */
@@ -272,6 +283,7 @@ export class Peers implements ReplicaTransport {
 /** One connection that another node dialled to us. */
 export class PeerSession implements FrameHandler {
   readonly connection: FrameConnection;
+  readonly hello: Hello;
   readonly nodeId: number;
   readonly run: number;
   readonly channel: string;
@@ -282,6 +294,7 @@ export class PeerSession implements FrameHandler {
   constructor(peers: Peers, connection: FrameConnection, hello: Hello, service: PeerService) {
     this.#peers = peers;
     this.connection = connection;
+    this.hello = hello;
     this.nodeId = hello.nodeId;
     this.run = hello.run;
     this.channel = hello.kind;

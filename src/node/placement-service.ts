@@ -14,6 +14,7 @@ import type { PlacementDecision } from "../placement/decision.js";
 import {
   addMember,
   forgetLeft,
+  haveMostCome,
   joinMember,
   promoteMember,
   registerNode,
@@ -33,7 +34,8 @@ import { balanceLeaders } from "../placement/schedulers/balance-leader.js";
 import { planRepairs } from "../placement/schedulers/repair.js";
 import type { AlarmChangeRequest, KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
-import type { ClusterMap, KeyspaceDescriptor, ShardDescriptor } from "../protocol/cluster.js";
+import type { ClusterMap, KeyspaceDescriptor } from "../protocol/cluster.js";
+import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { Replica } from "../shard/replica.js";
 import { ALIVE_MS, HealthBook } from "./cluster-health.js";
@@ -49,6 +51,8 @@ import type {
 } from "./placement-messages.js";
 
 const SCHEDULE_INTERVAL_MS = 250;
+/** Founders that come later than this are not waited for. */
+const FOUNDING_WAIT_MS = 2000;
 const TRANSFERS_MAX = 4;
 const STEPS_MAX = 16;
 /** A transfer that did not show within this is asked for again. */
@@ -56,9 +60,12 @@ const TRANSFER_RETRY_MS = 3000;
 
 export interface PlacementHost {
   readonly replica: Replica;
+  /** What this node says of itself. */
+  readonly self: NodeDescriptor;
   readonly clusterId: string;
   /** The placement group as this node's settings have it: what the cluster is founded with. */
   readonly founding: ShardDescriptor;
+  readonly founders: readonly NodeDescriptor[];
   readonly initialKeyspaces: readonly KeyspaceCreateRequest[];
   /** The map has changed. */
   mapChanged(state: PlacementState): void;
@@ -115,6 +122,7 @@ export class PlacementService {
   async heartbeat(beat: NodeHeartbeat): Promise<NodeHeartbeatAnswer> {
     if (!this.leads) throw this.#host.replica.notLeading();
     if (this.#data.state.map !== undefined) {
+      await this.#registerSelf();
       const decision = registerNode(this.#data.state, beat.node);
       if (decision.kind === "refused") throw decision.error;
       if (decision.kind === "write") {
@@ -193,6 +201,7 @@ export class PlacementService {
 
   /** Tells a node that starts for the first time who it is. */
   async join(request: JoinRequest): Promise<JoinAnswer> {
+    await this.#registerSelf();
     await this.#data.change((state) => joinMember(state, request));
     const clusterMap = this.#map();
     const node = clusterMap.nodes.find((each) => each.incarnation === request.incarnation);
@@ -215,6 +224,18 @@ export class PlacementService {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+  }
+
+  /**
+   * Before anybody else: once most are registered they hear nobody who is not, and would lose the
+   * leader who has just let them in.
+   */
+  async #registerSelf(): Promise<void> {
+    const { self } = this.#host;
+    const known = this.#data.state.map?.nodes.find(({ nodeId }) => nodeId === self.nodeId);
+    if (known?.incarnation !== "") return;
+    await this.#data.change((state) => registerNode(state, self));
+    this.kick();
   }
 
   #map(): ClusterMap {
@@ -309,23 +330,35 @@ export class PlacementService {
     return this.#env.clock.monotonicMs() - sinceMs > ALIVE_MS;
   }
 
-  /** Makes the cluster, and once all founders have come its first keyspaces. */
+  /** Makes the cluster, and once the founders have come, or most of them, its first keyspaces. */
   #found(): void {
     const { map } = this.#data.state;
-    const { clusterId, founding, initialKeyspaces } = this.#host;
+    const { clusterId, founding, founders, initialKeyspaces } = this.#host;
     if (this.#working) return;
     if (map?.shards.some((shard) => shard.shardId === PLACEMENT_SHARD_ID) !== true) {
       this.#background(
-        this.#data.change((state) => foundCluster(state, clusterId, founding)).then(() => true),
+        this.#data
+          .change((state) => foundCluster(state, clusterId, founding, founders))
+          .then(() => true),
       );
       return;
     }
-    if (map.nodes.length < founding.replicas.length) return;
+    if (!this.#haveCome(map)) return;
     const wanted = initialKeyspaces.find(
       (keyspace) => !map.keyspaces.some((each) => each.name === keyspace.name),
     );
     if (wanted === undefined) return;
     this.#background(this.#data.change((state) => createKeyspace(state, wanted)).then(() => true));
+  }
+
+  #haveCome(map: ClusterMap): boolean {
+    const { nodes, removedNodes = [] } = map;
+    const isThere = ({ nodeId }: { readonly nodeId: number }): boolean =>
+      removedNodes.includes(nodeId) ||
+      nodes.some((node) => node.nodeId === nodeId && node.incarnation !== "");
+    if (this.#host.founding.replicas.every(isThere)) return true;
+    const waitedMs = this.#env.clock.monotonicMs() - (this.#leadsSinceMs ?? Infinity);
+    return waitedMs >= FOUNDING_WAIT_MS && haveMostCome(map);
   }
 
   /** One piece of work at a time; where it changed something, what comes next follows at once. */

@@ -10,6 +10,7 @@ import { DiskError } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { Timer } from "../env/timers.js";
 import type { RecoveredShard } from "../log/log-types.js";
+import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import { keyPrefixLength } from "../route/stored-key.js";
 import { closedReasonOf, makeTrees, replicaOn } from "../shard/open-replica.js";
@@ -33,6 +34,8 @@ export interface ReplicaOpenerParts {
   readonly view: ClusterView;
   readonly revisions: RevisionClient;
   readonly tombstones: Tombstones;
+  /** Whether a majority knows this data directory: another one would be refused from now on. */
+  readonly isAdmitted: () => boolean;
   readonly opened: (replica: Replica) => void;
 }
 
@@ -169,13 +172,16 @@ export class ReplicaOpener {
   }
 
   #wanted(): ShardDescriptor[] {
-    const { host, view, tombstones } = this.#parts;
+    const { host, view, tombstones, isAdmitted } = this.#parts;
     const all = [...view.map.shards];
     // Before there is a map of it, the founders know the placement group from their settings.
     if (this.#founding !== undefined && view.shard(this.#founding.shardId) === undefined) {
       all.unshift(this.#founding);
     }
+    const admitted = isAdmitted();
     return all.filter((shard) => {
+      // What it acknowledged before could be forgotten with its disk, and nobody would know.
+      if (!admitted && shard.shardId !== PLACEMENT_SHARD_ID) return false;
       const own = replicaOn(shard, host.nodeId);
       if (own === undefined || tombstones.has(shard.shardId, own.replicaId)) return false;
       // What is left of an earlier replica here is dropped first.

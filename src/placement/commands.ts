@@ -14,7 +14,9 @@ import type { KeyRange } from "../base/key-range.js";
 import type { KeyspaceCreateRequest } from "../protocol/admin-messages.js";
 import { DEFAULT_KEYSPACE_NAME, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type {
+  ClusterMap,
   KeyspaceDescriptor,
+  NodeDescriptor,
   ReplicaDescriptor,
   ShardDescriptor,
 } from "../protocol/cluster.js";
@@ -23,8 +25,9 @@ import type { KvError } from "../protocol/errors.js";
 import { arcBoundaries, keyspaceRange, storedKey } from "../route/stored-key.js";
 import { NOTHING, refuse, write } from "./decision.js";
 import type { PlacementDecision, PlacementStep } from "./decision.js";
-import { mayHoldVoters } from "./members.js";
-import { clusterRecord, countersRecord, keyspaceRecord, shardRecord } from "./records.js";
+import { haveMostCome, isExpected, mayHoldVoters } from "./members.js";
+import { clusterRecord, countersRecord, keyspaceRecord } from "./records.js";
+import { nodeRecord, shardRecord } from "./records.js";
 import type { PlacementRecord, PlacementState } from "./records.js";
 
 /** Within what one transaction may hold, with room for the records of the last step. */
@@ -34,15 +37,19 @@ const DEFAULT_REPLICATION_FACTOR = 3;
 /** What a shard takes of the map beside the keys of its range; generous. */
 const SHARD_SIZE_BYTES = 512;
 
-/** Founds the cluster, once; `placement` is the placement group as its founders know it. */
+/**
+ * Founds the cluster, once; `placement` is the placement group as its founders know it. They are
+ * members from then on, also those that have not come yet.
+ */
 export function foundCluster(
   state: PlacementState,
   clusterId: string,
   placement: ShardDescriptor,
+  founders: readonly NodeDescriptor[],
 ): PlacementDecision {
   if (state.map === undefined) {
     const cluster = clusterRecord(clusterId, placement.replicas.length);
-    return write(state, [cluster, shardRecord(placement)]);
+    return write(state, [cluster, shardRecord(placement), ...founders.map(nodeRecord)]);
   }
   if (state.map.clusterId === clusterId) {
     // A cluster that was founded before its placement group had a place on the map.
@@ -63,8 +70,8 @@ export function createKeyspace(
   const fault = faultOf(state, request);
   if (fault !== undefined) return refuse(fault);
   const { keyspaceId } = counters;
-  const nodes = placeableNodes(state);
   const replicationFactor = request.replicationFactor || factorByDefault(state, request.name);
+  const nodes = nodesFor(state.map!, replicationFactor);
   const replicaCount = replicaCountOn(nodes.length, replicationFactor);
   const keyspace: KeyspaceDescriptor = {
     keyspaceId,
@@ -161,7 +168,7 @@ function faultOf(state: PlacementState, request: KeyspaceCreateRequest): KvError
     const text = `a keyspace has 1 to ${KEYSPACE_SHARDS_MAX} shards`;
     return notApplied("invalidArgument", text, { bound: KEYSPACE_SHARDS_MAX });
   }
-  return splitFault(request.splitPoints) ?? replicationFault(state, request.replicationFactor);
+  return splitFault(request.splitPoints) ?? replicationFault(state.map!, request.replicationFactor);
 }
 
 /** The request came as a plain object from a client: nothing about its fields is certain. */
@@ -211,9 +218,11 @@ function splitFault(points: readonly Uint8Array[]): KvError | undefined {
   return undefined;
 }
 
-function replicationFault(state: PlacementState, factor: number): KvError | undefined {
-  const nodeCount = placeableNodes(state).length;
-  if (nodeCount === 0) return notApplied("unavailable", "no node has registered yet");
+function replicationFault(map: ClusterMap, factor: number): KvError | undefined {
+  // Whoever acknowledged the keyspace before could forget it with a disk of which nobody knows.
+  if (!haveMostCome(map)) return notApplied("unavailable", "the cluster is being founded");
+  const nodeCount = nodesFor(map, factor).length;
+  if (nodeCount === 0) return notApplied("unavailable", "no node can hold its replicas");
   if (factor === 0) return undefined;
   if (![1, 3, 5, 7].includes(factor)) {
     return notApplied("invalidArgument", "the replication factor is 1, 3, 5 or 7");
@@ -223,9 +232,16 @@ function replicationFault(state: PlacementState, factor: number): KvError | unde
   return notApplied("invalidArgument", text, { bound: nodeCount });
 }
 
-/** Nodes that replicas of a new shard may lie on, in ascending order. */
-function placeableNodes(state: PlacementState): number[] {
-  const nodes = (state.map?.nodes ?? []).filter(mayHoldVoters);
+/**
+ * Nodes that replicas of a new shard may lie on, in ascending order. Where these are too few, so
+ * may founders that have not come yet: as many as leave every shard a majority that has.
+ */
+function nodesFor(map: ClusterMap, factor: number): number[] {
+  const started = map.nodes.filter(mayHoldVoters);
+  const expected = map.nodes.filter((node) => isExpected(map, node));
+  const wanted = replicaCountOn(started.length + expected.length, factor);
+  const missing = started.length > factor / 2 ? Math.max(0, wanted - started.length) : 0;
+  const nodes = [...started, ...expected.slice(0, missing)];
   return nodes.map((node) => node.nodeId).sort((a, b) => a - b);
 }
 

@@ -2,15 +2,17 @@
  * The nodes of the cluster: who is one, who may become one, who leaves. A node is added before it
  * starts and gets its id here; the id is never used again, also not for a node of the same name.
  *
- *   added or restored (no incarnation) → started → leaving (its replicas move away) → removed
+ *   added, restored or a founder (no incarnation) → started → leaving (its replicas move away)
+ *   → removed
  *
  * A node counts by its id and its incarnation: a wiped disk is another node under an old name, and
- * is refused until it was removed and added again.
+ * is refused until it was removed and added again. Nobody can tell a wiped disk from the first one
+ * of a node that has not been registered; so what such a node promises is not counted on.
  */
 import { utf8 } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
 import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
-import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
+import type { ClusterMap, NodeDescriptor, ReplicaDescriptor } from "../protocol/cluster.js";
 import type { MemberAddRequest, MemberUpdateRequest } from "../protocol/admin-messages.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
@@ -18,12 +20,39 @@ import { NOTHING, refuse, write } from "./decision.js";
 import type { PlacementDecision } from "./decision.js";
 import { nodeRecord } from "./records.js";
 import type { PlacementState } from "./records.js";
-import { removalFault } from "./quorum.js";
+import { hasQuorum, removalFault, votersOf } from "./quorum.js";
 import type { ClusterHealth } from "./quorum.js";
 
 /** Whether replicas of new shards, and voters of others, may be put on this node. */
 export function mayHoldVoters(node: NodeDescriptor): boolean {
   return node.incarnation !== "" && node.state === undefined && node.learner !== true;
+}
+
+/** A founder that has not come yet, or a node of a restored cluster. */
+export function isExpected(
+  map: ClusterMap,
+  { nodeId, incarnation, state }: NodeDescriptor,
+): boolean {
+  if (incarnation !== "" || state !== undefined) return false;
+  return placementVoters(map).some((voter) => voter.nodeId === nodeId);
+}
+
+/**
+ * Whether the placement group hears this node. Once a majority of the group is registered, it does
+ * not hear others before they are: what one of them had acknowledged, or whom it had elected, could
+ * be forgotten with a disk of which nobody knows. So each later registration, and the first
+ * keyspace, which waits for that, is held by a majority of which the disks are known.
+ */
+export function isHeard(map: ClusterMap, nodeId: number): boolean {
+  const node = map.nodes.find((each) => each.nodeId === nodeId);
+  return node?.incarnation !== "" || !haveMostCome(map);
+}
+
+/** Whether a majority of the placement group is registered. */
+export function haveMostCome(map: ClusterMap): boolean {
+  const started = map.nodes.filter(({ incarnation }) => incarnation !== "");
+  const ids = new Set(started.map(({ nodeId }) => nodeId));
+  return hasQuorum(placementVoters(map), ids);
 }
 
 /** Admits a founding node, or notes what a node says anew of itself. */
@@ -36,7 +65,7 @@ export function registerNode(state: PlacementState, said: NodeDescriptor): Place
     const fault = strangerFault(state.map, said.nodeId, said.name);
     return fault === undefined ? write(state, [nodeRecord(said)]) : refuse(fault);
   }
-  // A node of a restored cluster has its id from the restore, and says here first who it is.
+  // Founders, and nodes of a restored cluster, have their ids before, and say here who they are.
   const isNew = known.incarnation === "";
   if (!isNew && known.incarnation !== said.incarnation) return refuse(wipedFault(known));
   if (!isNew && saysNothingNew(known, said)) return NOTHING;
@@ -150,6 +179,7 @@ export function strangerFault(
     return notApplied("nodeRefused", text);
   }
   const placement = map?.shards.find((shard) => shard.shardId === PLACEMENT_SHARD_ID);
+  // Of a cluster that was founded before its founders were members from the beginning.
   if (placement?.replicas.some((replica) => replica.nodeId === nodeId) === true) return undefined;
   return unregistered(name);
 }
@@ -160,6 +190,11 @@ export function wipedFault(known: NodeDescriptor): KvError {
     `node ${known.name} is registered with another data directory (${known.incarnation}); ` +
     "a node that lost its data must be removed and added again as a new member";
   return notApplied("nodeRefused", text);
+}
+
+function placementVoters(map: ClusterMap): readonly ReplicaDescriptor[] {
+  const placement = map.shards.find((shard) => shard.shardId === PLACEMENT_SHARD_ID);
+  return votersOf(placement?.replicas ?? []);
 }
 
 function unregistered(name: string): KvError {

@@ -4,10 +4,12 @@
  */
 import { afterEach, expect, test } from "vitest";
 import { SdkBackend } from "../../src/cli/etcd-backend.js";
+import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../../src/protocol/cluster.js";
 import type { NodeDescriptor } from "../../src/protocol/cluster.js";
 import { notApplied } from "../../src/protocol/errors.js";
 import { READ_LEVELS } from "../../src/protocol/key-value.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
+import { keyspaceRange } from "../../src/route/stored-key.js";
 import { FakeCluster, preload } from "../support/fake-cluster.js";
 import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
@@ -60,6 +62,34 @@ test("its status is asked of nobody else", async () => {
   for (let i = 0; i < 4; i++) await backend.status().catch(() => undefined);
   const asked = cluster.seen.filter(({ type }) => type === MESSAGE_TYPES.map).slice(1);
   expect([asked.length, ...new Set(asked.map(({ nodeId }) => nodeId))]).toEqual([4, OWN_NODE]);
+});
+
+test("a node that has not heard of its cluster yet lists no members, not none", async () => {
+  const cluster = await lagging();
+  cluster.stale.set(OWN_NODE, { ...cluster.map, version: 0, nodes: [], keyspaces: [], shards: [] });
+  const error = await errorOf(backend.members("serializable"));
+  expect(error).toMatchObject({ code: "unavailable", outcome: "notApplied" });
+});
+
+test("founders have their names from the founding on, others once they have started", async () => {
+  const cluster = await lagging();
+  const nodes = cluster.map.nodes.map((node) => ({ ...node, incarnation: "", clientAddress: "" }));
+  const founding = {
+    shardId: PLACEMENT_SHARD_ID,
+    keyspaceId: SYSTEM_KEYSPACE_ID,
+    range: keyspaceRange(SYSTEM_KEYSPACE_ID),
+    epoch: { configuration: 1, range: 1 },
+    generation: 1,
+    replicas: [{ replicaId: 1, nodeId: 3, role: "voter" as const }],
+    preferredNodeId: 3,
+  };
+  cluster.stale.set(OWN_NODE, { ...cluster.map, nodes, shards: [founding] });
+  const members = await backend.members("serializable");
+  expect(members.map(({ nodeId, isNamed }) => [nodeId, isNamed === true])).toEqual([
+    [1, false],
+    [2, false],
+    [3, true],
+  ]);
 });
 
 test("members that have to be confirmed are those of now, and known from then on", async () => {

@@ -5,6 +5,7 @@ import type {
   BackendWatch,
   Consistency,
   HashAnswer,
+  Member,
   MemberAlarm,
   NodeStatus,
   Origin,
@@ -72,7 +73,7 @@ export class FakeBackend implements Backend {
   readonly leases: FakeLeases = new FakeLeases();
   readonly lines: FakeLines = new FakeLines();
   readonly watches: FakeWatch[] = [];
-  nodes: NodeDescriptor[] = [];
+  nodes: Member[] = [];
   now = 5;
   leaderNodeId = 77;
   /** What every call ends with, if anything. */
@@ -144,7 +145,7 @@ export class FakeBackend implements Backend {
     return this.now;
   }
 
-  members(consistency: Consistency): Promise<readonly NodeDescriptor[]> {
+  members(consistency: Consistency): Promise<readonly Member[]> {
     const isRefused = consistency === "linearizable" && this.isCutOff;
     return isRefused
       ? Promise.reject(notApplied("timeout", "nobody confirms it"))

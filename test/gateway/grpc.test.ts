@@ -314,6 +314,15 @@ describe("members", () => {
     expect(response?.["members"]).toEqual([{ ID: 3n, peerURLs: ["http://10.0.0.3:2380"] }]);
   });
 
+  test("have a name before they have started where the cluster was founded with them", async () => {
+    const notStarted = { incarnation: "", clientAddress: "" };
+    backend.nodes = [{ ...node(3, notStarted), isNamed: true }];
+    const { response } = await call("MemberList");
+    expect(response?.["members"]).toEqual([
+      { ID: 3n, name: "n3", peerURLs: ["http://10.0.0.3:2380"] },
+    ]);
+  });
+
   test("are confirmed where that is asked for, as etcd does it", async () => {
     const linearizable = { linearizable: true };
     expect((await call("MemberList", linearizable)).response).toMatchObject({

@@ -8,23 +8,18 @@ import {
   preferLeader,
   replicaCountOn,
 } from "../../src/placement/commands.js";
-import { registerNode } from "../../src/placement/members.js";
+import type { PlacementDecision } from "../../src/placement/decision.js";
+import { addMember, registerNode, removeMember } from "../../src/placement/members.js";
 import { decodeState } from "../../src/placement/records.js";
 import type { PlacementState } from "../../src/placement/records.js";
 import { balanceLeaders } from "../../src/placement/schedulers/balance-leader.js";
 import type { KeyspaceCreateRequest } from "../../src/protocol/admin-messages.js";
 import type { LeaderHint, ShardDescriptor } from "../../src/protocol/cluster.js";
-import { Records, founded, nodeOf, placementShard } from "./support.js";
+import { founded, founders, nodeOf, placementShard } from "./support.js";
 
 const EMPTY = decodeState([], 0);
-const NO_NODES = noNodes();
-
 /** A cluster of which no node has registered yet. */
-function noNodes(): PlacementState {
-  const records = new Records();
-  records.run(foundCluster(records.state, "abc", placementShard(3)));
-  return records.state;
-}
+const NO_NODES = founded(3, 0).state;
 
 function request(changed: Partial<KeyspaceCreateRequest> = {}): KeyspaceCreateRequest {
   return {
@@ -53,8 +48,10 @@ const refused = (code: string): object => ({
 
 test("a cluster is founded once, and by another never", () => {
   const state = NO_NODES;
-  expect(foundCluster(state, "abc", placementShard(3))).toEqual({ kind: "nothing" });
-  expect(foundCluster(state, "def", placementShard(3))).toMatchObject(refused("wrongCluster"));
+  const found = (clusterId: string): PlacementDecision =>
+    foundCluster(state, clusterId, placementShard(3), founders(3));
+  expect(found("abc")).toEqual({ kind: "nothing" });
+  expect(found("def")).toMatchObject(refused("wrongCluster"));
 });
 
 test("a node may change its addresses, and not lose its data", () => {
@@ -138,6 +135,32 @@ describe("replicas", () => {
   test("that are not all possible yet are an odd number, and as many as there can be", () => {
     const counts = [1, 2, 3, 4, 5, 6, 7].map((nodeCount) => replicaCountOn(nodeCount, 5));
     expect(counts).toEqual([1, 1, 3, 3, 5, 5, 5]);
+  });
+
+  test.each([
+    ["of three founders, one late", 3, 2, 3, [1, 2, 3]],
+    ["of four founders, one late, three replicas at most", 4, 3, 4, [1, 2, 3]],
+    ["of five founders, two late", 5, 3, 5, [1, 2, 3, 4, 5]],
+    ["of five founders, two late, three replicas", 5, 3, 3, [1, 2, 3]],
+    ["of seven founders, three late, five replicas", 7, 4, 5, [1, 2, 3, 4, 5]],
+  ])("lie on founders that are late only where they must: %s", (_what, all, come, factor, on) => {
+    const records = founded(all, come);
+    const asked = request({ name: "default", shardCount: 3 });
+    const given = factor === all ? asked : { ...asked, replicationFactor: factor };
+    records.run(createKeyspace(records.state, given));
+    for (const { replicas } of shardsOf(records.state)) {
+      expect(replicas.map(({ nodeId }) => nodeId).sort((a, b) => a - b)).toEqual(on);
+    }
+  });
+
+  test("do not lie on a node that was added and has not started, nor on a late one that leaves", () => {
+    const records = founded(3, 2);
+    const added = { name: "n4", peerAddress: "n4:9", learner: false };
+    records.run(addMember(records.state, added));
+    const all = { alive: new Set([1, 2]), fit: new Set([1, 2]), reports: new Map() };
+    records.run(removeMember(records.state, 3, all));
+    records.run(createKeyspace(records.state, request({ name: "default" })));
+    for (const { replicas } of shardsOf(records.state)) expect(replicas).toHaveLength(1);
   });
 
   test("ranges follow on each other without a gap", () => {

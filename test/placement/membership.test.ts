@@ -11,6 +11,7 @@ import {
   addMember,
   forgetLeft,
   holdsReplicas,
+  isHeard,
   joinMember,
   promoteMember,
   registerNode,
@@ -18,6 +19,7 @@ import {
   updateMember,
 } from "../../src/placement/members.js";
 import { hasQuorum, votersOf } from "../../src/placement/quorum.js";
+import type { PlacementDecision } from "../../src/placement/decision.js";
 import type { ClusterHealth, ShardReport } from "../../src/placement/quorum.js";
 import {
   abandonTarget,
@@ -126,6 +128,62 @@ describe("a member", () => {
     records.run(promoteMember(records.state, find().nodeId));
     expect(find().learner).toBeUndefined();
     expect(promoteMember(records.state, find().nodeId)).toMatchObject(refused("invalidArgument"));
+  });
+});
+
+describe("a founder", () => {
+  const keyspace = { kind: "hash" as const, splitPoints: [], shardCount: 1, replicationFactor: 0 };
+
+  test("is a member from the beginning, and its first data directory the one that counts", () => {
+    const records = founded(3, 2);
+    const third = (): NodeDescriptor => records.state.map!.nodes[2]!;
+    expect(third()).toMatchObject({ nodeId: 3, name: "n3", peerAddress: "p3:1", incarnation: "" });
+    records.run(registerNode(records.state, nodeOf(3)));
+    expect(third()).toEqual(nodeOf(3));
+    const wiped = nodeOf(3, { incarnation: "disk b" });
+    expect(registerNode(records.state, wiped)).toMatchObject(refused("nodeRefused"));
+  });
+
+  test("is heard by the placement group until most are known, and once its own disk is", () => {
+    const records = founded(3, 1);
+    const heard = (): boolean[] => [1, 2, 3].map((id) => isHeard(records.state.map!, id));
+    // Without those that have not come nobody could be registered.
+    expect(heard()).toEqual([true, true, true]);
+    records.run(registerNode(records.state, nodeOf(2)));
+    // What comes now, the first keyspace too, is held by a majority that is known.
+    expect(heard()).toEqual([true, true, false]);
+    records.run(registerNode(records.state, nodeOf(3)));
+    expect(heard()).toEqual([true, true, true]);
+  });
+
+  test("is waited for with the first keyspace, where most have not come without it", () => {
+    const records = founded(5, 2);
+    const made = (): PlacementDecision =>
+      createKeyspace(records.state, { ...keyspace, name: "early" });
+    expect(made()).toMatchObject(refused("unavailable"));
+    records.run(registerNode(records.state, nodeOf(3)));
+    expect(made().kind).toBe("write");
+  });
+
+  test("that never comes is removed, gives up its replicas, and is refused from then on", () => {
+    const groups = new Groups(1, 3, 2);
+    const { records } = groups;
+    const voters = (): number[][] =>
+      records.state.map!.shards.map(({ replicas }) => replicas.map(({ nodeId }) => nodeId));
+    expect(voters()).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
+    records.run(removeMember(records.state, 3, groups.health));
+    for (let rounds = 0; groups.work(); rounds++) expect(rounds).toBeLessThan(50);
+    expect(voters()).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+    expect(registerNode(records.state, nodeOf(3))).toMatchObject(refused("nodeRefused"));
+    groups.add();
+    for (let rounds = 0; groups.work(); rounds++) expect(rounds).toBeLessThan(50);
+    expect(voters().map((ids) => ids.length)).toEqual([3, 3]);
   });
 });
 
@@ -305,8 +363,8 @@ class Groups {
   #named: number;
 
   /** As many replicas as founders. */
-  constructor(shardCount: number, founders: number) {
-    this.records = founded(founders);
+  constructor(shardCount: number, founders: number, come: number = founders) {
+    this.records = founded(founders, come);
     this.#named = founders;
     const request = {
       name: "default",

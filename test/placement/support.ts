@@ -54,10 +54,17 @@ export function placementShard(nodeCount: number): ShardDescriptor {
   };
 }
 
-/** A cluster of nodes 1 to `nodeCount`, all registered. */
-export function founded(nodeCount: number): Records {
+/** Nodes 1 to `nodeCount` as their cluster knows them before they have come. */
+export function founders(nodeCount: number): NodeDescriptor[] {
+  const notStarted = { clientAddress: "", incarnation: "" };
+  return Array.from({ length: nodeCount }, (_, i) => nodeOf(i + 1, notStarted));
+}
+
+/** A cluster of nodes 1 to `nodeCount`, of which all are registered, or those up to `come`. */
+export function founded(nodeCount: number, come: number = nodeCount): Records {
   const records = new Records();
-  records.run(foundCluster(records.state, "abc", placementShard(nodeCount)));
-  for (let i = 1; i <= nodeCount; i++) records.run(registerNode(records.state, nodeOf(i)));
+  const placement = placementShard(nodeCount);
+  records.run(foundCluster(records.state, "abc", placement, founders(nodeCount)));
+  for (let i = 1; i <= come; i++) records.run(registerNode(records.state, nodeOf(i)));
   return records;
 }

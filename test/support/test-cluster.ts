@@ -23,6 +23,8 @@ import { freeAddress } from "./ports.js";
 
 export interface TestClusterOptions {
   readonly nodeCount?: number | undefined;
+  /** Founders that `startNode` starts later, or nobody. */
+  readonly late?: readonly string[] | undefined;
   readonly config?: Partial<NodeConfig> | undefined;
   readonly tracer?: ((name: string) => Tracer) | undefined;
   /** Called when the addresses are known and no node runs. */
@@ -69,7 +71,8 @@ export class TestCluster {
       cluster.#clientAddresses.set(name, await freeAddress());
     }
     await options.beforeStart?.(cluster);
-    await Promise.all(cluster.names.map((name) => cluster.startNode(name)));
+    const first = cluster.names.filter((name) => options.late?.includes(name) !== true);
+    await Promise.all(first.map((name) => cluster.startNode(name)));
     return cluster;
   }
 

@@ -53,10 +53,15 @@ async function backUp(of: TestCluster, into = backups): Promise<ClusterBackupRep
 /** A cluster of a backup; the nodes are named as those of every test cluster. */
 async function restored(
   number: number,
-  options: Partial<RestoreRequest> & { readonly nodeCount?: number; readonly of?: number[] } = {},
+  options: Partial<RestoreRequest> & {
+    readonly nodeCount?: number;
+    readonly of?: number[];
+    readonly late?: readonly string[];
+  } = {},
 ): Promise<TestCluster> {
   return TestCluster.start({
     nodeCount: options.nodeCount ?? 3,
+    late: options.late,
     beforeStart: async (made) => {
       for (const [at, name] of made.names.entries()) {
         const env = made.env(name);
@@ -207,12 +212,29 @@ describe("a backup of a cluster", () => {
     try {
       const plain = await connect({ endpoints: ["n1", "n2"].map((name) => mixed.endpoint(name)) });
       expect((await eventually(() => plain.get("later"))).kv).toBeDefined();
-      const { clusterMap } = await plain.admin.map();
-      const registered = clusterMap.nodes.filter(({ incarnation }) => incarnation !== "");
-      expect(registered.map(({ name }) => name).sort()).toEqual(["n1", "n2"]);
+      const registered = async (): Promise<string[]> => {
+        const { nodes } = (await plain.admin.map()).clusterMap;
+        return nodes.flatMap(({ incarnation, name }) => (incarnation === "" ? [] : name)).sort();
+      };
+      await eventually(async () => expect(await registered()).toEqual(["n1", "n2"]));
       await plain.close();
     } finally {
       await mixed.close();
+    }
+  }, 60_000);
+
+  test("promises nothing at a node of which the others do not know the disk yet", async () => {
+    const begun = await restored(3, { late: ["n2", "n3"] });
+    try {
+      const { host, view } = begun.node("n1").core;
+      expect(view.map.shards.length).toBeGreaterThan(1);
+      expect([...host.replicas].map(({ shardId }) => shardId)).toEqual([1]);
+      await begun.startNode("n2");
+      await withClients(begun, async (plain) => {
+        expect((await eventually(() => plain.get("later"))).kv).toBeDefined();
+      });
+    } finally {
+      await begun.close();
     }
   }, 60_000);
 
