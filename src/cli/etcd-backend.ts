@@ -46,6 +46,8 @@ export interface BackendNode {
   readonly nodeId: number;
   readonly clusterId: bigint;
   readonly requestSizeBytesMax: number;
+  /** Whether it is a member that learns, as far as it knows. */
+  isLearner(): boolean;
 }
 
 const NAME_LENGTH_MAX = 64;
@@ -83,6 +85,10 @@ export class SdkBackend implements Backend {
     };
     this.leases = new SdkLeases(source);
     this.lines = new SdkLines(source);
+  }
+
+  get isLearner(): boolean {
+    return this.#node.isLearner();
   }
 
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {

@@ -25,7 +25,7 @@ export class KvService {
   }
 
   async range(reader: WireReader): Promise<Uint8Array> {
-    const { operation, consistency } = readRange(reader);
+    const { operation, consistency } = readRange(reader, this.#backend.isLearner);
     const answer = await this.#backend.range(operation, consistency);
     const out = this.#begin(answer.revision, answer.kvs);
     writeRange(out, answer);

@@ -29,6 +29,7 @@ async function following(): Promise<FakeCluster> {
     nodeId: OWN_NODE,
     clusterId: 1n,
     requestSizeBytesMax: 1024 * 1024,
+    isLearner: () => false,
   });
   return cluster;
 }

@@ -75,6 +75,7 @@ export class FakeBackend implements Backend {
   nodes: NodeDescriptor[] = [];
   now = 5;
   leaderNodeId = 77;
+  isLearner = false;
   /** What every call ends with, if anything. */
   error: Error | undefined;
   /** Nobody confirms what it knows. */
@@ -179,7 +180,7 @@ export class FakeBackend implements Backend {
       revision: this.now,
       commitIndex: 12,
       appliedIndex: 11,
-      isLearner: false,
+      isLearner: this.isLearner,
       leaderChanges: 4,
       writesInFlight: 6,
       writesFailed: 2,
