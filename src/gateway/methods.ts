@@ -19,10 +19,15 @@ import { WatchSession } from "./watch-session.js";
 import type { WatchHost } from "./watch-session.js";
 import { WatchSources } from "./watch-source.js";
 
-export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
+export interface MethodsHost extends WatchHost {
+  /** Of those that are proposed. */
+  readonly requestBytesMax: number;
+}
+
+export function methodsOf(host: MethodsHost, leaders: LeaderMonitor): Methods {
   const { backend, header } = host;
   const sources = new WatchSources(backend);
-  const kv = new KvService(backend, header);
+  const kv = new KvService(backend, header, host.requestBytesMax);
   const cluster = new ClusterService(backend);
   const care = new MaintenanceService(backend);
   const list: Method[] = [
