@@ -6,8 +6,15 @@ import { assert } from "./assert.js";
 
 /** Largest user key. */
 export const KEY_SIZE_BYTES_MAX: number = 64 * 1024;
-/** Default of the configurable limit on one request (keys, values and framing). */
+/** Default of the configurable limit on the keys and values of one request. */
 export const REQUEST_SIZE_BYTES_MAX: number = 1536 * 1024;
+/** What headers and framing of one operation may take beside its keys and its value. */
+export const OPERATION_FRAMING_BYTES = 128;
+/**
+ * What the framing of a request may have beyond that limit, so that what is within it by etcd's
+ * count always fits: there are compares and the operations of both branches.
+ */
+export const REQUEST_FRAMING_BYTES: number = 64 * 1024;
 /** Largest value that passes with the default request limit and any key. */
 export const VALUE_SIZE_BYTES_GUARANTEED: number = 1024 * 1024;
 /**
@@ -58,10 +65,12 @@ export const MAP_SIZE_BYTES_MAX: number = 8 * 1024 * 1024;
 
 assert(KEY_SIZE_BYTES_MAX + VALUE_SIZE_BYTES_GUARANTEED < REQUEST_SIZE_BYTES_MAX);
 assert(REQUEST_SIZE_BYTES_MAX <= REQUEST_SIZE_BYTES_BOUND);
-assert(REQUEST_SIZE_BYTES_BOUND < ENTRY_SIZE_BYTES_MAX);
+assert(3 * TRANSACTION_OPERATIONS_MAX * OPERATION_FRAMING_BYTES <= REQUEST_FRAMING_BYTES);
+assert(REQUEST_SIZE_BYTES_BOUND + REQUEST_FRAMING_BYTES < ENTRY_SIZE_BYTES_MAX);
 assert(LEASE_EFFECTS_BYTES_MAX + KEY_SIZE_BYTES_MAX < ENTRY_SIZE_BYTES_MAX);
 assert(ENTRY_SIZE_BYTES_MAX * 2 < FRAME_SIZE_BYTES_MAX);
 assert(MAP_SIZE_BYTES_MAX < FRAME_SIZE_BYTES_MAX);
 assert(
-  WATCH_PART_BYTES + 2 * (REQUEST_SIZE_BYTES_BOUND + KEY_SIZE_BYTES_MAX) < FRAME_SIZE_BYTES_MAX,
+  WATCH_PART_BYTES + 2 * (REQUEST_SIZE_BYTES_BOUND + REQUEST_FRAMING_BYTES + KEY_SIZE_BYTES_MAX) <
+    FRAME_SIZE_BYTES_MAX,
 );

@@ -72,6 +72,10 @@ export class SdkBackend implements Backend {
     return this.#source.origin;
   }
 
+  get isLearner(): boolean {
+    return this.#node.isLearner();
+  }
+
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer> {
     if (consistency === "linearizable") return this.#range(operation, LINEARIZABLE);
     return this.#localReads.read((read) => this.#range(operation, read));

@@ -14,6 +14,8 @@ export interface BackendNode {
   readonly nodeId: number;
   readonly clusterId: bigint;
   readonly requestSizeBytesMax: number;
+  /** Whether it is a member that learns, as far as it knows. */
+  isLearner(): boolean;
 }
 
 export class ClientSource {

@@ -40,6 +40,7 @@ export class EtcdGateway {
       nodeId: node.nodeId,
       clusterId: clusterNumber(node.core.identity.clusterId),
       requestSizeBytesMax,
+      isLearner: () => node.core.view.node(node.nodeId)?.learner === true,
     });
     const gateway = new Gateway(backend, env.timers, { requestSizeBytesMax });
     this.#gateway = gateway;

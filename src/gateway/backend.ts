@@ -126,6 +126,8 @@ export interface HashAnswer {
 
 export interface Backend {
   readonly origin: Origin;
+  /** Whether this node is a member that learns, as its own copy of the cluster's map says. */
+  readonly isLearner: boolean;
   readonly leases: LeaseBackend;
   readonly lines: LineBackend;
   range(operation: RangeOperation, consistency: Consistency): Promise<RangeAnswer>;

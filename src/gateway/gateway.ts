@@ -29,13 +29,15 @@ export class Gateway {
   constructor(backend: Backend, timers: Timers, options: GatewayOptions) {
     const header = new HeaderWriter(() => backend.origin);
     const leaders = new LeaderMonitor(backend, timers);
-    const messageBytesMax = options.requestSizeBytesMax + OVERHEAD_BYTES;
+    const { requestSizeBytesMax: requestBytesMax } = options;
+    const messageBytesMax = requestBytesMax + OVERHEAD_BYTES;
     const calls = new CallCounts();
     const host = {
       backend,
       header,
       timers,
       counts: calls,
+      requestBytesMax,
       fragmentBytesMax: messageBytesMax,
       progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
     };

@@ -103,8 +103,13 @@ export class GrpcServer {
   }
 
   #methodAt({ path = "", encoding = "" }: RequestHead): Method | StatusError {
-    const method = this.#host.methods.byPath(path);
-    if (method instanceof StatusError || encoding === "" || encoding === "identity") return method;
+    const { methods } = this.#host;
+    const method = methods.byPath(path);
+    if (method instanceof StatusError) return method;
+    const refusal = methods.refusalOf(method);
+    if (refusal !== undefined || encoding === "" || encoding === "identity") {
+      return refusal ?? method;
+    }
     const text = `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
     return new StatusError(GRPC.unimplemented, text);
   }

@@ -8,7 +8,14 @@ import { must } from "../base/assert.js";
 import { concatBytes } from "../base/bytes.js";
 import { pageAt } from "./health.js";
 import type { PageHost, TextReply } from "./health.js";
-import { JsonSession, refusalReply, serveJson, streamJson, whenAborted } from "./json-gateway.js";
+import {
+  JsonSession,
+  refusalReply,
+  serveJson,
+  streamJson,
+  streamRefusal,
+  whenAborted,
+} from "./json-gateway.js";
 import type { JsonOutput, JsonReply } from "./json-gateway.js";
 import { heldTo, termsOf } from "./json-terms.js";
 import type { TermsHost } from "./json-terms.js";
@@ -109,6 +116,10 @@ export class HttpServer {
     if (method instanceof StatusError) return sendRefusal(response, method);
     const terms = termsOf(request.headers);
     const isStream = method.serve === undefined;
+    const refusal = this.#host.methods.refusalOf(method);
+    if (refusal !== undefined) {
+      return sendJson(response, isStream ? streamRefusal(refusal) : refusalReply(refusal));
+    }
     const { signal, release } = await heldTo(terms, this.#host, isStream);
     response.on("close", release);
     if (response.destroyed) return release();
@@ -199,6 +210,8 @@ export class HttpServer {
     request: http.IncomingMessage,
     output: WebSocketOutput,
   ): Promise<void> {
+    const refusal = this.#host.methods.refusalOf(method);
+    if (refusal !== undefined) return output.refuse(streamRefusal(refusal));
     try {
       const { signal, release } = await heldTo(termsOf(request.headers), this.#host, true);
       if (output.isOver) return release();

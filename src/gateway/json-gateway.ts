@@ -77,6 +77,14 @@ export function refusalReply({ code, message }: StatusError): JsonReply {
   return { status: HTTP_STATUS[code] ?? 500, body };
 }
 
+/** Of a stream that is not begun, in the shape of its lines. */
+export function streamRefusal(error: StatusError): JsonReply {
+  return {
+    status: HTTP_STATUS[error.code] ?? 500,
+    body: JSON.stringify({ error: lineError(error) }),
+  };
+}
+
 /** In a line, too, both shapes in one. */
 function lineError({ code, message }: StatusError): object {
   const http = HTTP_STATUS[code] ?? 500;

@@ -19,7 +19,7 @@ import type {
   Transaction,
 } from "../protocol/operations.js";
 import type { Consistency } from "./backend.js";
-import { emptyKey, etcdError, GRPC } from "./status.js";
+import { emptyKey, etcdError, GRPC, notForLearner } from "./status.js";
 import type { StatusError } from "./status.js";
 import type { WireReader } from "./wire.js";
 
@@ -113,9 +113,11 @@ class RangeFields {
   }
 }
 
-export function readRange(reader: WireReader): RangeRequest {
+/** `isLearner`: only what is serializable is served. */
+export function readRange(reader: WireReader, isLearner: boolean = false): RangeRequest {
   const fields = new RangeFields();
   fields.read(reader);
+  if (isLearner && !fields.serializable) throw notForLearner();
   const problem = fields.problem();
   if (problem !== undefined) throw problem;
   const consistency = fields.serializable ? "serializable" : "linearizable";

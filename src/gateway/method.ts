@@ -19,6 +19,8 @@ export interface Method {
   readonly jsonPath?: string;
   readonly request: MessageType;
   readonly response: MessageType;
+  /** It is served by a member that learns too. */
+  readonly isForLearners?: boolean;
   /** Of a call with one answer. */
   readonly serve?: Serve;
   /** Its answer may be long in coming, so `serve` hears when nobody waits for it any more. */
@@ -41,6 +43,8 @@ export function mayLast({ serve, waits }: Method): boolean {
 export interface Methods {
   byPath(path: string): Method | StatusError;
   byJsonPath(path: string): Method | StatusError | undefined;
+  /** Why this node, as it is now, does not serve what it has. */
+  refusalOf(method: Method): StatusError | undefined;
 }
 
 export type Plain = (request: Message, signal?: AbortSignal) => Promise<Message>;

@@ -3,6 +3,7 @@
  * is refused by name, in etcd's words where it has them.
  */
 import { answersOf } from "./answer-stream.js";
+import type { Backend } from "./backend.js";
 import { ClusterService } from "./cluster-service.js";
 import { healthMethods } from "./grpc-health.js";
 import { KvService } from "./kv-service.js";
@@ -13,19 +14,27 @@ import { entry, method, plainly } from "./method.js";
 import type { Method, Methods, Plain } from "./method.js";
 import { rangeParts } from "./range-stream.js";
 import { snapshotBlobs } from "./snapshot-stream.js";
-import { etcdError, GRPC, notImplemented, StatusError } from "./status.js";
+import { etcdError, GRPC, notForLearner, notImplemented, StatusError } from "./status.js";
 import { WatchSession } from "./watch-session.js";
 import type { WatchHost } from "./watch-session.js";
 import { WatchSources } from "./watch-source.js";
 
-export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
+export interface MethodsHost extends WatchHost {
+  /** Of those that are proposed. */
+  readonly requestBytesMax: number;
+}
+
+export function methodsOf(host: MethodsHost, leaders: LeaderMonitor): Methods {
   const { backend, header } = host;
   const sources = new WatchSources(backend);
-  const kv = new KvService(backend, header);
+  const kv = new KvService(backend, header, host.requestBytesMax);
   const cluster = new ClusterService(backend);
   const care = new MaintenanceService(backend);
   const list: Method[] = [
-    method("KV/Range", "/kv/range", "Range", (reader) => kv.range(reader)),
+    {
+      ...method("KV/Range", "/kv/range", "Range", (reader) => kv.range(reader)),
+      isForLearners: true,
+    },
     method("KV/Put", "/kv/put", "Put", (reader) => kv.put(reader)),
     method("KV/DeleteRange", "/kv/deleterange", "DeleteRange", (reader) => kv.deleteRange(reader)),
     method("KV/Txn", "/kv/txn", "Txn", (reader) => kv.txn(reader)),
@@ -57,7 +66,12 @@ export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
   plain("Cluster/MemberPromote", "/cluster/member/promote", "MemberPromote", (one) =>
     cluster.promote(one),
   );
-  plain("Maintenance/Status", "/maintenance/status", "Status", () => care.status());
+  list.push({
+    ...plainly(header, entry("Maintenance/Status", "/maintenance/status", "Status"), () =>
+      care.status(),
+    ),
+    isForLearners: true,
+  });
   plain("Maintenance/Alarm", "/maintenance/alarm", "Alarm", (one) => care.alarm(one));
   plain("Maintenance/MoveLeader", "/maintenance/transfer-leadership", "MoveLeader", (one) =>
     care.moveLeader(one),
@@ -72,7 +86,7 @@ export function methodsOf(host: WatchHost, leaders: LeaderMonitor): Methods {
   list.push(...lockMethods(backend.lines, header));
   list.push(...electionMethods(backend.lines, header));
   const services = new Set(list.map(({ path }) => path.slice(1, path.indexOf("/", 1))));
-  return new MethodTable([...list, ...healthMethods(leaders, services)]);
+  return new MethodTable([...list, ...healthMethods(leaders, services)], backend);
 }
 
 /** What is not there yet, by how its path begins; the first that fits holds. */
@@ -93,8 +107,10 @@ class MethodTable implements Methods {
   readonly #paths: Map<string, Method>;
   readonly #jsonPaths: Map<string, Method>;
   readonly #services: ReadonlySet<string>;
+  readonly #node: Pick<Backend, "isLearner">;
 
-  constructor(methods: readonly Method[]) {
+  constructor(methods: readonly Method[], node: Pick<Backend, "isLearner">) {
+    this.#node = node;
     this.#paths = new Map(methods.map((one) => [one.path, one]));
     this.#jsonPaths = new Map();
     this.#services = new Set(methods.map(({ path }) => parts(path)[0]));
@@ -107,7 +123,17 @@ class MethodTable implements Methods {
     const found = this.#paths.get(path);
     if (found !== undefined) return found;
     const absent = ABSENT.find(([start]) => path.startsWith(start));
-    return absent?.[2] ?? new StatusError(GRPC.unimplemented, this.#unknown(path));
+    if (absent !== undefined) return this.#absent(absent[2]);
+    return new StatusError(GRPC.unimplemented, this.#unknown(path));
+  }
+
+  /** Before all else etcd asks whether the member may serve anything. */
+  refusalOf({ isForLearners }: Method): StatusError | undefined {
+    return this.#node.isLearner && isForLearners !== true ? notForLearner() : undefined;
+  }
+
+  #absent(refusal: StatusError): StatusError {
+    return this.#node.isLearner ? notForLearner() : refusal;
   }
 
   /** As a server in Go says it. */
@@ -121,7 +147,9 @@ class MethodTable implements Methods {
   byJsonPath(path: string): Method | StatusError | undefined {
     // Leases were once found below the keys.
     const known = this.#jsonPaths.get(path.replace("/v3/kv/lease/", "/v3/lease/"));
-    return known ?? ABSENT.find(([, start]) => path.startsWith(start))?.[2];
+    if (known !== undefined) return known;
+    const absent = ABSENT.find(([, start]) => path.startsWith(start));
+    return absent && this.#absent(absent[2]);
   }
 }
 

@@ -50,6 +50,8 @@ export const emptyKey = (): StatusError => etcdError(GRPC.invalidArgument, "key 
 export const timedOut = (): StatusError => etcdError(GRPC.unavailable, "request timed out");
 export const stopped = (): StatusError => etcdError(GRPC.unavailable, "server stopped");
 export const noLeader = (): StatusError => etcdError(GRPC.unavailable, "no leader");
+export const notForLearner = (): StatusError =>
+  etcdError(GRPC.unavailable, "rpc not supported for learner");
 export const memberNotFound = (): StatusError => etcdError(GRPC.notFound, "member not found");
 export const badUrls = (): StatusError =>
   etcdError(GRPC.invalidArgument, "given member URLs are invalid");

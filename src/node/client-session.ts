@@ -6,7 +6,7 @@
  */
 import { ByteReader, ByteWriter, DecodeError } from "../base/coding.js";
 import { compareSlices } from "../base/bytes.js";
-import { KEY_SIZE_BYTES_MAX } from "../base/limits.js";
+import { KEY_SIZE_BYTES_MAX, REQUEST_FRAMING_BYTES } from "../base/limits.js";
 import { AnswerHeader, encodeAnswerHeader } from "../protocol/answer-header.js";
 import { levelName } from "../protocol/answer-header.js";
 import { encodeError } from "../protocol/error-codec.js";
@@ -167,10 +167,7 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     end: number,
   ): void {
     const bound = this.#host.requestSizeBytesMax;
-    if (end - offset > bound) {
-      const text = `the request has ${end - offset} bytes; at most ${bound} are accepted`;
-      throw notApplied("requestTooLarge", text, { bound });
-    }
+    if (end - offset > bound + REQUEST_FRAMING_BYTES) throw requestTooLarge(end - offset, bound);
     switch (type) {
       case MESSAGE_TYPES.put:
         return this.#onPut(requestId, bytes, offset, end);
@@ -196,10 +193,18 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     const put = this.#put;
     decodePut(bytes, body, end, put);
     const fault =
+      this.#putSizeFault(put) ??
       this.#writeRefusal(replica, end - body) ??
       this.#keyFault(replica, bytes, put.keyOffset, put.keyLength);
     if (fault !== undefined) return this.failed(requestId, fault);
     replica.writes.submitPut(this, requestId, put);
+  }
+
+  /** The room for framing is not for its key and value. */
+  #putSizeFault({ keyLength, valueLength }: PutView): KvError | undefined {
+    const bound = this.#host.requestSizeBytesMax;
+    const bytes = keyLength + valueLength;
+    return bytes > bound ? requestTooLarge(bytes, bound) : undefined;
   }
 
   #onGet(requestId: number, bytes: Uint8Array, offset: number, end: number): void {
@@ -362,6 +367,11 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     }
     return undefined;
   }
+}
+
+function requestTooLarge(bytes: number, bound: number): KvError {
+  const text = `the request has ${bytes} bytes; at most ${bound} are accepted`;
+  return notApplied("requestTooLarge", text, { bound });
 }
 
 function malformed(error: DecodeError): KvError {

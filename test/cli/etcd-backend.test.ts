@@ -7,6 +7,8 @@ import { SdkBackend } from "../../src/cli/etcd-backend.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../../src/protocol/cluster.js";
 import type { NodeDescriptor } from "../../src/protocol/cluster.js";
 import { notApplied } from "../../src/protocol/errors.js";
+import { rangeOf } from "../../src/protocol/operations.js";
+import type { Compare, PutOperation } from "../../src/protocol/operations.js";
 import { READ_LEVELS } from "../../src/protocol/key-value.js";
 import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import { keyspaceRange } from "../../src/route/stored-key.js";
@@ -17,6 +19,7 @@ import { errorOf } from "../support/error-of.js";
 import { testEnv } from "../support/test-env.js";
 
 const OWN_NODE = 1;
+const REQUEST_BYTES_MAX = 1024 * 1024;
 
 let backend: SdkBackend;
 
@@ -30,7 +33,8 @@ async function following(): Promise<FakeCluster> {
     address: cluster.addressOf(OWN_NODE),
     nodeId: OWN_NODE,
     clusterId: 1n,
-    requestSizeBytesMax: 1024 * 1024,
+    requestSizeBytesMax: REQUEST_BYTES_MAX,
+    isLearner: () => false,
   });
   return cluster;
 }
@@ -118,10 +122,28 @@ const WATCH = {
   noDelete: false,
 };
 
-async function put(): Promise<void> {
+function putting(value: Uint8Array): PutOperation {
   const options = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
-  await backend.put({ kind: "put", key: bytesOf("k"), value: bytesOf("v"), ...options });
+  return { kind: "put", key: bytesOf("k"), value, ...options };
 }
+
+async function put(value: Uint8Array = bytesOf("v")): Promise<void> {
+  await backend.put(putting(value));
+}
+
+test("what is within etcd's limit on a request is not refused for our own framing of it", async () => {
+  await following();
+  await put(new Uint8Array(REQUEST_BYTES_MAX - 23));
+  const each = new Uint8Array(REQUEST_BYTES_MAX / 128 - 23);
+  const puts = Array.from({ length: 128 }, () => putting(each));
+  const compares = puts.map(({ key }): Compare => {
+    return { key, rangeEnd: undefined, result: "equal", target: { kind: "version", value: 0 } };
+  });
+  const read = rangeOf(bytesOf("k"));
+  const failure = puts.map(() => read);
+  const answer = await backend.txn({ compares, success: puts, failure }, "linearizable");
+  expect(answer.revision).toBeGreaterThan(0);
+});
 
 /** From now on the node reaches nobody but itself, and does alone what one can do alone. */
 function cutOff(cluster: FakeCluster): void {

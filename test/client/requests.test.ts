@@ -1,6 +1,6 @@
 /** Puts and gets: where they go, how the map repairs itself, what is retried and what is not. */
 import { describe, expect, test } from "vitest";
-import { KEY_SIZE_BYTES_MAX } from "../../src/base/limits.js";
+import { KEY_SIZE_BYTES_MAX, REQUEST_SIZE_BYTES_MAX } from "../../src/base/limits.js";
 import { connectBy } from "../../src/client/client.js";
 import type { Client } from "../../src/client/client.js";
 import { notApplied } from "../../src/protocol/errors.js";
@@ -100,6 +100,14 @@ describe("put and get", () => {
       nearby.add((await client.get("k", { level: "stale" })).header.nodeId);
     }
     expect(nearby.size).toBe(3);
+  });
+
+  test("may have keys and values of the limit, whatever frames them", async () => {
+    const { client } = await setting();
+    const prefix = 4;
+    const put = (bytes: number): Promise<unknown> => client.put("k", new Uint8Array(bytes));
+    await put(REQUEST_SIZE_BYTES_MAX - prefix - 1);
+    expect((await errorOf(put(REQUEST_SIZE_BYTES_MAX - prefix))).code).toBe("requestTooLarge");
   });
 
   test("refuse what no server would take, and send nothing", async () => {

@@ -377,6 +377,7 @@ describe("the .proto files", () => {
       header: new HeaderWriter(() => backend.origin),
       timers: nodeTimers,
       counts: { watches: 0, watchStreams: 0 },
+      requestBytesMax: 1000,
       fragmentBytesMax: 1000,
       progressIntervalMs: 1000,
     };

@@ -76,6 +76,7 @@ export class FakeBackend implements Backend {
   nodes: Member[] = [];
   now = 5;
   leaderNodeId = 77;
+  isLearner = false;
   /** What every call ends with, if anything. */
   error: Error | undefined;
   /** Nobody confirms what it knows. */
@@ -180,7 +181,7 @@ export class FakeBackend implements Backend {
       revision: this.now,
       commitIndex: 12,
       appliedIndex: 11,
-      isLearner: false,
+      isLearner: this.isLearner,
       leaderChanges: 4,
       writesInFlight: 6,
       writesFailed: 2,

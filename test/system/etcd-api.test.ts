@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytesOf } from "../support/bytes-of.js";
 import { GrpcClient } from "../../scripts/bench/grpc-client.js";
+import type { GrpcOutcome } from "../../scripts/bench/grpc-client.js";
 import { ProcessCluster } from "../support/processes.js";
 import { isInstalled, runProgram } from "../support/programs.js";
 import type { ProgramResult } from "../support/programs.js";
@@ -83,6 +84,18 @@ describe("by gRPC", () => {
       expect(urlsIn(removed.response)).not.toContain(url);
     }
     for (const client of clients) client.close();
+  }, 60_000);
+
+  test("a put may be as large as etcd takes it, to the byte, by every node", async () => {
+    for (const name of cluster.names) {
+      const client = new GrpcClient(cluster.endpoint(name));
+      const put = (bytes: number): Promise<GrpcOutcome> =>
+        client.call(PUT, "Put", { key: bytesOf("k"), value: new Uint8Array(bytes) });
+      expect((await put(1_572_840)).status).toBe(0);
+      const tooLarge = { status: 3, message: "etcdserver: request is too large" };
+      expect(await put(1_572_841)).toMatchObject(tooLarge);
+      client.close();
+    }
   }, 60_000);
 
   test("what a member was asked to write its serializable reads show from then on", async () => {

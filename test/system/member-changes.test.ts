@@ -1,5 +1,8 @@
 /** Real processes: a node is found at another address, and one that was added as learner votes. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { GrpcClient } from "../../scripts/bench/grpc-client.js";
+import type { GrpcOutcome } from "../../scripts/bench/grpc-client.js";
+import { bytesOf } from "../support/bytes-of.js";
 import { eventually } from "../support/eventually.js";
 import { ProcessCluster, settingsIn } from "../support/processes.js";
 
@@ -57,6 +60,16 @@ test("a learner member takes over a voter's replicas once it is promoted, not be
   await eventually(async () => {
     expect(await cluster.flotctl("member", "list")).toMatch(/, started, n4, .*, true$/m);
   }, 20_000);
+  const n4 = new GrpcClient(cluster.endpoint("n4"));
+  const request = { key: bytesOf("by"), value: bytesOf("n4") };
+  const put = (): Promise<GrpcOutcome> => n4.call("/etcdserverpb.KV/Put", "Put", request);
+  const refused = { status: 14, message: "etcdserver: rpc not supported for learner" };
+  expect(await put()).toMatchObject(refused);
+  const range = { key: bytesOf("while"), serializable: true };
+  expect(await n4.call("/etcdserverpb.KV/Range", "Range", range)).toMatchObject({
+    status: 0,
+    response: { kvs: [{ value: bytesOf("away") }] },
+  });
   await cluster.signal("n2", "SIGKILL");
   await cluster.flotctl("member", "remove", "n2");
   await untilOn("n1", "n3");
@@ -65,6 +78,8 @@ test("a learner member takes over a voter's replicas once it is promoted, not be
   );
   await untilOn("n1", "n3", "n4");
   expect(await cluster.flotctl("member", "list")).not.toMatch(/, true$/m);
+  await eventually(async () => expect((await put()).status).toBe(0), 10_000);
+  n4.close();
   await cluster.signal("n1", "SIGKILL");
   expect(await cluster.flotctl("put", "with", "n4")).toBe("OK\n");
   expect(await cluster.flotctl("get", "while", "--print-value-only")).toBe("away\n");

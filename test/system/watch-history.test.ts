@@ -77,7 +77,8 @@ async function eventsOf(watch: Watch, count: number): Promise<readonly number[]>
 async function gatewayBy(env: ClientEnv): Promise<Served> {
   const { nodeId } = cluster.node("n1");
   const requestSizeBytesMax = 1536 * 1024;
-  const node = { address: cluster.endpoint("n1"), nodeId, clusterId: 1n, requestSizeBytesMax };
+  const known = { nodeId, clusterId: 1n, requestSizeBytesMax, isLearner: () => false };
+  const node = { address: cluster.endpoint("n1"), ...known };
   const backend = new SdkBackend(env, node);
   const server = await GatewayServer.start(backend);
   const close = async (): Promise<void> => {
