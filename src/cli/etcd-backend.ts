@@ -3,6 +3,7 @@
  * etcd's clients see the default keyspace (etcd-keyspace.ts).
  */
 import { must } from "../base/assert.js";
+import { FIRST_KEY } from "../base/key-range.js";
 import type { Admin } from "../client/admin.js";
 import type { ReadOptions } from "../client/client-types.js";
 import type { ClientEnv } from "../client/node-link.js";
@@ -25,8 +26,7 @@ import type {
 import { isEmptyRange } from "../gateway/kv-requests.js";
 import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
 import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
-import { notApplied } from "../protocol/errors.js";
-import type { KvError } from "../protocol/errors.js";
+import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
 import type {
   DeleteOperation,
@@ -140,12 +140,23 @@ export class SdkBackend implements Backend {
   }
 
   watch(options: WatchOptions): BackendWatch {
-    // This node's replica may have yet to apply what was answered here.
-    const compacted = this.#compactedRevision;
-    if (options.startRevision < compacted) return new SdkWatch(Promise.reject(behind(compacted)));
+    if (options.startRevision < this.#compactedRevision) {
+      return new SdkWatch(this.#behind(options.startRevision));
+    }
     return new SdkWatch(
       this.#source.client().then((client) => client.watch({ ...options, fanOut: true })),
     );
+  }
+
+  /**
+   * This node's replica may have yet to apply the compaction that was answered here; or it has
+   * applied a later one, that another node was asked for.
+   */
+  async #behind(revision: number): Promise<never> {
+    const client = await this.#source.client();
+    const probe = client.get(FIRST_KEY, { level: "stale", revision, keysOnly: true });
+    const bound = await probe.then(() => 0, compactedBound);
+    throw behind(Math.max(bound, this.#compactedRevision));
   }
 
   watchRevision(): Promise<number> {
@@ -251,6 +262,11 @@ export class SdkBackend implements Backend {
 
 function behind(bound: number): KvError {
   return notApplied("compacted", `everything before revision ${bound} was compacted`, { bound });
+}
+
+function compactedBound(error: unknown): number {
+  const { code, details } = KvError.from(error);
+  return code === "compacted" ? (details.bound ?? 0) : 0;
 }
 
 function isBounded(operation: RangeOperation): boolean {

@@ -214,3 +214,12 @@ test("a watch from before a compaction that was answered here has nothing to beg
   expect(await watch.next()).toMatchObject({ revision: 3 });
   watch.cancel();
 });
+
+test("a watch from before a later compaction, that another node answered, is told of that", async () => {
+  const cluster = await following();
+  preload(cluster, "default", ["k", "k", "k"]);
+  await backend.compact(3, false);
+  cluster.history("default").compacted = 4;
+  const late = backend.watch({ ...WATCH, startRevision: 2 });
+  expect(await errorOf(late.next())).toMatchObject({ code: "compacted", details: { bound: 4 } });
+});

@@ -439,6 +439,7 @@ class FakeNodeConnection implements FrameHandler {
     const view = new GetView();
     decodeGet(bytes, at, end, view);
     const key = bytes.slice(view.keyOffset, view.keyOffset + view.keyLength);
+    history.checkReadable(view.revision);
     this.#header(history, view.level, out);
     encodeOptionalKeyValue(out, history.get(key, view.revision));
   }

@@ -89,6 +89,16 @@ export class FakeHistory {
     return this.#rowsAt(revision).find((row) => equalBytes(row.key, key))?.kv;
   }
 
+  /** Throws KvError where there is nothing, or nothing any more, to be read at a revision. */
+  checkReadable(revision: number): void {
+    if (revision > this.revision) {
+      throw notApplied("futureRevision", "future", { bound: this.revision });
+    }
+    if (revision > 0 && revision < this.compacted) {
+      throw notApplied("compacted", "compacted", { bound: this.compacted });
+    }
+  }
+
   /** Compares are not supported; success runs. */
   transact(txn: Transaction, floor: number, bounds: AnswerBounds): TransactionResult {
     const deletions: Write[] = [];
@@ -132,12 +142,7 @@ export class FakeHistory {
   }
 
   #range(operation: RangeOperation, floor: number, bounds: AnswerBounds): RangeResult {
-    if (operation.revision > this.revision) {
-      throw notApplied("futureRevision", "future", { bound: this.revision });
-    }
-    if (operation.revision > 0 && operation.revision < this.compacted) {
-      throw notApplied("compacted", "compacted", { bound: this.compacted });
-    }
+    this.checkReadable(operation.revision);
     const found = this.#rowsAt(operation.revision || floor).filter((row) => {
       return inSpan(operation, row.key);
     });
