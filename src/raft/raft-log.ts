@@ -126,6 +126,12 @@ export class RaftLog {
     this.#stateLost = true;
   }
 
+  /** What was applied was not lost after all. */
+  regainState(): void {
+    assert(this.#stateLost && !this.#isRestoring, "a state that is not lost, or on its way");
+    this.#stateLost = false;
+  }
+
   /** A snapshot brings back the state as of `index`; the entries after it are applied again. */
   restoreState(index: number): void {
     assert(this.#stateLost && index >= this.#appliedIndex, "a state that would go back");

@@ -198,6 +198,20 @@ export class Raft {
     return true;
   }
 
+  /**
+   * All that was applied can be read again: nobody has to bring it, and it may be the only one that
+   * there is. Who led without it begins anew. Returns whether nothing is lacking any more.
+   */
+  regainState(nowMs: number): boolean {
+    const core = this.#core;
+    core.setNow(nowMs);
+    if (!core.log.isStateLost || core.log.isRestoring) return false;
+    wake(core);
+    core.log.regainState();
+    if (core.leader !== undefined) core.becomeFollower(core.term, 0);
+    return !isLacking(core);
+  }
+
   /** Whether entries or the state were lost and are not yet refilled. */
   get isRefilling(): boolean {
     return isLacking(this.#core);

@@ -590,13 +590,16 @@ export class ReplicaHost implements ReplicaContext {
     replica.loseState();
     this.#noteDamage(replica, error.message);
     this.#observer.replicaDamaged(replica);
-    if (!replica.raft.isRefilling) this.store.recheck(shardId);
+    this.store.recheck(shardId);
   }
 
   /** What could not be read can be read again: there is nothing to refill. */
   #treeSound(shardId: number): void {
     const replica = this.#replicas.get(shardId);
-    if (replica === undefined || replica.raft.isRefilling || !this.#damaged.delete(shardId)) return;
+    if (replica === undefined || !this.#damaged.has(shardId)) return;
+    if (this.#refilling.has(shardId) && !replica.regainState()) return;
+    this.#refilling.delete(shardId);
+    this.#damaged.delete(shardId);
     this.#env.tracer.trace("info", "what was damaged in a replica can be read again", { shardId });
     this.#observer.replicaRefilled(replica);
   }

@@ -232,6 +232,14 @@ export class Replica {
     this.wake();
   }
 
+  /** What was applied can be read again. Returns whether nothing is lacking any more. */
+  regainState(): boolean {
+    const isWhole = this.raft.regainState(this.clockMs());
+    if (!this.raft.isStateLost) this.writes.resume();
+    this.wake();
+    return isWhole;
+  }
+
   /** A message from another replica of this shard. */
   step(message: Message): void {
     if (this.#closed) return;

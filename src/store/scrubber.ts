@@ -5,9 +5,9 @@
  *   a rotten table    → its trees are damaged, and their replicas are refilled
  *   a rotten segment  → what it holds is in memory: the trees are flushed, and it is let go of
  *
- * Rotten is what fails twice in a row; once proves nothing. A tree that is called damaged and that
- * nobody refills is a suspect: its tables are the first of the next round, and if all of them are
- * as they were written, it is sound.
+ * Rotten is what fails twice in a row; once proves nothing. A tree that is called damaged is a
+ * suspect: until it is refilled its tables are the first of each round, and if all of them are as
+ * they were written, it is sound.
  *
  * It repairs nothing itself, and it reads through the page cache: of what lies in there it does not
  * see the disk.

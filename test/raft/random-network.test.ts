@@ -40,8 +40,8 @@ class Storm {
   /** Those who hear nobody, though they are heard. */
   #deaf = new Set<ReplicaId>();
   #serial = 0;
-  /** How often a log was damaged, and how often a state was lost. */
-  readonly damages = { log: 0, state: 0 };
+  /** How often a log was damaged, a state was lost, and was there after all. */
+  readonly damages = { log: 0, state: 0, regained: 0 };
 
   constructor(seed: number, size: number, weather: Weather) {
     this.#prng = new Prng(seed);
@@ -221,6 +221,8 @@ class Storm {
       if (mayDamage) this.#damageLog(id);
     } else if (cluster.get(id).raft !== undefined && mayDamage) {
       if (cluster.get(id).running.loseState(cluster.clockOf(id))) this.damages.state++;
+    } else if (cluster.get(id).raft?.isStateLost === true && p.chance(this.#weather.damage)) {
+      if (cluster.get(id).running.regainState(cluster.clockOf(id))) this.damages.regained++;
     } else if (p.chance(this.#weather.partition)) {
       if (p.chance(0.3)) this.#deaf = new Set(this.#ids.filter(() => p.chance(0.3)));
       else this.#island = new Set(this.#ids.filter(() => p.chance(0.4)));
@@ -294,6 +296,7 @@ const seen = {
   changes: 0,
   damagedLogs: 0,
   lostStates: 0,
+  regainedStates: 0,
 };
 
 function noteEvent(event: RaftEvent): void {
@@ -315,6 +318,7 @@ function note(storm: Storm): void {
   seen.snapshots += installedSnapshots;
   seen.damagedLogs += storm.damages.log;
   seen.lostStates += storm.damages.state;
+  seen.regainedStates += storm.damages.regained;
   seen.changes += ledger.committed.filter((text) => text?.startsWith("configuration")).length;
 }
 

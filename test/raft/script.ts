@@ -29,6 +29,7 @@
  *   > priority 1 2 | clock 1 1.05 | noPreVote 1      before start
  *   > damage 1 from 4 [length unknown]   before start: its log cannot be read from there on
  *   > loseState 1                a running replica finds that its state cannot be read
+ *   > regainState 1              and that it can be read after all
  *   > snapshots                  snapshots that were asked for are sent
  *   > offer 1 3                  1 sends one to 3, asked for or not
  *   > snapshotFailed 1 3         the one that 1 was asked to send to 3 is not
@@ -85,6 +86,11 @@ class Script {
       const id = idOf(word);
       const isLost = this.#cluster.get(id).running.loseState(this.#cluster.clockOf(id));
       if (!isLost) this.#output.push("nobody can take over");
+    },
+    regainState: ([word]) => {
+      const id = idOf(word);
+      const isWhole = this.#cluster.get(id).running.regainState(this.#cluster.clockOf(id));
+      if (!isWhole) this.#output.push("it lacks something, or did not");
     },
     campaign: (words) => {
       const id = idOf(words[0]);

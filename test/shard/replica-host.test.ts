@@ -19,10 +19,14 @@ const PUT: PutOperation = {
 const DAMAGE = new CorruptionError("a table", 0, "a bad checksum");
 
 /** Puts a key; its table is durable when this resolves. */
-async function fill(bench: HostBench, { replica, store }: BenchNode): Promise<void> {
+async function fill(bench: HostBench, node: BenchNode): Promise<void> {
   const asker = new FakeAsker();
-  replica.writes.submitTransaction(asker, 1, { compares: [], success: [PUT], failure: [] });
+  node.replica.writes.submitTransaction(asker, 1, { compares: [], success: [PUT], failure: [] });
   await bench.until(() => asker.of(1) === "ok");
+  await flush(bench, node);
+}
+
+async function flush(bench: HostBench, { replica, store }: BenchNode): Promise<void> {
   void store.flushNow(replica.tree, replica.flushedState());
   await bench.until(() => replica.tree.flushed.index === replica.raft.appliedIndex);
 }
@@ -57,6 +61,31 @@ test("a damaged leader that has no successor at that moment is refilled later", 
   await bench.until(() => first.host.damagedShards.size === 0);
   expect(first.news).toEqual(["damaged", "damaged", "refilled"]);
   expect(first.replica.raft.isRefilling).toBe(false);
+});
+
+test("replicas that wait to be refilled go on once their files can be read again", async () => {
+  const bench = await HostBench.start(3, { scrubBytesPerSecond: 1024 ** 3 });
+  const first = bench.node(1);
+  const others = [bench.node(2), bench.node(3)];
+  await fill(bench, first);
+  for (const node of others) {
+    await bench.until(() => node.replica.raft.appliedIndex === first.replica.raft.appliedIndex);
+    await flush(bench, node);
+  }
+  // Nobody is left who could refill them.
+  bench.stop(1);
+  for (const { disk } of others) {
+    disk.inject({ code: "io", operation: "read", pathPart: "/tables/", times: Infinity });
+  }
+  await bench.until(() => others.every(({ replica }) => replica.raft.isRefilling));
+  for (const { disk } of others) disk.clearFaults();
+  await bench.until(() => others.every(({ host }) => host.damagedShards.size === 0));
+  for (const { news } of others) expect(news).toEqual(["damaged", "refilled"]);
+  await bench.until(() => others.some(({ replica }) => replica.leads));
+  await fill(
+    bench,
+    others.find(({ replica }) => replica.leads)!,
+  );
 });
 
 test("a replica counts the leaders that it learns of", async () => {
