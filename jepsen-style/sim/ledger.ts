@@ -156,6 +156,7 @@ export class Ledger {
         if (own.machine !== machine.name || own.raft === undefined || own.isLost) continue;
         own.durableIndex = own.raft.durableIndex;
         own.durableTerm = own.raft.termAt(own.durableIndex) ?? 0;
+        if (own.raft.isRefilling) answerForLost(own);
         own.raft = undefined;
       }
     }
@@ -380,6 +381,12 @@ export class Ledger {
     }
     return own;
   }
+}
+
+/** What it lost it has still acknowledged, and a leader may hear of that only now. */
+function answerForLost(own: ReplicaLedger): void {
+  own.durableIndex = Math.max(own.durableIndex, own.ackIndex);
+  own.durableTerm = Math.max(own.durableTerm, own.ackTerm);
 }
 
 const NO_MEMBERS: Configuration = { voters: [], outgoing: [], learners: [], learnersNext: [] };

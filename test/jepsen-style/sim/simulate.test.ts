@@ -9,6 +9,8 @@ import type { SimNetwork } from "../../../jepsen-style/sim/network.js";
 import type { RunResult } from "../../../jepsen-style/sim/simulate.js";
 
 const FIRST_LEFT_OUTSIDE = 29;
+/** A leader sleeps; a follower acknowledges, loses that to rot, says so and ends; the leader wakes. */
+const HEARD_LATE = 220006482;
 
 function run(settings: Settings): Promise<RunResult> {
   return simulate(settings, drawFaults(settings, streamsOf(settings.seed).faults));
@@ -38,6 +40,10 @@ test("faults strike, clients are served, and the healed majority converges", asy
     for (const count of Object.values(result.faults)) struck += count;
   }
   expect(struck).toBeGreaterThan(0);
+}, 60_000);
+
+test("an entry is held by who acknowledged it, also where it has rotted there since", async () => {
+  expect((await run(drawSettings(HEARD_LATE))).failure).toBeUndefined();
 }, 60_000);
 
 test("a majority that stays cut off is told as a cluster that does not converge", async () => {
