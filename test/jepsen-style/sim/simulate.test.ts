@@ -9,7 +9,7 @@ import type { SimNetwork } from "../../../jepsen-style/sim/network.js";
 import type { RunResult } from "../../../jepsen-style/sim/simulate.js";
 
 const FIRST_LEFT_OUTSIDE = 29;
-/** A leader sleeps; a follower acknowledges, loses that to rot, says so and ends; the leader wakes. */
+/** A leader sleeps; a follower acknowledges, loses that to rot and ends; the leader wakes. */
 const HEARD_LATE = 220006482;
 
 function run(settings: Settings): Promise<RunResult> {
