@@ -8,24 +8,19 @@ import {
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 import type { Operation, Transaction } from "../protocol/operations.js";
+import { transactionSize } from "../protocol/transaction-size.js";
 import { isOpenEnd } from "../route/stored-key.js";
 import { checkedKey } from "./key-span.js";
-
-/** What a transaction has in keys and values, and compares and operations that frame them. */
-interface Size {
-  bytes: number;
-  parts: number;
-}
 
 /**
  * Throws KvError where a server would refuse it in any case. Keys and values are held to the limit;
  * what frames them has room of its own, and what they leave.
  */
 export function checkTransaction(txn: Transaction, sizeBytesMax: number): void {
-  const size: Size = { bytes: 0, parts: 0 };
-  measure(txn, 0, size);
-  const framed = size.bytes + size.parts * OPERATION_FRAMING_BYTES - REQUEST_FRAMING_BYTES;
-  const most = Math.max(size.bytes, framed);
+  checkShape(txn, 0);
+  const { bytes, parts } = transactionSize(txn);
+  const framed = bytes + parts * OPERATION_FRAMING_BYTES - REQUEST_FRAMING_BYTES;
+  const most = Math.max(bytes, framed);
   if (most > sizeBytesMax) throw requestTooLarge(most, sizeBytesMax);
 }
 
@@ -40,7 +35,7 @@ export function checkRequestSize(keyBytes: number, valueBytes: number, sizeBytes
   if (size > sizeBytesMax) throw requestTooLarge(size, sizeBytesMax);
 }
 
-function measure(txn: Transaction, depth: number, size: Size): void {
+function checkShape(txn: Transaction, depth: number): void {
   if (depth > TRANSACTION_DEPTH_MAX) {
     const text = `transactions are nested deeper than ${TRANSACTION_DEPTH_MAX}`;
     throw notApplied("tooManyOperations", text, { bound: TRANSACTION_DEPTH_MAX });
@@ -51,24 +46,17 @@ function measure(txn: Transaction, depth: number, size: Size): void {
     const text = `${most} operations exceed the limit of ${TRANSACTION_OPERATIONS_MAX}`;
     throw notApplied("tooManyOperations", text, { bound: TRANSACTION_OPERATIONS_MAX });
   }
-  for (const compare of txn.compares) {
-    measureKeys(compare.key, compare.rangeEnd, size);
-    if (compare.target.kind === "value") size.bytes += compare.target.value.length;
-  }
-  for (const operation of txn.success) measureOperation(operation, depth, size);
-  for (const operation of txn.failure) measureOperation(operation, depth, size);
+  for (const { key, rangeEnd } of txn.compares) checkKeys(key, rangeEnd);
+  for (const operation of txn.success) checkOperation(operation, depth);
+  for (const operation of txn.failure) checkOperation(operation, depth);
 }
 
-function measureOperation(operation: Operation, depth: number, size: Size): void {
-  if (operation.kind === "txn") return measure(operation.txn, depth + 1, size);
-  const isPut = operation.kind === "put";
-  measureKeys(operation.key, isPut ? undefined : operation.rangeEnd, size);
-  if (isPut) size.bytes += operation.value.length;
+function checkOperation(operation: Operation, depth: number): void {
+  if (operation.kind === "txn") return checkShape(operation.txn, depth + 1);
+  checkKeys(operation.key, operation.kind === "put" ? undefined : operation.rangeEnd);
 }
 
-function measureKeys(key: Uint8Array, rangeEnd: Uint8Array | undefined, size: Size): void {
+function checkKeys(key: Uint8Array, rangeEnd: Uint8Array | undefined): void {
   checkedKey(key);
   if (rangeEnd !== undefined && !isOpenEnd(rangeEnd)) checkedKey(rangeEnd);
-  size.bytes += key.length + (rangeEnd?.length ?? 0);
-  size.parts++;
 }

@@ -25,6 +25,7 @@ import type { FrameConnection, FrameHandler } from "../rpc/frame-connection.js";
 import type { Replica } from "../shard/replica.js";
 import type { ReadRequest } from "../shard/requests.js";
 import type { AnswerFacts, Responder } from "../shard/responder.js";
+import { putSizeFault, requestTooLarge, transactionSizeFault } from "./request-size.js";
 import { keysFault, putsAnything, writesAnything } from "./transaction-keys.js";
 import { decodeWatchCreate } from "../protocol/watch-codec.js";
 import { FREES } from "./quota.js";
@@ -193,18 +194,11 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     const put = this.#put;
     decodePut(bytes, body, end, put);
     const fault =
-      this.#putSizeFault(put) ??
+      putSizeFault(put, this.#host.requestSizeBytesMax) ??
       this.#writeRefusal(replica, end - body) ??
       this.#keyFault(replica, bytes, put.keyOffset, put.keyLength);
     if (fault !== undefined) return this.failed(requestId, fault);
     replica.writes.submitPut(this, requestId, put);
-  }
-
-  /** The room for framing is not for its key and value. */
-  #putSizeFault({ keyLength, valueLength }: PutView): KvError | undefined {
-    const bound = this.#host.requestSizeBytesMax;
-    const bytes = keyLength + valueLength;
-    return bytes > bound ? requestTooLarge(bytes, bound) : undefined;
   }
 
   #onGet(requestId: number, bytes: Uint8Array, offset: number, end: number): void {
@@ -240,11 +234,11 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     const reader = this.#reader;
     reader.open(bytes, decodeReadOptions(bytes, body, end, options), end);
     const transaction = decodeTransactionView(reader);
-    const fault = keysFault(
-      transaction,
-      replica.descriptor.range,
-      this.#host.prefixLengthOf(replica),
-    );
+    const prefixLength = this.#host.prefixLengthOf(replica);
+    const bound = this.#host.requestSizeBytesMax;
+    const fault =
+      transactionSizeFault(transaction, end - body, bound, prefixLength) ??
+      keysFault(transaction, replica.descriptor.range, prefixLength);
     if (fault !== undefined) return this.failed(requestId, fault);
     if (writesAnything(transaction)) {
       const refusal = this.#writeRefusal(replica, putsAnything(transaction) ? end - body : 0);
@@ -367,11 +361,6 @@ export class ClientSession implements Responder, FrameHandler, WatchOwner {
     }
     return undefined;
   }
-}
-
-function requestTooLarge(bytes: number, bound: number): KvError {
-  const text = `the request has ${bytes} bytes; at most ${bound} are accepted`;
-  return notApplied("requestTooLarge", text, { bound });
 }
 
 function malformed(error: DecodeError): KvError {

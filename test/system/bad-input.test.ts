@@ -5,7 +5,11 @@
 import { connect as connectSocket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { equalBytes, utf8, utf8Text } from "../../src/base/bytes.js";
-import { KEY_SIZE_BYTES_MAX, REQUEST_SIZE_BYTES_MAX } from "../../src/base/limits.js";
+import {
+  KEY_SIZE_BYTES_MAX,
+  REQUEST_SIZE_BYTES_BOUND,
+  REQUEST_SIZE_BYTES_MAX,
+} from "../../src/base/limits.js";
 import { KvError, connect } from "../../src/client/index.js";
 import type { Client, ShardDescriptor } from "../../src/client/index.js";
 import { PLACEMENT_SHARD_ID } from "../../src/protocol/cluster.js";
@@ -20,6 +24,7 @@ import { MESSAGE_TYPES } from "../../src/protocol/message-types.js";
 import { storedKey } from "../../src/route/stored-key.js";
 import { eventually } from "../support/eventually.js";
 import { FillableDisk } from "../support/fillable-disk.js";
+import { put, txn } from "../support/operations.js";
 import { RawClient } from "../support/raw-client.js";
 import { TestCluster } from "../support/test-cluster.js";
 
@@ -97,6 +102,25 @@ describe("keys and sizes", () => {
     );
     expect(equalBytes((await client.get("large")).kv!.value, value)).toBe(true);
   });
+});
+
+test("a transaction's values do not go into the room that its framing has", async () => {
+  // By itself this client refuses nothing that a server may be set to accept.
+  const bold = await connect({
+    endpoints: cluster.endpoints,
+    requestSizeBytesMax: REQUEST_SIZE_BYTES_BOUND,
+  });
+  const putsOf = (bytes: number): Promise<unknown> => {
+    const half = Math.floor(bytes / 2);
+    const [a, b] = ["a".repeat(half), "b".repeat(bytes - half)];
+    return bold.txn(txn([], [put("k", a), put("l", b)]));
+  };
+  const keys = 2;
+  await putsOf(REQUEST_SIZE_BYTES_MAX - keys);
+  await expect(putsOf(REQUEST_SIZE_BYTES_MAX - keys + 1)).rejects.toMatchObject(
+    refusal("requestTooLarge", REQUEST_SIZE_BYTES_MAX),
+  );
+  await bold.close();
 });
 
 describe("the wrong place", () => {
