@@ -2,7 +2,7 @@
 import type { Env } from "../env/env.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
-import type { ReplicaId } from "../raft/types.js";
+import { handOver } from "../shard/hand-over.js";
 import type { ReplicaHost } from "../shard/replica-host.js";
 import type { Replica } from "../shard/replica.js";
 import type { Peers } from "./peers.js";
@@ -73,12 +73,11 @@ export class LeaderTransfers {
     await this.#within(timeoutMs, Promise.all(waits));
   }
 
-  /** To the first that is not refused: who is being refilled may have as much of the log as any. */
   #handOver(replica: Replica, mayLead: (nodeId: number) => boolean): boolean {
-    const nowMs = this.#host.nowMs();
-    const isLeaving = targetsOf(replica, mayLead).some(
-      (id) => replica.raft.transferLeader(id, nowMs) === undefined,
-    );
+    const { raft, replicaId } = replica;
+    const others = raft.configuration.voters.filter((id) => id !== replicaId);
+    const candidates = others.filter((id) => mayLead(replica.nodeOf(id)));
+    const isLeaving = handOver(raft, candidates, this.#host.nowMs());
     this.#host.schedule(replica);
     return isLeaving;
   }
@@ -92,13 +91,4 @@ export class LeaderTransfers {
       });
     });
   }
-}
-
-/** The other voters on such nodes, who has most of the log first. */
-function targetsOf(replica: Replica, mayLead: (nodeId: number) => boolean): readonly ReplicaId[] {
-  const { raft, replicaId } = replica;
-  const matchOf = (id: ReplicaId): number => raft.progress(id)?.matchIndex ?? 0;
-  return raft.configuration.voters
-    .filter((id) => id !== replicaId && mayLead(replica.nodeOf(id)))
-    .toSorted((a, b) => matchOf(b) - matchOf(a));
 }

@@ -26,6 +26,7 @@ import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
 import type { Persist, RaftEvent, SnapshotMark, SnapshotRequest } from "../raft/types.js";
 import type { Store } from "../store/store.js";
+import { handOver } from "./hand-over.js";
 import { replicaOn } from "./open-replica.js";
 import { ReadPath } from "./read-path.js";
 import { nextReconfiguration, shows } from "./reconfiguration.js";
@@ -598,8 +599,7 @@ export class Replica {
       if (up.length > voters.length / 2) raft.proposeConfiguration(step.configuration);
     } else if (step.kind === "transfer") {
       const heard = step.candidates.filter((id) => this.#isHeard(id, nowMs));
-      const to = mostAdvanced(raft, heard);
-      if (to !== 0) raft.transferLeader(to, nowMs);
+      handOver(raft, heard, nowMs);
     }
   }
 
@@ -643,17 +643,4 @@ export class Replica {
     this.#staged?.install.abort();
     this.#staged = undefined;
   }
-}
-
-/** The one with most of the log; 0 for none. */
-function mostAdvanced(raft: Raft, candidates: readonly number[]): number {
-  let best = 0;
-  let most = -1;
-  for (const id of candidates) {
-    const matchIndex = raft.progress(id)?.matchIndex ?? 0;
-    if (matchIndex <= most) continue;
-    best = id;
-    most = matchIndex;
-  }
-  return best;
 }

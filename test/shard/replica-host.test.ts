@@ -1,5 +1,5 @@
 /** Replicas whose data are damaged: who is refilled, when, and who is not damaged after all. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import type { PutOperation } from "../../src/protocol/operations.js";
@@ -86,6 +86,26 @@ test("replicas that wait to be refilled go on once their files can be read again
     bench,
     others.find(({ replica }) => replica.leads)!,
   );
+});
+
+test("a leader that is to vote no more passes by who is being refilled", async () => {
+  const bench = await HostBench.start(3, { scrubBytesPerSecond: 0 });
+  const [first, second, third] = [bench.node(1), bench.node(2), bench.node(3)];
+  await fill(bench, first);
+  const whole = first.replica.raft.appliedIndex;
+  await bench.until(() =>
+    [second, third].every(({ replica }) => replica.raft.appliedIndex === whole),
+  );
+  // It has the whole log, and no snapshot gets through to it.
+  vi.spyOn(second.host.snapshots, "begin").mockReturnValue({ refused: "not now" });
+  bench.meetDamage(2, DAMAGE);
+  for (const { replica } of [first, second, third]) {
+    const { descriptor } = replica;
+    const target = descriptor.replicas.filter(({ nodeId }) => nodeId !== 1);
+    replica.descriptor = { ...descriptor, target };
+  }
+  await bench.until(() => third.replica.leads);
+  expect(second.replica.raft.isRefilling).toBe(true);
 });
 
 test("a replica counts the leaders that it learns of", async () => {
