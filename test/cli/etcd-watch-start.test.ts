@@ -154,19 +154,16 @@ describe("where nobody confirms anything", () => {
     expect([source.questions.length, timers.waiting]).toEqual([3, 0]);
   });
 
-  test("once one of those was answered, they wait again", async () => {
+  const probe = async (): Promise<Question> => {
     await unconfirmed();
     await start.revision();
-    must(source.questions[1]).answer(5);
-    await turn();
-    const { revision, question } = await asked();
-    expect(timers.waiting).toBe(1);
-    question.answer(6);
-    expect(await revision).toBe(6);
-  });
-
-  test("an answer that comes late is one too", async () => {
-    (await unconfirmed()).answer(5);
+    return must(source.questions[1]);
+  };
+  test.each([
+    ["one of those", probe],
+    ["one that came too late", unconfirmed],
+  ])("once %s was answered, they wait again", async (_which, pending) => {
+    (await pending()).answer(5);
     await turn();
     const { revision, question } = await asked();
     expect(timers.waiting).toBe(1);
