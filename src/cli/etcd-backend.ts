@@ -24,7 +24,7 @@ import type {
   WatchOptions,
 } from "../gateway/backend.js";
 import { isEmptyRange } from "../gateway/kv-requests.js";
-import { PLACEMENT_SHARD_ID } from "../protocol/cluster.js";
+import { placementReplicas } from "../placement/members.js";
 import type { ClusterMap, NodeDescriptor } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import type { KeyValue, ResponseHeader } from "../protocol/key-value.js";
@@ -275,10 +275,9 @@ function isBounded(operation: RangeOperation): boolean {
 }
 
 /** Only who founded the cluster holds a replica of its placement group before it has started. */
-function membersOf({ nodes, shards }: ClusterMap): readonly Member[] {
-  const placement = shards.find(({ shardId }) => shardId === PLACEMENT_SHARD_ID);
-  const founders = new Set(placement?.replicas.map(({ nodeId }) => nodeId));
-  return nodes.map((node) =>
+function membersOf(map: ClusterMap): readonly Member[] {
+  const founders = new Set(placementReplicas(map).map(({ nodeId }) => nodeId));
+  return map.nodes.map((node) =>
     node.incarnation === "" && founders.has(node.nodeId) ? { ...node, isNamed: true } : node,
   );
 }

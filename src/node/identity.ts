@@ -9,6 +9,7 @@
 import { utf8 } from "../base/bytes.js";
 import { hash32 } from "../base/hash.js";
 import type { Disk } from "../env/disk.js";
+import { notStarted } from "../placement/members.js";
 import { notApplied } from "../protocol/errors.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
@@ -100,14 +101,9 @@ export function placementDescriptor(config: NodeConfig): ShardDescriptor {
 
 /** The founders as members that have not started yet. */
 export function founderDescriptors(config: NodeConfig): readonly NodeDescriptor[] {
-  return foundersOf(config).map(({ name, peerAddress }) => ({
-    nodeId: nodeIdOf(config.clusterToken, name),
-    name,
-    clientAddress: "",
-    peerAddress,
-    incarnation: "",
-    labels: {},
-  }));
+  return foundersOf(config).map(({ name, peerAddress }) =>
+    notStarted({ nodeId: nodeIdOf(config.clusterToken, name), name, peerAddress }),
+  );
 }
 
 function clusterIdOf(config: NodeConfig): string {

@@ -23,6 +23,15 @@ import type { PlacementState } from "./records.js";
 import { hasQuorum, removalFault, votersOf } from "./quorum.js";
 import type { ClusterHealth } from "./quorum.js";
 
+/** A member whose first sign of life has yet to say which data directory it has. */
+export function notStarted({
+  nodeId,
+  name,
+  peerAddress,
+}: Pick<NodeDescriptor, "nodeId" | "name" | "peerAddress">): NodeDescriptor {
+  return { nodeId, name, clientAddress: "", peerAddress, incarnation: "", labels: {} };
+}
+
 /** Whether replicas of new shards, and voters of others, may be put on this node. */
 export function mayHoldVoters(node: NodeDescriptor): boolean {
   return node.incarnation !== "" && node.state === undefined && node.learner !== true;
@@ -81,16 +90,9 @@ export function addMember(state: PlacementState, request: MemberAddRequest): Pla
   const { name, peerAddress, learner } = request;
   let serial = counters.memberSerial;
   while (isTaken(map, memberIdOf(map.clusterId, serial))) serial++;
-  const node: NodeDescriptor = {
-    nodeId: memberIdOf(map.clusterId, serial),
-    name,
-    clientAddress: "",
-    peerAddress,
-    incarnation: "",
-    labels: {},
-    ...(learner === true ? { learner } : {}),
-  };
-  return write(state, [nodeRecord(node)], { memberSerial: serial + 1 });
+  const node = notStarted({ nodeId: memberIdOf(map.clusterId, serial), name, peerAddress });
+  const added = learner === true ? { ...node, learner } : node;
+  return write(state, [nodeRecord(added)], { memberSerial: serial + 1 });
 }
 
 /** A node that was added starts for the first time: from now on it is this data directory. */
@@ -178,9 +180,9 @@ export function strangerFault(
       "to come back it must be added again and start with an empty data directory";
     return notApplied("nodeRefused", text);
   }
-  const placement = map?.shards.find((shard) => shard.shardId === PLACEMENT_SHARD_ID);
   // Of a cluster that was founded before its founders were members from the beginning.
-  if (placement?.replicas.some((replica) => replica.nodeId === nodeId) === true) return undefined;
+  const founders = map === undefined ? [] : placementReplicas(map);
+  if (founders.some((replica) => replica.nodeId === nodeId)) return undefined;
   return unregistered(name);
 }
 
@@ -192,9 +194,15 @@ export function wipedFault(known: NodeDescriptor): KvError {
   return notApplied("nodeRefused", text);
 }
 
+/** Of the placement group, as the map has them. */
+export function placementReplicas({
+  shards,
+}: Pick<ClusterMap, "shards">): readonly ReplicaDescriptor[] {
+  return shards.find(({ shardId }) => shardId === PLACEMENT_SHARD_ID)?.replicas ?? [];
+}
+
 function placementVoters(map: ClusterMap): readonly ReplicaDescriptor[] {
-  const placement = map.shards.find((shard) => shard.shardId === PLACEMENT_SHARD_ID);
-  return votersOf(placement?.replicas ?? []);
+  return votersOf(placementReplicas(map));
 }
 
 function unregistered(name: string): KvError {

@@ -5,9 +5,10 @@
  */
 import { REPLICATION_FACTOR_MAX } from "../base/limits.js";
 import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
-import type { ClusterMap, NodeDescriptor, ShardDescriptor } from "../protocol/cluster.js";
+import type { ClusterMap, ShardDescriptor } from "../protocol/cluster.js";
 import { keyspaceRange } from "../route/stored-key.js";
 import { replicaCountOn, spread } from "./commands.js";
+import { notStarted } from "./members.js";
 import {
   FIRST_COUNTERS,
   clusterRecord,
@@ -90,8 +91,3 @@ const PLACEMENT: Pick<
   epoch: { configuration: 1, range: 1 },
   generation: 1,
 };
-
-/** Its first sign of life says which data directory it has. */
-function notStarted({ nodeId, name, peerAddress }: RestoredNode): NodeDescriptor {
-  return { nodeId, name, clientAddress: "", peerAddress, incarnation: "", labels: {} };
-}
