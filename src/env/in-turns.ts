@@ -16,6 +16,6 @@ export async function inTurns<T>(
       const step = steps.next();
       if (step.done === true) return step.value;
     } while (env.clock.monotonicMs() < endMs);
-    await new Promise<void>((resolve) => env.timers.after(0, resolve));
+    await new Promise<void>((resolve) => env.timers.endOfTurn(resolve));
   }
 }
