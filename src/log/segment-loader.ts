@@ -1,8 +1,9 @@
 /**
  * Reads segments for a start, one after the other into the same memory: fresh memory costs more
- * than the copying. Of a segment whose end nobody states only the part is kept in which there are
- * traces of batches; the rest, often most of it, goes through a small buffer and is only looked at.
- * It judges nothing: what a trace belongs to is for segment-reader.ts.
+ * than the copying. It is shared memory: what the garbage collector counts lets it go through all
+ * there is (bench: storage, reopen). Of a segment whose end nobody states only the part is kept in
+ * which there are traces of batches; the rest, often most of it, goes through a small buffer and is
+ * only looked at. It judges nothing: what a trace belongs to is for segment-reader.ts.
  */
 import type { Disk } from "../env/disk.js";
 import { BLOCK_SIZE_BYTES, traceLength } from "./batch-format.js";
@@ -34,7 +35,9 @@ export class SegmentLoader {
       return this.#bytes.subarray(0, Math.min(end, loaded.count));
     }
     this.#loaded = undefined;
-    if (this.#bytes.length < end) this.#bytes = new Uint8Array(Math.max(end, sizeBytes));
+    if (this.#bytes.length < end) {
+      this.#bytes = new Uint8Array(new SharedArrayBuffer(Math.max(end, sizeBytes)));
+    }
     const file = this.#disk.open(path, { readOnly: true });
     try {
       const read = file.readSync(this.#bytes, 0, end, 0);
