@@ -16,7 +16,7 @@ const SHARE: Readonly<Record<TimedWork, number>> = {
   get: 5,
   "seek-10": 50,
   scan: 1,
-  "put-sync": 500,
+  "put-sync": 100,
   "put-sync-64": 50,
 };
 

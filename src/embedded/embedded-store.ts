@@ -57,6 +57,10 @@ import { WriteBatch } from "./write-batch.js";
 export const SHARD = 1;
 const REPLICA = 1;
 const TERM = 1;
+/** What the log needs in a segment beside a batch. */
+const BATCH_FRAMING_BYTES = 64 * 1024;
+/** Two memtables of the usual size, and what of a third is in the log. */
+const LOG_SEGMENTS_MAX = 6;
 /** More than this of writes that wait for the disk makes the next ones wait, too. */
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 /** With so many frozen memtables the active one grows until a flush is through. */
@@ -103,7 +107,8 @@ export class EmbeddedStore implements Reader {
   #failure: KvError | undefined = undefined;
   #damage: string | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
-  #replayedFlush: Timer | undefined = undefined;
+  /** Waits for its time as long as it is there. */
+  #replayedFlush: { readonly timer: Timer; readonly now: () => void } | undefined = undefined;
 
   private constructor(env: Env, store: Store, tree: Tree, options: EmbeddedOptions) {
     this.#jobs = env.jobs;
@@ -112,7 +117,8 @@ export class EmbeddedStore implements Reader {
     this.#reader = new TreeReader(tree);
     this.#isSyncDefault = options.sync ?? true;
     this.#memtableBytesMax = memtableBytesMaxOf(options);
-    this.#batchBytesMax = Math.min(BATCH_SIZE_BYTES_MAX, Math.floor(segmentBytesOf(options) / 4));
+    const fitting = Math.floor(segmentBytesOf(options) / 2) - BATCH_FRAMING_BYTES;
+    this.#batchBytesMax = Math.min(BATCH_SIZE_BYTES_MAX, fitting);
     this.#index = tree.flushed.index;
     this.#revision = tree.flushed.revision;
   }
@@ -136,8 +142,9 @@ export class EmbeddedStore implements Reader {
         scrubBytesPerSecond: options.scrubBytesPerSecond,
         logOptions: {
           segmentSizeBytes: segmentBytesOf(options),
-          batchSizeBytesMax: BATCH_SIZE_BYTES_MAX + 64 * 1024,
+          batchSizeBytesMax: BATCH_SIZE_BYTES_MAX + BATCH_FRAMING_BYTES,
         },
+        logSegmentsMax: LOG_SEGMENTS_MAX,
         onFailure: (error) => failed(error),
       });
       store = opened.store;
@@ -262,8 +269,12 @@ export class EmbeddedStore implements Reader {
     };
   }
 
-  /** Resolves when nothing is flushed, merged or deleted in the background. */
+  /**
+   * Resolves when nothing is flushed, merged or deleted in the background, nor put off: what a
+   * start would flush a little later is flushed now.
+   */
   async idle(): Promise<void> {
+    this.#replayedFlush?.now();
     await this.#store.idle();
   }
 
@@ -277,7 +288,8 @@ export class EmbeddedStore implements Reader {
   }
 
   async #close(): Promise<void> {
-    this.#replayedFlush?.cancel();
+    this.#replayedFlush?.timer.cancel();
+    this.#replayedFlush = undefined;
     this.#handOver();
     this.#reader.close();
     await this.#store.close();
@@ -421,10 +433,13 @@ export class EmbeddedStore implements Reader {
     const tree = this.#tree;
     const replayedTo = this.#index;
     if (tree.activeBytes() < this.#memtableBytesMax * REPLAYED_SHARE_MIN) return;
-    this.#replayedFlush = timers.after(REPLAYED_FLUSH_MS, () => {
+    const now = (): void => {
+      this.#replayedFlush?.timer.cancel();
+      this.#replayedFlush = undefined;
       if (tree.frozen.length > 0 || tree.flushed.index >= replayedTo) return;
       void this.#store.flushNow(tree, this.#state());
-    });
+    };
+    this.#replayedFlush = { timer: timers.after(REPLAYED_FLUSH_MS, now), now };
   }
 
   #observe(): void {
@@ -481,9 +496,12 @@ function memtableBytesMaxOf(options: EmbeddedOptions): number {
   return options.memtableBytesMax ?? 16 * 1024 * 1024;
 }
 
-/** A start reads the segments whole, so they are smaller than those of a node with many shards. */
+/**
+ * A start reads segments whole, so they are smaller than those of a node with many shards: just
+ * large enough for a batch in each half. Bench: storage, reopen.
+ */
 function segmentBytesOf(options: EmbeddedOptions): number {
-  return options.logSegmentSizeBytes ?? 16 * 1024 * 1024;
+  return options.logSegmentSizeBytes ?? 2 * (BATCH_SIZE_BYTES_MAX + BATCH_FRAMING_BYTES);
 }
 
 function stateAt(index: number, revision: number, horizon: number): FlushedState {

@@ -10,7 +10,7 @@ export type BytesLike = string | Uint8Array;
 
 /**
  * The largest batch, framing included; a put on its own is a batch of one. Where segments of the
- * log are small, a quarter of a segment.
+ * log are small, a little less than half a segment.
  */
 export const BATCH_SIZE_BYTES_MAX: number = 4 * 1024 * 1024;
 
@@ -21,7 +21,7 @@ export interface EmbeddedOptions {
   readonly memtableBytesMax?: number | undefined;
   /** Memory for blocks read from disk. Default: 64 MiB. */
   readonly blockCacheBytes?: number | undefined;
-  /** Size of a segment of the log. Default: 16 MiB. */
+  /** Size of a segment of the log, at least 256 KiB. Default: a little over 8 MiB. */
   readonly logSegmentSizeBytes?: number | undefined;
   /** How much is read in the background to look for rot; 0: nothing. Default: 4 MiB. */
   readonly scrubBytesPerSecond?: number | undefined;

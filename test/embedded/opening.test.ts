@@ -65,7 +65,6 @@ describe("a start that applied much of the log again", () => {
     const disk = new MemoryDisk();
     const opened = await reopened(disk, MANY);
     opened.env.fake.advance(400);
-    await settled(opened);
     expect(opened.store.stats().flushes).toBe(0);
     opened.env.fake.advance(200);
     await settled(opened);
@@ -77,6 +76,17 @@ describe("a start that applied much of the log again", () => {
     expect(again.store.stats().memtableBytes).toBeLessThan(10_000);
     expect([...again.store.range()]).toHaveLength(MANY);
     await close(again);
+  });
+
+  test("flushes it at once for who waits until nothing is left to do, and not again", async () => {
+    const opened = await reopened(new MemoryDisk(), MANY);
+    await settled(opened);
+    expect(opened.store.stats().flushes).toBe(1);
+    await passed(opened, opened.store.put("later", new Uint8Array(500)));
+    opened.env.fake.advance(5000);
+    await settled(opened);
+    expect(opened.store.stats().flushes).toBe(1);
+    await close(opened);
   });
 
   test("leaves it in the log where the store is closed before, or where it is little", async () => {
@@ -110,13 +120,11 @@ async function turnsOfStart(count: number): Promise<number> {
   let looks = 0;
   const clock = { monotonicMs: () => looks++ * 6, uptimeMs: () => 0, wallMs: () => 0 };
   const timers: Timers = {
-    after: (delayMs, run) => {
-      if (delayMs > 0) return fake.after(delayMs, run);
+    after: (delayMs, run) => fake.after(delayMs, run),
+    endOfTurn: (run) => {
       turns++;
       setImmediate(run);
-      return { cancel: () => undefined };
     },
-    endOfTurn: (run) => fake.endOfTurn(run),
   };
   const { store } = await openOn(disk, { ...env, clock, timers });
   expect([...store.range()]).toHaveLength(count);
