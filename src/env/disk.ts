@@ -13,6 +13,9 @@
  */
 export const UNSYNCED_BYTES_MAX: number = 1024 * 1024;
 
+/** And so much it writes at once: between two pieces it may rest. */
+export const PIECE_SIZE_BYTES: number = 64 * 1024;
+
 export type DiskErrorCode = "noSpace" | "notFound" | "exists" | "io";
 
 export class DiskError extends Error {

@@ -331,6 +331,11 @@ export class SharedLog {
     return (this.#table.oldestPin()?.segment ?? Infinity) <= this.#condemnedTo;
   }
 
+  /** Since the log was opened. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
   stats(): LogStats {
     return {
       segments: this.#files.count,

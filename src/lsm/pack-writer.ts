@@ -8,13 +8,12 @@
  */
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
-import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
+import { PIECE_SIZE_BYTES, UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { DiskFile } from "../env/disk.js";
 import type { Pack } from "./slice.js";
 import type { TableSink, TableTarget, WrittenTable } from "./sstable-writer.js";
 import { SstableWriter } from "./sstable-writer.js";
 
-const OUTPUT_SIZE_BYTES = 512 * 1024;
 const ALIGNMENT_BYTES = 8;
 
 export class PackWriter {
@@ -84,7 +83,7 @@ export class PackWriter {
 
   #put(source: Uint8Array, offset: number, length: number): void {
     this.#output.slice(source, offset, length);
-    if (this.#output.length >= OUTPUT_SIZE_BYTES) this.#writeOutput();
+    if (this.#output.length >= PIECE_SIZE_BYTES) this.#writeOutput();
   }
 
   #writeOutput(): void {

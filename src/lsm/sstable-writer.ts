@@ -9,7 +9,7 @@ import { EMPTY_BYTES, compareSlices } from "../base/bytes.js";
 import { crc32, placedChecksum } from "../base/checksum.js";
 import { ByteWriter } from "../base/coding.js";
 import { hash32 } from "../base/hash.js";
-import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
+import { PIECE_SIZE_BYTES, UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { DiskFile } from "../env/disk.js";
 import { BlockBuilder } from "./block-builder.js";
 import { BLOCK_ALIGNMENT_BYTES } from "./block-format.js";
@@ -24,8 +24,6 @@ import {
   writeSection,
 } from "./sstable-format.js";
 import type { TableFile } from "./slice.js";
-
-const OUTPUT_SIZE_BYTES = 512 * 1024;
 
 /** Where a new sstable goes. */
 export interface TableTarget {
@@ -247,7 +245,7 @@ export class SstableWriter {
       offset,
     );
     output.u32(checksum);
-    if (output.length >= OUTPUT_SIZE_BYTES) this.#writeOutput();
+    if (output.length >= PIECE_SIZE_BYTES) this.#writeOutput();
     return { offset, sizeBytes };
   }
 

@@ -15,6 +15,8 @@ import type { StoreCore } from "./store-core.js";
 
 /** Tiers of a tree that is behind, in terms of those that are merged whatever their sizes. */
 const BEHIND_FACTOR = 2;
+/** Tiers of a tree whose merges do not keep up, in terms of those that are merged at once. */
+const PILING_FACTOR = 2;
 /** Of a table, how much slices must show for it to be kept as it is. */
 const SHOWN_FRACTION = 0.5;
 
@@ -64,6 +66,11 @@ export function isSmall({ settings }: StoreCore, { inputs, level, isMove }: Merg
 /** Whether a tree has so many tiers that its merges are behind. */
 export function hasDebt({ settings }: StoreCore, { version }: Tree): boolean {
   return version.tiersMax >= settings.compactionOptions.runsMax * BEHIND_FACTOR;
+}
+
+/** Whether flushes bring more tiers to a tree than its merges take. */
+export function isPilingUp({ settings }: StoreCore, { version }: Tree): boolean {
+  return version.tiersMax >= settings.compactionOptions.fanIn * PILING_FACTOR;
 }
 
 export function planOf(core: StoreCore, tree: Tree, merge: Merge): CompactionPlan {

@@ -20,7 +20,8 @@ import { TableSet } from "../lsm/table-set.js";
 import type { Tree } from "../lsm/tree.js";
 import type { VersionEdit } from "../lsm/version-edit.js";
 import type { JobFailure } from "./job-failure.js";
-import type { CheckJob, CheckResult, FileJob, FileJobResult } from "./jobs.js";
+import type { CheckJob, CheckResult, FileJob, FileJobResult, Paced, StoreJob } from "./jobs.js";
+import { Pace } from "./pace.js";
 import type { PackJob, PackJobResult, PackMember } from "./pack-job.js";
 import type { StoreObserver, StoreSettings } from "./store-options.js";
 
@@ -45,6 +46,7 @@ export class StoreCore {
   readonly cache: BlockCache;
   readonly tables: TableSet;
   readonly pool: SlabPool = new SlabPool();
+  readonly pace: Pace;
   readonly trees: Map<number, Tree> = new Map();
   observer: StoreObserver | undefined = undefined;
   isClosing = false;
@@ -65,6 +67,7 @@ export class StoreCore {
     this.settings = place.settings;
     this.manifest = manifest;
     this.log = log;
+    this.pace = new Pace(env.clock);
     this.cache = new BlockCache(place.settings.blockCacheBytes);
     this.tables = new TableSet(
       env.disk,
@@ -101,7 +104,7 @@ export class StoreCore {
 
   async runJob(job: FileJob): Promise<FileJobResult> {
     try {
-      return (await this.env.jobs.run(job)) as FileJobResult;
+      return (await this.#run(job)) as FileJobResult;
     } catch (error) {
       return failureOf(error);
     }
@@ -112,7 +115,7 @@ export class StoreCore {
     const target = { directory: this.directory, packNumber: this.#nextFileNumber++ };
     const job: PackJob = { kind: "pack", target, members };
     try {
-      return (await this.env.jobs.run(job)) as PackJobResult | JobFailure;
+      return (await this.#run(job)) as PackJobResult | JobFailure;
     } catch (error) {
       return failureOf(error);
     }
@@ -120,10 +123,15 @@ export class StoreCore {
 
   async runCheck(job: CheckJob): Promise<CheckResult> {
     try {
-      return (await this.env.jobs.run(job)) as CheckResult;
+      return (await this.#run(job)) as CheckResult;
     } catch (error) {
       return failureOf(error);
     }
+  }
+
+  #run(job: StoreJob | CheckJob): Promise<unknown> {
+    const paced: Paced<StoreJob | CheckJob> = { ...job, pace: this.pace.shared };
+    return this.env.jobs.run(paced);
   }
 
   /** Resolves when no file is being deleted. */

@@ -35,6 +35,7 @@ import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
 import { readIdentity, writeIdentity } from "./identity.js";
 import type { FoundIdentity } from "./identity.js";
+import { isPilingUp } from "./merge-choice.js";
 import { Scrubber } from "./scrubber.js";
 import { Standstill } from "./standstill.js";
 import { StoreCore } from "./store-core.js";
@@ -108,6 +109,7 @@ export class Store {
       for (const tree of trees) this.#advisor.forget(tree);
       this.#advisor.review();
       for (const tree of trees) this.#compactor.consider(tree);
+      if (trees.some((tree) => isPilingUp(core, tree))) core.pace.press();
     });
     this.#advisor = new FlushAdvisor(core);
     this.#scrubber = new Scrubber(core);
@@ -227,6 +229,7 @@ export class Store {
   /** Freezes the tree at `state`; resolves when that is durable, or the tree or store is gone. */
   flushNow(tree: Tree, state: FlushedState): Promise<void> {
     if (!tree.isFrozenAt(state)) tree.freeze(state);
+    if (tree.frozen.length >= FROZEN_MAX) this.#core.pace.press();
     return this.#flusher.flush(tree);
   }
 
@@ -243,7 +246,7 @@ export class Store {
 
   async #pinTree(shardId: number): Promise<TreeCheckpoint> {
     const tree = this.tree(shardId);
-    if (tree !== undefined) await this.#flusher.flush(tree);
+    if (tree !== undefined) await this.#core.pace.awaiting(this.#flusher.flush(tree));
     if (tree === undefined || !this.#core.isLive(tree)) {
       throw new Error(`there is no tree ${shardId} any more`);
     }
@@ -350,7 +353,11 @@ export class Store {
   }
 
   /** Resolves when no flush, compaction or deletion runs or waits. */
-  async idle(): Promise<void> {
+  idle(): Promise<void> {
+    return this.#core.pace.awaiting(this.#becomingIdle());
+  }
+
+  async #becomingIdle(): Promise<void> {
     await this.#flusher.idle();
     await this.#compactor.idle();
     await this.#core.removalsDone();
@@ -402,7 +409,10 @@ export class Store {
 
   #scheduleHousekeeping(): void {
     this.#housekeeping = this.#core.env.timers.after(HOUSEKEEPING_MS, () => {
+      const { pace, log } = this.#core;
       this.#advisor.review();
+      pace.review(log.writtenBytes);
+      if (this.#advisor.isMemoryFull) pace.press();
       this.#scheduleHousekeeping();
     });
   }

@@ -1,7 +1,11 @@
-/** The file that each worker thread runs: jobs of a store, on the real disk. */
+/** The file that each worker thread runs: a store's jobs, on the real disk, at the store's pace. */
 import { nodeDisk } from "../env/node/node-disk.js";
 import { serveJobs } from "../env/node/node-jobs.js";
-import type { CheckJob, StoreJob } from "./jobs.js";
+import type { CheckJob, Paced, StoreJob } from "./jobs.js";
 import { runStoreJob } from "./jobs.js";
+import { pacedDisk } from "./paced-disk.js";
 
-serveJobs((job) => runStoreJob(nodeDisk, job as StoreJob | CheckJob));
+serveJobs((job) => {
+  const paced = job as Paced<StoreJob | CheckJob>;
+  return runStoreJob(pacedDisk(nodeDisk, paced.pace), paced);
+});

@@ -1,0 +1,187 @@
+/** When the workers of a store rest, and that they do. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { afterAll, describe, expect, test } from "vitest";
+import { PIECE_SIZE_BYTES } from "../../src/env/disk.js";
+import { nodeDisk } from "../../src/env/node/node-disk.js";
+import { EmbeddedStore } from "../../src/embedded/embedded-store.js";
+import type { Paced, StoreJob } from "../../src/store/jobs.js";
+import { runStoreJob } from "../../src/store/jobs.js";
+import { Pace, REST_MICROS } from "../../src/store/pace.js";
+import { pacedDisk } from "../../src/store/paced-disk.js";
+import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
+import { FakeTimers } from "../support/fake-timers.js";
+import { testEnv, turnsUntil } from "../support/test-env.js";
+
+function micros(shared: SharedArrayBuffer): number {
+  return Atomics.load(new Int32Array(shared), 0);
+}
+
+describe("the pace of a store", () => {
+  test("has rests while somebody writes, and none while nobody does", () => {
+    const pace = new Pace(new FakeTimers());
+    const seen = [0, 4096, 8192, 8192, 12_288].map((writtenBytes) => {
+      pace.review(writtenBytes);
+      return micros(pace.shared);
+    });
+    expect(seen).toEqual([0, REST_MICROS, REST_MICROS, 0, REST_MICROS]);
+  });
+
+  test("has none for a while after anything pressed", () => {
+    const fake = new FakeTimers();
+    const pace = new Pace(fake);
+    let writtenBytes = 0;
+    const reviewed = (): number => {
+      pace.review(++writtenBytes);
+      return micros(pace.shared);
+    };
+    expect(reviewed()).toBe(REST_MICROS);
+    pace.press();
+    expect(micros(pace.shared)).toBe(0);
+    fake.advance(1900);
+    expect(reviewed()).toBe(0);
+    fake.advance(200);
+    expect(reviewed()).toBe(REST_MICROS);
+  });
+
+  test("has none as long as somebody waits for an outcome, whichever it is", async () => {
+    const pace = new Pace(new FakeTimers());
+    const waits = [Promise.resolve(7), Promise.reject(new Error("gone"))];
+    const outcomes = Promise.allSettled(waits.map((wait) => pace.awaiting(wait)));
+    pace.review(1);
+    expect(micros(pace.shared)).toBe(0);
+    expect((await outcomes).map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    pace.review(2);
+    expect(micros(pace.shared)).toBe(REST_MICROS);
+  });
+});
+
+/** A store whose jobs wait until they are let go; `paces` tells at what pace each went. */
+async function heldStore(): Promise<{
+  readonly store: EmbeddedStore;
+  readonly fake: FakeTimers;
+  readonly paces: number[];
+  readonly held: (() => void)[];
+}> {
+  const disk = new MemoryDisk();
+  const env = testEnv({ disk });
+  const paces: number[] = [];
+  const held: (() => void)[] = [];
+  const run = (job: unknown): Promise<unknown> =>
+    new Promise((resolve) => {
+      held.push(() => {
+        const paced = job as Paced<StoreJob>;
+        paces.push(micros(paced.pace));
+        resolve(runStoreJob(disk, paced));
+      });
+    });
+  const jobs = { run, close: () => Promise.resolve() };
+  const store = await EmbeddedStore.open({ ...env, jobs }, "/embedded", {
+    memtableBytesMax: 64 * 1024,
+    scrubBytesPerSecond: 0,
+  });
+  return { store, fake: env.fake, paces, held };
+}
+
+/** More than a memtable; the write is in the log when it resolves. */
+async function fillMemtable(store: EmbeddedStore, fake: FakeTimers, name: string): Promise<void> {
+  const batch = store.batch();
+  for (let i = 0; i < 200; i++) batch.put(`${name}${i}`, new Uint8Array(500));
+  let isWritten = false;
+  void store.write(batch, { sync: false }).finally(() => (isWritten = true));
+  await turnsUntil(() => {
+    fake.endTurn();
+    return isWritten;
+  });
+}
+
+describe("a store that is written to", () => {
+  test("lets a flush rest, and a second one that waits for it press", async () => {
+    const { store, fake, paces, held } = await heldStore();
+    await fillMemtable(store, fake, "first");
+    fake.advance(200);
+    await turnsUntil(() => held.length === 1);
+    held.shift()!();
+    await turnsUntil(() => {
+      fake.endTurn();
+      return store.stats().flushes === 1;
+    });
+    await fillMemtable(store, fake, "second");
+    fake.advance(200);
+    await turnsUntil(() => held.length === 1);
+    await fillMemtable(store, fake, "third");
+    held.shift()!();
+    expect(paces).toEqual([REST_MICROS, 0]);
+    await finish(store, fake, held);
+  });
+
+  test("lets nobody rest whom somebody waits for", async () => {
+    const { store, fake, paces, held } = await heldStore();
+    await fillMemtable(store, fake, "first");
+    fake.advance(200);
+    await turnsUntil(() => held.length === 1);
+    const idle = store.idle();
+    held.shift()!();
+    await turnsUntil(() => {
+      fake.endTurn();
+      return store.stats().flushes === 1;
+    });
+    await idle;
+    expect(paces).toEqual([0]);
+    await finish(store, fake, held);
+  });
+});
+
+async function finish(store: EmbeddedStore, fake: FakeTimers, held: (() => void)[]): Promise<void> {
+  let isClosed = false;
+  const closed = store.close().finally(() => (isClosed = true));
+  await turnsUntil(() => {
+    held.shift()?.();
+    fake.endTurn();
+    return isClosed;
+  });
+  await closed;
+}
+
+describe("the disk of a worker", () => {
+  const directory = mkdtempSync(join(tmpdir(), "flotilla-pace-"));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  test("rests after every piece and deletion, and not after a read", () => {
+    const shared = new SharedArrayBuffer(4);
+    const disk = pacedDisk(nodeDisk, shared);
+    const path = `${directory}/1`;
+    const file = disk.open(path, { create: true });
+    new Int32Array(shared)[0] = 10_000;
+    const beganMs = performance.now();
+    file.writeSync(new Uint8Array(PIECE_SIZE_BYTES), 0, PIECE_SIZE_BYTES, 0);
+    const wroteMs = performance.now() - beganMs;
+    file.close();
+    disk.remove(path);
+    expect(wroteMs).toBeGreaterThan(9);
+    expect(performance.now() - beganMs).toBeGreaterThan(wroteMs + 70);
+  });
+
+  test("wakes up when the pace changes", async () => {
+    const shared = new SharedArrayBuffer(4);
+    const rest = new Int32Array(shared);
+    // A minute, which the test does not have.
+    rest[0] = 60_000_000;
+    const waker = new Worker(
+      `const { workerData } = require("node:worker_threads");
+       const rest = new Int32Array(workerData);
+       Atomics.store(rest, 0, 0);
+       while (Atomics.notify(rest, 0) === 0 && Atomics.load(rest, 0) === 0) {}`,
+      { eval: true, workerData: shared },
+    );
+    const disk = pacedDisk(nodeDisk, shared);
+    const path = `${directory}/1`;
+    const file = disk.open(path, { create: true });
+    file.writeSync(new Uint8Array(PIECE_SIZE_BYTES), 0, PIECE_SIZE_BYTES, 0);
+    file.close();
+    expect(rest[0]).toBe(0);
+    await waker.terminate();
+  });
+});
