@@ -23,6 +23,7 @@ import type { Env } from "../env/env.js";
 import { inTurns } from "../env/in-turns.js";
 import type { JobRunner } from "../env/jobs.js";
 import type { Timer, Timers } from "../env/timers.js";
+import { BLOCK_SIZE_BYTES } from "../log/batch-format.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { KvError, notApplied } from "../protocol/errors.js";
@@ -59,6 +60,8 @@ const REPLICA = 1;
 const TERM = 1;
 /** What the log needs in a segment beside a batch. */
 const BATCH_FRAMING_BYTES = 64 * 1024;
+/** So that there is room for a key of the largest size and a value. */
+const SEGMENT_SIZE_BYTES_MIN = 256 * 1024;
 /** Two memtables of the usual size, and what of a third is in the log. */
 const LOG_SEGMENTS_MAX = 6;
 /** More than this of writes that wait for the disk makes the next ones wait, too. */
@@ -501,7 +504,11 @@ function memtableBytesMaxOf(options: EmbeddedOptions): number {
  * large enough for a batch in each half. Bench: storage, reopen.
  */
 function segmentBytesOf(options: EmbeddedOptions): number {
-  return options.logSegmentSizeBytes ?? 2 * (BATCH_SIZE_BYTES_MAX + BATCH_FRAMING_BYTES);
+  const sizeBytes = options.logSegmentSizeBytes ?? 2 * (BATCH_SIZE_BYTES_MAX + BATCH_FRAMING_BYTES);
+  if (sizeBytes >= SEGMENT_SIZE_BYTES_MIN && sizeBytes % BLOCK_SIZE_BYTES === 0) return sizeBytes;
+  const bound = SEGMENT_SIZE_BYTES_MIN;
+  const rule = `logSegmentSizeBytes is a multiple of ${BLOCK_SIZE_BYTES}, at least ${bound}`;
+  throw notApplied("invalidArgument", rule, { bound });
 }
 
 function stateAt(index: number, revision: number, horizon: number): FlushedState {

@@ -21,7 +21,10 @@ export interface EmbeddedOptions {
   readonly memtableBytesMax?: number | undefined;
   /** Memory for blocks read from disk. Default: 64 MiB. */
   readonly blockCacheBytes?: number | undefined;
-  /** Size of a segment of the log, at least 256 KiB. Default: a little over 8 MiB. */
+  /**
+   * Size of a segment of the log, a multiple of 4096 bytes and at least 256 KiB. Default: a little
+   * over 8 MiB.
+   */
   readonly logSegmentSizeBytes?: number | undefined;
   /** How much is read in the background to look for rot; 0: nothing. Default: 4 MiB. */
   readonly scrubBytesPerSecond?: number | undefined;
