@@ -60,7 +60,7 @@ const REPLICA = 1;
 const TERM = 1;
 /** What the log needs in a segment beside a batch. */
 const BATCH_FRAMING_BYTES = 64 * 1024;
-/** So that there is room for a key of the largest size and a value. */
+/** With room for batches of 64 KiB. */
 const SEGMENT_SIZE_BYTES_MIN = 256 * 1024;
 /** Two memtables of the usual size, and what of a third is in the log. */
 const LOG_SEGMENTS_MAX = 6;
@@ -120,8 +120,7 @@ export class EmbeddedStore implements Reader {
     this.#reader = new TreeReader(tree);
     this.#isSyncDefault = options.sync ?? true;
     this.#memtableBytesMax = memtableBytesMaxOf(options);
-    const fitting = Math.floor(segmentBytesOf(options) / 2) - BATCH_FRAMING_BYTES;
-    this.#batchBytesMax = Math.min(BATCH_SIZE_BYTES_MAX, fitting);
+    this.#batchBytesMax = batchBytesMaxOf(options);
     this.#index = tree.flushed.index;
     this.#revision = tree.flushed.revision;
   }
@@ -145,6 +144,7 @@ export class EmbeddedStore implements Reader {
         scrubBytesPerSecond: options.scrubBytesPerSecond,
         logOptions: {
           segmentSizeBytes: segmentBytesOf(options),
+          reservedBytes: batchBytesMaxOf(options) + BATCH_FRAMING_BYTES,
           batchSizeBytesMax: BATCH_SIZE_BYTES_MAX + BATCH_FRAMING_BYTES,
         },
         logSegmentsMax: LOG_SEGMENTS_MAX,
@@ -509,6 +509,11 @@ function segmentBytesOf(options: EmbeddedOptions): number {
   const bound = SEGMENT_SIZE_BYTES_MIN;
   const rule = `logSegmentSizeBytes is a multiple of ${BLOCK_SIZE_BYTES}, at least ${bound}`;
   throw notApplied("invalidArgument", rule, { bound });
+}
+
+function batchBytesMaxOf(options: EmbeddedOptions): number {
+  const fitting = Math.floor(segmentBytesOf(options) / 2) - BATCH_FRAMING_BYTES;
+  return Math.min(BATCH_SIZE_BYTES_MAX, fitting);
 }
 
 function stateAt(index: number, revision: number, horizon: number): FlushedState {

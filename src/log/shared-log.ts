@@ -331,9 +331,13 @@ export class SharedLog {
     return (this.#table.oldestPin()?.segment ?? Infinity) <= this.#condemnedTo;
   }
 
-  /** Since the log was opened. */
+  /** Since the log was opened; what is on its way does not count yet. */
   get writtenBytes(): number {
     return this.#writtenBytes;
+  }
+
+  get isWriting(): boolean {
+    return this.#writing;
   }
 
   stats(): LogStats {

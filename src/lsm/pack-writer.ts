@@ -1,7 +1,7 @@
 /**
- * Writes a pack: tables one behind the other, each as it would be in a file of its own. What is
- * gathered goes to the disk in large chunks, and is synced once for all tables. The pack is durable
- * when finish returns, its name is not: the directory is the caller's to sync.
+ * Writes a pack: tables one behind the other, each as it would be in a file of its own. It goes to
+ * the disk in pieces, wherever a table ends, and every mebibyte is synced. The pack is durable when
+ * finish returns, its name is not: the directory is the caller's to sync.
  *
  * A table begins at a multiple of 8 with zeros before it. Whatever is written and then given up
  * takes room and is nobody's.

@@ -1,7 +1,7 @@
 /**
  * Writes an sstable (sstable-format.ts) from entries that come in order: families ascending, in
- * each the keys ascending and their versions descending. Large chunks go to the disk; every few
- * megabytes are synced, so that no single sync has much to do. The file is durable when finish
+ * each the keys ascending and their versions descending. It goes to the disk in pieces, and every
+ * mebibyte is synced, so that no single sync has much to do. The file is durable when finish
  * returns, its name is not: the directory is the caller's to sync.
  */
 import { assert } from "../base/assert.js";

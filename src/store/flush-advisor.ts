@@ -24,6 +24,8 @@ export class FlushAdvisor {
   #isTrimming = false;
   /** Whether the memtables take more than their budget: proposals should wait. */
   isMemoryFull = false;
+  /** Whether they may soon: flushes should not rest. */
+  isMemoryFilling = false;
 
   constructor(core: StoreCore) {
     this.#core = core;
@@ -89,6 +91,7 @@ export class FlushAdvisor {
     const { pool, settings } = this.#core;
     const budget = settings.memtablesBytesMax;
     this.isMemoryFull = false;
+    this.isMemoryFilling = false;
     if (pool.takenBytes <= budget / 2) return;
     const written: { readonly tree: Tree; readonly activeBytes: number }[] = [];
     let total = 0;
@@ -101,6 +104,7 @@ export class FlushAdvisor {
       written.push({ tree, activeBytes });
     }
     this.isMemoryFull = total > budget;
+    this.isMemoryFilling = total > (budget * 3) / 4;
     if (active <= budget / 2) return;
     written.sort((a, b) => b.activeBytes - a.activeBytes);
     for (const { tree, activeBytes } of written) {

@@ -64,6 +64,7 @@ export class Flusher {
   flush(tree: Tree): Promise<void> {
     const last = tree.frozen.at(-1);
     if (last === undefined) return Promise.resolve();
+    this.#pressIfBehind(tree);
     let run = this.#running.get(tree);
     if (run === undefined) {
       const waiters: FlushWaiter[] = [];
@@ -84,6 +85,7 @@ export class Flusher {
     for (let attempt = 0; this.#core.isLive(tree);) {
       const memtable = tree.frozen[0];
       if (memtable === undefined) break;
+      this.#pressIfBehind(tree);
       if (await this.#flushOne(tree, memtable)) {
         attempt = 0;
         // They froze in their order, and so they wait.
@@ -97,6 +99,10 @@ export class Flusher {
     // In the turn in which nothing was left: whatever is frozen from here on begins anew.
     this.#running.delete(tree);
     for (const { resolve } of waiters) resolve();
+  }
+
+  #pressIfBehind(tree: Tree): void {
+    if (tree.frozen.length > 1) this.#core.pace.press();
   }
 
   /** False where there was no room. Small memtables go together. */

@@ -74,8 +74,8 @@ export type CheckJob =
   /** Looks at all of a table that was built elsewhere, and makes it durable. */
   | { readonly kind: "examineTable"; readonly path: string };
 
-/** A job as a worker gets it, with what the store's pace shares. */
-export type Paced<Job> = Job & { readonly pace: SharedArrayBuffer };
+/** A job as a worker gets it: with what the store's pace shares, if a store wants it done. */
+export type Paced<Job> = Job & { readonly pace?: SharedArrayBuffer | undefined };
 
 export type FileJobResult =
   /** No tables where nothing was left, and for other jobs; at most one for a flush. */

@@ -15,8 +15,6 @@ import type { StoreCore } from "./store-core.js";
 
 /** Tiers of a tree that is behind, in terms of those that are merged whatever their sizes. */
 const BEHIND_FACTOR = 2;
-/** Tiers of a tree whose merges do not keep up, in terms of those that are merged at once. */
-const PILING_FACTOR = 2;
 /** Of a table, how much slices must show for it to be kept as it is. */
 const SHOWN_FRACTION = 0.5;
 
@@ -68,9 +66,9 @@ export function hasDebt({ settings }: StoreCore, { version }: Tree): boolean {
   return version.tiersMax >= settings.compactionOptions.runsMax * BEHIND_FACTOR;
 }
 
-/** Whether flushes bring more tiers to a tree than its merges take. */
+/** Whether a tree has more tiers than it keeps when its merges are done. */
 export function isPilingUp({ settings }: StoreCore, { version }: Tree): boolean {
-  return version.tiersMax >= settings.compactionOptions.fanIn * PILING_FACTOR;
+  return version.tiersMax > settings.compactionOptions.runsMax;
 }
 
 export function planOf(core: StoreCore, tree: Tree, merge: Merge): CompactionPlan {

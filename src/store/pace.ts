@@ -48,9 +48,9 @@ export class Pace {
     }
   }
 
-  /** Looks at how much was written to the log in all; called a few times a second. */
-  review(writtenBytes: number): void {
-    const isQuiet = writtenBytes === this.#writtenBytes;
+  /** Looks at how much the log has written in all, and is writing; called a few times a second. */
+  review(writtenBytes: number, isWriting: boolean): void {
+    const isQuiet = !isWriting && writtenBytes === this.#writtenBytes;
     this.#writtenBytes = writtenBytes;
     const isPressed = this.#awaited > 0 || this.#clock.monotonicMs() < this.#pressedUntilMs;
     this.#set(isQuiet || isPressed ? 0 : REST_MICROS);

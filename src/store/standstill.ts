@@ -37,7 +37,11 @@ export class Standstill {
    * What `change` returns. Throws where the tree is dropped or the store ends meanwhile: neither is
    * a mistake of the caller.
    */
-  async run<T>(options: StandstillOptions, change: (tree: Tree) => T): Promise<T> {
+  run<T>(options: StandstillOptions, change: (tree: Tree) => T): Promise<T> {
+    return this.#core.pace.awaiting(this.#run(options, change));
+  }
+
+  async #run<T>(options: StandstillOptions, change: (tree: Tree) => T): Promise<T> {
     const { shardId, before, awaitsMerge } = options;
     const core = this.#core;
     const tree = must(core.trees.get(shardId), "tree");

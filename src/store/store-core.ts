@@ -53,7 +53,9 @@ export class StoreCore {
   /** Background work that waits for room on the disk. */
   waitingForRoom = 0;
   readonly #saltSeed: number;
-  readonly #removals: Set<Promise<void>> = new Set();
+  /** Files that are being deleted, or wait for it. */
+  readonly #removals: string[] = [];
+  #removing: Promise<void> = Promise.resolve();
   /** Edits that are in the catalog and not known to be durable yet. */
   readonly #edits: Set<Promise<unknown>> = new Set();
   readonly #commitMicros: MicrosHistogram = new MicrosHistogram();
@@ -136,7 +138,7 @@ export class StoreCore {
 
   /** Resolves when no file is being deleted. */
   async removalsDone(): Promise<void> {
-    while (this.#removals.size > 0) await Promise.all(this.#removals);
+    while (this.#removals.length > 0) await this.#removing;
   }
 
   /** Whether this tree is still the one of its shard. */
@@ -282,15 +284,21 @@ export class StoreCore {
     });
   }
 
-  /** A file that cannot be deleted, or not any more, is a stray that the next start deletes. */
+  /** Files go one at a time, so that flushes and merges need not wait for many of them. */
   #removeFile(path: string): void {
     if (this.isEnding) return;
-    const removal = this.runJob({ kind: "remove", path }).then((result) => {
-      this.#removals.delete(removal);
-      if (result.kind === "written") return;
+    this.#removals.push(path);
+    if (this.#removals.length === 1) this.#removing = this.#removeAll();
+  }
+
+  /** A file that cannot be deleted, or not any more, is a stray that the next start deletes. */
+  async #removeAll(): Promise<void> {
+    for (let path = this.#removals[0]; path !== undefined; path = this.#removals[0]) {
+      const result = await this.runJob({ kind: "remove", path });
+      this.#removals.shift();
+      if (result.kind === "written") continue;
       this.env.tracer.trace("warn", "a file was not deleted", { path, result: result.kind });
-    });
-    this.#removals.add(removal);
+    }
   }
 }
 

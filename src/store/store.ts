@@ -223,13 +223,16 @@ export class Store {
       tree.activeBytes() > this.#core.settings.memtableBytesMax || this.#advisor.wants(tree);
     if (!isDue || tree.frozen.length >= FROZEN_MAX || !this.#core.isLive(tree)) return;
     this.#advisor.forget(tree);
-    void this.flushNow(tree, currentState());
+    void this.#flush(tree, currentState());
   }
 
   /** Freezes the tree at `state`; resolves when that is durable, or the tree or store is gone. */
   flushNow(tree: Tree, state: FlushedState): Promise<void> {
+    return this.#core.pace.awaiting(this.#flush(tree, state));
+  }
+
+  #flush(tree: Tree, state: FlushedState): Promise<void> {
     if (!tree.isFrozenAt(state)) tree.freeze(state);
-    if (tree.frozen.length >= FROZEN_MAX) this.#core.pace.press();
     return this.#flusher.flush(tree);
   }
 
@@ -240,7 +243,8 @@ export class Store {
    */
   async checkpointTree(shardId: number): Promise<TreeCheckpoint> {
     const tree = this.tree(shardId);
-    if (tree !== undefined) await this.#compactor.rewriteShared(tree);
+    const { pace } = this.#core;
+    if (tree !== undefined) await pace.awaiting(this.#compactor.rewriteShared(tree));
     return this.#pinTree(shardId);
   }
 
@@ -349,7 +353,9 @@ export class Store {
 
   /** Whether the merges of this tree are so far behind that writes to it should wait. */
   isBehind(tree: Tree): boolean {
-    return this.#compactor.isBehind(tree);
+    const is = this.#compactor.isBehind(tree);
+    if (is) this.#core.pace.press();
+    return is;
   }
 
   /** Resolves when no flush, compaction or deletion runs or waits. */
@@ -386,12 +392,16 @@ export class Store {
   }
 
   /** Ends the background work and closes all files. What is not flushed is in the log. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.#core.pace.awaiting(this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#core.isClosing = true;
     this.#housekeeping?.cancel();
     this.#core.wakeAll();
     await this.#scrubber.close();
-    await this.idle();
+    await this.#becomingIdle();
     await this.log.close();
     this.#core.manifest.close();
     this.#core.tables.close();
@@ -411,8 +421,8 @@ export class Store {
     this.#housekeeping = this.#core.env.timers.after(HOUSEKEEPING_MS, () => {
       const { pace, log } = this.#core;
       this.#advisor.review();
-      pace.review(log.writtenBytes);
-      if (this.#advisor.isMemoryFull) pace.press();
+      if (this.#advisor.isMemoryFilling) pace.press();
+      pace.review(log.writtenBytes, log.isWriting);
       this.#scheduleHousekeeping();
     });
   }

@@ -1,6 +1,6 @@
 /** Copies a table as it was written: every byte is checked before the copy has its name. */
 import { crc32 } from "../base/checksum.js";
-import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
+import { PIECE_SIZE_BYTES, UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import { removeQuietly } from "../lsm/compaction.js";
@@ -14,8 +14,6 @@ export interface TableCopy {
   readonly sizeBytes: number;
   readonly checksum: number;
 }
-
-const CHUNK_SIZE_BYTES = 256 * 1024;
 
 /**
  * The content is durable then, the name is not: the directory is the caller's to sync. Throws
@@ -43,7 +41,7 @@ export function copyTable(disk: Disk, copy: TableCopy): void {
 /** Whether what was read is what is described; it is durable then. */
 function pour(source: DiskFile, target: DiskFile, copy: TableCopy): boolean {
   const { offset, sizeBytes, checksum } = copy;
-  const chunk = new Uint8Array(Math.min(CHUNK_SIZE_BYTES, sizeBytes));
+  const chunk = new Uint8Array(Math.min(PIECE_SIZE_BYTES, sizeBytes));
   let sum = 0;
   for (let at = 0; at < sizeBytes; at += chunk.length) {
     const length = Math.min(chunk.length, sizeBytes - at);

@@ -7,5 +7,6 @@ import { pacedDisk } from "./paced-disk.js";
 
 serveJobs((job) => {
   const paced = job as Paced<StoreJob | CheckJob>;
-  return runStoreJob(pacedDisk(nodeDisk, paced.pace), paced);
+  const disk = paced.pace === undefined ? nodeDisk : pacedDisk(nodeDisk, paced.pace);
+  return runStoreJob(disk, paced);
 });

@@ -1,9 +1,11 @@
 /** When the workers of a store rest, and that they do. */
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, test } from "vitest";
+import { must } from "../../src/base/assert.js";
 import { PIECE_SIZE_BYTES } from "../../src/env/disk.js";
 import { nodeDisk } from "../../src/env/node/node-disk.js";
 import { EmbeddedStore } from "../../src/embedded/embedded-store.js";
@@ -23,10 +25,13 @@ describe("the pace of a store", () => {
   test("has rests while somebody writes, and none while nobody does", () => {
     const pace = new Pace(new FakeTimers());
     const seen = [0, 4096, 8192, 8192, 12_288].map((writtenBytes) => {
-      pace.review(writtenBytes);
+      pace.review(writtenBytes, false);
       return micros(pace.shared);
     });
     expect(seen).toEqual([0, REST_MICROS, REST_MICROS, 0, REST_MICROS]);
+    // A write that the disk keeps long is one, too.
+    pace.review(12_288, true);
+    expect(micros(pace.shared)).toBe(REST_MICROS);
   });
 
   test("has none for a while after anything pressed", () => {
@@ -34,7 +39,7 @@ describe("the pace of a store", () => {
     const pace = new Pace(fake);
     let writtenBytes = 0;
     const reviewed = (): number => {
-      pace.review(++writtenBytes);
+      pace.review(++writtenBytes, false);
       return micros(pace.shared);
     };
     expect(reviewed()).toBe(REST_MICROS);
@@ -50,30 +55,34 @@ describe("the pace of a store", () => {
     const pace = new Pace(new FakeTimers());
     const waits = [Promise.resolve(7), Promise.reject(new Error("gone"))];
     const outcomes = Promise.allSettled(waits.map((wait) => pace.awaiting(wait)));
-    pace.review(1);
+    pace.review(1, false);
     expect(micros(pace.shared)).toBe(0);
     expect((await outcomes).map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
-    pace.review(2);
+    pace.review(2, false);
     expect(micros(pace.shared)).toBe(REST_MICROS);
   });
 });
 
-/** A store whose jobs wait until they are let go; `paces` tells at what pace each went. */
-async function heldStore(): Promise<{
+interface HeldStore {
   readonly store: EmbeddedStore;
   readonly fake: FakeTimers;
+  /** Of each job that was let go. */
   readonly paces: number[];
   readonly held: (() => void)[];
-}> {
+}
+
+/** A store whose jobs wait until they are let go, those of `kinds` at least. */
+async function heldStore(kinds: readonly StoreJob["kind"][] = ["flush"]): Promise<HeldStore> {
   const disk = new MemoryDisk();
   const env = testEnv({ disk });
   const paces: number[] = [];
   const held: (() => void)[] = [];
   const run = (job: unknown): Promise<unknown> =>
     new Promise((resolve) => {
+      const paced = job as Paced<StoreJob>;
+      if (!kinds.includes(paced.kind)) return resolve(runStoreJob(disk, paced));
       held.push(() => {
-        const paced = job as Paced<StoreJob>;
-        paces.push(micros(paced.pace));
+        paces.push(micros(must(paced.pace)));
         resolve(runStoreJob(disk, paced));
       });
     });
@@ -117,6 +126,59 @@ describe("a store that is written to", () => {
     await finish(store, fake, held);
   });
 
+  test("lets merges rest until there are more tables than it keeps", async () => {
+    const { store, fake, paces, held } = await heldStore(["compact"]);
+    let flushes = 0;
+    const flush = async (): Promise<void> => {
+      await fillMemtable(store, fake, "same");
+      flushes++;
+      await turnsUntil(() => {
+        fake.endTurn();
+        return store.stats().flushes === flushes;
+      });
+      // Longer than anything presses.
+      fake.advance(2100);
+    };
+    while (held.length === 0) await flush();
+    await fillMemtable(store, fake, "log");
+    fake.advance(200);
+    held.shift()!();
+    await turnsUntil(() => {
+      fake.endTurn();
+      return store.stats().compactions === 1;
+    });
+    flushes++;
+    for (let i = 0; i < 14; i++) await flush();
+    await fillMemtable(store, fake, "last");
+    await turnsUntil(() => {
+      fake.endTurn();
+      return store.stats().flushes > flushes;
+    });
+    held.shift()!();
+    expect(paces).toEqual([REST_MICROS, 0]);
+    await finish(store, fake, held);
+  });
+
+  test("deletes one file after the other", async () => {
+    const { store, fake, held } = await heldStore(["remove"]);
+    for (let flushes = 1; flushes <= 4; flushes++) {
+      await fillMemtable(store, fake, "same");
+      await turnsUntil(() => {
+        fake.endTurn();
+        return store.stats().flushes === flushes;
+      });
+    }
+    for (let left = 4; left > 0; left--) {
+      await turnsUntil(() => {
+        fake.endTurn();
+        return held.length > 0;
+      });
+      expect(held).toHaveLength(1);
+      held.shift()!();
+    }
+    await finish(store, fake, held);
+  });
+
   test("lets nobody rest whom somebody waits for", async () => {
     const { store, fake, paces, held } = await heldStore();
     await fillMemtable(store, fake, "first");
@@ -154,7 +216,12 @@ describe("the disk of a worker", () => {
     const disk = pacedDisk(nodeDisk, shared);
     const path = `${directory}/1`;
     const file = disk.open(path, { create: true });
-    new Int32Array(shared)[0] = 10_000;
+    file.writeSync(new Uint8Array(10), 0, 10, 0);
+    const pace = new Int32Array(shared);
+    // A read that rested would take a minute.
+    pace[0] = 60_000_000;
+    file.readSync(new Uint8Array(10), 0, 10, 0);
+    pace[0] = 10_000;
     const beganMs = performance.now();
     file.writeSync(new Uint8Array(PIECE_SIZE_BYTES), 0, PIECE_SIZE_BYTES, 0);
     const wroteMs = performance.now() - beganMs;
@@ -165,23 +232,22 @@ describe("the disk of a worker", () => {
   });
 
   test("wakes up when the pace changes", async () => {
-    const shared = new SharedArrayBuffer(4);
-    const rest = new Int32Array(shared);
-    // A minute, which the test does not have.
-    rest[0] = 60_000_000;
-    const waker = new Worker(
-      `const { workerData } = require("node:worker_threads");
+    const pace = new Pace(new FakeTimers());
+    pace.review(1, false);
+    const worker = new Worker(
+      `const { parentPort, workerData } = require("node:worker_threads");
+       parentPort.postMessage("rests");
        const rest = new Int32Array(workerData);
-       Atomics.store(rest, 0, 0);
-       while (Atomics.notify(rest, 0) === 0 && Atomics.load(rest, 0) === 0) {}`,
-      { eval: true, workerData: shared },
+       // A minute, which the test does not have.
+       parentPort.postMessage(Atomics.wait(rest, 0, ${REST_MICROS}, 60_000));`,
+      { eval: true, workerData: pace.shared },
     );
-    const disk = pacedDisk(nodeDisk, shared);
-    const path = `${directory}/1`;
-    const file = disk.open(path, { create: true });
-    file.writeSync(new Uint8Array(PIECE_SIZE_BYTES), 0, PIECE_SIZE_BYTES, 0);
-    file.close();
-    expect(rest[0]).toBe(0);
-    await waker.terminate();
+    await once(worker, "message");
+    const woken = once(worker, "message");
+    // Nothing tells that it waits by now; where it does not yet, it will not.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    pace.press();
+    expect(["ok", "not-equal"]).toContain((await woken)[0]);
+    await worker.terminate();
   });
 });
