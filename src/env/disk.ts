@@ -97,3 +97,12 @@ export interface Disk {
 export interface DirectoryLock {
   release(): void;
 }
+
+/** Deletes a file that the next start would delete: where the disk refuses, it stays till then. */
+export function removeQuietly(disk: Pick<Disk, "remove">, path: string): void {
+  try {
+    disk.remove(path);
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+  }
+}

@@ -6,7 +6,7 @@
 import { EMPTY_BYTES } from "../base/bytes.js";
 import type { KeyRange } from "../base/key-range.js";
 import type { Disk } from "../env/disk.js";
-import { DiskError } from "../env/disk.js";
+import { removeQuietly } from "../env/disk.js";
 import { Arena, SlabPool } from "./arena.js";
 import { BlockCache } from "./block-cache.js";
 import { cursorOf } from "./clipped-cursor.js";
@@ -226,15 +226,6 @@ function writeTable(
   } finally {
     file.close();
     if (written === undefined) removeQuietly(disk, path);
-  }
-}
-
-/** An error is already on its way; a file that stays is removed at the next start. */
-export function removeQuietly(disk: Disk, path: string): void {
-  try {
-    disk.remove(path);
-  } catch (error) {
-    if (!(error instanceof DiskError)) throw error;
   }
 }
 

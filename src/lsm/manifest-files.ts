@@ -5,7 +5,7 @@
 import { ByteWriter } from "../base/coding.js";
 import type { Steps } from "../base/steps.js";
 import type { Disk, DiskFile } from "../env/disk.js";
-import { DiskError } from "../env/disk.js";
+import { DiskError, removeQuietly } from "../env/disk.js";
 import type { Catalog } from "./catalog.js";
 import { CatalogSnapshot } from "./catalog-snapshot.js";
 import { encodeManifestHeader, writeRecord } from "./manifest-format.js";
@@ -45,7 +45,7 @@ export function* startingFile(
     return { files, number, endOffset };
   } catch (error) {
     closeAll(files);
-    if (isNoSpace(error)) for (const file of files) disk.remove(file.path);
+    if (isNoSpace(error)) for (const file of files) removeQuietly(disk, file.path);
     throw error;
   }
 }
@@ -110,7 +110,7 @@ export function openCopies(disk: Disk, path: string): readonly DiskFile[] {
     return files;
   } catch (error) {
     closeAll(files);
-    if (isNoSpace(error)) for (const file of files) disk.remove(file.path);
+    if (isNoSpace(error)) for (const file of files) removeQuietly(disk, file.path);
     throw error;
   }
 }

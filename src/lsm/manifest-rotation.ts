@@ -13,6 +13,7 @@
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
 import type { Disk, DiskError, DiskFile } from "../env/disk.js";
+import { removeQuietly } from "../env/disk.js";
 import type { Catalog } from "./catalog.js";
 import { CatalogSnapshot } from "./catalog-snapshot.js";
 import {
@@ -175,7 +176,7 @@ export class ManifestRotation {
     closeAll(this.#files);
     if (this.#isEnded || error === undefined) return true;
     this.#isEnded = true;
-    if (isNoSpace(error)) for (const { path } of this.#files) this.#place.disk.remove(path);
+    if (isNoSpace(error)) for (const { path } of this.#files) removeQuietly(this.#place.disk, path);
     this.#events.failed(error);
     return true;
   }

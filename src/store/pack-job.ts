@@ -5,9 +5,10 @@
 import { DecodeError } from "../base/coding.js";
 import { crc32 } from "../base/checksum.js";
 import type { Disk } from "../env/disk.js";
+import { removeQuietly } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { CompactionPlan } from "../lsm/compaction.js";
-import { INPUTS_OPEN_MAX, packMemtable, packMerge, removeQuietly } from "../lsm/compaction.js";
+import { INPUTS_OPEN_MAX, packMemtable, packMerge } from "../lsm/compaction.js";
 import type { MemtableImage } from "../lsm/memtable.js";
 import { OpenFiles, TableReader } from "../lsm/open-files.js";
 import { PackWriter } from "../lsm/pack-writer.js";

@@ -1,9 +1,8 @@
 /** Copies a table as it was written: every byte is checked before the copy has its name. */
 import { crc32 } from "../base/checksum.js";
-import { PIECE_SIZE_BYTES, UNSYNCED_BYTES_MAX } from "../env/disk.js";
+import { PIECE_SIZE_BYTES, removeQuietly, UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { Disk, DiskFile } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
-import { removeQuietly } from "../lsm/compaction.js";
 
 export interface TableCopy {
   readonly from: string;

@@ -4,9 +4,8 @@
  */
 import { assert } from "../base/assert.js";
 import { crc32 } from "../base/checksum.js";
-import { UNSYNCED_BYTES_MAX } from "../env/disk.js";
+import { removeQuietly, UNSYNCED_BYTES_MAX } from "../env/disk.js";
 import type { Disk, DiskFile } from "../env/disk.js";
-import { removeQuietly } from "../lsm/compaction.js";
 import type { TableFile } from "../lsm/slice.js";
 import { DRAFT_SUFFIX, backupTablePath } from "./backup-listing.js";
 

@@ -390,6 +390,35 @@ describe("manifest", () => {
     expect(reopened(disk.crash(new Prng(1), "loseAll"))).toEqual(content(manifest));
   });
 
+  test("one that cannot even delete what it wrote is tried again, over what stayed", async () => {
+    const disk = created();
+    const failures: DiskError[] = [];
+    const manifest = Manifest.open(
+      disk,
+      DIRECTORY,
+      (error) => void failures.push(error),
+      ROTATE_AT_ONCE,
+    );
+    manifest.append(EDITS[0]!);
+    const path = activePath(disk);
+    const before = disk.list(DIRECTORY);
+    disk.inject({ code: "io", operation: "remove", times: 2 });
+    disk.quotaBytes = disk.usedBytes();
+    for (const edit of EDITS.slice(1, 4)) manifest.append(edit);
+    let turns = 0;
+    await turnsUntil(() => turns++ > 20);
+    expect(disk.list(DIRECTORY).length).toBe(before.length + 2);
+    disk.quotaBytes = Infinity;
+    for (let fileNumber = 1000; manifest.sizeBytes < 4096; fileNumber++) {
+      manifest.append([{ kind: "nextFileNumber", fileNumber }]);
+    }
+    await turnsUntil(() => activePath(disk) !== path);
+    manifest.append(EDITS[4]!);
+    manifest.close();
+    expect(failures).toEqual([]);
+    expect(reopened(disk.crash(new Prng(1), "loseAll"))).toEqual(content(manifest));
+  });
+
   test("a rotation that fails otherwise is told, and no edit is taken any more", async () => {
     for (const operation of ["create", "write", "syncDirectory"] as const) {
       const disk = created();
