@@ -158,7 +158,10 @@ export class SharedLog {
     this.#files = new SegmentFiles(env.disk, { ...place, sizeBytes }, recovery.used, {
       prepared: () => this.#prepared(),
       full: () => this.#becameFull(),
-      failed: (error) => this.#fail(error),
+      failed: (error) => {
+        this.#fail(error);
+        this.#closeWhenIdle();
+      },
     });
   }
 

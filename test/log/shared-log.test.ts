@@ -210,4 +210,24 @@ describe("close", () => {
     const after = openLog(opened.disk);
     expect(outline(after.recovered.get(1))).toBe("1-4@1");
   });
+
+  test("ends where the disk fails meanwhile, by whichever operation", async () => {
+    const operationsMax = 12;
+    const failures: number[] = [];
+    for (let skip = 0; skip < operationsMax; skip++) {
+      const disk = new MemoryDisk({ completion: "manual" });
+      const onFailure = (): void => void failures.push(skip);
+      const opened = openLog(disk, { ...SMALL, onFailure });
+      opened.log.append(1, 1, entries(1, 1, 2, 1));
+      disk.inject({ code: "io", skip });
+      let isClosed = false;
+      void opened.log.close().then(() => (isClosed = true));
+      settle(opened);
+      await Promise.resolve();
+      await Promise.resolve();
+      expect([skip, isClosed]).toEqual([skip, true]);
+    }
+    // The first ones write what has gathered, and prepare the next segment.
+    expect(failures.length).toBeGreaterThan(1);
+  });
 });
