@@ -185,7 +185,10 @@ describe("by gRPC", () => {
 
 describe("flotctl", () => {
   async function holding(running: RunningCommand, name: string): Promise<string> {
-    await eventually(() => running.stdout.startsWith(`${name}/`));
+    // It may come in parts.
+    const line = (): boolean =>
+      running.stdout.startsWith(`${name}/`) && running.stdout.includes("\n");
+    await eventually(line);
     return running.stdout.split("\n")[0] ?? "";
   }
 
@@ -254,7 +257,7 @@ describe("flotctl", () => {
     const listening = cluster.start(["elect", "-l", "cli-election"]);
     const first = cluster.start(["elect", "cli-election", "one"]);
     const key = await holding(first, "cli-election");
-    expect(first.stdout).toBe(`${key}\none\n`);
+    await eventually(() => first.stdout === `${key}\none\n`);
     const second = cluster.start(["elect", "cli-election", "two"]);
     await eventually(async () => (await keysBelow("cli-election/")).length === 2);
     expect(await first.kill("SIGINT")).toBe(0);
