@@ -12,7 +12,7 @@
  */
 import type { Clock } from "../env/clock.js";
 
-/** Between two pieces; bench: storage, steady-sync, whose 99.9 % it brings to less than half. */
+/** Between two pieces; bench: storage, steady-sync, whose 99.9 % it brings to about half. */
 export const REST_MICROS = 1000;
 /** So long nobody rests after anything pressed: what was behind is caught up with first. */
 const PRESSED_MS = 2000;

@@ -351,7 +351,10 @@ export class Store {
     return this.log.hasRoom(bytes);
   }
 
-  /** Whether the merges of this tree are so far behind that writes to it should wait. */
+  /**
+   * Whether the merges of this tree are so far behind that writes to it should wait. Whoever is
+   * told so waits, and there may be no flush that presses: the asking does.
+   */
   isBehind(tree: Tree): boolean {
     const is = this.#compactor.isBehind(tree);
     if (is) this.#core.pace.press();
