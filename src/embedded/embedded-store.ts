@@ -8,8 +8,8 @@
  *   held     either settles late while more waits for the disk than may be lost or kept in memory,
  *            or more for merges than reads can bear
  *   version  of an entry: its number among all operations; a reader is a version
- *   open     the batches above the tree's flushed index are applied again; where they were many,
- *            they are flushed a little later, so that the next start has less to do
+ *   open     the batches above the tree's flushed index are applied again
+ *   rest     what a start would apply again is flushed where it is much (rest-flush.ts)
  *
  * A batch is whole or absent after a crash, and so is everything before it. A write is seen by
  * reads before it is durable. It never retries a failed write: the store then refuses all others.
@@ -22,7 +22,6 @@ import type { Steps } from "../base/steps.js";
 import type { Env } from "../env/env.js";
 import { inTurns } from "../env/in-turns.js";
 import type { JobRunner } from "../env/jobs.js";
-import type { Timer, Timers } from "../env/timers.js";
 import { BLOCK_SIZE_BYTES } from "../log/batch-format.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
@@ -52,6 +51,7 @@ import {
 import { EntryBuffer } from "./entry-buffer.js";
 import { TreeReader } from "./reader.js";
 import { recoveredRuns } from "./recovered-runs.js";
+import { RestFlush } from "./rest-flush.js";
 import { Snapshot } from "./snapshot.js";
 import { WriteBatch } from "./write-batch.js";
 
@@ -62,17 +62,18 @@ const TERM = 1;
 const BATCH_FRAMING_BYTES = 64 * 1024;
 /** With room for batches of 64 KiB. */
 const SEGMENT_SIZE_BYTES_MIN = 256 * 1024;
-/** Two memtables of the usual size, and what of a third is in the log. */
-const LOG_SEGMENTS_MAX = 6;
+/**
+ * Twice a memtable of the usual size: synced writes of little take a block of the log each, and a
+ * start would have to read them all (bench: storage, reopen).
+ */
+const LOG_SEGMENTS_MAX = 4;
 /** More than this of writes that wait for the disk makes the next ones wait, too. */
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 /** With so many frozen memtables the active one grows until a flush is through. */
 const FROZEN_MAX = 2;
 
-/** Many is this share of a memtable. */
-const REPLAYED_SHARE_MIN = 1 / 4;
-/** Who opens a store for a short look does not have to wait for a flush when closing it. */
-const REPLAYED_FLUSH_MS = 500;
+/** A start has much to apply where it is this share of a memtable. */
+const MUCH_SHARE_MIN = 1 / 4;
 
 /** A few hundred entries of the usual size: other things of the program go on between. */
 const REPLAYED_BYTES_PER_STEP = 64 * 1024;
@@ -110,8 +111,7 @@ export class EmbeddedStore implements Reader {
   #failure: KvError | undefined = undefined;
   #damage: string | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
-  /** Waits for its time as long as it is there. */
-  #replayedFlush: { readonly timer: Timer; readonly now: () => void } | undefined = undefined;
+  readonly #restFlush: RestFlush;
 
   private constructor(env: Env, store: Store, tree: Tree, options: EmbeddedOptions) {
     this.#jobs = env.jobs;
@@ -123,6 +123,11 @@ export class EmbeddedStore implements Reader {
     this.#batchBytesMax = batchBytesMaxOf(options);
     this.#index = tree.flushed.index;
     this.#revision = tree.flushed.revision;
+    this.#restFlush = new RestFlush(env.timers, {
+      index: () => this.#index,
+      isMuch: () => this.#isMuchToApply(),
+      flush: () => void store.flushNow(tree, this.#state()),
+    });
   }
 
   /**
@@ -154,7 +159,7 @@ export class EmbeddedStore implements Reader {
       const embedded = new EmbeddedStore(env, store, treeOf(opened), options);
       failed = (error) => embedded.#fail(error);
       await inTurns(env, embedded.#recovering(opened));
-      embedded.#flushReplayed(env.timers);
+      embedded.#restFlush.stir();
       return embedded;
     } catch (error) {
       await store?.close();
@@ -273,11 +278,11 @@ export class EmbeddedStore implements Reader {
   }
 
   /**
-   * Resolves when nothing is flushed, merged or deleted in the background, nor put off: what a
-   * start would flush a little later is flushed now.
+   * Resolves when nothing is flushed, merged or deleted in the background, nor put off: what is
+   * flushed where nothing is written for a while is flushed now.
    */
   async idle(): Promise<void> {
-    this.#replayedFlush?.now();
+    if (this.#closing === undefined) this.#restFlush.now();
     await this.#store.idle();
   }
 
@@ -291,9 +296,8 @@ export class EmbeddedStore implements Reader {
   }
 
   async #close(): Promise<void> {
-    this.#replayedFlush?.timer.cancel();
-    this.#replayedFlush = undefined;
     this.#handOver();
+    this.#restFlush.cancel();
     this.#reader.close();
     await this.#store.close();
     await this.#jobs.close();
@@ -364,6 +368,7 @@ export class EmbeddedStore implements Reader {
     this.#inFlight.add(waiters);
     this.#backlogBytes += length;
     const { log } = this.#store;
+    this.#restFlush.stir();
     const held = buffer.take(TERM, this.#index);
     log.append(SHARD, REPLICA, held.run);
     log.commit(() => {
@@ -432,17 +437,12 @@ export class EmbeddedStore implements Reader {
     this.#store.maybeFlush(this.#tree, this.#stateNow);
   }
 
-  #flushReplayed(timers: Timers): void {
+  /** Whether a start would apply a part of a memtable again, or read a segment that was left. */
+  #isMuchToApply(): boolean {
     const tree = this.#tree;
-    const replayedTo = this.#index;
-    if (tree.activeBytes() < this.#memtableBytesMax * REPLAYED_SHARE_MIN) return;
-    const now = (): void => {
-      this.#replayedFlush?.timer.cancel();
-      this.#replayedFlush = undefined;
-      if (tree.frozen.length > 0 || tree.flushed.index >= replayedTo) return;
-      void this.#store.flushNow(tree, this.#state());
-    };
-    this.#replayedFlush = { timer: timers.after(REPLAYED_FLUSH_MS, now), now };
+    if (tree.frozen.length > 0 || tree.flushed.index >= this.#index) return false;
+    const isLarge = tree.activeBytes() >= this.#memtableBytesMax * MUCH_SHARE_MIN;
+    return isLarge || this.#store.log.oldestPinned() !== undefined;
   }
 
   #observe(): void {
