@@ -116,7 +116,7 @@ export class SstableCursor implements RunCursor {
         this.#ordinal = -1;
         return false;
       }
-    } while (section.blockMinVersion(this.#ordinal) > this.#maxVersion);
+    } while (this.#isTooNew(this.#ordinal));
     const { block } = this.#enter(section.frame(this.#ordinal));
     this.#row = block.rowCount - 1;
     block.show(this.#row, this.slot, section);
@@ -130,12 +130,21 @@ export class SstableCursor implements RunCursor {
         this.#ordinal = section.blockCount;
         return false;
       }
-      if (section.blockMinVersion(this.#ordinal) <= this.#maxVersion) break;
+      if (!this.#isTooNew(this.#ordinal)) break;
     }
     const { block } = this.#enter(this.#frameAhead());
     this.#row = 0;
     block.show(0, this.slot, section);
     return true;
+  }
+
+  /** Whether a block has nothing to show; where the section has nothing too new, none is asked. */
+  #isTooNew(ordinal: number): boolean {
+    const { info } = this.#section;
+    return (
+      info.maxVersion > this.#maxVersion &&
+      this.#section.blockMinVersion(ordinal) > this.#maxVersion
+    );
   }
 
   #frameAt(isWalk: boolean): Frame {

@@ -2,7 +2,8 @@
  * An sstable: the sorted entries of one or more families of a tree, immutable once written.
  *
  *   for each family, ascending by id, one section:
- *     key blocks and value blocks as they fill, then value index, filter, key index
+ *     key blocks and value blocks as they fill, then value index, filter, key index (its blocks
+ *     before its top)
  *   directory
  *   footer, 48 bytes at the end
  *
@@ -10,6 +11,8 @@
  * value of 1 KiB or more lies in one, apart from its key. The key index is a block whose rows
  * are the first (key, version) of each key block, with this value:
  *   u53 offset | u32 size | u53 smallest version | u53 largest version
+ * Where that is more than a block, it is many, and the key index a block of a row for each:
+ *   u53 offset | u32 size | u32 ordinal of the first key block that it tells of
  * The value index is a list of: u53 offset | u32 size. The filter is described in filter.ts.
  * Offsets are from the start of the file; a size leaves out the checksum behind the block.
  *
@@ -28,7 +31,8 @@ import type { FamilyId } from "./families.js";
 import { isFamilyId } from "./families.js";
 
 export const SSTABLE_MAGIC = 0x3173_7466;
-export const SSTABLE_FORMAT_VERSION = 1;
+/** The first version knew one level of the key index only; it is not read any more. */
+export const SSTABLE_FORMAT_VERSION = 2;
 export const FOOTER_SIZE_BYTES = 48;
 /** One page of the system: what a get reads that finds it nowhere. Measured: bench storage, get. */
 export const KEY_BLOCK_SIZE_BYTES: number = 4 * 1024;
@@ -38,6 +42,14 @@ export const VALUE_HANDLE_SIZE_BYTES = 12;
 export interface BlockHandle {
   readonly offset: number;
   readonly sizeBytes: number;
+}
+
+/** The key index: its only block, or its top. */
+export interface IndexInfo extends BlockHandle {
+  /** Whether it has two levels. */
+  readonly isDeep: boolean;
+  /** How many key blocks there are. */
+  readonly blockCount: number;
 }
 
 /** What the directory says about one family's section. */
@@ -52,7 +64,7 @@ export interface SectionInfo {
   readonly sizeBytes: number;
   readonly smallestKey: Uint8Array;
   readonly largestKey: Uint8Array;
-  readonly keyIndex: BlockHandle;
+  readonly keyIndex: IndexInfo;
   readonly valueIndex: BlockHandle;
   readonly filter: BlockHandle;
 }
@@ -103,25 +115,30 @@ export function writeSection(writer: ByteWriter, info: SectionInfo): void {
     writer.u53(handle.offset);
     writer.u32(handle.sizeBytes);
   }
+  writer.u8(info.keyIndex.isDeep ? 2 : 1);
+  writer.u32(info.keyIndex.blockCount);
 }
 
 export function readSection(reader: ByteReader, path: string): SectionInfo {
   const family = reader.u8();
   if (!isFamilyId(family)) throw new CorruptionError(path, 0, `unknown family ${family}`);
-  return {
-    family,
+  const counts = {
     entryCount: reader.u53(),
     keyCount: reader.u53(),
     tombstoneCount: reader.u53(),
     minVersion: reader.u53(),
     maxVersion: reader.u53(),
     sizeBytes: reader.u53(),
-    smallestKey: reader.blobCopy(),
-    largestKey: reader.blobCopy(),
-    keyIndex: readHandle(reader),
-    valueIndex: readHandle(reader),
-    filter: readHandle(reader),
   };
+  const bounds = { smallestKey: reader.blobCopy(), largestKey: reader.blobCopy() };
+  const index = readHandle(reader);
+  const valueIndex = readHandle(reader);
+  const filter = readHandle(reader);
+  const levels = reader.u8();
+  if (levels !== 1 && levels !== 2)
+    throw new CorruptionError(path, 0, `an index of ${levels} levels`);
+  const keyIndex = { ...index, isDeep: levels === 2, blockCount: reader.u32() };
+  return { family, ...counts, ...bounds, keyIndex, valueIndex, filter };
 }
 
 function readHandle(reader: ByteReader): BlockHandle {

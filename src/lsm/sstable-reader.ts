@@ -1,6 +1,6 @@
 /**
- * Reads an sstable. A file is opened at its first use; a section's index, filter and value index
- * are read at the first use of the section and then stay, its blocks come and go with the cache.
+ * Reads an sstable. A file is opened at its first use; of a section the top of its index, filter
+ * and value index are read at their first use and then stay, its blocks come and go with the cache.
  * Everything is checked before it is used: a byte that is bad, or that the disk does not give, is a
  * CorruptionError with file and offset, once it is so twice.
  */
@@ -10,12 +10,13 @@ import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { BlockCache } from "./block-cache.js";
 import { BLOCK_ALIGNMENT_BYTES, CHECKSUM_SIZE_BYTES } from "./block-format.js";
-import type { Block } from "./block-reader.js";
 import type { EntrySlot, ValueSource } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { isFilterLength, mayContain } from "./filter.js";
 import { Frame } from "./frame.js";
 import { FrameList } from "./frame-list.js";
+import { KeyIndex } from "./key-index.js";
+import type { IndexPart } from "./key-index.js";
 import { TableReader } from "./open-files.js";
 import type { OpenFiles } from "./open-files.js";
 import { readTwice } from "./read-twice.js";
@@ -73,6 +74,34 @@ export class Sstable {
       return frame;
     } catch (error) {
       this.cache.giveBack(frame);
+      throw error;
+    }
+  }
+
+  /** A block of rows, checked, that the cache keeps from now on as this one of the list. */
+  loadRows(handle: BlockHandle, list: FrameList, ordinal: number, rowCount?: number): Frame {
+    const frame = this.readFrame(handle);
+    try {
+      this.openRows(frame, handle, rowCount);
+    } catch (error) {
+      this.cache.giveBack(frame);
+      throw error;
+    }
+    this.cache.add(frame, list, ordinal);
+    return frame;
+  }
+
+  /** `rowCount`: where it is known how many rows there have to be. */
+  openRows(frame: Frame, { offset, sizeBytes }: BlockHandle, rowCount?: number): void {
+    try {
+      frame.openBlock(sizeBytes);
+      const found = frame.block.rowCount;
+      if (found === 0) throw this.corruption(offset, "a block has no rows");
+      if (found !== (rowCount ?? found)) {
+        throw this.corruption(offset, `a block has ${found} rows instead of ${rowCount}`);
+      }
+    } catch (error) {
+      if (error instanceof DecodeError) throw this.corruption(offset, error.message);
       throw error;
     }
   }
@@ -186,20 +215,20 @@ const NO_FRAMES = new FrameList(0);
 export class Section implements ValueSource {
   readonly info: SectionInfo;
   readonly #table: Sstable;
-  /** They have their size as soon as the index of the blocks is there. */
-  #blocks: FrameList = NO_FRAMES;
+  readonly #blocks: FrameList;
   #valueBlocks: FrameList = NO_FRAMES;
-  #keyIndex: Block | undefined = undefined;
+  #keyIndex: KeyIndex | undefined = undefined;
   #filter: Int32Array | undefined = undefined;
   #valueIndex: Uint8Array | undefined = undefined;
 
   constructor(table: Sstable, info: SectionInfo) {
     this.#table = table;
     this.info = info;
+    this.#blocks = new FrameList(info.keyIndex.blockCount);
   }
 
   get blockCount(): number {
-    return this.#index().rowCount;
+    return this.info.keyIndex.blockCount;
   }
 
   /**
@@ -215,13 +244,12 @@ export class Section implements ValueSource {
     slot: EntrySlot,
   ): boolean {
     if (!mayContain(this.#filter ?? this.#loadFilter(), hash)) return false;
-    const index = this.#keyIndex ?? this.#index();
     let ordinal = this.ordinalFor(key, keyOffset, keyLength, maxVersion);
     let frame = this.frame(ordinal);
     let row = frame.block.lowerBound(key, keyOffset, keyLength, maxVersion);
     if (row === frame.block.rowCount) {
       // The place is between two blocks: the version looked for may be the next one's first.
-      if (++ordinal === index.rowCount) return false;
+      if (++ordinal === this.blockCount) return false;
       frame = this.frame(ordinal);
       row = 0;
     }
@@ -231,19 +259,10 @@ export class Section implements ValueSource {
     return true;
   }
 
-  /**
-   * The block in which the first entry at or after (key, version) is, or the one before it: where
-   * keys have several versions, newer ones may end the block before the one that begins with a key.
-   * Where they have one, that is the block, and none is read in vain (bench: storage, get).
-   */
+  /** As KeyIndex says. */
   ordinalFor(key: Uint8Array, keyOffset: number, keyLength: number, version: number): number {
     const index = this.#keyIndex ?? this.#index();
-    const at = index.lowerBound(key, keyOffset, keyLength, version);
-    if (at === 0) return 0;
-    const isOneVersion = this.info.keyCount === this.info.entryCount;
-    const isFirst =
-      isOneVersion && at < index.rowCount && index.keyIs(at, key, keyOffset, keyLength);
-    return isFirst ? at : at - 1;
+    return index.ordinalFor(key, keyOffset, keyLength, version);
   }
 
   /** A block of rows. It holds until the next block is read, unless it is pinned. */
@@ -265,10 +284,11 @@ export class Section implements ValueSource {
    * lie together or are not sound; `frame` says then what is wrong. Measured: bench storage, scan.
    */
   blocksAhead(ordinal: number, countMax: number): readonly Frame[] {
-    const handles = [this.#handleOf(ordinal)];
+    const index = this.#index();
+    const handles = [index.handleOf(ordinal)];
     const end = Math.min(this.blockCount, ordinal + countMax);
     for (let next = ordinal + 1; next < end; next++) {
-      const handle = this.#handleOf(next);
+      const handle = index.handleOf(next);
       if (handle.offset - endOf(handles.at(-1)!) >= BLOCK_ALIGNMENT_BYTES) break;
       handles.push(handle);
     }
@@ -281,21 +301,25 @@ export class Section implements ValueSource {
       const isUsable = at % BLOCK_ALIGNMENT_BYTES === 0 && this.#table.isSound(span, at, handle);
       if (!isUsable) break;
       const frame = new Frame(span.subarray(at, at + handle.sizeBytes), undefined);
-      this.#openRows(frame, handle);
+      this.#table.openRows(frame, handle);
       frames.push(frame);
     }
     return frames;
   }
 
-  /** The first key of a block, known without reading it. */
+  /** The first key of a block, which need not be read for it. */
   blockStart(ordinal: number): Uint8Array {
-    return this.#index().key(ordinal);
+    return this.#index().firstKey(ordinal);
   }
 
-  /** The smallest version in a block, known without reading it. */
+  /** The smallest version in a block, which need not be read for it. */
   blockMinVersion(ordinal: number): number {
-    const index = this.#index();
-    return readU53(index.bytes, index.valueStart(ordinal) + 12);
+    return this.#index().minVersion(ordinal);
+  }
+
+  /** By the blocks of the index, each of which may be damaged. */
+  indexParts(): readonly IndexPart[] {
+    return this.#index().parts();
   }
 
   valueFrame(ordinal: number): Frame {
@@ -306,19 +330,13 @@ export class Section implements ValueSource {
   }
 
   forget(): void {
+    this.#keyIndex?.forget();
     this.#table.cache.forget(this.#blocks);
     this.#table.cache.forget(this.#valueBlocks);
   }
 
-  #index(): Block {
-    if (this.#keyIndex === undefined) {
-      const { keyIndex } = this.info;
-      const frame = new Frame(this.#table.readBlock(keyIndex), undefined);
-      this.#openRows(frame, keyIndex);
-      const { block } = frame;
-      this.#blocks = new FrameList(block.rowCount);
-      this.#keyIndex = block;
-    }
+  #index(): KeyIndex {
+    this.#keyIndex ??= new KeyIndex(this.#table, this.info);
     return this.#keyIndex;
   }
 
@@ -330,34 +348,8 @@ export class Section implements ValueSource {
     return words;
   }
 
-  #handleOf(ordinal: number): BlockHandle {
-    const index = this.#index();
-    const at = index.valueStart(ordinal);
-    return { offset: readU53(index.bytes, at), sizeBytes: readU32(index.bytes, at + 8) };
-  }
-
   #loadBlock(ordinal: number): Frame {
-    const { cache } = this.#table;
-    const handle = this.#handleOf(ordinal);
-    const frame = this.#table.readFrame(handle);
-    try {
-      this.#openRows(frame, handle);
-    } catch (error) {
-      cache.giveBack(frame);
-      throw error;
-    }
-    cache.add(frame, this.#blocks, ordinal);
-    return frame;
-  }
-
-  #openRows(frame: Frame, handle: BlockHandle): void {
-    try {
-      frame.openBlock(handle.sizeBytes);
-      if (frame.block.rowCount === 0) this.#fail(handle, "a block has no rows");
-    } catch (error) {
-      if (error instanceof DecodeError) this.#fail(handle, error.message);
-      throw error;
-    }
+    return this.#table.loadRows(this.#index().handleOf(ordinal), this.#blocks, ordinal);
   }
 
   #loadValueBlock(ordinal: number): Frame {

@@ -16,6 +16,7 @@ import { BLOCK_ALIGNMENT_BYTES } from "./block-format.js";
 import type { EntrySlot } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { buildFilter } from "./filter.js";
+import { KeyIndexBuilder } from "./key-index-builder.js";
 import type { BlockHandle, SectionInfo } from "./sstable-format.js";
 import {
   APART_VALUE_SIZE_BYTES_MIN,
@@ -49,7 +50,7 @@ export class SstableWriter {
   readonly #blockSizeBytes: number;
   readonly #output: ByteWriter = new ByteWriter(2048);
   readonly #keyBlock: BlockBuilder = new BlockBuilder();
-  readonly #keyIndex: BlockBuilder = new BlockBuilder();
+  readonly #keyIndex: KeyIndexBuilder;
   readonly #valueBlock: ByteWriter = new ByteWriter();
   readonly #valueIndex: ByteWriter = new ByteWriter();
   readonly #sections: SectionInfo[] = [];
@@ -73,7 +74,7 @@ export class SstableWriter {
   #syncedBytes = 0;
   #checksum = 0;
 
-  /** `blockSizeBytes`: of key blocks; value blocks are twice as large. */
+  /** `blockSizeBytes`: of blocks of keys and of their index; value blocks are twice as large. */
   constructor(
     file: TableSink,
     fileNumber: number,
@@ -81,6 +82,7 @@ export class SstableWriter {
     blockSizeBytes: number = KEY_BLOCK_SIZE_BYTES,
   ) {
     this.#blockSizeBytes = blockSizeBytes;
+    this.#keyIndex = new KeyIndexBuilder(blockSizeBytes);
     this.#file = file;
     this.#fileNumber = fileNumber;
     this.#salt = salt;
@@ -140,7 +142,7 @@ export class SstableWriter {
     const valueIndex = this.#writeBlock(this.#valueIndex.view());
     const filterWords = buildFilter(this.#hashes, this.#hashCount);
     const filter = this.#writeBlock(new Uint8Array(filterWords.buffer));
-    const keyIndex = this.#writeBlock(this.#keyIndex.finishView());
+    const keyIndex = this.#keyIndex.finish((block) => this.#writeBlock(block));
     this.#sections.push({
       family: this.#family,
       entryCount: this.#entryCount,
@@ -213,12 +215,8 @@ export class SstableWriter {
     const block = this.#keyBlock;
     if (block.rowCount === 0) return;
     const handle = this.#writeBlock(block.finishView());
-    const key = this.#firstKey;
-    const value = this.#keyIndex.add(key, 0, key.length, this.#firstVersion, false, false);
-    value.u53(handle.offset);
-    value.u32(handle.sizeBytes);
-    value.u53(block.minVersion);
-    value.u53(block.maxVersion);
+    const { minVersion, maxVersion } = block;
+    this.#keyIndex.add(handle, this.#firstKey, this.#firstVersion, minVersion, maxVersion);
     this.#lastKey = block.lastKey();
     block.reset();
   }

@@ -15,6 +15,7 @@ import { familyName } from "./families.js";
 import { OpenFiles, TableReader } from "./open-files.js";
 import type { TableFile } from "./slice.js";
 import { decodeFooter, FOOTER_SIZE_BYTES } from "./sstable-format.js";
+import type { IndexPart } from "./key-index.js";
 import type { SectionInfo } from "./sstable-format.js";
 import type { Section } from "./sstable-reader.js";
 import { Sstable } from "./sstable-reader.js";
@@ -27,13 +28,8 @@ export interface TableSurvey {
   readonly offset: number | undefined;
   readonly sizeBytes: number;
   readonly checksum: number;
-  readonly sections: readonly SectionSurvey[];
+  readonly sections: readonly SectionInfo[];
   readonly findings: readonly Finding[];
-}
-
-export interface SectionSurvey {
-  readonly info: SectionInfo;
-  readonly blockCount: number;
 }
 
 const CHUNK_SIZE_BYTES = 1024 * 1024;
@@ -54,7 +50,7 @@ class Survey implements TableSurvey {
   readonly offset: number | undefined;
   sizeBytes = 0;
   checksum = 0;
-  readonly sections: SectionSurvey[] = [];
+  readonly sections: SectionInfo[] = [];
   readonly findings: Finding[] = [];
   readonly #disk: Disk;
   readonly #described: TableFile | undefined;
@@ -120,9 +116,9 @@ class Survey implements TableSurvey {
   #section(table: Sstable, section: Section): void {
     const { info } = section;
     const all = `every entry of family ${familyName(info.family)}`;
-    const blockCount = this.#try(all, () => section.blockCount);
-    if (blockCount === undefined) return;
-    this.sections.push({ info, blockCount });
+    const parts = this.#try(all, () => section.indexParts());
+    if (parts === undefined) return;
+    this.sections.push(info);
     const filterLost = `reads of single keys of family ${familyName(info.family)}`;
     this.#try(filterLost, () => table.readBlock(info.filter));
     this.#try(`large values of family ${familyName(info.family)}`, () =>
@@ -130,8 +126,8 @@ class Survey implements TableSurvey {
     );
     const before = this.findings.length;
     const counted = new Counter();
-    for (let ordinal = 0; ordinal < blockCount; ordinal++) {
-      this.#block(section, ordinal, blockCount, counted);
+    for (const [i, part] of parts.entries()) {
+      this.#part(section, part, parts[i + 1]?.firstKey ?? info.largestKey, counted);
     }
     if (this.findings.length > before) return;
     const wrong = counted.differenceFrom(info);
@@ -139,11 +135,23 @@ class Survey implements TableSurvey {
     if (wrong !== undefined) this.#found(at, wrong, undefined);
   }
 
-  #block(section: Section, ordinal: number, blockCount: number, counted: Counter): void {
-    const { family, largestKey } = section.info;
-    const from = section.blockStart(ordinal);
-    const to = ordinal + 1 < blockCount ? section.blockStart(ordinal + 1) : largestKey;
-    const keys = `entries of family ${familyName(family)} with keys from ${shown(from)} to ${shown(to)}`;
+  /** The blocks of a part of the index; `endKey`: the first key behind them, or the last of all. */
+  #part(section: Section, part: IndexPart, endKey: Uint8Array, counted: Counter): void {
+    const { firstOrdinal, endOrdinal, firstKey } = part;
+    const starts = this.#try(entriesBetween(section, firstKey, endKey), () => {
+      const ordinals = Array.from(
+        { length: endOrdinal - firstOrdinal },
+        (_, i) => firstOrdinal + i,
+      );
+      return ordinals.map((ordinal) => section.blockStart(ordinal));
+    });
+    for (const [i, start] of (starts ?? []).entries()) {
+      const keys = entriesBetween(section, start, starts?.[i + 1] ?? endKey);
+      this.#block(section, firstOrdinal + i, keys, counted);
+    }
+  }
+
+  #block(section: Section, ordinal: number, keys: string, counted: Counter): void {
     const frame = this.#try(keys, () => section.frame(ordinal));
     if (frame === undefined) return;
     frame.pin();
@@ -180,6 +188,10 @@ class Survey implements TableSurvey {
     const loss: Loss = lost === undefined ? { kind: "unknown" } : { kind: "content", what: lost };
     this.findings.push({ path, offset, what, loss, isDamage: true });
   }
+}
+
+function entriesBetween({ info }: Section, from: Uint8Array, to: Uint8Array): string {
+  return `entries of family ${familyName(info.family)} with keys from ${shown(from)} to ${shown(to)}`;
 }
 
 /** Counts the entries of a section, sees to their order and remembers their bounds. */

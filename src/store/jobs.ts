@@ -167,7 +167,7 @@ function examined(disk: Disk, path: string): ExaminedTable {
   const { file, sections, findings } = surveyTable(disk, path);
   const [finding] = findings;
   if (finding !== undefined) throw new CorruptionError(path, finding.offset, finding.what);
-  return { kind: "examined", file: must(file), sections: sections.map(({ info }) => info) };
+  return { kind: "examined", file: must(file), sections };
 }
 
 function checksumOf(disk: Disk, job: Extract<CheckJob, { readonly kind: "checkTable" }>): number {

@@ -241,9 +241,9 @@ function usesOf(catalog: Catalog): ReadonlyMap<number, TableUse> {
 
 /** Whether a slice is a part of what a table has. */
 function isPartOf({ family, filterRange }: Slice, { sections }: TableSurvey): boolean {
-  const found = sections.find(({ info }) => info.family === family);
+  const found = sections.find((section) => section.family === family);
   if (found === undefined) return false;
-  const { smallestKey, largestKey } = found.info;
+  const { smallestKey, largestKey } = found;
   return equalRanges(filterRange, { start: smallestKey, end: keyAfter(largestKey) });
 }
 

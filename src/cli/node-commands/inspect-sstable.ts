@@ -3,7 +3,8 @@ import type { Disk } from "../../env/disk.js";
 import { familyName } from "../../lsm/families.js";
 import type { TableFile } from "../../lsm/slice.js";
 import { packNumber, packPath, tableNumber } from "../../lsm/table-set.js";
-import type { SectionSurvey, TableSurvey } from "../../lsm/table-survey.js";
+import type { SectionInfo } from "../../lsm/sstable-format.js";
+import type { TableSurvey } from "../../lsm/table-survey.js";
 import { shown, surveyTable } from "../../lsm/table-survey.js";
 import { lookAtManifest } from "../../store/manifest-look.js";
 import { requiredOf } from "../arguments.js";
@@ -66,9 +67,9 @@ function packedTables(disk: Disk, directory: string): readonly InspectedTable[] 
 }
 
 function plain({ path, offset, sizeBytes, checksum, sections, findings }: TableSurvey): object {
-  const plainSections = sections.map(({ info, blockCount }) => ({
+  const plainSections = sections.map((info) => ({
     family: familyName(info.family),
-    blockCount,
+    blockCount: info.keyIndex.blockCount,
     entryCount: info.entryCount,
     keyCount: info.keyCount,
     tombstoneCount: info.tombstoneCount,
@@ -88,12 +89,12 @@ function tableText({ path, offset, sizeBytes, sections }: TableSurvey): string {
   return head + sections.map(sectionText).join("");
 }
 
-function sectionText({ info, blockCount }: SectionSurvey): string {
+function sectionText(info: SectionInfo): string {
   const { entryCount, keyCount, tombstoneCount, minVersion, maxVersion } = info;
   return (
     `  ${familyName(info.family)}: ${entryCount} entries of ${keyCount} keys, ` +
     `${tombstoneCount} tombstones, versions ${minVersion} to ${maxVersion}, ` +
-    `${formatBytes(info.sizeBytes)} in ${counted(blockCount, "block")}, ` +
+    `${formatBytes(info.sizeBytes)} in ${counted(info.keyIndex.blockCount, "block")}, ` +
     `keys ${shown(info.smallestKey)} to ${shown(info.largestKey)}\n`
   );
 }
