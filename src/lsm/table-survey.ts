@@ -203,8 +203,8 @@ class Counter {
   #maxVersion = -1;
   #smallestKey: Uint8Array | undefined = undefined;
   #disorder: string | undefined;
+  /** The last key: a copy, because its block may be gone when the next one comes. */
   #bytes: Uint8Array = EMPTY_BYTES;
-  #offset = 0;
   #length = -1;
   #version = 0;
 
@@ -212,7 +212,7 @@ class Counter {
     const order =
       this.#length < 0
         ? 1
-        : compareSlices(bytes, keyOffset, keyLength, this.#bytes, this.#offset, this.#length);
+        : compareSlices(bytes, keyOffset, keyLength, this.#bytes, 0, this.#length);
     if (order < 0 || (order === 0 && version >= this.#version)) {
       this.#disorder = `entry ${this.#entries + 1} is out of order`;
     }
@@ -222,8 +222,8 @@ class Counter {
     this.#minVersion = Math.min(this.#minVersion, version);
     this.#maxVersion = Math.max(this.#maxVersion, version);
     this.#smallestKey ??= bytes.slice(keyOffset, keyOffset + keyLength);
-    this.#bytes = bytes;
-    this.#offset = keyOffset;
+    if (this.#bytes.length < keyLength) this.#bytes = new Uint8Array(2 * keyLength);
+    this.#bytes.set(bytes.subarray(keyOffset, keyOffset + keyLength));
     this.#length = keyLength;
     this.#version = version;
   }
@@ -240,7 +240,7 @@ class Counter {
   }
 
   #hasBoundsOf({ minVersion, maxVersion, smallestKey, largestKey }: SectionInfo): boolean {
-    const last = this.#bytes.subarray(this.#offset, this.#offset + this.#length);
+    const last = this.#bytes.subarray(0, this.#length);
     return (
       this.#minVersion === minVersion &&
       this.#maxVersion === maxVersion &&
