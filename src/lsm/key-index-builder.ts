@@ -3,6 +3,9 @@ import { EMPTY_BYTES } from "../base/bytes.js";
 import { BlockBuilder } from "./block-builder.js";
 import type { BlockHandle, IndexInfo } from "./sstable-format.js";
 
+/** However long the keys are, the top has few of them. */
+const ROWS_MIN = 16;
+
 /** A block of the index, laid out, with the first (key, version) in it. */
 interface LaidOut {
   readonly bytes: Uint8Array;
@@ -40,7 +43,7 @@ export class KeyIndexBuilder {
     maxVersion: number,
   ): void {
     const block = this.#block;
-    if (block.rowCount > 0 && block.sizeBytes >= this.#sizeBytesAimed) this.#layOut();
+    if (block.rowCount >= ROWS_MIN && block.sizeBytes >= this.#sizeBytesAimed) this.#layOut();
     if (block.rowCount === 0) {
       this.#firstKey = firstKey;
       this.#firstVersion = firstVersion;

@@ -68,6 +68,11 @@ export class KeyIndex {
     return this.#firstOrdinals[row]! + this.#rowFor(part, key, keyOffset, keyLength, version);
   }
 
+  /** The first key block, or the end, that is told of elsewhere than this one. */
+  endOfPart(ordinal: number): number {
+    return this.#endOf(this.#partOf(ordinal));
+  }
+
   handleOf(ordinal: number): BlockHandle {
     const part = this.#partOf(ordinal);
     return handleAt(this.#part(part), ordinal - this.#firstOrdinals[part]!);
@@ -148,7 +153,7 @@ export class KeyIndex {
   #load(part: number): Block {
     const handle = handleAt(this.#top, part);
     const { block, home } = this.#table.loadRows(handle, this.#parts, part, this.#rowsOf(part));
-    if (home === undefined) this.#loose = { part, block };
+    this.#loose = home === undefined ? { part, block } : undefined;
     return block;
   }
 

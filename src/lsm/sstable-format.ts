@@ -31,8 +31,9 @@ import type { FamilyId } from "./families.js";
 import { isFamilyId } from "./families.js";
 
 export const SSTABLE_MAGIC = 0x3173_7466;
-/** The first version knew one level of the key index only; it is not read any more. */
 export const SSTABLE_FORMAT_VERSION = 2;
+/** Its key indexes have one level, and their sections do not say how many blocks there are. */
+const FORMAT_VERSION_WITHOUT_LEVELS = 1;
 export const FOOTER_SIZE_BYTES = 48;
 /** One page of the system: what a get reads that finds it nowhere. Measured: bench storage, get. */
 export const KEY_BLOCK_SIZE_BYTES: number = 4 * 1024;
@@ -70,11 +71,12 @@ export interface SectionInfo {
 }
 
 export interface Footer {
+  readonly formatVersion: number;
   readonly salt: number;
   readonly directory: BlockHandle;
 }
 
-export function encodeFooter(footer: Footer): Uint8Array {
+export function encodeFooter(footer: Omit<Footer, "formatVersion">): Uint8Array {
   const bytes = new Uint8Array(FOOTER_SIZE_BYTES);
   writeU32(bytes, 0, SSTABLE_MAGIC);
   writeU32(bytes, 4, SSTABLE_FORMAT_VERSION);
@@ -94,11 +96,11 @@ export function decodeFooter(bytes: Uint8Array, path: string, offset: number): F
     throw new CorruptionError(path, offset, "this is no sstable");
   }
   const formatVersion = readU32(bytes, 4);
-  if (formatVersion !== SSTABLE_FORMAT_VERSION) {
+  if (formatVersion < FORMAT_VERSION_WITHOUT_LEVELS || formatVersion > SSTABLE_FORMAT_VERSION) {
     throw new CorruptionError(path, offset, `unknown sstable format ${formatVersion}`);
   }
   const directory = { offset: readU53(bytes, 16), sizeBytes: readU32(bytes, 24) };
-  return { salt: readU32(bytes, 8), directory };
+  return { formatVersion, salt: readU32(bytes, 8), directory };
 }
 
 export function writeSection(writer: ByteWriter, info: SectionInfo): void {
@@ -119,7 +121,13 @@ export function writeSection(writer: ByteWriter, info: SectionInfo): void {
   writer.u32(info.keyIndex.blockCount);
 }
 
-export function readSection(reader: ByteReader, path: string): SectionInfo {
+/** `rowCountOf`: reads how many rows the block has that this handle leads to. */
+export function readSection(
+  reader: ByteReader,
+  path: string,
+  formatVersion: number,
+  rowCountOf: (handle: BlockHandle) => number,
+): SectionInfo {
   const family = reader.u8();
   if (!isFamilyId(family)) throw new CorruptionError(path, 0, `unknown family ${family}`);
   const counts = {
@@ -134,11 +142,18 @@ export function readSection(reader: ByteReader, path: string): SectionInfo {
   const index = readHandle(reader);
   const valueIndex = readHandle(reader);
   const filter = readHandle(reader);
+  const keyIndex =
+    formatVersion === FORMAT_VERSION_WITHOUT_LEVELS
+      ? { ...index, isDeep: false, blockCount: rowCountOf(index) }
+      : { ...index, ...readLevels(reader, path) };
+  return { family, ...counts, ...bounds, keyIndex, valueIndex, filter };
+}
+
+function readLevels(reader: ByteReader, path: string): Pick<IndexInfo, "isDeep" | "blockCount"> {
   const levels = reader.u8();
   if (levels !== 1 && levels !== 2)
     throw new CorruptionError(path, 0, `an index of ${levels} levels`);
-  const keyIndex = { ...index, isDeep: levels === 2, blockCount: reader.u32() };
-  return { family, ...counts, ...bounds, keyIndex, valueIndex, filter };
+  return { isDeep: levels === 2, blockCount: reader.u32() };
 }
 
 function readHandle(reader: ByteReader): BlockHandle {

@@ -59,9 +59,7 @@ export class Sstable {
 
   /** The bytes of a block, checked. The buffer is the block's own and starts at its offset 0. */
   readBlock(handle: BlockHandle): Uint8Array {
-    const bytes = new Uint8Array(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
-    readTwice(this.path, this.#startsAt + handle.offset, () => this.#readBlock(handle, bytes));
-    return bytes.subarray(0, handle.sizeBytes);
+    return readTwice(this.path, this.#startsAt + handle.offset, () => this.#blockBytes(handle));
   }
 
   /** A block, checked, in a frame of the cache, which the caller adds to it or gives back. */
@@ -183,14 +181,20 @@ export class Sstable {
     if (footer.salt !== salt) {
       throw this.corruption(footerAt, "this is another file than the manifest names");
     }
-    const directory = new Uint8Array(footer.directory.sizeBytes + CHECKSUM_SIZE_BYTES);
-    this.#readBlock(footer.directory, directory);
-    const reader = new ByteReader(directory.subarray(0, footer.directory.sizeBytes));
+    const reader = new ByteReader(this.#blockBytes(footer.directory));
     const sections: Section[] = [];
+    const rowCountOf = (handle: BlockHandle): number => readU32(this.#blockBytes(handle), 0);
     for (let count = reader.u32(); count > 0; count--) {
-      sections.push(new Section(this, readSection(reader, this.path)));
+      const info = readSection(reader, this.path, footer.formatVersion, rowCountOf);
+      sections.push(new Section(this, info));
     }
     return sections;
+  }
+
+  #blockBytes(handle: BlockHandle): Uint8Array {
+    const bytes = new Uint8Array(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
+    this.#readBlock(handle, bytes);
+    return bytes.subarray(0, handle.sizeBytes);
   }
 
   /** Reads a block and its checksum to the beginning of `target`. */
@@ -215,7 +219,8 @@ const NO_FRAMES = new FrameList(0);
 export class Section implements ValueSource {
   readonly info: SectionInfo;
   readonly #table: Sstable;
-  readonly #blocks: FrameList;
+  /** They have their size as soon as the index of the blocks is there. */
+  #blocks: FrameList = NO_FRAMES;
   #valueBlocks: FrameList = NO_FRAMES;
   #keyIndex: KeyIndex | undefined = undefined;
   #filter: Int32Array | undefined = undefined;
@@ -224,7 +229,6 @@ export class Section implements ValueSource {
   constructor(table: Sstable, info: SectionInfo) {
     this.#table = table;
     this.info = info;
-    this.#blocks = new FrameList(info.keyIndex.blockCount);
   }
 
   get blockCount(): number {
@@ -281,12 +285,13 @@ export class Section implements ValueSource {
   /**
    * Blocks from `ordinal` on, up to `countMax` of them, in one read and past the cache, for who
    * walks on: what is read once leaves there what is read again. Fewer, or none, where they do not
-   * lie together or are not sound; `frame` says then what is wrong. Measured: bench storage, scan.
+   * lie together, another part of the index tells of them, or they are not sound; `frame` says then
+   * what is wrong. Measured: bench storage, scan.
    */
   blocksAhead(ordinal: number, countMax: number): readonly Frame[] {
     const index = this.#index();
     const handles = [index.handleOf(ordinal)];
-    const end = Math.min(this.blockCount, ordinal + countMax);
+    const end = Math.min(index.endOfPart(ordinal), ordinal + countMax);
     for (let next = ordinal + 1; next < end; next++) {
       const handle = index.handleOf(next);
       if (handle.offset - endOf(handles.at(-1)!) >= BLOCK_ALIGNMENT_BYTES) break;
@@ -336,7 +341,10 @@ export class Section implements ValueSource {
   }
 
   #index(): KeyIndex {
-    this.#keyIndex ??= new KeyIndex(this.#table, this.info);
+    if (this.#keyIndex === undefined) {
+      this.#keyIndex = new KeyIndex(this.#table, this.info);
+      this.#blocks = new FrameList(this.blockCount);
+    }
     return this.#keyIndex;
   }
 
@@ -349,7 +357,8 @@ export class Section implements ValueSource {
   }
 
   #loadBlock(ordinal: number): Frame {
-    return this.#table.loadRows(this.#index().handleOf(ordinal), this.#blocks, ordinal);
+    const handle = this.#index().handleOf(ordinal);
+    return this.#table.loadRows(handle, this.#blocks, ordinal);
   }
 
   #loadValueBlock(ordinal: number): Frame {
