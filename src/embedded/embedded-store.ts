@@ -282,7 +282,8 @@ export class EmbeddedStore implements Reader {
    * flushed where nothing is written for a while is flushed now.
    */
   async idle(): Promise<void> {
-    if (this.#closing === undefined) this.#restFlush.now();
+    await this.#store.idle();
+    this.#restFlush.now();
     await this.#store.idle();
   }
 
@@ -297,7 +298,7 @@ export class EmbeddedStore implements Reader {
 
   async #close(): Promise<void> {
     this.#handOver();
-    this.#restFlush.cancel();
+    this.#restFlush.close();
     this.#reader.close();
     await this.#store.close();
     await this.#jobs.close();
@@ -368,7 +369,6 @@ export class EmbeddedStore implements Reader {
     this.#inFlight.add(waiters);
     this.#backlogBytes += length;
     const { log } = this.#store;
-    this.#restFlush.stir();
     const held = buffer.take(TERM, this.#index);
     log.append(SHARD, REPLICA, held.run);
     log.commit(() => {
@@ -376,6 +376,7 @@ export class EmbeddedStore implements Reader {
       this.#backlogBytes -= length;
       this.#inFlight.delete(waiters);
       for (const waiter of waiters) waiter.resolve();
+      this.#restFlush.stir();
       this.#release();
     });
   };
@@ -450,6 +451,7 @@ export class EmbeddedStore implements Reader {
     store.observe({
       flushed: (shardId, { index }) => {
         store.log.trim(shardId, index);
+        this.#restFlush.stir();
         this.#release();
       },
       flushWanted: () => {

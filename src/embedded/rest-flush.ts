@@ -3,8 +3,7 @@
  * that is much, it is flushed once nothing has been written for a while, and the next start has
  * less to do, also after a crash. What was applied again at a start counts as written then.
  *
- * It never flushes little: that would cost a table for nothing. Nor does it run while nobody
- * writes, or delay a close.
+ * No timer of it runs while nobody writes, or outlives the store.
  */
 import type { Timer, Timers } from "../env/timers.js";
 
@@ -24,15 +23,16 @@ export class RestFlush {
   readonly #owner: RestFlushOwner;
   /** Runs until nothing has been written between two looks. */
   #timer: Timer | undefined = undefined;
+  #isClosed = false;
 
   constructor(timers: Timers, owner: RestFlushOwner) {
     this.#timers = timers;
     this.#owner = owner;
   }
 
-  /** Something was written. */
+  /** Something was written, or could not be flushed before and may be now. */
   stir(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || this.#isClosed) return;
     const before = this.#owner.index();
     this.#timer = this.#timers.after(REST_MS, () => {
       this.#timer = undefined;
@@ -43,11 +43,11 @@ export class RestFlush {
 
   /** Whoever calls knows that nothing is written. */
   now(): void {
-    this.cancel();
-    this.#flush();
+    if (!this.#isClosed) this.#flush();
   }
 
-  cancel(): void {
+  close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
