@@ -18,6 +18,10 @@ import type { BlockHandle, SectionInfo } from "./sstable-format.js";
 const MIN_VERSION_AT = 12;
 const FIRST_ORDINAL_AT = 12;
 
+/** Of one level: there are many small tables, and each would have its own (bench: trees). */
+const ONE_PART: readonly number[] = [0];
+const NO_FRAMES = new FrameList(0);
+
 /** The table whose index it is, as sstable-reader.ts has it: all that is read of it is checked. */
 export interface IndexedTable {
   readonly cache: BlockCache;
@@ -52,8 +56,8 @@ export class KeyIndex {
     const frame = new Frame(table.readBlock(keyIndex), undefined);
     table.openRows(frame, keyIndex, keyIndex.isDeep ? undefined : keyIndex.blockCount);
     this.#top = frame.block;
-    this.#firstOrdinals = keyIndex.isDeep ? this.#readOrdinals() : [0];
-    this.#parts = new FrameList(keyIndex.isDeep ? this.#firstOrdinals.length : 0);
+    this.#firstOrdinals = keyIndex.isDeep ? this.#readOrdinals() : ONE_PART;
+    this.#parts = keyIndex.isDeep ? new FrameList(this.#firstOrdinals.length) : NO_FRAMES;
   }
 
   /**
