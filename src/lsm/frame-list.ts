@@ -29,3 +29,6 @@ export class FrameList implements FrameHolder {
     return letGoAt !== 0 && ((clock - letGoAt) | 0) <= span;
   }
 }
+
+/** Of what has no blocks in the cache, or none yet: one for all, as most tables are small. */
+export const NO_FRAMES: FrameList = new FrameList(0);

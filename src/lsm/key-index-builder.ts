@@ -1,6 +1,7 @@
 /** Gathers where the key blocks of a section are, and writes that as an index (key-index.ts). */
 import { EMPTY_BYTES } from "../base/bytes.js";
 import { BlockBuilder } from "./block-builder.js";
+import { writeHandle } from "./sstable-format.js";
 import type { BlockHandle, IndexInfo } from "./sstable-format.js";
 
 /** However long the keys are, the top has few of them. */
@@ -49,8 +50,7 @@ export class KeyIndexBuilder {
       this.#firstVersion = firstVersion;
     }
     const value = block.add(firstKey, 0, firstKey.length, firstVersion, false, false);
-    value.u53(handle.offset);
-    value.u32(handle.sizeBytes);
+    writeHandle(value, handle);
     value.u53(minVersion);
     value.u53(maxVersion);
     this.#count++;
@@ -71,8 +71,7 @@ export class KeyIndexBuilder {
     for (const { bytes, firstKey, firstVersion, firstOrdinal } of this.#laidOut) {
       const handle = write(bytes);
       const value = top.add(firstKey, 0, firstKey.length, firstVersion, false, false);
-      value.u53(handle.offset);
-      value.u32(handle.sizeBytes);
+      writeHandle(value, handle);
       value.u32(firstOrdinal);
     }
     return write(top.finishView());

@@ -11,7 +11,8 @@ import { readU32, readU53 } from "../base/coding.js";
 import type { BlockCache } from "./block-cache.js";
 import type { Block } from "./block-reader.js";
 import { Frame } from "./frame.js";
-import { FrameList } from "./frame-list.js";
+import { FrameList, NO_FRAMES } from "./frame-list.js";
+import { handleAt } from "./sstable-format.js";
 import type { BlockHandle, SectionInfo } from "./sstable-format.js";
 
 /** In the value of a row, behind offset and size of what it leads to. */
@@ -20,7 +21,6 @@ const FIRST_ORDINAL_AT = 12;
 
 /** Of one level: there are many small tables, and each would have its own (bench: trees). */
 const ONE_PART: readonly number[] = [0];
-const NO_FRAMES = new FrameList(0);
 
 /** The table whose index it is, as sstable-reader.ts has it: all that is read of it is checked. */
 export interface IndexedTable {
@@ -79,7 +79,7 @@ export class KeyIndex {
 
   handleOf(ordinal: number): BlockHandle {
     const part = this.#partOf(ordinal);
-    return handleAt(this.#part(part), ordinal - this.#firstOrdinals[part]!);
+    return handleIn(this.#part(part), ordinal - this.#firstOrdinals[part]!);
   }
 
   /** The first key of a key block. */
@@ -155,7 +155,7 @@ export class KeyIndex {
   }
 
   #load(part: number): Block {
-    const handle = handleAt(this.#top, part);
+    const handle = handleIn(this.#top, part);
     const { block, home } = this.#table.loadRows(handle, this.#parts, part, this.#rowsOf(part));
     this.#loose = home === undefined ? { part, block } : undefined;
     return block;
@@ -177,7 +177,6 @@ export class KeyIndex {
   }
 }
 
-function handleAt(block: Block, row: number): BlockHandle {
-  const at = block.valueStart(row);
-  return { offset: readU53(block.bytes, at), sizeBytes: readU32(block.bytes, at + 8) };
+function handleIn(block: Block, row: number): BlockHandle {
+  return handleAt(block.bytes, block.valueStart(row));
 }

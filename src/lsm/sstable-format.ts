@@ -99,8 +99,7 @@ export function decodeFooter(bytes: Uint8Array, path: string, offset: number): F
   if (formatVersion < FORMAT_VERSION_WITHOUT_LEVELS || formatVersion > SSTABLE_FORMAT_VERSION) {
     throw new CorruptionError(path, offset, `unknown sstable format ${formatVersion}`);
   }
-  const directory = { offset: readU53(bytes, 16), sizeBytes: readU32(bytes, 24) };
-  return { formatVersion, salt: readU32(bytes, 8), directory };
+  return { formatVersion, salt: readU32(bytes, 8), directory: handleAt(bytes, 16) };
 }
 
 export function writeSection(writer: ByteWriter, info: SectionInfo): void {
@@ -114,8 +113,7 @@ export function writeSection(writer: ByteWriter, info: SectionInfo): void {
   writer.blob(info.smallestKey);
   writer.blob(info.largestKey);
   for (const handle of [info.keyIndex, info.valueIndex, info.filter]) {
-    writer.u53(handle.offset);
-    writer.u32(handle.sizeBytes);
+    writeHandle(writer, handle);
   }
   writer.u8(info.keyIndex.isDeep ? 2 : 1);
   writer.u32(info.keyIndex.blockCount);
@@ -154,6 +152,16 @@ function readLevels(reader: ByteReader, path: string): Pick<IndexInfo, "isDeep" 
   if (levels !== 1 && levels !== 2)
     throw new CorruptionError(path, 0, `an index of ${levels} levels`);
   return { isDeep: levels === 2, blockCount: reader.u32() };
+}
+
+/** A handle everywhere: u53 offset | u32 size. */
+export function writeHandle(writer: ByteWriter, { offset, sizeBytes }: BlockHandle): void {
+  writer.u53(offset);
+  writer.u32(sizeBytes);
+}
+
+export function handleAt(bytes: Uint8Array, at: number): BlockHandle {
+  return { offset: readU53(bytes, at), sizeBytes: readU32(bytes, at + 8) };
 }
 
 function readHandle(reader: ByteReader): BlockHandle {

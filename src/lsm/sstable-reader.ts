@@ -5,7 +5,7 @@
  * CorruptionError with file and offset, once it is so twice.
  */
 import { crc32, placedChecksum } from "../base/checksum.js";
-import { ByteReader, DecodeError, readU32, readU53 } from "../base/coding.js";
+import { ByteReader, DecodeError, readU32 } from "../base/coding.js";
 import { DiskError } from "../env/disk.js";
 import { CorruptionError } from "../log/corruption-error.js";
 import type { BlockCache } from "./block-cache.js";
@@ -14,7 +14,7 @@ import type { EntrySlot, ValueSource } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { isFilterLength, mayContain } from "./filter.js";
 import { Frame } from "./frame.js";
-import { FrameList } from "./frame-list.js";
+import { FrameList, NO_FRAMES } from "./frame-list.js";
 import { KeyIndex } from "./key-index.js";
 import type { IndexPart } from "./key-index.js";
 import { TableReader } from "./open-files.js";
@@ -25,6 +25,7 @@ import {
   FOOTER_SIZE_BYTES,
   VALUE_HANDLE_SIZE_BYTES,
   decodeFooter,
+  handleAt,
   readSection,
 } from "./sstable-format.js";
 import type { TableFile } from "./slice.js";
@@ -213,8 +214,6 @@ export class Sstable {
   }
 }
 
-const NO_FRAMES = new FrameList(0);
-
 /** One family's part of an sstable. */
 export class Section implements ValueSource {
   readonly info: SectionInfo;
@@ -378,7 +377,7 @@ export class Section implements ValueSource {
     if (at + VALUE_HANDLE_SIZE_BYTES > index.length) {
       this.#fail(this.info.valueIndex, `there is no value block ${ordinal}`);
     }
-    return { offset: readU53(index, at), sizeBytes: readU32(index, at + 8) };
+    return handleAt(index, at);
   }
 
   #fail(handle: BlockHandle, detail: string): never {

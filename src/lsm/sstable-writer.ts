@@ -22,6 +22,7 @@ import {
   APART_VALUE_SIZE_BYTES_MIN,
   KEY_BLOCK_SIZE_BYTES,
   encodeFooter,
+  writeHandle,
   writeSection,
 } from "./sstable-format.js";
 import type { TableFile } from "./slice.js";
@@ -223,9 +224,7 @@ export class SstableWriter {
 
   #endValueBlock(): void {
     if (this.#valueBlock.length === 0) return;
-    const handle = this.#writeBlock(this.#valueBlock.view());
-    this.#valueIndex.u53(handle.offset);
-    this.#valueIndex.u32(handle.sizeBytes);
+    writeHandle(this.#valueIndex, this.#writeBlock(this.#valueBlock.view()));
     this.#valueBlockCount++;
     this.#valueBlock.reset();
   }

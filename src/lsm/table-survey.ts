@@ -12,10 +12,10 @@ import type { Finding, Loss } from "../log/finding.js";
 import { BlockCache } from "./block-cache.js";
 import { EntrySlot } from "./entry-slot.js";
 import { familyName } from "./families.js";
+import type { IndexPart } from "./key-index.js";
 import { OpenFiles, TableReader } from "./open-files.js";
 import type { TableFile } from "./slice.js";
 import { decodeFooter, FOOTER_SIZE_BYTES } from "./sstable-format.js";
-import type { IndexPart } from "./key-index.js";
 import type { SectionInfo } from "./sstable-format.js";
 import type { Section } from "./sstable-reader.js";
 import { Sstable } from "./sstable-reader.js";
@@ -138,13 +138,10 @@ class Survey implements TableSurvey {
   /** The blocks of a part of the index; `endKey`: the first key behind them, or the last of all. */
   #part(section: Section, part: IndexPart, endKey: Uint8Array, counted: Counter): void {
     const { firstOrdinal, endOrdinal, firstKey } = part;
-    const starts = this.#try(entriesBetween(section, firstKey, endKey), () => {
-      const ordinals = Array.from(
-        { length: endOrdinal - firstOrdinal },
-        (_, i) => firstOrdinal + i,
-      );
-      return ordinals.map((ordinal) => section.blockStart(ordinal));
-    });
+    const length = endOrdinal - firstOrdinal;
+    const starts = this.#try(entriesBetween(section, firstKey, endKey), () =>
+      Array.from({ length }, (_, i) => section.blockStart(firstOrdinal + i)),
+    );
     for (const [i, start] of (starts ?? []).entries()) {
       const keys = entriesBetween(section, start, starts?.[i + 1] ?? endKey);
       this.#block(section, firstOrdinal + i, keys, counted);

@@ -10,7 +10,7 @@ const MUCH = 200;
 /** Each takes a block of the log: they fill a segment. */
 const BLOCKS = 300;
 const FEW = 20;
-/** So much is left when what fills a memtable is flushed. */
+/** They fill a memtable, and leave much when that is flushed. */
 const BEYOND = 650;
 /** Of 256 KiB. */
 const MUCH_BYTES = 64 * 1024;

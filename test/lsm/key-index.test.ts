@@ -3,7 +3,7 @@ import { describe, expect } from "vitest";
 import { fc, test } from "@fast-check/vitest";
 import { utf8 } from "../../src/base/bytes.js";
 import { crc32, placedChecksum } from "../../src/base/checksum.js";
-import { ByteReader, readU32, readU53, writeU32 } from "../../src/base/coding.js";
+import { ByteReader, writeU32 } from "../../src/base/coding.js";
 import { hash32 } from "../../src/base/hash.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { BlockCache } from "../../src/lsm/block-cache.js";
@@ -17,6 +17,7 @@ import { SstableCursor } from "../../src/lsm/sstable-cursor.js";
 import {
   decodeFooter,
   FOOTER_SIZE_BYTES,
+  handleAt,
   KEY_BLOCK_SIZE_BYTES,
   readSection,
   SSTABLE_FORMAT_VERSION,
@@ -118,7 +119,7 @@ function partHandle(written: Written, part: number): BlockHandle & { readonly va
   const top = new Block(bytes, new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2));
   top.open(bytes.length);
   const valueAt = top.valueStart(part);
-  return { offset: readU53(bytes, valueAt), sizeBytes: readU32(bytes, valueAt + 8), valueAt };
+  return { ...handleAt(bytes, valueAt), valueAt };
 }
 
 /** Checks where a search for this place would begin. */
