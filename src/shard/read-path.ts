@@ -400,7 +400,10 @@ export class ReadPath {
       return;
     }
     this.#host.checkClock();
-    this.#serveStale(read, this.#host.clockMs() - this.#startMs(round));
+    const ageMs = this.#host.clockMs() - this.#startMs(round);
+    // Nobody can say that a state of unknown age is as young as was asked for; the next round can.
+    if (read.maxStalenessMs > 0 && !Number.isFinite(ageMs)) this.#gather(read);
+    else this.#serveStale(read, ageMs);
   }
 
   /** When the round certainly had not begun yet. */

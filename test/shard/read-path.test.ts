@@ -360,6 +360,20 @@ describe("stale reads", () => {
     expect(bench.told(4)).toEqual(["stale 1 3 ms old"]);
   });
 
+  test("one that wants a young state asks again if the machine slept during its round", () => {
+    const bench = new Bench();
+    bench.submit(1, { level: "stale", maxStalenessMs: 500 });
+    bench.endTurn();
+    bench.slept = true;
+    bench.reads.confirmed(1, 0);
+    expect(bench.told(1)).toEqual([undefined]);
+    bench.slept = false;
+    bench.endTurn();
+    bench.nowMs += 3;
+    bench.reads.confirmed(2, 0);
+    expect(bench.told(1)).toEqual(["stale 1 3 ms old"]);
+  });
+
   test("freshness is proved again and again while they are in use, and then no more", () => {
     const bench = proved();
     bench.reads.expire(bench.nowMs);
