@@ -1,7 +1,7 @@
 /**
  * Turns what was gathered into the bytes of a batch, in one buffer that is used again and again,
- * and applies each item to the shard table as it goes in. It never writes: the buffer must not be
- * touched until the write of it is over.
+ * and applies each item to the shard table, and notes where it lies, as it goes in. It never writes:
+ * the buffer must not be touched until the write of it is over.
  */
 import { assert } from "../base/assert.js";
 import { ByteWriter } from "../base/coding.js";
@@ -15,6 +15,8 @@ import {
 } from "./batch-format.js";
 import type { SegmentPlace } from "./batch-format.js";
 import type { Gathering } from "./gathering.js";
+import { ROW_SIZE_BYTES } from "./segment-index.js";
+import type { SegmentIndexes } from "./segment-indexes.js";
 import type { ShardTable } from "./shard-table.js";
 
 /** Where a batch goes, and what it may say about what lies before it. */
@@ -32,12 +34,14 @@ export interface BatchTarget extends SegmentPlace {
 
 export class BatchBuilder {
   readonly #table: ShardTable;
+  readonly #indexes: SegmentIndexes;
   readonly #item: Item = new Item();
   readonly #checkpoint: ByteWriter = new ByteWriter(1024);
   #bytes: Uint8Array = new Uint8Array(64 * 1024);
 
-  constructor(table: ShardTable) {
+  constructor(table: ShardTable, indexes: SegmentIndexes) {
     this.#table = table;
+    this.#indexes = indexes;
   }
 
   /** The batch built last; valid until the next is built. */
@@ -76,7 +80,7 @@ export class BatchBuilder {
     assert(length <= target.room, "a batch that has no room was begun");
     this.#reserve(length);
     this.#bytes.set(this.#checkpoint.view(), HEADER_SIZE_BYTES);
-    this.#fill(gathering, count, checkpointCount, target.number);
+    this.#fill(gathering, count, checkpointCount, target);
     gathering.take(count, dones);
     return sealBatch(this.#bytes, target, {
       offset: target.offset,
@@ -89,7 +93,38 @@ export class BatchBuilder {
     });
   }
 
-  #fill(gathering: Gathering, count: number, checkpointCount: number, segment: number): void {
+  /** The length of a batch that holds the index of the segment and of `count` more appends. */
+  indexLength(count: number): number {
+    return batchLength(1, this.#indexes.active.sizeBytes + count * ROW_SIZE_BYTES);
+  }
+
+  /** Builds the last batch of a segment: its index, and nothing else. Returns its length. */
+  buildIndex(target: BatchTarget): number {
+    const rows = this.#indexes.active.rows();
+    this.#reserve(batchLength(1, rows.length));
+    const item = new Item();
+    item.kind = ITEM.index;
+    item.length = rows.length;
+    item.write(this.#bytes, HEADER_SIZE_BYTES);
+    this.#bytes.set(rows, HEADER_SIZE_BYTES + ITEM_SIZE_BYTES);
+    return sealBatch(this.#bytes, target, {
+      offset: target.offset,
+      itemCount: 1,
+      carriesCheckpoint: false,
+      checkpointCount: 0,
+      payloadLength: rows.length,
+      syncedOffset: target.syncedOffset,
+      previousEnd: 0,
+    });
+  }
+
+  #fill(
+    gathering: Gathering,
+    count: number,
+    checkpointCount: number,
+    { number: segment, offset }: BatchTarget,
+  ): void {
+    const index = this.#indexes.active;
     const item = this.#item;
     const bytes = this.#bytes;
     let itemAt = HEADER_SIZE_BYTES + checkpointCount * ITEM_SIZE_BYTES;
@@ -102,6 +137,7 @@ export class BatchBuilder {
       itemAt += ITEM_SIZE_BYTES;
       const run = gathering.runAt(i);
       if (run === undefined) continue;
+      index.add(item, offset);
       bytes.set(run.bytes, payloadAt);
       payloadAt += run.bytes.length;
     }

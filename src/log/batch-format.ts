@@ -26,7 +26,7 @@
  */
 import { placedChecksum } from "../base/checksum.js";
 import { readU32, readU53, writeU32, writeU53 } from "../base/coding.js";
-import type { EntryKind } from "../base/entry-run.js";
+import type { EntryKind, EntryRun } from "../base/entry-run.js";
 import { checkPayload, writePayloadSums } from "./payload-check.js";
 
 export const BLOCK_SIZE_BYTES = 4096;
@@ -58,6 +58,8 @@ export const ITEM = {
   floor: 9,
   /** Checkpoint, of no shard: shards that it does not name may have been in what was lost */
   missing: 10,
+  /** Of no shard: the rows of the segment (segment-index.ts) are the payload; length */
+  index: 11,
 } as const;
 
 export const FLAG_HARD_STATE_LOST = 1;
@@ -177,6 +179,31 @@ export interface FoundBatch {
 /** Whether everything that the batch held is there, if need be by flipping one bit back. */
 export function isWhole(batch: FoundBatch): boolean {
   return batch.payloadIntact || batch.flippedBit !== undefined;
+}
+
+/**
+ * Visits the items of a batch that are not its checkpoint; the payload of one that has any is
+ * bytes[from, to).
+ */
+export function visitItems(
+  bytes: Uint8Array,
+  batch: FoundBatch,
+  item: Item,
+  visit: (item: Item, from: number, to: number) => void,
+): void {
+  let position = batch.payloadOffset;
+  for (let i = batch.checkpointCount; i < batch.itemCount; i++) {
+    item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
+    const from = position;
+    if (item.kind === ITEM.append || item.kind === ITEM.index) position += item.length;
+    visit(item, from, position);
+  }
+}
+
+/** The run of an append whose payload this is. */
+export function appendedRun(item: Item, bytes: Uint8Array): EntryRun {
+  const { entryKind: kind, term, index: firstIndex, extra: count } = item;
+  return { kind, term, firstIndex, count, bytes };
 }
 
 /** The batch at `offset` by its first header, or undefined where that is not intact. */

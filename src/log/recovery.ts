@@ -22,6 +22,7 @@ import { finish } from "../base/steps.js";
 import type { Steps } from "../base/steps.js";
 import type { Disk } from "../env/disk.js";
 import {
+  appendedRun,
   BLOCK_SIZE_BYTES,
   isWhole,
   ITEM,
@@ -30,6 +31,7 @@ import {
   readBatch,
   readBatchByCopy,
   traceLength,
+  visitItems,
 } from "./batch-format.js";
 import type { FoundBatch, SegmentPlace } from "./batch-format.js";
 import { readStatement } from "./closing-statement.js";
@@ -44,10 +46,11 @@ import {
   decodeSegmentHeader,
   segmentName,
   segmentNumber,
-  SEGMENT_FORMAT_VERSION,
+  SEGMENT_FORMATS_READ,
   SEGMENT_START,
   storeTagOf,
 } from "./segment-format.js";
+import { SegmentIndexes } from "./segment-indexes.js";
 import { SegmentLoader } from "./segment-loader.js";
 import { holdsBatches, walkingSegment } from "./segment-reader.js";
 import { UNKNOWN_INDEX } from "./shard-record.js";
@@ -99,6 +102,7 @@ export class LogRecovery {
   readonly used: SealedSegment[] = [];
   /** Segments that were prepared and never written to. */
   readonly prepared: SealedSegment[] = [];
+  readonly indexes: SegmentIndexes = new SegmentIndexes();
   /** The items of the last batch. */
   readonly unproven: Gathering = new Gathering();
   /** Where the batches of each used segment end. */
@@ -311,7 +315,7 @@ export class LogRecovery {
   #refuseForeign(segment: SealedSegment, bytes: Uint8Array): void {
     const header = decodeSegmentHeader(bytes.subarray(0, BLOCK_SIZE_BYTES), segment.number);
     if (header === undefined) return;
-    if (header.version !== SEGMENT_FORMAT_VERSION) {
+    if (!SEGMENT_FORMATS_READ.includes(header.version)) {
       throw new CorruptionError(segment.path, 8, `unknown format version ${header.version}`);
     }
     if (header.storeId !== this.#storeId) {
@@ -384,6 +388,11 @@ export class LogRecovery {
     if (batch === undefined) return;
     const isLost = !batch.payloadIntact;
     visitItems(bytes, batch, this.#item, (item, from, to) => {
+      if (item.kind === ITEM.index) {
+        this.indexes.written(segment, batch.offset);
+        return;
+      }
+      if (item.kind === ITEM.append) this.indexes.found(segment, item, batch.offset);
       const isKept = item.kind === ITEM.append && !isLost && this.#isNeeded(item, segment);
       const source = isKept ? this.#keep(item, bytes, from, to) : undefined;
       this.table.apply(item, segment, source, isLost);
@@ -402,16 +411,16 @@ export class LogRecovery {
     this.#held = undefined;
     if (batch === undefined) return;
     visitItems(bytes, batch, this.#item, (item, from, to) => {
+      if (item.kind === ITEM.index) return;
       // The checkpoint in front of the batch's new place has to say so.
       this.table.foresee(item);
       if (item.kind !== ITEM.append) {
         this.unproven.add(item, undefined);
         return;
       }
-      const { shardId, entryKind: kind, term, index: firstIndex, extra: count } = item;
-      const run: EntryRun = { kind, term, firstIndex, count, bytes: bytes.slice(from, to) };
+      const run = appendedRun(item, bytes.slice(from, to));
       this.unproven.add(item, run);
-      this.#lastRuns.push({ shardId, run });
+      this.#lastRuns.push({ shardId: item.shardId, run });
     });
   }
 
@@ -437,22 +446,6 @@ export class LogRecovery {
   #refuseChanged(segment: number): never {
     const path = `${this.#directory}/${segmentName(segment)}`;
     throw new CorruptionError(path, 0, "it does not read as it did a moment ago");
-  }
-}
-
-/** Visits the items of a batch that are not its checkpoint; an append's run is bytes[from, to). */
-function visitItems(
-  bytes: Uint8Array,
-  batch: FoundBatch,
-  item: Item,
-  visit: (item: Item, from: number, to: number) => void,
-): void {
-  let position = batch.payloadOffset;
-  for (let i = batch.checkpointCount; i < batch.itemCount; i++) {
-    item.read(bytes, batch.itemsOffset + i * ITEM_SIZE_BYTES);
-    const from = position;
-    if (item.kind === ITEM.append) position += item.length;
-    visit(item, from, position);
   }
 }
 

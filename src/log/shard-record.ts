@@ -90,11 +90,15 @@ export class ShardRecord {
     return first === undefined ? Infinity : first.segment;
   }
 
+  /** Where an entry lies; undefined outside the log. */
+  spanOf(index: number): Span | undefined {
+    return this.spans.find((span) => index >= span.firstIndex && index <= span.lastIndex);
+  }
+
   /** The term of an entry between the base and the end. */
   termAt(index: number): number {
-    for (const span of this.spans) {
-      if (index >= span.firstIndex && index <= span.lastIndex) return span.term;
-    }
+    const span = this.spanOf(index);
+    if (span !== undefined) return span.term;
     assert(index === this.baseIndex, "an index outside the log has no term");
     return this.baseTerm;
   }

@@ -9,8 +9,9 @@
  * done. There is no timer in between: the slower the disk, the larger the batches, up to a size: to
  * put together and sum up a mebibyte holds up the event loop for about 3 ms.
  *
- * It never serves reads of old entries (Raft keeps what is not trimmed in memory), never retries a
- * failed write, and never drops bytes that are proven corrupt.
+ * A segment that is full ends with an index of its entries, by which entry-reader.ts finds them.
+ *
+ * It never retries a failed write, and never drops bytes that are proven corrupt.
  */
 import { finish } from "../base/steps.js";
 import type { Steps } from "../base/steps.js";
@@ -23,7 +24,10 @@ import { BatchBuilder } from "./batch-builder.js";
 import type { BatchTarget } from "./batch-builder.js";
 import { batchLength, BLOCK_SIZE_BYTES, ITEM, Item } from "./batch-format.js";
 import { writeStatement } from "./closing-statement.js";
+import { EntryReader } from "./entry-reader.js";
 import type { Gathering } from "./gathering.js";
+import { settingsOf } from "./log-settings.js";
+import type { LogSettings } from "./log-settings.js";
 import type {
   LogEnv,
   LogHardState,
@@ -39,30 +43,22 @@ import type { SegmentCheck } from "./segment-check.js";
 import { SegmentFiles } from "./segment-files.js";
 import type { SealedSegment } from "./segment-files.js";
 import { SEGMENT_START, storeTagOf } from "./segment-format.js";
+import type { SegmentIndexes } from "./segment-indexes.js";
 import type { ShardTable } from "./shard-table.js";
 
-const MIB = 1024 * 1024;
 /** On a full disk the entries of one election take one part in this many of what is left. */
 const ELECTION_SHARE = 4;
-
-interface Settings {
-  readonly run: number | undefined;
-  readonly segmentSizeBytes: number;
-  readonly firstSegmentSizeBytes: number;
-  readonly reservedBytes: number;
-  readonly batchSizeBytesMax: number;
-  readonly batchSizeBytesAimed: number;
-  readonly idleMarkerMs: number;
-  readonly fullRetryMs: number;
-}
 
 export class SharedLog {
   readonly #env: LogEnv;
   readonly #directory: string;
-  readonly #settings: Settings;
+  readonly #settings: LogSettings;
   readonly #onFailure: (error: DiskError) => void;
   readonly #storeTag: number;
   readonly #table: ShardTable;
+  readonly #indexes: SegmentIndexes;
+  /** What is not kept in memory of the entries that are durable. */
+  readonly entries: EntryReader;
   readonly #gathering: Gathering;
   readonly #builder: BatchBuilder;
   readonly #files: SegmentFiles;
@@ -149,7 +145,16 @@ export class SharedLog {
     this.#table = recovery.table;
     this.#ends = recovery.ends;
     this.#gathering = recovery.unproven;
-    this.#builder = new BatchBuilder(this.#table);
+    this.#indexes = recovery.indexes;
+    this.#builder = new BatchBuilder(this.#table, this.#indexes);
+    this.entries = new EntryReader({
+      disk: env.disk,
+      tracer: env.tracer,
+      directory: place.directory,
+      storeTag: this.#storeTag,
+      table: this.#table,
+      indexes: this.#indexes,
+    });
     const sizeBytes = this.#settings.segmentSizeBytes;
     this.#runSizeBytesMax = Math.min(
       Math.floor((sizeBytes - SEGMENT_START) / 2),
@@ -405,11 +410,13 @@ export class SharedLog {
     if (next?.number === last.number + 1) this.#files.resumeNext(next);
     this.#offset = recovery.end;
     this.#files.advance(this.#offset);
+    this.#indexes.begin(last.number);
     return recovery.recoverShards(last.number);
   }
 
   #rewrite(recovery: LogRecovery): ReturnType<LogRecovery["recoverShards"]> {
     this.#openFirst(recovery);
+    this.#indexes.begin(this.#files.active.number);
     const target: BatchTarget = {
       storeTag: this.#storeTag,
       number: this.#files.active.number,
@@ -496,11 +503,14 @@ export class SharedLog {
     const { number, sizeBytes } = this.#files.active;
     const first = this.#offset === SEGMENT_START;
     const room = sizeBytes - this.#offset;
+    // Where no next segment is there yet, nothing is kept back: the disk may be full.
+    const isSealable = this.#files.nextReady && !first;
+    const reserved = isSealable ? this.#builder.indexLength(this.#gathering.itemCount) : 0;
     return {
       storeTag: this.#storeTag,
       number,
       offset: this.#offset,
-      room: first ? room : Math.min(room, this.#settings.batchSizeBytesMax),
+      room: first ? room : Math.min(room - reserved, this.#settings.batchSizeBytesMax),
       aimBytes: this.#settings.batchSizeBytesAimed,
       carriesCheckpoint: first,
       previousEnd: first ? this.#previousEnd : 0,
@@ -514,17 +524,40 @@ export class SharedLog {
     if (!this.#gathering.wanted && !this.#markerWanted) return;
     let target = this.#target();
     if (!this.#builder.fits(this.#gathering, target)) {
-      const end = this.#offset;
-      if (!this.#files.rotate() || this.#failed) return;
-      this.#ends.set(this.#files.active.number - 1, end);
-      this.#offset = SEGMENT_START;
-      this.#previousEnd = end;
+      if (this.#writeIndex() || !this.#rotate()) return;
       target = this.#target();
       assert(this.#builder.fits(this.#gathering, target), "an empty segment is too small");
     }
     this.#unproven = this.#gathering.itemCount > 0 || target.carriesCheckpoint;
     this.#markerWanted = false;
-    this.#writeLength = this.#builder.build(this.#gathering, target, this.#inFlight);
+    this.#write(this.#builder.build(this.#gathering, target, this.#inFlight));
+  }
+
+  /** Ends the active segment, if the next one is there. */
+  #rotate(): boolean {
+    const end = this.#offset;
+    if (!this.#files.rotate() || this.#failed) return false;
+    const full = this.#files.active.number - 1;
+    this.#ends.set(full, end);
+    this.#indexes.sealed(full);
+    this.#offset = SEGMENT_START;
+    this.#previousEnd = end;
+    return true;
+  }
+
+  /** Writes the index of a segment that is full, once, where there is room; returns whether. */
+  #writeIndex(): boolean {
+    const { number, sizeBytes } = this.#files.active;
+    if (!this.#files.nextReady || this.#indexes.placeOf(number) !== undefined) return false;
+    if (this.#indexes.active.sizeBytes === 0) return false;
+    if (this.#builder.indexLength(0) > sizeBytes - this.#offset) return false;
+    this.#indexes.written(number, this.#offset);
+    this.#write(this.#builder.buildIndex(this.#target()));
+    return true;
+  }
+
+  #write(length: number): void {
+    this.#writeLength = length;
     this.#writing = true;
     this.#writeStartMs = this.#env.clock.monotonicMs();
     const { file } = this.#files.active;
@@ -579,7 +612,9 @@ export class SharedLog {
     if (pin !== undefined && holder?.oldestSegment === pin.segment) return;
     this.#pin = this.#table.oldestPin();
     const active = this.#files.active.number;
-    this.#files.release(Math.min(this.#pin?.segment ?? active, active));
+    const neededFrom = Math.min(this.#pin?.segment ?? active, active);
+    this.#files.release(neededFrom);
+    this.#indexes.forgetBelow(neededFrom);
   }
 
   /** A marker, or a trim that nobody committed, is written when nothing happens for a while. */
@@ -649,22 +684,6 @@ export class SharedLog {
     if (!this.#failed) this.#leaveStatement();
     this.#closing();
   }
-}
-
-function settingsOf(options: SharedLogOptions): Settings {
-  const segmentSizeBytes = options.segmentSizeBytes ?? 64 * MIB;
-  const batchSizeBytesMax = options.batchSizeBytesMax ?? 4 * MIB;
-  assert(segmentSizeBytes % SEGMENT_START === 0, "a segment is whole blocks");
-  return {
-    run: options.run,
-    segmentSizeBytes,
-    firstSegmentSizeBytes: Math.min(segmentSizeBytes, options.firstSegmentSizeBytes ?? 4 * MIB),
-    reservedBytes: options.reservedBytes ?? Math.floor(segmentSizeBytes / 8),
-    batchSizeBytesMax,
-    batchSizeBytesAimed: options.batchSizeBytesAimed ?? batchSizeBytesMax,
-    idleMarkerMs: options.idleMarkerMs ?? 50,
-    fullRetryMs: options.fullRetryMs ?? 1000,
-  };
 }
 
 function rethrow(error: DiskError): void {
