@@ -38,6 +38,7 @@ export function collectReady(core: RaftCore): Ready {
     apply: core.log.takeCommitted(core.config.applyBytesMax),
     reads: outbox.reads,
     readsFailed: outbox.readsFailed,
+    entriesToRead: outbox.entriesToRead,
     snapshotsToSend: outbox.snapshotsToSend,
     events: outbox.events,
   };

@@ -3,13 +3,20 @@
  * hands these lists out and puts a new outbox in their place.
  */
 import type { Message } from "./message.js";
-import type { ConfirmedRead, RaftEvent, SnapshotMark, SnapshotRequest } from "./types.js";
+import type {
+  ConfirmedRead,
+  EntriesRequest,
+  RaftEvent,
+  SnapshotMark,
+  SnapshotRequest,
+} from "./types.js";
 
 export class Outbox {
   readonly send: Message[] = [];
   readonly afterPersist: Message[] = [];
   readonly reads: ConfirmedRead[] = [];
   readonly readsFailed: number[] = [];
+  readonly entriesToRead: EntriesRequest[] = [];
   readonly snapshotsToSend: SnapshotRequest[] = [];
   readonly events: RaftEvent[] = [];
   /** A received snapshot that is to replace the log. */
@@ -23,6 +30,7 @@ export class Outbox {
       this.afterPersist.length === 0 &&
       this.reads.length === 0 &&
       this.readsFailed.length === 0 &&
+      this.entriesToRead.length === 0 &&
       this.snapshotsToSend.length === 0 &&
       this.events.length === 0 &&
       this.snapshot === undefined

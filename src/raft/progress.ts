@@ -5,6 +5,8 @@
  *   replicate  appends are sent ahead of their answers, within the in-flight window
  *   snapshot   the entries it needs are gone: nothing is sent until a snapshot has arrived
  *
+ * While replicating, entries may have to be read from the disk first; nothing else is sent then.
+ *
  * matchIndex < nextIndex always, and matchIndex never falls within a term, unless the replica says
  * itself that it has lost what it had acknowledged.
  */
@@ -37,6 +39,8 @@ export class Progress {
   #matchIndex = 0;
   #nextIndex: number;
   #probeSent = false;
+  /** The first of the entries that are being read for it; 0 while none are. */
+  #readFrom = 0;
   #snapshotDeadlineMs: number = Number.POSITIVE_INFINITY;
   /** The snapshot that was asked for stands here or later. */
   #snapshotIndex = 0;
@@ -62,6 +66,23 @@ export class Progress {
 
   get isProbeSent(): boolean {
     return this.#probeSent;
+  }
+
+  get awaitsEntries(): boolean {
+    return this.#readFrom !== 0;
+  }
+
+  /** The entries that it needs next are being read. */
+  awaitEntries(): void {
+    assert(this.#state === "replicate", "entries are read for who replicates");
+    this.#readFrom = this.#nextIndex;
+  }
+
+  /** Entries were read. Returns whether they are the ones that it needs. */
+  entriesCame(firstIndex: number): boolean {
+    if (firstIndex !== this.#readFrom) return false;
+    this.#readFrom = 0;
+    return firstIndex === this.#nextIndex;
   }
 
   /** An append that ends at `lastIndex` was sent; an empty one carries no bytes. */
@@ -164,7 +185,9 @@ export class Progress {
   describe(): string {
     const window = this.inflights.count > 0 ? ` inflight=${this.inflights.count}` : "";
     const paused = this.#state === "probe" && this.#probeSent ? " paused" : "";
-    return `${this.id}:${this.#state} match=${this.#matchIndex} next=${this.#nextIndex}${window}${paused}`;
+    const reading = this.awaitsEntries ? " reading" : "";
+    const place = `match=${this.#matchIndex} next=${this.#nextIndex}`;
+    return `${this.id}:${this.#state} ${place}${window}${paused}${reading}`;
   }
 
   #become(state: ProgressState): void {
@@ -172,6 +195,7 @@ export class Progress {
     this.#nextIndex = this.#matchIndex + 1;
     this.sentCommitIndex = Math.min(this.sentCommitIndex, this.#matchIndex);
     this.appendForced = false;
+    this.#readFrom = 0;
     this.inflights.clear();
   }
 }

@@ -3,8 +3,9 @@
  *
  *   base ≤ applied ≤ committed ≤ last,  durable ≤ last
  *
- * Entries at or below the base have been compacted away; the base keeps its term. Entries are
- * handed out twice, to be persisted and to be applied, and the log remembers how far each went.
+ * Entries at or below the base have been compacted away; the base keeps its term. Of the oldest
+ * that are applied and durable only the terms may be left in memory: they are on the disk. Entries
+ * are handed out twice, to be persisted and to be applied, and the log remembers how far each went.
  * It also remembers what was lost of it: a floor where its end was, and whether the state is gone.
  * It decides nothing: who may append, truncate or commit is the business of its callers.
  */
@@ -17,12 +18,16 @@ import {
   sliceRun,
 } from "../base/entry-run.js";
 import { readU32 } from "../base/coding.js";
+import { TermSpans } from "./term-spans.js";
 import type { LogPoint } from "./types.js";
 
 const NO_RUNS: readonly EntryRun[] = [];
 
 export class RaftLog {
   #runs: EntryRun[] = [];
+  /** Of the entries before the first run. */
+  readonly #evicted: TermSpans = new TermSpans();
+  #cachedBytes = 0;
   #baseIndex: number;
   #baseTerm: number;
   #lastIndex: number;
@@ -78,6 +83,16 @@ export class RaftLog {
 
   get applyingIndex(): number {
     return this.#applyingIndex;
+  }
+
+  /** Bytes of the entries in memory. */
+  get cachedBytes(): number {
+    return this.#cachedBytes;
+  }
+
+  /** The first entry of those in memory; behind the last where none is. */
+  get firstCachedIndex(): number {
+    return Math.max(this.#baseIndex, this.#evicted.lastIndex) + 1;
   }
 
   /** Entries that it once had are missing at its end: what it once said still binds it. */
@@ -146,6 +161,7 @@ export class RaftLog {
     if (index === this.#lastIndex) return this.#lastTerm;
     if (index === this.#baseIndex) return this.#baseTerm;
     if (index < this.#baseIndex || index > this.#lastIndex) return undefined;
+    if (index < this.firstCachedIndex) return this.#evicted.termAt(index);
     return this.#runs[this.#position(index)]!.term;
   }
 
@@ -159,6 +175,7 @@ export class RaftLog {
     assert(run.firstIndex === this.#lastIndex + 1 && run.count > 0, "an append with a gap");
     assert(run.term >= this.#lastTerm, "terms in a log never fall");
     this.#runs.push(run);
+    this.#cachedBytes += run.bytes.length;
     this.#lastIndex = lastIndexOf(run);
     this.#lastTerm = run.term;
     this.#dropReachedFloor();
@@ -168,10 +185,14 @@ export class RaftLog {
     assert(index >= this.#commitIndex, "a committed entry would be truncated");
     assert(index < this.#lastIndex, "nothing to truncate");
     const term = must(this.termAt(index), "term before the truncated tail");
-    while (this.#runs.length > 0 && this.#runs.at(-1)!.firstIndex > index) this.#runs.pop();
+    while (this.#runs.length > 0 && this.#runs.at(-1)!.firstIndex > index) {
+      this.#cachedBytes -= this.#runs.pop()!.bytes.length;
+    }
     const tail = this.#runs.at(-1);
     if (tail !== undefined && lastIndexOf(tail) > index) {
-      this.#runs[this.#runs.length - 1] = sliceRun(tail, tail.firstIndex, index);
+      const kept = sliceRun(tail, tail.firstIndex, index);
+      this.#runs[this.#runs.length - 1] = kept;
+      this.#cachedBytes -= tail.bytes.length - kept.bytes.length;
     }
     this.#lastIndex = index;
     this.#lastTerm = term;
@@ -183,6 +204,9 @@ export class RaftLog {
   firstDifference(run: EntryRun): number {
     const end = Math.min(lastIndexOf(run), this.#lastIndex);
     let index = Math.max(run.firstIndex, this.#baseIndex + 1);
+    for (; index < this.firstCachedIndex && index <= end; index++) {
+      if (this.#evicted.termAt(index) !== run.term) return index;
+    }
     while (index <= end) {
       const own = this.#runs[this.#position(index)]!;
       if (own.term !== run.term) return index;
@@ -198,14 +222,16 @@ export class RaftLog {
   highestPossibleMatch(index: number, term: number): number {
     const from = Math.min(index, this.#lastIndex);
     if (from <= this.#baseIndex) return from;
-    for (let i = this.#position(from); i >= 0; i--) {
-      const run = this.#runs[i]!;
-      if (run.term <= term) return Math.min(from, lastIndexOf(run));
+    if (from >= this.firstCachedIndex) {
+      for (let i = this.#position(from); i >= 0; i--) {
+        const run = this.#runs[i]!;
+        if (run.term <= term) return Math.min(from, lastIndexOf(run));
+      }
     }
-    return this.#baseIndex;
+    return Math.max(this.#baseIndex, this.#evicted.highestWithin(from, term));
   }
 
-  /** Entries from `from` on, at least one and otherwise no more than `bytesMax`. */
+  /** Entries in memory from `from` on, at least one and otherwise no more than `bytesMax`. */
   from(from: number, bytesMax: number): readonly EntryRun[] {
     if (from > this.#lastIndex) return NO_RUNS;
     const found: EntryRun[] = [];
@@ -261,8 +287,25 @@ export class RaftLog {
     assert(index <= this.#appliedIndex, "entries that are not applied would be dropped");
     this.#baseTerm = must(this.termAt(index), "term at the new base");
     this.#baseIndex = index;
-    const keep = index === this.#lastIndex ? this.#runs.length : this.#position(index + 1);
-    if (keep > 0) this.#runs.splice(0, keep);
+    this.#evicted.dropTo(index);
+    if (index + 1 <= this.#evicted.lastIndex) return;
+    this.#drop(index === this.#lastIndex ? this.#runs.length : this.#position(index + 1));
+  }
+
+  /**
+   * Lets go of the oldest entries in memory, about so many bytes of them; their terms stay. What is
+   * not applied, or not on the disk, is needed here.
+   */
+  evict(sizeBytes: number): void {
+    const last = Math.min(this.#appliedIndex, this.#durableIndex);
+    let count = 0;
+    for (let left = sizeBytes; left > 0 && count < this.#runs.length; count++) {
+      const run = this.#runs[count]!;
+      if (lastIndexOf(run) > last) break;
+      this.#evicted.add(lastIndexOf(run), run.term);
+      left -= run.bytes.length;
+    }
+    this.#drop(count);
   }
 
   /** A snapshot takes the place of the whole log. */
@@ -270,6 +313,8 @@ export class RaftLog {
     assert(index > this.#commitIndex, "a snapshot older than what is committed");
     this.#durableIndex = Math.min(this.#durableIndex, this.#commitIndex);
     this.#runs = [];
+    this.#cachedBytes = 0;
+    this.#evicted.clear();
     this.#baseIndex = index;
     this.#baseTerm = term;
     this.#lastIndex = index;
@@ -311,6 +356,12 @@ export class RaftLog {
     return Math.min(this.#commitIndex, this.#durableIndex);
   }
 
+  /** Drops the first `count` runs. */
+  #drop(count: number): void {
+    for (let i = 0; i < count; i++) this.#cachedBytes -= this.#runs[i]!.bytes.length;
+    if (count > 0) this.#runs.splice(0, count);
+  }
+
   #dropReachedFloor(): void {
     if (this.#floor === undefined) return;
     if (goesAsFar({ index: this.#lastIndex, term: this.#lastTerm }, this.#floor)) {
@@ -346,7 +397,7 @@ export class RaftLog {
 }
 
 /** The beginning of `runs` that fits into `bytesMax`, at least one entry. */
-function upToBytes(runs: readonly EntryRun[], bytesMax: number): readonly EntryRun[] {
+export function upToBytes(runs: readonly EntryRun[], bytesMax: number): readonly EntryRun[] {
   let bytes = 0;
   for (let i = 0; i < runs.length; i++) {
     const run = runs[i]!;

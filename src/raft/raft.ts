@@ -3,6 +3,7 @@
  * the time, and says by ready() what is to be done. It has no I/O, no clock, no chance and no
  * promise of its own; the same inputs give the same outputs. README.md has the caller's duties.
  */
+import type { EntryRun } from "../base/entry-run.js";
 import { RaftCore } from "./core.js";
 import { collectReady, hasReady } from "./collect-ready.js";
 import { isLoneVoter } from "./configuration.js";
@@ -21,9 +22,11 @@ import type { ProgressState } from "./progress.js";
 import { finishWaking, wake, wakeUntimed } from "./quiescence.js";
 import type { Ready } from "./ready.js";
 import { isLacking } from "./refill-request.js";
+import { sendRead } from "./replication.js";
 import { startTransfer } from "./transfer.js";
 import type {
   Configuration,
+  EntriesRequest,
   ProposeResult,
   RaftConfig,
   ReplicaId,
@@ -256,6 +259,30 @@ export class Raft {
     }
   }
 
+  /**
+   * The entries that an EntriesRequest asked for, or the first of them, all of the request's range;
+   * none if they cannot be read.
+   */
+  entriesRead({ to, firstIndex }: EntriesRequest, runs: readonly EntryRun[]): void {
+    const { leader } = this.#core;
+    const progress = leader?.progress(to);
+    if (leader === undefined || progress === undefined) return;
+    sendRead(this.#core, leader, progress, { firstIndex, runs });
+  }
+
+  /**
+   * Lets go of about so many bytes of the oldest entries in memory, as far as they are applied and
+   * durable: where one is needed again it is asked for.
+   */
+  evictEntries(sizeBytes: number): void {
+    this.#core.log.evict(sizeBytes);
+  }
+
+  /** Bytes of the entries in memory. */
+  get cachedBytes(): number {
+    return this.#core.log.cachedBytes;
+  }
+
   /** Drops entries at or below `index` from memory; a snapshot or the state covers them. */
   compactTo(index: number): void {
     this.#core.log.compactTo(index);
@@ -312,7 +339,7 @@ export class Raft {
     return this.#core.log.lastTerm;
   }
 
-  /** The first index that is still in memory. */
+  /** The first index that the log has. */
   get firstIndex(): number {
     return this.#core.log.baseIndex + 1;
   }

@@ -4,7 +4,13 @@
  */
 import type { EntryRun } from "../base/entry-run.js";
 import type { Message } from "./message.js";
-import type { ConfirmedRead, Persist, RaftEvent, SnapshotRequest } from "./types.js";
+import type {
+  ConfirmedRead,
+  EntriesRequest,
+  Persist,
+  RaftEvent,
+  SnapshotRequest,
+} from "./types.js";
 
 /** Everything that is to be done, taken at once. A Ready is never handed back. */
 export interface Ready {
@@ -17,6 +23,7 @@ export interface Ready {
   readonly apply: readonly EntryRun[];
   readonly reads: readonly ConfirmedRead[];
   readonly readsFailed: readonly number[];
+  readonly entriesToRead: readonly EntriesRequest[];
   readonly snapshotsToSend: readonly SnapshotRequest[];
   readonly events: readonly RaftEvent[];
 }

@@ -16,6 +16,7 @@ import { refreshLease } from "./heartbeats.js";
 import type { LeaderState } from "./leader-state.js";
 import type { AppendResponse, RefillMessage } from "./message.js";
 import type { Progress } from "./progress.js";
+import { upToBytes } from "./raft-log.js";
 import type { Configuration } from "./types.js";
 
 const NO_RUNS: readonly EntryRun[] = [];
@@ -129,23 +130,59 @@ function maySend(core: RaftCore, progress: Progress, isNoticeDue: boolean): bool
   if (progress.state === "probe") return !progress.isProbeSent;
   if (progress.appendForced) return true;
   const { commitIndex, lastIndex } = core.log;
-  if (progress.nextIndex <= lastIndex && !progress.inflights.isFull) return true;
+  const isFree = !progress.inflights.isFull && !progress.awaitsEntries;
+  if (progress.nextIndex <= lastIndex && isFree) return true;
   if (!isNoticeDue) return false;
   return Math.min(commitIndex, progress.nextIndex - 1) > progress.sentCommitIndex;
 }
 
-/** Sends one append, empty if the window is full. Returns whether another may be due. */
+/**
+ * Sends one append, empty if the window is full; where the entries are on the disk only, they are
+ * asked for, once it is known where the logs agree. Returns whether another may be due.
+ */
 function sendAppend(core: RaftCore, progress: Progress): boolean {
   const { log } = core;
-  const prevIndex = progress.nextIndex - 1;
-  const prevTerm = log.termAt(prevIndex);
+  const { nextIndex } = progress;
+  const prevTerm = log.termAt(nextIndex - 1);
   if (prevTerm === undefined) {
     requestSnapshot(core, progress, core.log.baseIndex);
     return false;
   }
-  const runs = progress.inflights.isFull
-    ? NO_RUNS
-    : log.from(progress.nextIndex, core.config.appendBytesMax);
+  const isFull = progress.inflights.isFull || progress.awaitsEntries;
+  const isCached = nextIndex >= log.firstCachedIndex;
+  if (!isCached && !isFull && progress.state === "replicate") {
+    progress.awaitEntries();
+    const lastIndex = log.firstCachedIndex - 1;
+    core.outbox.entriesToRead.push({ to: progress.id, firstIndex: nextIndex, lastIndex });
+    return false;
+  }
+  const runs = isFull || !isCached ? NO_RUNS : log.from(nextIndex, core.config.appendBytesMax);
+  return pushAppend(core, progress, prevTerm, runs);
+}
+
+/** Entries came from the disk, or none, if they cannot be read: then only the state is left. */
+export function sendRead(
+  core: RaftCore,
+  leader: LeaderState,
+  progress: Progress,
+  { firstIndex, runs }: { readonly firstIndex: number; readonly runs: readonly EntryRun[] },
+): void {
+  if (!progress.entriesCame(firstIndex)) return;
+  leader.appendsDue = true;
+  const prevTerm = core.log.termAt(firstIndex - 1);
+  if (prevTerm === undefined) return;
+  if (runs.length === 0) requestSnapshot(core, progress, core.log.firstCachedIndex - 1);
+  else pushAppend(core, progress, prevTerm, upToBytes(runs, core.config.appendBytesMax));
+}
+
+function pushAppend(
+  core: RaftCore,
+  progress: Progress,
+  prevTerm: number,
+  runs: readonly EntryRun[],
+): boolean {
+  const { log } = core;
+  const prevIndex = progress.nextIndex - 1;
   let lastIndex = prevIndex;
   let bytes = 0;
   for (let i = 0; i < runs.length; i++) {

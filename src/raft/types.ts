@@ -116,6 +116,14 @@ export interface ConfirmedRead {
   readonly index: number;
 }
 
+/** Entries that a leader has on its disk only, and a replica lacks. */
+export interface EntriesRequest {
+  readonly to: ReplicaId;
+  readonly firstIndex: number;
+  /** None beyond this one are wanted. */
+  readonly lastIndex: number;
+}
+
 /** Replica `to` needs a snapshot that stands at `index` or later. */
 export interface SnapshotRequest {
   readonly to: ReplicaId;

@@ -24,7 +24,13 @@ import { encodeConfiguration } from "../raft/configuration-codec.js";
 import type { Message } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
-import type { Persist, RaftEvent, SnapshotMark, SnapshotRequest } from "../raft/types.js";
+import type {
+  EntriesRequest,
+  Persist,
+  RaftEvent,
+  SnapshotMark,
+  SnapshotRequest,
+} from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import { handOver } from "./hand-over.js";
 import { replicaOn } from "./open-replica.js";
@@ -511,9 +517,16 @@ export class Replica {
     }
     for (const read of ready.reads) this.reads.confirmed(read.context, read.index);
     for (const context of ready.readsFailed) this.reads.failed(context);
+    for (const request of ready.entriesToRead) this.#readEntries(request);
     for (const request of ready.snapshotsToSend) this.#host.sendSnapshot(this, request);
     if (this.raft.role !== this.#role || this.raft.leaderId !== this.#leaderId) this.#roleChanged();
     for (const event of ready.events) this.#host.observed(this, event);
+  }
+
+  #readEntries(request: EntriesRequest): void {
+    const { firstIndex, lastIndex } = request;
+    const { entries } = this.#host.store.log;
+    this.raft.entriesRead(request, entries.read(this.shardId, firstIndex, lastIndex));
   }
 
   #persist(ready: Ready): void {

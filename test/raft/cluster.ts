@@ -13,6 +13,7 @@ import type { Message } from "../../src/raft/message.js";
 import { Raft } from "../../src/raft/raft.js";
 import type {
   Configuration,
+  EntriesRequest,
   HardState,
   LogPoint,
   Persist,
@@ -92,6 +93,8 @@ export class Replica {
   preVote: boolean | undefined = undefined;
   /** Its disk finishes nothing by itself. */
   isStalled = false;
+  /** Nothing of its log can be read while it runs. */
+  isUnreadable = false;
   /** How often it was started. */
   run = 0;
   #promisedUntilMs = 0;
@@ -175,10 +178,13 @@ export class Cluster {
   network: Envelope[] = [];
   nowMs = 1000;
   installedSnapshots = 0;
+  /** How often entries were read from a disk, and could not be. */
+  readonly entryReads = { done: 0, failed: 0 };
   /** Called for everything a replica was told to do, for those who trace. */
   onReady: (id: ReplicaId, ready: Ready) => void = () => {};
   readonly #options: ClusterOptions;
   readonly #prng: Prng;
+  #entriesWanted: { from: ReplicaId; request: EntriesRequest }[] = [];
   #snapshotsWanted: { from: ReplicaId; to: ReplicaId; term: number; index: number }[] = [];
 
   constructor(options: ClusterOptions = {}) {
@@ -238,6 +244,7 @@ export class Cluster {
     replica.pending.length = 0;
     replica.raft = undefined;
     this.#snapshotsWanted = this.#snapshotsWanted.filter((wanted) => wanted.from !== id);
+    this.#entriesWanted = this.#entriesWanted.filter((wanted) => wanted.from !== id);
   }
 
   /** Nothing that a crashed replica sent arrives any more, as if its connections were new. */
@@ -259,6 +266,7 @@ export class Cluster {
       replica.pending.push({ askedMs: this.clockOf(id), persist, after });
     }
     for (const run of ready.apply) raft.applied(run.firstIndex + run.count - 1);
+    for (const request of ready.entriesToRead) this.#entriesWanted.push({ from: id, request });
     for (const { to, term, index } of ready.snapshotsToSend) {
       this.#snapshotsWanted.push({ from: id, to, term, index });
     }
@@ -286,6 +294,23 @@ export class Cluster {
     }
     this.ledger.check();
     return true;
+  }
+
+  /** Reads the entries that were asked for, some of each; where the dice say so, none. */
+  readEntries(mayFail: () => boolean = () => false): boolean {
+    const wanted = this.#entriesWanted;
+    this.#entriesWanted = [];
+    for (const { from, request } of wanted) {
+      const replica = this.get(from);
+      const { firstIndex, lastIndex } = request;
+      const isThere = firstIndex > replica.disk.base.index;
+      const isRead = isThere && !replica.isUnreadable && !mayFail();
+      const count = this.#prng.between(1, 4);
+      const last = Math.min(lastIndex, firstIndex + count - 1);
+      replica.running.entriesRead(request, isRead ? replica.runs(firstIndex - 1, last) : []);
+      this.entryReads[isRead ? "done" : "failed"]++;
+    }
+    return wanted.length > 0;
   }
 
   /** Sends the snapshots that were asked for; the receiver has staged them at once. */
@@ -383,6 +408,7 @@ export class Cluster {
         while (this.takeReady(id)) moved = true;
         while (!this.get(id).isStalled && this.finishPersist(id)) moved = true;
       }
+      if (this.readEntries()) moved = true;
       if (this.sendSnapshots()) moved = true;
       const batch = this.network;
       this.network = [];

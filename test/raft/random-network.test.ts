@@ -19,6 +19,8 @@ interface Weather {
   readonly partition: number;
   readonly slowDisk: number;
   readonly changes: number;
+  /** How often the oldest entries are let go of in memory. */
+  readonly eviction: number;
   /** After how long without work a group rests; 0: never. */
   readonly quiesceAfterMs: number;
   /** How often a crash is found to have cost a part of the log, or the state goes. */
@@ -139,6 +141,7 @@ class Storm {
   #moveMessages(): void {
     const { cluster } = this;
     const p = this.#prng;
+    if (p.chance(0.3)) cluster.readEntries(() => p.chance(0.1));
     if (p.chance(0.2)) cluster.sendSnapshots();
     for (let i = 0; i < 12 && cluster.network.length > 0; i++) {
       const last = cluster.network.length - 1;
@@ -158,6 +161,7 @@ class Storm {
     const p = this.#prng;
     const { raft } = cluster.get(id);
     if (raft === undefined) return;
+    if (p.chance(this.#weather.eviction)) raft.evictEntries(p.between(1, 400));
     const dice = p.fraction();
     if (raft.role !== "leader" && dice < 0.3) {
       this.#askSomething(this.#anyId());
@@ -271,6 +275,7 @@ const weather: fc.Arbitrary<Weather> = fc.record({
   partition: share(0.6),
   slowDisk: share(0.8),
   changes: fc.constantFrom(0, 0, 1, 8),
+  eviction: fc.constantFrom(0, 0.1, 0.5),
   quiesceAfterMs: fc.constantFrom(0, 60, 200),
   damage: fc.constantFrom(0, 0.5, 1),
 });
@@ -297,6 +302,8 @@ const seen = {
   damagedLogs: 0,
   lostStates: 0,
   regainedStates: 0,
+  entryReads: 0,
+  failedEntryReads: 0,
 };
 
 function noteEvent(event: RaftEvent): void {
@@ -310,12 +317,14 @@ function noteEvent(event: RaftEvent): void {
 }
 
 function note(storm: Storm): void {
-  const { ledger, installedSnapshots } = storm.cluster;
+  const { entryReads, ledger, installedSnapshots } = storm.cluster;
   seen.commits += ledger.committed.length;
   seen.terms += ledger.leaderOfTerm.size;
   seen.reads += ledger.readsConfirmed;
   seen.leaseChecks += ledger.leaseReads;
   seen.snapshots += installedSnapshots;
+  seen.entryReads += entryReads.done;
+  seen.failedEntryReads += entryReads.failed;
   seen.damagedLogs += storm.damages.log;
   seen.lostStates += storm.damages.state;
   seen.regainedStates += storm.damages.regained;

@@ -27,6 +27,8 @@
  *   > startWithout 1 2           as if the first two entries of its log were gone
  *   > log 1 terms 1 1 4 4 [term 6] [vote 2] [commit 2]   before start: what the disk holds
  *   > priority 1 2 | clock 1 1.05 | noPreVote 1      before start
+ *   > evict 1                    entries that it need not keep in memory are let go of
+ *   > unreadable 1               what of them it wants back cannot be read
  *   > damage 1 from 4 [length unknown]   before start: its log cannot be read from there on
  *   > loseState 1                a running replica finds that its state cannot be read
  *   > regainState 1              and that it can be read after all
@@ -87,6 +89,8 @@ class Script {
       const isLost = this.#cluster.get(id).running.loseState(this.#cluster.clockOf(id));
       if (!isLost) this.#output.push("nobody can take over");
     },
+    evict: ([id]) => this.#cluster.get(idOf(id)).running.evictEntries(Number.POSITIVE_INFINITY),
+    unreadable: ([id]) => void (this.#cluster.get(idOf(id)).isUnreadable = true),
     regainState: ([word]) => {
       const id = idOf(word);
       const isWhole = this.#cluster.get(id).running.regainState(this.#cluster.clockOf(id));
@@ -318,6 +322,9 @@ class Script {
     if (applied.length > 0) say(`applies ${applied.join(" ")}`);
     for (const { context, index } of ready.reads) say(`read ${context} at ${index}`);
     for (const context of ready.readsFailed) say(`read ${context} failed`);
+    for (const { to, firstIndex, lastIndex } of ready.entriesToRead) {
+      say(`reads ${firstIndex} to ${lastIndex} for ${to}`);
+    }
     for (const { to, index } of ready.snapshotsToSend) say(`snapshot wanted by ${to} at ${index}`);
   }
 
