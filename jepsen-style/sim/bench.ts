@@ -28,6 +28,7 @@ function benchSettings(seed: number): Settings {
       logBytesHeldMax: 8 * 1024 * 1024,
       jobMsMax: 10,
       writeMsMax: 5,
+      entryCacheBytes: 64 * 1024 * 1024,
     },
     load: {
       clients: 8,

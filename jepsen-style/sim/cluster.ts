@@ -347,6 +347,7 @@ export class SimCluster implements ProgramOwner {
       requestSizeBytesMax: 8 * 1024,
       memtablesBytesMax: cluster.memtablesBytesMax,
       blockCacheBytes: BLOCK_CACHE_BYTES,
+      entryCacheBytes: cluster.entryCacheBytes,
       reservedBytes: 64 * 1024,
     };
   }

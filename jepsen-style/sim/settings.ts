@@ -80,9 +80,12 @@ export interface ClusterSettings {
   readonly logBytesHeldMax: number;
   readonly jobMsMax: number;
   readonly writeMsMax: number;
+  readonly entryCacheBytes: number;
 }
 
 const MEBIBYTE = 1024 * 1024;
+/** Often nothing is kept in memory that is on the disk; else some, or all. */
+const ENTRY_CACHE_BYTES: readonly number[] = [0, 0, 0, 4096, 64 * MEBIBYTE];
 
 export interface LoadSettings {
   readonly clients: number;
@@ -128,8 +131,9 @@ export interface Streams {
   readonly operator: Prng;
 }
 
-/** Drawn apart, so that nothing else of a seed depends on it. */
+/** Drawn apart, so that nothing else of a seed depends on them. */
 const LEASES = 0x1ea5e;
+const ENTRY_CACHE = 0xe7c4;
 
 export function drawSettings(seed: number): Settings {
   const settings = drawAll(seed);
@@ -139,7 +143,12 @@ export function drawSettings(seed: number): Settings {
   const writeMs = load.clients * (4 * delayMsMean + cluster.writeMsMax);
   const requestTimeoutMs = Math.max(load.requestTimeoutMs, writeMs);
   const leaseHolders = new Prng(seed ^ LEASES).between(0, 2);
-  return { ...settings, load: { ...load, requestTimeoutMs, leaseHolders } };
+  const entryCacheBytes = pick(new Prng(seed ^ ENTRY_CACHE), ENTRY_CACHE_BYTES);
+  return {
+    ...settings,
+    cluster: { ...cluster, entryCacheBytes },
+    load: { ...load, requestTimeoutMs, leaseHolders },
+  };
 }
 
 function drawAll(seed: number): Settings {
@@ -169,6 +178,7 @@ function drawAll(seed: number): Settings {
       logBytesHeldMax: pick(prng, [256, 1024, 8192]) * 1024,
       jobMsMax: logUniform(prng, 1, 200),
       writeMsMax: logUniform(prng, 0.5, 20),
+      entryCacheBytes: 0,
     },
     load: {
       clients: prng.between(isSurveyed ? 4 : 2, 8),

@@ -192,6 +192,7 @@ export const NODE_SETTINGS: readonly Setting[] = [
   setting("quota-bytes", "quotaBytes", QUOTA, "what the default keyspace may take; -1 for all"),
   setting("memory", "memtablesBytesMax", SIZE, "memory for writes that are not in tables yet"),
   setting("block-cache", "blockCacheBytes", SIZE, "memory for blocks of tables"),
+  setting("entry-cache", "entryCacheBytes", SIZE, "memory for log entries that followers may lack"),
   setting("log-segment-bytes", "segmentSizeBytes", SIZE, "size of a file of the log"),
   setting("reserved-disk", "reservedBytes", SIZE, "with less disk free, writes are refused"),
   setting("scrub-rate", "scrubBytesPerSecond", SIZE, "read a second to look for rot; 0 for none"),

@@ -56,12 +56,18 @@ export class EntryReader {
     try {
       const runs = this.#read(shardId, firstIndex, lastIndex);
       if (runs.length === 0) this.#complain(shardId, firstIndex, "not there, or damaged");
+      else this.#note(shardId, firstIndex, runs);
       return runs;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#complain(shardId, firstIndex, error.message);
       return NO_RUNS;
     }
+  }
+
+  #note(shardId: number, index: number, runs: readonly EntryRun[]): void {
+    const { tracer } = this.#parts;
+    tracer.trace("debug", "entries are read from the log", { shardId, index, runs: runs.length });
   }
 
   #complain(shardId: number, index: number, reason: string): void {

@@ -47,6 +47,8 @@ export interface NodeConfig {
   readonly labels: Readonly<Record<string, string>>;
   readonly memtablesBytesMax: number;
   readonly blockCacheBytes: number;
+  /** Memory for entries of the log that followers may lack; the rest is read from the disk. */
+  readonly entryCacheBytes: number;
   readonly segmentSizeBytes: number;
   /** Bytes of the disk that are left alone: with less free, writes are refused. */
   readonly reservedBytes: number;
@@ -86,6 +88,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   labels: {},
   memtablesBytesMax: 128 * MEBIBYTE,
   blockCacheBytes: 256 * MEBIBYTE,
+  entryCacheBytes: 64 * MEBIBYTE,
   segmentSizeBytes: 32 * MEBIBYTE,
   reservedBytes: 64 * MEBIBYTE,
   quotaBytes: QUOTA_BYTES_DEFAULT,

@@ -498,5 +498,6 @@ function settingsOf(config: NodeConfig, nodeId: number): ReplicaSettings {
     tickMs: Math.max(5, Math.floor(config.heartbeatMs / 2)),
     campaignRankMs: 20,
     flow: config.flow,
+    entryCacheBytes: config.entryCacheBytes,
   };
 }

@@ -47,6 +47,8 @@ export interface ReplicaSettings {
   /** How much later each further replica campaigns when its leader's node is lost. */
   readonly campaignRankMs: number;
   readonly flow: FlowLimits;
+  /** Memory for entries of all logs that are on the disk, too. */
+  readonly entryCacheBytes: number;
 }
 
 export interface OpenRequest {

@@ -14,6 +14,7 @@ import type { Message } from "../raft/message.js";
 import type { RaftEvent, SnapshotRequest } from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import type { TreeCheckpoint } from "../store/tree-checkpoint.js";
+import { boundEntries } from "./entry-cache.js";
 import { openReplica } from "./open-replica.js";
 import type { ReplicaSettings } from "./open-replica.js";
 import { Replica } from "./replica.js";
@@ -72,7 +73,7 @@ const SNAPSHOT_INSTALL_MS = 10_000;
 const SNAPSHOT_KEEP_MS = 30_000;
 /** The disk stalls when no write of the log has finished for so many longest election timeouts. */
 const STALL_ELECTIONS = 1;
-/** How often logs are trimmed: followers catch up, and are given up, without any flush. */
+/** How often logs are trimmed, also in memory: followers catch up, or are given up, at any time. */
 const HOUSEKEEPING_MS = 1000;
 
 export class ReplicaHost implements ReplicaContext {
@@ -560,6 +561,8 @@ export class ReplicaHost implements ReplicaContext {
     if (this.#nowMs < this.#houseDueMs) return;
     this.#houseDueMs = this.#nowMs + HOUSEKEEPING_MS;
     for (const replica of this.#replicas.values()) replica.trimLog();
+    const logs = Array.from(this.#replicas.values(), ({ raft }) => raft);
+    boundEntries(logs, this.#settings.entryCacheBytes);
     this.#retryRefills();
   }
 

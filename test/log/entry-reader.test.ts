@@ -125,7 +125,10 @@ describe("entries that nobody keeps in memory", () => {
     const path = (number: number): string => `${DIRECTORY}/${segmentName(number)}`;
     // In the first segment the batch after the checkpoint's, in the second its last: the index.
     opened.disk.flipBit(path(sealed[0]!.number), (3 * BLOCK_SIZE_BYTES + 500) * 8);
-    opened.disk.flipBit(path(sealed[1]!.number), (sealed[1]!.endOffset - BLOCK_SIZE_BYTES + 120) * 8);
+    opened.disk.flipBit(
+      path(sealed[1]!.number),
+      (sealed[1]!.endOffset - BLOCK_SIZE_BYTES + 120) * 8,
+    );
     const readable = read(opened, 1, 1, 100);
     expect(readable.size).toBeLessThan(5);
     const missing = Array.from({ length: 100 }, (_, i) => i + 1).filter(

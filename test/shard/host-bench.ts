@@ -4,10 +4,12 @@
  * millisecond. Nothing needs to be closed.
  */
 import { DEFAULT_CONFIG } from "../../src/node/config.js";
+import { utf8 } from "../../src/base/bytes.js";
 import { must } from "../../src/base/assert.js";
 import { ByteReader, ByteWriter } from "../../src/base/coding.js";
 import type { CorruptionError } from "../../src/log/corruption-error.js";
 import type { ShardDescriptor } from "../../src/protocol/cluster.js";
+import type { PutOperation } from "../../src/protocol/operations.js";
 import type { Message } from "../../src/raft/message.js";
 import { ReplicaHost } from "../../src/shard/replica-host.js";
 import type { ReplicaObserver, ReplicaTransport } from "../../src/shard/replica-host.js";
@@ -18,6 +20,7 @@ import type { StoreJob } from "../../src/store/jobs.js";
 import type { StoreOptions } from "../../src/store/store-options.js";
 import { Store } from "../../src/store/store.js";
 import { ALL, DIRECTORY } from "../store/store-bench.js";
+import { FakeAsker } from "./fake-replica.js";
 import { FakeTimers } from "../support/fake-timers.js";
 import { SleepyTime } from "../support/sleepy-time.js";
 import { testEnv, turnsUntil } from "../support/test-env.js";
@@ -33,6 +36,7 @@ const SETTINGS = {
   tickMs: 10,
   campaignRankMs: 20,
   flow: DEFAULT_CONFIG.flow,
+  entryCacheBytes: DEFAULT_CONFIG.entryCacheBytes,
 };
 
 export interface BenchNode {
@@ -51,6 +55,8 @@ export interface BenchOptions extends StoreOptions {
   readonly quiesceAfterMs?: number;
   /** None, unless it is given. */
   readonly leaseMs?: number;
+  /** As a node's, unless it is given. */
+  readonly entryCacheBytes?: number;
 }
 
 export class HostBench {
@@ -59,6 +65,8 @@ export class HostBench {
   readonly #options: BenchOptions;
   /** By nodes whose disk stalls: what it would have finished. */
   readonly #unfinished: Map<number, (() => void)[]> = new Map();
+
+  readonly #cutOff: Set<number> = new Set();
 
   private constructor(options: BenchOptions) {
     this.#options = options;
@@ -104,6 +112,15 @@ export class HostBench {
     });
   }
 
+  /** From now on nothing reaches the node. */
+  cutOff(nodeId: number): void {
+    this.#cutOff.add(nodeId);
+  }
+
+  reconnect(nodeId: number): void {
+    this.#cutOff.delete(nodeId);
+  }
+
   /** From now on no write of the node's disk finishes. */
   stallDisk(nodeId: number): void {
     this.#unfinished.set(nodeId, []);
@@ -138,7 +155,8 @@ export class HostBench {
     const news: BenchNode["news"][number][] = [];
     const parts = { transport: this.#transport(), observer: observer(news) };
     const { quiesceAfterMs = 0, leaseMs = 0 } = this.#options;
-    const settings = { ...SETTINGS, quiesceAfterMs, leaseMs, nodeId };
+    const { entryCacheBytes = SETTINGS.entryCacheBytes } = this.#options;
+    const settings = { ...SETTINGS, quiesceAfterMs, leaseMs, entryCacheBytes, nodeId };
     const host = new ReplicaHost(env, store, settings, parts);
     const found = { recovered: undefined, missingFile: undefined };
     const replica = host.open(descriptor(count), found, undefined, 0);
@@ -149,7 +167,7 @@ export class HostBench {
     const receiver = (nodeId: number) => this.node(nodeId).host.snapshots;
     return {
       send: (nodeId: number, _shardId: number, message: Message) => {
-        const receiver = this.#nodes.get(nodeId);
+        const receiver = this.#cutOff.has(nodeId) ? undefined : this.#nodes.get(nodeId);
         receiver?.time.after(1, () => receiver.replica.step(message));
       },
       nudge: () => undefined,
@@ -194,4 +212,21 @@ function descriptor(count: number): ShardDescriptor {
     })),
     preferredNodeId: 1,
   };
+}
+
+/** Writes a key at a node's replica; returns what tells how that was answered. */
+export function put(node: BenchNode, key: string, value = "value"): () => string | undefined {
+  const asker = new FakeAsker();
+  const operation: PutOperation = {
+    kind: "put",
+    key: utf8(key),
+    value: utf8(value),
+    lease: 0n,
+    prevKv: false,
+    ignoreValue: false,
+    ignoreLease: false,
+  };
+  const transaction = { compares: [], success: [operation], failure: [] };
+  node.replica.writes.submitTransaction(asker, 1, transaction);
+  return () => asker.of(1);
 }

@@ -37,6 +37,7 @@ const SETTINGS = {
   clockDriftRatio: 0.01,
   tickMs: 10,
   campaignRankMs: 20,
+  entryCacheBytes: 0,
   flow: DEFAULT_CONFIG.flow,
 };
 

@@ -1,30 +1,10 @@
 /** Nodes whose disk finishes no write for a while: who leads meanwhile, and what is whole after. */
 import { expect, test } from "vitest";
-import { utf8 } from "../../src/base/bytes.js";
-import type { PutOperation } from "../../src/protocol/operations.js";
-import { FakeAsker } from "./fake-replica.js";
-import { HostBench } from "./host-bench.js";
-import type { BenchNode } from "./host-bench.js";
+import { HostBench, put } from "./host-bench.js";
 
 /** The longest election timeout of the bench. */
 const STALL_MS = 800;
 const TRANSFER_MS = 400;
-
-function put(node: BenchNode, key: string): () => string | undefined {
-  const asker = new FakeAsker();
-  const operation: PutOperation = {
-    kind: "put",
-    key: utf8(key),
-    value: utf8("value"),
-    lease: 0n,
-    prevKv: false,
-    ignoreValue: false,
-    ignoreLease: false,
-  };
-  const transaction = { compares: [], success: [operation], failure: [] };
-  node.replica.writes.submitTransaction(asker, 1, transaction);
-  return () => asker.of(1);
-}
 
 test("a leader whose disk stalls hands over, and does not lead before a write has finished", async () => {
   const bench = await HostBench.start(3, { scrubBytesPerSecond: 0 });
