@@ -51,6 +51,20 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     replace: `this.appendForced = false;`,
   },
   {
+    name: "evicted-terms-merged",
+    bug: "the terms of entries that are on the disk only are taken for those of the first of them",
+    file: "raft/term-spans",
+    find: `if (at >= 0 && this.#terms[at] === term) {`,
+    replace: `if (at >= 0) {`,
+  },
+  {
+    name: "unapplied-entries-evicted",
+    bug: "entries are let go of in memory before they are applied",
+    file: "raft/raft-log",
+    find: `const last = Math.min(this.#appliedIndex, this.#durableIndex);`,
+    replace: `const last = this.#durableIndex;`,
+  },
+  {
     name: "snapshot-keeps-other-log",
     bug: "Raft (HashiCorp): a snapshot keeps a log that has another entry at its index",
     file: "raft/follower",
