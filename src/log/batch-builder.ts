@@ -1,6 +1,6 @@
 /**
  * Turns what was gathered into the bytes of a batch, in one buffer that is used again and again,
- * and applies each item to the shard table, and notes where it lies, as it goes in. It never writes:
+ * applies each item to the shard table as it goes in, and notes where entries lie. It never writes:
  * the buffer must not be touched until the write of it is over.
  */
 import { assert } from "../base/assert.js";

@@ -1,3 +1,4 @@
+/** Entries read back from the log: from segments full and active, after starts, and damaged. */
 import { describe, expect, test } from "vitest";
 import { lastIndexOf, sliceRun } from "../../src/base/entry-run.js";
 import { Prng } from "../../src/base/prng.js";
@@ -40,13 +41,11 @@ function crashed({ disk }: Opened): Opened {
   return openLog(disk.crash(new Prng(1), "loseAll"));
 }
 
-/** What a start finds is what the log holds. */
-function expectAllReadable(opened: Opened, restarted: Opened): void {
-  for (const shardId of [1, 2]) {
-    const held = contents(restarted.recovered.get(shardId)!);
-    expect(held.size).toBe(100);
-    expect(read(opened, shardId, 1, 100)).toEqual(held);
-  }
+/** Both shards, as they are read back, and as a start finds them. */
+function readAndHeld(opened: Opened): readonly [unknown, unknown] {
+  const found = [1, 2].map((shardId) => read(opened, shardId, 1, 100));
+  const { recovered } = crashed(opened);
+  return [found, [1, 2].map((shardId) => contents(recovered.get(shardId)!))];
 }
 
 describe("entries that nobody keeps in memory", () => {
@@ -54,9 +53,8 @@ describe("entries that nobody keeps in memory", () => {
     const opened = openLog();
     fill(opened, 1, 100);
     expect(opened.log.stats().segments).toBeGreaterThan(5);
-    const before = read(opened, 1, 1, 100);
-    const restarted = crashed(opened);
-    expect(before).toEqual(contents(restarted.recovered.get(1)!));
+    const [found, held] = readAndHeld(opened);
+    expect(found).toEqual(held);
   });
 
   test("are read back after crashes, also of what a start has written again", () => {
@@ -65,7 +63,8 @@ describe("entries that nobody keeps in memory", () => {
       fill(opened, from, from + 19);
       opened = crashed(opened);
     }
-    expectAllReadable(opened, crashed(opened));
+    const [found, held] = readAndHeld(opened);
+    expect(found).toEqual(held);
   });
 
   test("are read back after orderly closes", async () => {
@@ -77,7 +76,8 @@ describe("entries that nobody keeps in memory", () => {
       await closed;
       opened = openLog(opened.disk, { ...SMALL, run: run + 1 });
     }
-    expectAllReadable(opened, crashed(opened));
+    const [found, held] = readAndHeld(opened);
+    expect(found).toEqual(held);
   });
 
   test("come in pieces that end where was asked", () => {

@@ -25,6 +25,15 @@ function reopen(opened: Opened): Opened {
   return openLog(opened.disk.crash(new Prng(1), "keepAll"), SMALL);
 }
 
+/** As if another version of the software had written the first segment. */
+function setVersion({ disk }: Opened, version: number): void {
+  const path = `${DIRECTORY}/0000000001.log`;
+  const bytes = disk.content(path);
+  writeU32(bytes, 8, version);
+  writeU32(bytes, 508, placedChecksum(bytes.subarray(0, 508), 1, 0));
+  disk.setContent(path, bytes);
+}
+
 describe("round trips", () => {
   test("an empty log recovers nothing, twice", () => {
     const first = openLog();
@@ -95,14 +104,20 @@ describe("round trips", () => {
     expect(outline(shard)).toBe("1-1@10");
   });
 
+  test("a log of the version before, without indexes, is read and gone on with", () => {
+    const opened = openLog();
+    opened.log.append(1, 1, entries(1, 1, 3, 9));
+    commitNow(opened);
+    setVersion(opened, 2);
+    const reopened = reopen(opened);
+    expect(outline(reopened.recovered.get(1))).toBe("1-3@9");
+    expect(reopened.log.entries.read(1, 1, 3)).toHaveLength(1);
+  });
+
   test("a log of another store, and one of another version, is refused", () => {
     const opened = openLog();
     expect(() => SharedLog.open(opened.env, DIRECTORY, "other", SMALL)).toThrow(CorruptionError);
-    const path = `${DIRECTORY}/0000000001.log`;
-    const bytes = opened.disk.content(path);
-    bytes[8] = 1;
-    writeU32(bytes, 508, placedChecksum(bytes.subarray(0, 508), 1, 0));
-    opened.disk.setContent(path, bytes);
+    setVersion(opened, 1);
     expect(() => openLog(opened.disk)).toThrow("unknown format version 1");
   });
 });
