@@ -63,7 +63,6 @@ export function surveySegment(
     findings.push({ path, offset, what, loss, isDamage: true });
   };
   const header = decodeSegmentHeader(bytes.subarray(0, SEGMENT_START), place.number);
-  if (header === undefined) damage(0, "the first block of the segment is damaged", NOTHING_LOST);
   const endOffset = walkSegment(bytes, place, statedEnd, {
     batch: (batch) => {
       const surveyed = surveyBatch(bytes, batch);
@@ -86,6 +85,10 @@ export function surveySegment(
       damage(from, "nothing is left of the headers of a batch", { kind: "content", what });
     },
   });
+  // It is written last when a segment is prepared, and before any batch.
+  if (header === undefined && batches.length > 0) {
+    damage(0, "the first block of the segment is damaged", NOTHING_LOST);
+  }
   const torn = statedEnd === undefined ? tornBatch(bytes, path, place, endOffset) : undefined;
   if (torn !== undefined) findings.push(torn);
   return { path, number: place.number, storeId: header?.storeId, endOffset, batches, findings };

@@ -212,6 +212,16 @@ describe("flotilla inspect", () => {
     expect(segment!.batches.length).toBeGreaterThan(1);
   });
 
+  test("log: a segment that is being prepared is not damaged", async () => {
+    const disk = await stopped();
+    const names = disk.list("/store/log").filter((name) => name.endsWith(".log"));
+    const next = `${String(Number.parseInt(names.at(-1)!, 10) + 1).padStart(10, "0")}.log`;
+    disk.setContent(`/store/log/${next}`, new Uint8Array(16 * 1024));
+    const all = await flotilla(disk, "inspect", "log", "/store");
+    expect(all.out).toContain(`/store/log/${next} store ? end 4096 batches 0 no entries`);
+    expect(all.code).toBe(0);
+  });
+
   test("sstable: sections, and damage", async () => {
     const disk = await stopped();
     const { out, code } = await flotilla(disk, "inspect", "sstable", "/");
