@@ -22,6 +22,7 @@ import { DiskError } from "../env/disk.js";
 import type { Timer } from "../env/timers.js";
 import { BatchBuilder } from "./batch-builder.js";
 import type { BatchTarget } from "./batch-builder.js";
+import { BatchReader } from "./batch-reader.js";
 import { batchLength, BLOCK_SIZE_BYTES, ITEM, Item } from "./batch-format.js";
 import { writeStatement } from "./closing-statement.js";
 import { EntryReader } from "./entry-reader.js";
@@ -147,13 +148,10 @@ export class SharedLog {
     this.#gathering = recovery.unproven;
     this.#indexes = recovery.indexes;
     this.#builder = new BatchBuilder(this.#table, this.#indexes);
-    this.entries = new EntryReader({
-      disk: env.disk,
-      tracer: env.tracer,
-      directory: place.directory,
-      storeTag: this.#storeTag,
+    this.entries = new EntryReader(env.tracer, {
       table: this.#table,
       indexes: this.#indexes,
+      batches: new BatchReader(env.disk, place.directory, this.#storeTag),
     });
     const sizeBytes = this.#settings.segmentSizeBytes;
     this.#runSizeBytesMax = Math.min(
