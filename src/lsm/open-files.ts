@@ -1,8 +1,8 @@
 /**
  * The files of tables as they are open: as many at once as the bound allows, so that a store with
  * any number of tables needs few handles of the system. A file is opened when it is first read;
- * with too many open the one that was read longest ago is closed, and opened again where it is
- * read again. Files are only read, and every read is over when it returns.
+ * with too many open one is closed that was not read again since its last turn, and opened again
+ * where it is read again. Files are only read, and every read is over when it returns.
  */
 import { assert } from "../base/assert.js";
 import type { Disk, DiskFile } from "../env/disk.js";
@@ -13,11 +13,17 @@ export type TableOpener = Pick<Disk, "open">;
 /** What a reader needs of a file. */
 export type TableBytes = Pick<DiskFile, "sizeBytes" | "readSync" | "close">;
 
+interface OpenFile {
+  readonly handle: DiskFile;
+  /** Whether it was read again since its turn: queueing at each read costs more (bench: get). */
+  isWanted: boolean;
+}
+
 export class OpenFiles {
   readonly #disk: TableOpener;
   readonly #countMax: number;
-  /** Ascending by the last read. */
-  readonly #handles: Map<string, DiskFile> = new Map();
+  /** The one whose turn to be closed comes first, first. */
+  readonly #handles: Map<string, OpenFile> = new Map();
 
   constructor(disk: TableOpener, countMax: number) {
     assert(countMax > 0, "a file is open while it is read");
@@ -31,29 +37,36 @@ export class OpenFiles {
 
   /** Good for one read: the next call may close it. */
   handle(path: string): DiskFile {
-    let handle = this.#handles.get(path);
-    if (handle === undefined) {
-      if (this.#handles.size >= this.#countMax) this.#closeOldest();
-      handle = this.#disk.open(path, { readOnly: true });
-    } else {
-      this.#handles.delete(path);
-    }
-    this.#handles.set(path, handle);
-    return handle;
+    const open = this.#handles.get(path);
+    if (open === undefined) return this.#open(path);
+    open.isWanted = true;
+    return open.handle;
   }
 
   close(path: string): void {
-    this.#handles.get(path)?.close();
+    this.#handles.get(path)?.handle.close();
     this.#handles.delete(path);
   }
 
   closeAll(): void {
-    for (const handle of this.#handles.values()) handle.close();
+    for (const { handle } of this.#handles.values()) handle.close();
     this.#handles.clear();
   }
 
-  #closeOldest(): void {
-    for (const path of this.#handles.keys()) return this.close(path);
+  #open(path: string): DiskFile {
+    if (this.#handles.size >= this.#countMax) this.#closeOne();
+    const handle = this.#disk.open(path, { readOnly: true });
+    this.#handles.set(path, { handle, isWanted: false });
+    return handle;
+  }
+
+  #closeOne(): void {
+    for (const [path, open] of this.#handles) {
+      if (!open.isWanted) return this.close(path);
+      open.isWanted = false;
+      this.#handles.delete(path);
+      this.#handles.set(path, open);
+    }
   }
 }
 
