@@ -249,14 +249,15 @@ export class Section implements ValueSource {
     if (!mayContain(this.#filter ?? this.#loadFilter(), hash)) return false;
     let ordinal = this.ordinalFor(key, keyOffset, keyLength, maxVersion);
     let frame = this.frame(ordinal);
-    let row = frame.block.lowerBound(key, keyOffset, keyLength, maxVersion);
+    let row = frame.block.find(key, keyOffset, keyLength, maxVersion);
+    if (row < 0) return false;
     if (row === frame.block.rowCount) {
       // The place is between two blocks: the version looked for may be the next one's first.
       if (++ordinal === this.blockCount) return false;
       frame = this.frame(ordinal);
       row = 0;
+      if (!frame.block.keyIs(row, key, keyOffset, keyLength)) return false;
     }
-    if (!frame.block.keyIs(row, key, keyOffset, keyLength)) return false;
     frame.block.show(row, slot, this);
     slot.hold(frame);
     return true;
