@@ -12,7 +12,8 @@
  * for less. Where all frames are pinned, and for a block that is larger than a slab, there is a
  * frame with memory of its own, which is never kept.
  */
-import { Frame } from "./frame.js";
+import type { Frame } from "./frame.js";
+import { FrameMemory, looseFrame } from "./frame.js";
 import type { FrameList } from "./frame-list.js";
 import { FramePool } from "./frame-pool.js";
 
@@ -60,12 +61,12 @@ export class BlockCache {
   /** A frame that nobody else sees. It is filled and then added, or given back. */
   take(sizeBytes: number): Frame {
     const frameBytes = frameBytesFor(sizeBytes);
-    if (frameBytes > this.#slabBytes) return new Frame(new Uint8Array(sizeBytes), undefined);
+    if (frameBytes > this.#slabBytes) return looseFrame(new Uint8Array(sizeBytes));
     const pool = this.#poolOf(frameBytes);
     this.#ask(pool);
     let frame = pool.takeFree();
     if (frame === undefined && this.#grow(pool)) frame = pool.takeFree();
-    return frame ?? pool.evict() ?? new Frame(new Uint8Array(sizeBytes), undefined);
+    return frame ?? pool.evict() ?? looseFrame(new Uint8Array(sizeBytes));
   }
 
   add(frame: Frame, list: FrameList, ordinal: number): void {
@@ -104,7 +105,7 @@ export class BlockCache {
   /** Another slab for a pool, where one is left or another pool has one more than its part. */
   #grow(pool: FramePool): boolean {
     if ((this.#slabCount + 1) * this.#slabBytes <= this.#bytesMax) {
-      pool.addSlab(new SharedArrayBuffer(this.#slabBytes));
+      pool.addSlab(new FrameMemory(new Uint8Array(new SharedArrayBuffer(this.#slabBytes))));
       this.#slabCount++;
       return true;
     }

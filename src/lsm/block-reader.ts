@@ -17,29 +17,35 @@ export class Block {
   /** None as long as it was not opened. */
   rowCount = 0;
   readonly #words: Int32Array;
+  /** Where it begins in `bytes`: its own offsets count from here. */
+  readonly #start: number;
   #sizeBytes = 0;
   #skip = 0;
+  #prefixes = 0;
   #keyStarts = 0;
   #versions = 0;
   #valueStarts = 0;
 
-  /** `words` are the same bytes. */
-  constructor(bytes: Uint8Array, words: Int32Array) {
+  /** `words` are the same bytes; `start` is a multiple of 4. */
+  constructor(bytes: Uint8Array, words: Int32Array, start: number) {
     this.bytes = bytes;
     this.#words = words;
+    this.#start = start;
   }
 
-  /** From now on these are the rows of the block in the first `sizeBytes`, which was checked. */
+  /** From now on these are the rows of the block in these `sizeBytes`, which were checked. */
   open(sizeBytes: number): void {
     const words = this.#words;
-    const count = words[0]!;
+    const header = this.#start >>> 2;
+    const count = words[header]!;
     this.rowCount = count;
     this.#sizeBytes = sizeBytes;
-    this.#skip = words[1]!;
-    this.#keyStarts = HEADER_WORDS + count;
+    this.#skip = words[header + 1]!;
+    this.#prefixes = header + HEADER_WORDS;
+    this.#keyStarts = this.#prefixes + count;
     this.#versions = this.#keyStarts + count + 1;
     this.#valueStarts = this.#versions + 2 * count;
-    if ((this.#valueStarts + count + 1) * 4 > sizeBytes) {
+    if ((this.#valueStarts + count + 1 - header) * 4 > sizeBytes) {
       throw new DecodeError("a block is shorter than its columns");
     }
   }
@@ -53,11 +59,11 @@ export class Block {
   /** A copy of a row's key. */
   key(row: number): Uint8Array {
     const at = this.#keyStarts + row;
-    return this.bytes.slice(this.#words[at]!, this.#words[at + 1]!);
+    return this.bytes.slice(this.#start + this.#words[at]!, this.#start + this.#words[at + 1]!);
   }
 
   valueStart(row: number): number {
-    return this.#words[this.#valueStarts + row]!;
+    return this.#start + this.#words[this.#valueStarts + row]!;
   }
 
   /** The first row at or after (key, version); the number of rows where there is none. */
@@ -84,12 +90,13 @@ export class Block {
   keyIs(row: number, key: Uint8Array, keyOffset: number, keyLength: number): boolean {
     const words = this.#words;
     const prefix = prefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
-    if (words[HEADER_WORDS + row] !== prefix) return false;
+    if (words[this.#prefixes + row] !== prefix) return false;
     const start = words[this.#keyStarts + row]!;
     if (words[this.#keyStarts + row + 1]! - start !== keyLength) return false;
     const bytes = this.bytes;
+    const at = this.#start + start;
     for (let i = keyLength - 1; i >= 0; i--) {
-      if (bytes[start + i] !== key[keyOffset + i]) return false;
+      if (bytes[at + i] !== key[keyOffset + i]) return false;
     }
     return true;
   }
@@ -102,7 +109,7 @@ export class Block {
     const high = words[versionAt + this.rowCount]!;
     const valueAt = this.#valueStarts + row;
     slot.bytes = this.bytes;
-    slot.keyOffset = start;
+    slot.keyOffset = this.#start + start;
     slot.keyLength = words[keyAt + 1]! - start;
     slot.version = (high & VERSION_HIGH_MASK) * TWO_32 + (words[versionAt]! >>> 0);
     slot.tombstone = (high & TOMBSTONE_FLAG) !== 0;
@@ -111,8 +118,9 @@ export class Block {
       return;
     }
     slot.inlineBytes = this.bytes;
-    slot.valueOffset = words[valueAt]!;
-    slot.valueLength = words[valueAt + 1]! - slot.valueOffset;
+    const valueStart = words[valueAt]!;
+    slot.valueOffset = this.#start + valueStart;
+    slot.valueLength = words[valueAt + 1]! - valueStart;
     slot.valueOrdinal = INLINE;
   }
 
@@ -120,21 +128,23 @@ export class Block {
     if (at + REFERENCE_SIZE_BYTES > this.#sizeBytes) {
       throw new DecodeError("a reference to a value passes the end of its block");
     }
+    const start = this.#start + at;
     slot.values = values;
-    slot.valueOrdinal = readU32(this.bytes, at);
-    slot.valueOffset = readU32(this.bytes, at + 4);
-    slot.valueLength = readU32(this.bytes, at + 8);
+    slot.valueOrdinal = readU32(this.bytes, start);
+    slot.valueOffset = readU32(this.bytes, start + 4);
+    slot.valueLength = readU32(this.bytes, start + 8);
   }
 
   /** As lowerBound, for a key that begins with what all keys share. */
   #search(key: Uint8Array, keyOffset: number, keyLength: number, version: number): number {
     const prefix = prefixAt(key, keyOffset + this.#skip, keyOffset + keyLength);
     const words = this.#words;
+    const prefixes = this.#prefixes;
     let low = 0;
     let high = this.rowCount;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const other = words[HEADER_WORDS + middle]!;
+      const other = words[prefixes + middle]!;
       const isBefore =
         other === prefix
           ? this.#compare(key, keyOffset, keyLength, version, middle) > 0
@@ -147,7 +157,7 @@ export class Block {
 
   /** As in the memtable's tree: before all keys, sharing their first bytes, after all keys. */
   #sideOfShared(key: Uint8Array, keyOffset: number, keyLength: number): number {
-    const start = this.#words[this.#keyStarts]!;
+    const start = this.#start + this.#words[this.#keyStarts]!;
     const bytes = this.bytes;
     const skip = this.#skip;
     for (let i = 0; i < skip; i++) {
@@ -169,8 +179,9 @@ export class Block {
     const rowKeyLength = this.#words[this.#keyStarts + row + 1]! - start;
     const shared = keyLength < rowKeyLength ? keyLength : rowKeyLength;
     const bytes = this.bytes;
+    const at = this.#start + start;
     for (let i = this.#skip; i < shared; i++) {
-      const difference = key[keyOffset + i]! - bytes[start + i]!;
+      const difference = key[keyOffset + i]! - bytes[at + i]!;
       if (difference !== 0) return difference;
     }
     if (keyLength !== rowKeyLength) return keyLength - rowKeyLength;

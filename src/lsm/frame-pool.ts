@@ -6,6 +6,7 @@
  */
 import { assert } from "../base/assert.js";
 import type { FrameHolder, FrameHome } from "./frame.js";
+import type { FrameMemory } from "./frame.js";
 import { Frame, FrameQueue } from "./frame.js";
 
 /** One in so many frames, at least, is for blocks on probation. */
@@ -13,7 +14,7 @@ const PROBATION_SHARE = 8;
 
 /** Memory that is cut into frames as they are needed. */
 interface Slab {
-  readonly buffer: SharedArrayBuffer;
+  readonly memory: FrameMemory;
   readonly frames: Frame[];
 }
 
@@ -45,22 +46,22 @@ export class FramePool implements FrameHome {
     return this.#slabs.flatMap(({ frames }) => frames.filter(({ pins }) => pins > 0)).length;
   }
 
-  addSlab(buffer: SharedArrayBuffer): void {
-    this.#slabs.push({ buffer, frames: [] });
+  addSlab(memory: FrameMemory): void {
+    this.#slabs.push({ memory, frames: [] });
   }
 
   /** Gives up a slab in which nothing is pinned, with all blocks in it, if there is one. */
-  removeSlab(): SharedArrayBuffer | undefined {
+  removeSlab(): FrameMemory | undefined {
     const at = this.#slabs.findIndex(({ frames }) => frames.every(({ pins }) => pins === 0));
     if (at < 0) return undefined;
-    const { buffer, frames } = this.#slabs[at]!;
+    const { memory, frames } = this.#slabs[at]!;
     this.#slabs.splice(at, 1);
     for (const frame of frames) {
       if (frame.holder !== undefined) this.#letGo(frame);
       else assert(removeFrom(this.#free, frame), "a frame without a block is free");
     }
     this.#frameCount -= frames.length;
-    return buffer;
+    return memory;
   }
 
   takeFree(): Frame | undefined {
@@ -106,10 +107,10 @@ export class FramePool implements FrameHome {
   #cut(): Frame | undefined {
     const slab = this.#slabs.at(-1);
     if (slab === undefined) return undefined;
-    const { buffer, frames } = slab;
+    const { memory, frames } = slab;
     const at = frames.length * this.frameBytes;
-    if (at + this.frameBytes > buffer.byteLength) return undefined;
-    const frame = new Frame(new Uint8Array(buffer, at, this.frameBytes), this);
+    if (at + this.frameBytes > memory.bytes.length) return undefined;
+    const frame = new Frame(memory, at, this.frameBytes, this);
     frames.push(frame);
     this.#frameCount++;
     return frame;

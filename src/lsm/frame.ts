@@ -24,10 +24,25 @@ export interface FrameHome {
   takeBack(frame: Frame): void;
 }
 
-const NO_BLOCK = new Block(new Uint8Array(0), new Int32Array(0));
+/** Bytes, and the same as words: one for all frames of a slab. */
+export class FrameMemory {
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+
+  /** `bytes` starts at an offset that is a multiple of 4. */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+  }
+}
+
+const NO_BLOCK = new Block(new Uint8Array(0), new Int32Array(0), 0);
 
 export class Frame {
-  readonly bytes: Uint8Array;
+  /** The frame is at [start, start + sizeBytes); a view of its own would be cold (bench: get). */
+  readonly memory: FrameMemory;
+  readonly start: number;
+  readonly sizeBytes: number;
   /** The same bytes as a block of rows, once it was opened; until then it has none. */
   block: Block = NO_BLOCK;
   readonly home: FrameHome | undefined;
@@ -40,18 +55,27 @@ export class Frame {
   queue: FrameQueue | undefined = undefined;
   previous: Frame | undefined = undefined;
   next: Frame | undefined = undefined;
+  #bytes: Uint8Array | undefined = undefined;
 
-  /** `bytes` starts at an offset that is a multiple of 4. */
-  constructor(bytes: Uint8Array, home: FrameHome | undefined) {
-    this.bytes = bytes;
+  /** `start` is a multiple of 4. */
+  constructor(memory: FrameMemory, start: number, sizeBytes: number, home: FrameHome | undefined) {
+    this.memory = memory;
+    this.start = start;
+    this.sizeBytes = sizeBytes;
     this.home = home;
+  }
+
+  /** A view for who needs one that begins with the frame. */
+  get bytes(): Uint8Array {
+    const { memory, start, sizeBytes } = this;
+    this.#bytes ??= memory.bytes.subarray(start, start + sizeBytes);
+    return this.#bytes;
   }
 
   /** From now on `block` shows the rows in the first `sizeBytes`: what holds values needs none. */
   openBlock(sizeBytes: number): void {
     if (this.block === NO_BLOCK) {
-      const { buffer, byteOffset, length } = this.bytes;
-      this.block = new Block(this.bytes, new Int32Array(buffer, byteOffset, length >>> 2));
+      this.block = new Block(this.memory.bytes, this.memory.words, this.start);
     }
     this.block.open(sizeBytes);
   }
@@ -65,6 +89,11 @@ export class Frame {
     this.pins--;
     if (this.pins === 0 && this.holder === undefined) this.home?.takeBack(this);
   }
+}
+
+/** A frame with memory of its own. */
+export function looseFrame(bytes: Uint8Array): Frame {
+  return new Frame(new FrameMemory(bytes), 0, bytes.length, undefined);
 }
 
 /** Frames in a row, linked through themselves, so that queueing makes no garbage. */

@@ -10,7 +10,8 @@
 import { readU32, readU53 } from "../base/coding.js";
 import type { BlockCache } from "./block-cache.js";
 import type { Block } from "./block-reader.js";
-import { Frame } from "./frame.js";
+import { looseFrame } from "./frame.js";
+import type { Frame } from "./frame.js";
 import { FrameList, NO_FRAMES } from "./frame-list.js";
 import { handleAt } from "./sstable-format.js";
 import type { BlockHandle, SectionInfo } from "./sstable-format.js";
@@ -53,7 +54,7 @@ export class KeyIndex {
     this.#table = table;
     this.#info = info;
     const { keyIndex } = info;
-    const frame = new Frame(table.readBlock(keyIndex), undefined);
+    const frame = looseFrame(table.readBlock(keyIndex));
     table.openRows(frame, keyIndex, keyIndex.isDeep ? undefined : keyIndex.blockCount);
     this.#top = frame.block;
     this.#firstOrdinals = keyIndex.isDeep ? this.#readOrdinals() : ONE_PART;

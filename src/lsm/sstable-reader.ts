@@ -13,7 +13,7 @@ import { BLOCK_ALIGNMENT_BYTES, CHECKSUM_SIZE_BYTES } from "./block-format.js";
 import type { EntrySlot, ValueSource } from "./entry-slot.js";
 import type { FamilyId } from "./families.js";
 import { isFilterLength, mayContain } from "./filter.js";
-import { Frame } from "./frame.js";
+import { Frame, FrameMemory } from "./frame.js";
 import { FrameList, NO_FRAMES } from "./frame-list.js";
 import { KeyIndex } from "./key-index.js";
 import type { IndexPart } from "./key-index.js";
@@ -68,7 +68,7 @@ export class Sstable {
     const frame = this.cache.take(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
     try {
       readTwice(this.path, this.#startsAt + handle.offset, () =>
-        this.#readBlock(handle, frame.bytes),
+        this.#readBlock(handle, frame.memory.bytes, frame.start),
       );
       return frame;
     } catch (error) {
@@ -194,21 +194,21 @@ export class Sstable {
 
   #blockBytes(handle: BlockHandle): Uint8Array {
     const bytes = new Uint8Array(handle.sizeBytes + CHECKSUM_SIZE_BYTES);
-    this.#readBlock(handle, bytes);
+    this.#readBlock(handle, bytes, 0);
     return bytes.subarray(0, handle.sizeBytes);
   }
 
-  /** Reads a block and its checksum to the beginning of `target`. */
-  #readBlock(handle: BlockHandle, target: Uint8Array): void {
+  /** Reads a block and its checksum to `target`, from `at` on. */
+  #readBlock(handle: BlockHandle, target: Uint8Array, at: number): void {
     const { offset } = handle;
     const length = handle.sizeBytes + CHECKSUM_SIZE_BYTES;
     if (offset + length > this.file.sizeBytes) {
       throw this.corruption(offset, "a block passes the end of the file");
     }
-    if (this.#bytes.readSync(target, 0, length, offset) !== length) {
+    if (this.#bytes.readSync(target, at, length, offset) !== length) {
       throw this.corruption(offset, "the file is shorter than it was");
     }
-    if (!this.isSound(target, 0, handle)) {
+    if (!this.isSound(target, at, handle)) {
       throw this.corruption(offset, "a block fails its checksum");
     }
   }
@@ -300,12 +300,13 @@ export class Section implements ValueSource {
     const first = handles[0]!;
     const span = this.#table.readSpan(first, handles.at(-1)!);
     if (span === undefined) return [];
+    const memory = new FrameMemory(span);
     const frames: Frame[] = [];
     for (const handle of handles) {
       const at = handle.offset - first.offset;
       const isUsable = at % BLOCK_ALIGNMENT_BYTES === 0 && this.#table.isSound(span, at, handle);
       if (!isUsable) break;
-      const frame = new Frame(span.subarray(at, at + handle.sizeBytes), undefined);
+      const frame = new Frame(memory, at, handle.sizeBytes, undefined);
       this.#table.openRows(frame, handle);
       frames.push(frame);
     }

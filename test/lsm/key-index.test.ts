@@ -116,7 +116,11 @@ function partHandle(written: Written, part: number): BlockHandle & { readonly va
   const table = tableOf(written);
   const { keyIndex } = table.section(FAMILY.data).info;
   const bytes = table.readBlock(keyIndex);
-  const top = new Block(bytes, new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2));
+  const top = new Block(
+    bytes,
+    new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2),
+    0,
+  );
   top.open(bytes.length);
   const valueAt = top.valueStart(part);
   return { ...handleAt(bytes, valueAt), valueAt };
