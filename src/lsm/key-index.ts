@@ -47,6 +47,7 @@ export class KeyIndex {
   readonly #firstOrdinals: readonly number[];
   /** Of two levels: the parts that are in the cache. */
   readonly #parts: FrameList;
+  #lastPart = 0;
   /** The part read last, where the cache had no room for it. */
   #loose: { readonly part: number; readonly block: Block } | undefined = undefined;
 
@@ -69,6 +70,7 @@ export class KeyIndex {
   ordinalFor(key: Uint8Array, keyOffset: number, keyLength: number, version: number): number {
     const row = this.#rowFor(this.#top, key, keyOffset, keyLength, version);
     if (!this.#info.keyIndex.isDeep) return row;
+    this.#lastPart = row;
     const part = this.#part(row);
     return this.#firstOrdinals[row]! + this.#rowFor(part, key, keyOffset, keyLength, version);
   }
@@ -125,8 +127,11 @@ export class KeyIndex {
     return isFirst ? at : at - 1;
   }
 
+  /** Mostly it is the part in which the ordinal was just found (bench: storage, get). */
   #partOf(ordinal: number): number {
     const firsts = this.#firstOrdinals;
+    const last = this.#lastPart;
+    if (firsts[last]! <= ordinal && ordinal < this.#endOf(last)) return last;
     let low = 0;
     let high = firsts.length;
     while (high - low > 1) {
@@ -134,6 +139,7 @@ export class KeyIndex {
       if (firsts[middle]! <= ordinal) low = middle;
       else high = middle;
     }
+    this.#lastPart = low;
     return low;
   }
 
