@@ -123,9 +123,9 @@ async function run(store: Store, churn: Churn): Promise<Outcome> {
   horizon = index;
   await store.flushNow(tree, state());
   await store.idle();
-  const { sizeBytes, tableCount, tableBytesWritten } = store.stats();
+  const { sizeBytes, tableCount, flushBytesWritten, mergeBytesWritten } = store.stats();
   return {
-    writtenBytes: tableBytesWritten,
+    writtenBytes: flushBytesWritten + mergeBytesWritten,
     liveKeys: liveKeysOf(tree),
     writeSeconds: (writtenMs - startMs) / 1000,
     settleSeconds: (performance.now() - writtenMs) / 1000,

@@ -7,6 +7,14 @@
 export interface JobRunner {
   run(job: unknown): Promise<unknown>;
   close(): Promise<void>;
+  /** As of now; there is none where nobody counts. */
+  counts?(): JobCounts;
+}
+
+export interface JobCounts {
+  readonly running: number;
+  /** For a worker. */
+  readonly waiting: number;
 }
 
 /**

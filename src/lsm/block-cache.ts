@@ -27,6 +27,8 @@ const FRAME_BYTES_MIN = 256;
 const SIZES_PER_DOUBLING = 16;
 
 export class BlockCache {
+  /** From the disk, by whoever has this cache, also those that it does not keep. */
+  blocksRead = 0;
   readonly #bytesMax: number;
   readonly #slabBytes: number;
   /** By size of their frames. */

@@ -60,6 +60,7 @@ export class Sstable {
 
   /** The bytes of a block, checked. The buffer is the block's own and starts at its offset 0. */
   readBlock(handle: BlockHandle): Uint8Array {
+    this.cache.blocksRead++;
     return readTwice(this.path, this.#startsAt + handle.offset, () => this.#blockBytes(handle));
   }
 
@@ -70,6 +71,7 @@ export class Sstable {
       readTwice(this.path, this.#startsAt + handle.offset, () =>
         this.#readBlock(handle, frame.memory.bytes, frame.start),
       );
+      this.cache.blocksRead++;
       return frame;
     } catch (error) {
       this.cache.giveBack(frame);
@@ -310,6 +312,7 @@ export class Section implements ValueSource {
       this.#table.openRows(frame, handle);
       frames.push(frame);
     }
+    this.#table.cache.blocksRead += frames.length;
     return frames;
   }
 

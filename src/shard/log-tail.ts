@@ -19,6 +19,9 @@ export type RaftView = Pick<
   "role" | "firstIndex" | "durableIndex" | "configuration" | "progress"
 >;
 
+/** Who keeps entries: who is caught up from them, who may lag a little, or only the next trim. */
+export type LogKeeper = "follower" | "tail" | "trim";
+
 /** Bytes of entries kept for followers that lag. */
 const TAIL_SIZE_BYTES: number = 8 * 1024 * 1024;
 /** Marks kept: one for about every 64 KiB of entries. */
@@ -83,6 +86,12 @@ export class LogTail {
       if (index >= raft.firstIndex - 1) from = Math.min(from, index);
     }
     return from;
+  }
+
+  /** Why entries up to `index`, which the tree has made durable, are still in the log. */
+  keeperOf(index: number, raft: RaftView, nowMs: number): LogKeeper {
+    if (index > this.heldFrom(raft, nowMs)) return "follower";
+    return index > Math.max(this.#tailStart(), this.#slowestMatch(raft)) ? "tail" : "trim";
   }
 
   trimmed(index: number): void {

@@ -40,6 +40,7 @@ import type { ConfirmedAnswer, LeaseQuestion, PendingWrite, ReadRequest } from "
 import type { AnswerFacts, Responder } from "./responder.js";
 import { LeaseKeeper, answerOnLeases } from "./lease-keeper.js";
 import { LogTail } from "./log-tail.js";
+import type { LogKeeper } from "./log-tail.js";
 import { LongReads } from "./long-reads.js";
 import type { StagedSnapshot } from "./snapshot-messages.js";
 import { WritePath, damagedHere } from "./write-path.js";
@@ -305,6 +306,12 @@ export class Replica {
   trimLog(): void {
     const flushedIndex = this.tree.flushed.index;
     this.#trimTo(this.#tail.trimmableTo(flushedIndex, this.raft, this.clockMs()));
+  }
+
+  /** Why entries up to `index` are still in the log. */
+  logKeeperOf(index: number): LogKeeper | "unflushed" {
+    if (index > this.tree.flushed.index) return "unflushed";
+    return this.#tail.keeperOf(index, this.raft, this.clockMs());
   }
 
   /**

@@ -118,6 +118,11 @@ export class WritePath {
     };
   }
 
+  /** Whether no more may be in flight. */
+  get isCrowded(): boolean {
+    return this.inFlightCount >= WRITES_IN_FLIGHT_MAX;
+  }
+
   get inFlightCount(): number {
     return this.#pending.length - this.#head + this.#evaluated.length + this.#queue.length;
   }
@@ -354,7 +359,7 @@ export class WritePath {
   #stateRefusal(): KvError | undefined {
     if (this.#stopped) return damagedHere();
     if (!this.#leads()) return this.#host.notLeading();
-    if (this.inFlightCount >= WRITES_IN_FLIGHT_MAX) {
+    if (this.isCrowded) {
       return notApplied("overloaded", "too many writes are in flight on this shard; try again");
     }
     return undefined;

@@ -136,6 +136,11 @@ export class StoreCore {
     return this.env.jobs.run(paced);
   }
 
+  /** Files that nothing refers to any more and that are still there. */
+  get removalCount(): number {
+    return this.#removals.length;
+  }
+
   /** Resolves when no file is being deleted. */
   async removalsDone(): Promise<void> {
     while (this.#removals.length > 0) await this.#removing;

@@ -42,6 +42,8 @@ import { StoreCore } from "./store-core.js";
 import type { StorePlace } from "./store-core.js";
 import type { StoreObserver, StoreOptions } from "./store-options.js";
 import { settingsOf } from "./store-options.js";
+import { statsOf } from "./store-stats.js";
+import type { StoreStats } from "./store-stats.js";
 import { TreeCheckpoint } from "./tree-checkpoint.js";
 import { TableIngester } from "./table-ingest.js";
 import type { IngestOutcome, TableIngest } from "./table-ingest.js";
@@ -56,26 +58,6 @@ export interface OpenedStore {
   readonly logsLost: ReadonlySet<number>;
   /** Trees that lack a file: their replicas must be refilled before they serve. */
   readonly damaged: ReadonlyMap<number, CorruptionError>;
-}
-
-export interface StoreStats {
-  readonly memtableBytes: number;
-  /** Bytes of all sstables. */
-  readonly sizeBytes: number;
-  readonly tableCount: number;
-  readonly blockCacheBytes: number;
-  readonly manifestBytes: number;
-  /** Bucket i counts the edits of the manifest that took [2^i, 2^(i+1)) microseconds, synced. */
-  readonly commitMicros: readonly number[];
-  /** All these together. */
-  readonly commitTotalMs: number;
-  readonly flushes: number;
-  readonly compactions: number;
-  /** Into tables, by flushes and merges together, since the store was opened. */
-  readonly tableBytesWritten: number;
-  /** Most runs that a read of any tree may have to look at: merges that are due. */
-  readonly runsMax: number;
-  readonly full: boolean;
 }
 
 const HOUSEKEEPING_MS = 200;
@@ -347,7 +329,7 @@ export class Store {
    * up with the log.
    */
   hasRoom(bytes: number): boolean {
-    if (this.full || this.#advisor.isMemoryFull || this.log.isBehind) return false;
+    if (this.full || this.isMemoryFull || this.log.isBehind) return false;
     return this.log.hasRoom(bytes);
   }
 
@@ -356,9 +338,19 @@ export class Store {
    * told so waits, and there may be no flush that presses: the asking does.
    */
   isBehind(tree: Tree): boolean {
-    const is = this.#compactor.isBehind(tree);
+    const is = this.lags(tree);
     if (is) this.#core.pace.press();
     return is;
+  }
+
+  /** The same, for who only looks. */
+  lags(tree: Tree): boolean {
+    return this.#compactor.isBehind(tree);
+  }
+
+  /** Whether the memtables take more than they may. */
+  get isMemoryFull(): boolean {
+    return this.#advisor.isMemoryFull;
   }
 
   /** Resolves when no flush, compaction or deletion runs or waits. */
@@ -373,25 +365,7 @@ export class Store {
   }
 
   stats(): StoreStats {
-    let memtableBytes = 0;
-    for (const tree of this.trees()) memtableBytes += tree.memtableBytes();
-    let runsMax = 0;
-    for (const { version } of this.trees()) runsMax = Math.max(runsMax, version.runsMax);
-    const { sizeBytes, count } = this.#core.tables;
-    return {
-      memtableBytes,
-      sizeBytes,
-      tableCount: count,
-      blockCacheBytes: this.#core.cache.bytes,
-      manifestBytes: this.#core.manifest.sizeBytes,
-      commitMicros: this.#core.commitTimes.counts(),
-      commitTotalMs: this.#core.commitTimes.totalMs,
-      flushes: this.flushCount,
-      compactions: this.#compactor.compactionCount,
-      tableBytesWritten: this.#flusher.writtenBytes + this.#compactor.writtenBytes,
-      runsMax,
-      full: this.full,
-    };
+    return statsOf({ core: this.#core, flusher: this.#flusher, compactor: this.#compactor });
   }
 
   /** Ends the background work and closes all files. What is not flushed is in the log. */

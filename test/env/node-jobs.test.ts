@@ -30,6 +30,13 @@ describe("worker jobs", () => {
     expect(results).toEqual([2, 4, 6, 8, 10, 12]);
   });
 
+  test("what runs and what waits for a worker is counted", async () => {
+    const all = Promise.all([1, 2, 3, 4, 5].map((number) => jobs.run({ number })));
+    expect(jobs.counts()).toEqual({ running: 2, waiting: 3 });
+    await all;
+    expect(jobs.counts()).toEqual({ running: 0, waiting: 0 });
+  });
+
   test("shared memory is shared", async () => {
     const shared = new SharedArrayBuffer(1);
     await jobs.run({ shared, number: 1 });

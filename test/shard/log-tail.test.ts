@@ -65,6 +65,15 @@ describe("log tail", () => {
     expect(tail.trimmableTo(100, raft, NOW_MS)).toBe(TAIL_START);
   });
 
+  test("says who keeps entries that are durable", () => {
+    const raft = leaderOf({ 2: { matchIndex: 100 }, 3: { matchIndex: 98 } });
+    expect(tail.keeperOf(99, raft, NOW_MS)).toBe("follower");
+    expect(tail.keeperOf(98, raft, NOW_MS)).toBe("trim");
+    const lost = leaderOf({ 2: { matchIndex: 100 }, 3: { matchIndex: 5, silentMs: 60_000 } });
+    expect(tail.keeperOf(TAIL_START + 1, lost, NOW_MS)).toBe("tail");
+    expect(tail.keeperOf(TAIL_START, lost, NOW_MS)).toBe("trim");
+  });
+
   test("keeps nothing for a replica that needs a snapshot whatever is kept", () => {
     const raft = leaderOf({ 2: { matchIndex: 100 }, 3: { matchIndex: 10 } }, 51);
     expect(tail.trimmableTo(100, raft, NOW_MS)).toBe(TAIL_START);

@@ -25,14 +25,16 @@ export const ALL: KeyRange = { start: new Uint8Array(0), end: undefined };
 
 const KEYS = 23;
 
+/** `gate`: what a job waits for before it begins. */
 export async function openStore(
   disk: MemoryDisk,
   options: StoreOptions = {},
+  gate: (job: StoreJob) => Promise<void> = () => Promise.resolve(),
 ): Promise<OpenedStore> {
   const env = testEnv({
     disk,
     time: "real",
-    job: (job) => runStoreJob(disk, job as StoreJob),
+    job: (job) => gate(job as StoreJob).then(() => runStoreJob(disk, job as StoreJob)),
   });
   const opened = await Store.open(env, DIRECTORY, {
     blockCacheBytes: 64 * 1024,

@@ -7,7 +7,7 @@
 import { setPriority } from "node:os";
 import { parentPort, Worker } from "node:worker_threads";
 import { must } from "../../base/assert.js";
-import type { JobRunner } from "../jobs.js";
+import type { JobCounts, JobRunner } from "../jobs.js";
 
 /** Of a worker: about a tenth of the share of a thread of the usual priority. */
 const NICE = 10;
@@ -45,6 +45,10 @@ export class NodeJobs implements JobRunner {
       this.#waiting.push({ job, resolve, reject });
       this.#next();
     });
+  }
+
+  counts(): JobCounts {
+    return { running: this.#running.size, waiting: this.#waiting.length };
   }
 
   /**
