@@ -208,6 +208,8 @@ export class SdkBackend implements Backend {
       quotaBytes: status.quotaBytes ?? -1,
       logSyncs: status.logSyncs,
       storeCommits: status.storeCommits,
+      storage: status.storage,
+      eventLoopBusyMs: performance.eventLoopUtilization().active,
       residentBytes: process.memoryUsage.rss(),
       alarms: shownAlarms(this.origin.memberId, status, map.clusterMap),
     };

@@ -11,7 +11,8 @@ import type { ClusterMap } from "../protocol/cluster.js";
 import { notApplied } from "../protocol/errors.js";
 import type { KvError } from "../protocol/errors.js";
 
-type OfNode = "quotaBytes" | "logSyncs" | "storeCommits" | "residentBytes" | "alarms";
+type OfProcess = "storage" | "eventLoopBusyMs" | "residentBytes";
+type OfNode = "quotaBytes" | "logSyncs" | "storeCommits" | "alarms" | OfProcess;
 type Shown = Omit<NodeStatus, OfNode>;
 
 /** The ids of its shards, in the order of their keys; at least one. */

@@ -13,6 +13,7 @@ import type {
   RangeOperation,
   Transaction,
 } from "../protocol/operations.js";
+import type { StorageStatus } from "../protocol/storage-status.js";
 import type { WatchCreate } from "../protocol/watch-codec.js";
 import type { LeaseBackend } from "./lease-backend.js";
 import type { LineBackend } from "./line-backend.js";
@@ -102,6 +103,10 @@ export interface NodeStatus {
   readonly logSyncs: DurationCounts | undefined;
   /** What makes files of the store count, synced; undefined where the node does not say. */
   readonly storeCommits: DurationCounts | undefined;
+  /** Of the store; undefined where the node does not say. */
+  readonly storage: StorageStatus | undefined;
+  /** How long the event loop of the process has had something to do. */
+  readonly eventLoopBusyMs: number;
   /** Memory of the process. */
   readonly residentBytes: number;
   /** Its own that hold now, and those that are raised for any member. */

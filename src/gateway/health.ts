@@ -9,6 +9,7 @@ import type { CallCounts } from "./call-counts.js";
 import { API_VERSION, alarmName } from "./maintenance-service.js";
 import { metricsText } from "./metrics.js";
 import { statusOf } from "./status.js";
+import { storageMetrics } from "./storage-metrics.js";
 
 export interface TextReply {
   readonly status: number;
@@ -114,7 +115,9 @@ async function outcomeOf(
 }
 
 async function metrics({ backend, calls }: PageHost): Promise<TextReply> {
-  const body = metricsText(await backend.status(), backend.origin.memberId, calls.metrics());
+  const status = await backend.status();
+  const others = [...storageMetrics(status.storage), ...calls.metrics()];
+  const body = metricsText(status, backend.origin.memberId, others);
   return { status: 200, contentType: `${TEXT}; version=0.0.4`, body };
 }
 

@@ -1,6 +1,6 @@
 /**
  * What a node says of itself to Prometheus, by etcd's names, as far as they mean the same here. Of
- * what nobody counts there is no number.
+ * what nobody counts there is no number. What etcd has no names for is in storage-metrics.ts.
  */
 import type { DurationCounts } from "../protocol/admin-messages.js";
 import type { NodeStatus } from "./backend.js";
@@ -102,6 +102,12 @@ const METRICS: readonly Metric[] = [
     help: "Memory of the process.",
     kind: "gauge",
     value: ({ residentBytes }) => residentBytes,
+  },
+  {
+    name: "flotilla_event_loop_busy_seconds_total",
+    help: "How long the event loop has had something to do: at 1 a second, it holds all up.",
+    kind: "counter",
+    value: ({ eventLoopBusyMs }) => eventLoopBusyMs / 1000,
   },
 ];
 

@@ -18,6 +18,7 @@ import { PLACEMENT_SHARD_ID, SYSTEM_KEYSPACE_ID } from "../protocol/cluster.js";
 import type { AlarmKind } from "../protocol/cluster.js";
 import { KvError, notApplied } from "../protocol/errors.js";
 import { MESSAGE_TYPES } from "../protocol/message-types.js";
+import type { StorageStatus } from "../protocol/storage-status.js";
 import type { Replica } from "../shard/replica.js";
 import type { AdminRequest } from "./client-session.js";
 import { defragment } from "./defragment.js";
@@ -25,6 +26,7 @@ import { confirmedRevision } from "./internal-requests.js";
 import type { NodeParts } from "./node-parts.js";
 import { command } from "./peer-requests.js";
 import { SOFTWARE_VERSION } from "./software-version.js";
+import { storageOf } from "./storage-status.js";
 
 const PLACEMENT_TIMEOUT_MS = 5000;
 const MOVE_POLL_MS = 10;
@@ -86,8 +88,10 @@ async function mapAsked(node: NodeParts, { confirmed }: MapRequest): Promise<Map
 }
 
 function statusOf(node: NodeParts): StatusResponse {
-  const logStats = node.store.log.stats();
-  const storeStats = node.store.stats();
+  const log = node.store.log.stats();
+  const store = node.store.stats();
+  const replicas = [...node.host.replicas].map(replicaStatus);
+  const storage = storageOf(node, { log, store, replicas });
   return {
     clusterId: node.identity.clusterId,
     nodeId: node.nodeId,
@@ -95,18 +99,19 @@ function statusOf(node: NodeParts): StatusResponse {
     version: SOFTWARE_VERSION,
     run: node.store.run,
     uptimeMs: Math.round(node.env.clock.monotonicMs() - node.startedMs),
-    storedBytes: storeStats.sizeBytes + logStats.sizeBytes,
-    replicas: [...node.host.replicas].map(replicaStatus),
-    alarms: alarmsOf(node),
+    storedBytes: store.sizeBytes + log.sizeBytes,
+    replicas,
+    alarms: alarmsOf(node, storage),
     quotaBytes: node.quotaBytes,
-    logSyncs: { micros: logStats.syncMicros, totalMs: logStats.syncTotalMs },
-    storeCommits: { micros: storeStats.commitMicros, totalMs: storeStats.commitTotalMs },
+    logSyncs: { micros: log.syncMicros, totalMs: log.syncTotalMs },
+    storeCommits: { micros: store.commitMicros, totalMs: store.commitTotalMs },
+    storage,
   };
 }
 
-function alarmsOf(node: NodeParts): readonly AlarmKind[] {
+function alarmsOf(node: NodeParts, { obstacles }: StorageStatus): readonly AlarmKind[] {
   const alarms: AlarmKind[] = [];
-  if (node.writeRefusal()?.code === "noSpace") alarms.push("noSpace");
+  if (obstacles.diskFull) alarms.push("noSpace");
   if (node.host.damagedShards.size > 0) alarms.push("corrupt");
   return alarms;
 }

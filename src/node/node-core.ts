@@ -71,8 +71,8 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   readonly transfers: LeaderTransfers;
   readonly backups: BackupSource;
   readonly startedMs: number;
+  readonly room: RoomGuard;
   placement: PlacementService | undefined;
-  readonly #room: RoomGuard;
   readonly #quota: Quota;
   #isRaising = false;
   readonly #sessions: Set<ClientSession> = new Set();
@@ -129,7 +129,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     });
     this.backups = new BackupSource(env, { store: parts.store, host: this.host });
     // Who cannot take writes does not lead, where somebody else can.
-    this.#room = new RoomGuard(env, parts.store, config, () => this.#leaveUnfitDisk());
+    this.room = new RoomGuard(env, parts.store, config, () => this.#leaveUnfitDisk());
   }
 
   get nodeId(): number {
@@ -205,11 +205,11 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   writeRefusal(): KvError | undefined {
-    return this.#room.refusal;
+    return this.room.refusal;
   }
 
   refusalOf(replica: Replica, bytes: number): KvError | undefined {
-    const refusal = bytes === FREES ? undefined : this.#room.refusal;
+    const refusal = bytes === FREES ? undefined : this.room.refusal;
     if (refusal !== undefined || !this.view.isDefaultKeyspace(replica.keyspaceId)) return refusal;
     return this.#quota.refusal(replica, bytes);
   }
@@ -227,7 +227,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
   }
 
   get isStalled(): boolean {
-    return this.host.diskStalls || this.#room.isStuck;
+    return this.host.diskStalls || this.room.isStuck;
   }
 
   admin(request: AdminRequest): void {
@@ -255,7 +255,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     // A full disk takes no entries; the leader hears nothing and tries again later.
     if (message.kind === "append") {
       const isNewLeader = replica.raft.lastTerm < message.term;
-      if (!this.#room.takes(message.runs, isNewLeader)) return;
+      if (!this.room.takes(message.runs, isNewLeader)) return;
     }
     replica.step(message);
   }
@@ -385,7 +385,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
    * neither write nor refill anybody.
    */
   #leaveUnfitDisk(): void {
-    if (!this.#room.full && !this.isStalled) return;
+    if (!this.room.full && !this.isStalled) return;
     this.heartbeats.soon();
     const isFit = (nodeId: number): boolean =>
       this.view.fit.has(nodeId) && this.peers.isConnected(nodeId);
@@ -421,7 +421,7 @@ export class NodeCore implements NodeParts, SessionHost, PeerService, ReplicaObs
     this.backups.close();
     this.#opener?.close();
     this.#saveTimer?.cancel();
-    this.#room.close();
+    this.room.close();
     this.host.close();
     for (const session of this.#sessions) session.connection.close();
     this.peers.close();

@@ -11,6 +11,7 @@ import type { LeaderTransfers } from "./leader-transfers.js";
 import type { Peers } from "./peers.js";
 import type { PlacementService } from "./placement-service.js";
 import type { RevisionClient } from "./revision-client.js";
+import type { DiskRoom } from "./room-guard.js";
 import type { Sequencer } from "./sequencer.js";
 
 export interface NodeParts {
@@ -38,6 +39,8 @@ export interface NodeParts {
   mapHeard(map: ClusterView["map"]): void;
   /** The cluster does not know this node, or not any more: it must stop. */
   refusedBy(nodeId: number, error: KvError): void;
+  /** On the disk of the data directory, as of late. */
+  readonly room: DiskRoom;
   /** Why nothing can be written here now. */
   writeRefusal(): KvError | undefined;
   /** What the default keyspace may take; -1: as much as there is. */

@@ -23,7 +23,13 @@ const ENTRY_ROOM_FACTOR = 8;
 /** A flush takes less, also on a slow disk. */
 const STUCK_AFTER_MS = 8000;
 
-export class RoomGuard {
+export interface DiskRoom {
+  readonly freeBytes: number;
+  /** What is kept back: with no more than this, writes are refused. */
+  readonly reservedBytes: number;
+}
+
+export class RoomGuard implements DiskRoom {
   readonly #env: Env;
   readonly #store: Store;
   readonly #config: NodeConfig;
@@ -34,6 +40,7 @@ export class RoomGuard {
   #isStuck = false;
   #timer: Timer | undefined;
   #refusal: KvError | undefined;
+  #freeBytes = 0;
 
   /** `checked` is told after each look but the first. */
   constructor(env: Env, store: Store, config: NodeConfig, checked: () => void) {
@@ -56,6 +63,14 @@ export class RoomGuard {
 
   get full(): boolean {
     return this.#refusal !== undefined;
+  }
+
+  get freeBytes(): number {
+    return this.#freeBytes;
+  }
+
+  get reservedBytes(): number {
+    return this.#config.reservedBytes;
   }
 
   /** A flush has been under way for long, and none has ended. */
@@ -106,6 +121,7 @@ export class RoomGuard {
   #measure(): void {
     const { reservedBytes, dataDirectory } = this.#config;
     const free = this.#env.disk.freeBytes(dataDirectory);
+    this.#freeBytes = free;
     const roomy = free > reservedBytes && !this.#store.full;
     const was = this.#refusal !== undefined;
     this.#refusal = roomy && this.takesEntries ? undefined : full(free, reservedBytes);

@@ -9,6 +9,7 @@ import type {
   KeyspaceKind,
   LeaderHint,
 } from "./cluster.js";
+import type { StorageStatus } from "./storage-status.js";
 
 /** `map`: without a body, the map as the node has it. */
 export interface MapRequest {
@@ -44,6 +45,7 @@ export interface StatusResponse {
   readonly logSyncs?: DurationCounts | undefined;
   /** Edits of the store's manifest, synced. */
   readonly storeCommits?: DurationCounts | undefined;
+  readonly storage?: StorageStatus | undefined;
 }
 
 export interface DurationCounts {

@@ -17,6 +17,7 @@ import { notApplied } from "../../src/protocol/errors.js";
 import type { NodeDescriptor } from "../../src/protocol/cluster.js";
 import type { KeyValue, WatchEvent } from "../../src/protocol/key-value.js";
 import type { PutOperation, RangeOperation } from "../../src/protocol/operations.js";
+import type { StorageStatus } from "../../src/protocol/storage-status.js";
 import { FakeLeases, FakeLines } from "./fake-leases.js";
 
 export class FakeWatch implements BackendWatch {
@@ -88,6 +89,7 @@ export class FakeBackend implements Backend {
   /** What scans give, and counts count. */
   rows: KeyValue[] = [];
   raised: MemberAlarm[] = [];
+  storage: StorageStatus | undefined = undefined;
   entered = 0;
   scanned = 0;
   scansEnded = 0;
@@ -187,6 +189,8 @@ export class FakeBackend implements Backend {
       writesFailed: 2,
       logSyncs: { micros: [1, 0, 2, ...Array.from({ length: 22 }, () => 0), 1], totalMs: 34_000.5 },
       storeCommits: { micros: [0, 1, 0], totalMs: 0.003 },
+      storage: this.storage,
+      eventLoopBusyMs: 1250,
       residentBytes: 4096,
       alarms: this.raised,
     };

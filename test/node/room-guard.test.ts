@@ -65,6 +65,8 @@ describe("a disk", () => {
     bench.env.fake.advance(CHECK_INTERVAL_MS);
     expect(bench.guard.refusal).toMatchObject({ code: "noSpace", outcome: "notApplied" });
     expect(bench.guard.takesEntries).toBe(true);
+    const { freeBytes, reservedBytes } = bench.guard;
+    expect([freeBytes, reservedBytes]).toEqual([RESERVED_BYTES, RESERVED_BYTES]);
   });
 
   test("that has room again takes writes again, and each change is said once", () => {
