@@ -262,17 +262,23 @@ export class EmbeddedStore implements Reader {
   }
 
   stats(): EmbeddedStats {
-    const { memtableBytes, sizeBytes, tableCount, blockCacheBytes, flushes, compactions, full } =
-      this.#store.stats();
+    const stats = this.#store.stats();
+    const log = this.#store.log.stats();
     return {
-      memtableBytes,
-      tableBytes: sizeBytes,
-      tableCount,
-      logBytes: this.#store.log.stats().sizeBytes,
-      blockCacheBytes,
-      flushes,
-      compactions,
-      full,
+      memtableBytes: stats.memtableBytes,
+      tableBytes: stats.sizeBytes,
+      tableCount: stats.tableCount,
+      logBytes: log.sizeBytes,
+      blockCacheBytes: stats.blockCacheBytes,
+      pinnedBytes: stats.pinnedBytes,
+      flushes: stats.flushes,
+      compactions: stats.compactions,
+      tableBytesWritten: stats.flushBytesWritten + stats.mergeBytesWritten,
+      logBytesWritten: log.writtenBytes,
+      blocksRead: stats.blocksRead,
+      runsMax: stats.runsMax,
+      isBehind: stats.treesBehind > 0,
+      full: stats.full,
       damage: this.#damage,
     };
   }

@@ -85,8 +85,20 @@ export interface EmbeddedStats {
   readonly tableCount: number;
   readonly logBytes: number;
   readonly blockCacheBytes: number;
+  /** What of `tableBytes` is kept only for open cursors and for copies under way. */
+  readonly pinnedBytes: number;
+  /** What is counted is counted since the store was opened. */
   readonly flushes: number;
   readonly compactions: number;
+  /** By flushes and compactions together. */
+  readonly tableBytesWritten: number;
+  readonly logBytesWritten: number;
+  /** Blocks of sstables that reads did not find in memory. */
+  readonly blocksRead: number;
+  /** Most runs of sstables that a read may have to look at. */
+  readonly runsMax: number;
+  /** Whether compactions are so far behind that writes settle late. */
+  readonly isBehind: boolean;
   /** Whether the disk has no room left: writes are refused. */
   readonly full: boolean;
   /** The damage found last in a file; what lies there cannot be read. */

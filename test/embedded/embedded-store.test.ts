@@ -158,6 +158,26 @@ describe("the embedded store", () => {
     expect(() => forward.next()).toThrow("the cursor is closed");
   });
 
+  test("numbers tell what was written and read, and what a cursor alone keeps", async () => {
+    const store = await openOn(new MemoryDisk(), { sync: false });
+    for (let i = 0; i < 600; i++) await store.put(`key${i % 100}`, new Uint8Array(500));
+    await store.idle();
+    const written = store.stats();
+    expect(written.logBytesWritten).toBeGreaterThan(600 * 500);
+    expect(written.tableBytesWritten).toBeGreaterThanOrEqual(written.tableBytes);
+    expect([written.pinnedBytes, written.blocksRead]).toEqual([0, 0]);
+    const cursor = store.cursor();
+    cursor.next();
+    expect(store.stats().blocksRead).toBeGreaterThan(0);
+    for (let i = 0; i < 600; i++) await store.put(`key${i % 100}`, new Uint8Array(500));
+    await store.idle();
+    expect(store.stats().pinnedBytes).toBeGreaterThan(0);
+    cursor.close();
+    await store.idle();
+    expect(store.stats().pinnedBytes).toBe(0);
+    await store.close();
+  });
+
   test("old versions go when no snapshot shows them", async () => {
     const disk = new MemoryDisk();
     const store = await openOn(disk, { sync: false });

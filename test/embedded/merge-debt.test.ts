@@ -96,13 +96,14 @@ test("writes settle late while merges are behind, synced or not, and are seen at
   const { store, merges } = bench;
   await bench.putUntilHeld(2 * BEHIND);
   expect(bench.held).toBeDefined();
-  expect(store.stats().tableCount).toBe(BEHIND);
+  expect(store.stats()).toMatchObject({ tableCount: BEHIND, runsMax: BEHIND, isBehind: true });
   const synced = bench.put(true);
   expect(await settles(synced)).toBe(false);
   expect(store.get(`key ${(bench.puts - 1) % 50}`)?.[0]).toBe(bench.puts & 0xff);
   merges.letGo();
   await Promise.all([bench.held, synced]);
   expect(await settles(bench.put())).toBe(true);
+  expect(store.stats().isBehind).toBe(false);
   await store.close();
 });
 
