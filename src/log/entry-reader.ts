@@ -8,7 +8,7 @@ import type { EntryRun } from "../base/entry-run.js";
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
 import { DiskError } from "../env/disk.js";
 import type { Tracer } from "../env/tracer.js";
-import { BatchReader } from "./batch-reader.js";
+import type { BatchReader } from "./batch-reader.js";
 import { appendedRun, Item, ITEM, visitItems } from "./batch-format.js";
 import { SegmentIndex } from "./segment-index.js";
 import type { SegmentIndexes } from "./segment-indexes.js";
