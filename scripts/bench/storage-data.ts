@@ -12,8 +12,10 @@ const STRETCH_BYTES = 50;
 export class StorageData {
   readonly entries: number;
   readonly valueBytes: number;
-  /** All numbers below `entries` in random order; every store is filled and read in the same. */
+  /** All numbers below `entries` in random order; every store is filled in the same. */
   readonly shuffled: Uint32Array;
+  /** The same in another, for reads: an overwrite ends with the first in the order above. */
+  readonly asked: Uint32Array;
   readonly #pool: Buffer;
 
   constructor(entries: number, valueBytes: number) {
@@ -27,13 +29,8 @@ export class StorageData {
       }
       this.#pool.copyWithin(at + STRETCH_BYTES, at, at + STRETCH_BYTES);
     }
-    this.shuffled = Uint32Array.from({ length: entries }, (_, i) => i);
-    for (let i = entries - 1; i > 0; i--) {
-      const other = prng.between(0, i);
-      const moved = this.shuffled[i]!;
-      this.shuffled[i] = this.shuffled[other]!;
-      this.shuffled[other] = moved;
-    }
+    this.shuffled = shuffle(entries, prng);
+    this.asked = shuffle(entries, prng);
   }
 
   key(n: number): Buffer {
@@ -45,4 +42,15 @@ export class StorageData {
     const at = (n * 127) % POOL_BYTES;
     return this.#pool.subarray(at, at + this.valueBytes);
   }
+}
+
+function shuffle(count: number, prng: Prng): Uint32Array {
+  const numbers = Uint32Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const other = prng.between(0, i);
+    const moved = numbers[i]!;
+    numbers[i] = numbers[other]!;
+    numbers[other] = moved;
+  }
+  return numbers;
 }

@@ -9,6 +9,7 @@ export const TIMED_WORKS = [
   "fill-sequential",
   "fill-random",
   "overwrite",
+  "get-recent",
   "get",
   "seek-10",
   "scan",
@@ -54,12 +55,13 @@ the same memory, each in a process of its own, in turns within each row.
   --keep                 leave the data there
   --json                 print the results as one JSON object in the last line
 
-Rows: fills and overwrites in batches of 100 without sync; get of one value; seek-10: seek and ten
-steps; scan of everything; put-sync: one put at a time, durable when it settles; put-sync-64: 64
-of them at once; reopen, always measured last: closing the store, opening it and a get. µs/op is
-wall time for each entry, get, seek or put; cpu µs is processor time of all threads, with the
-merging that a row leaves behind. The ratio is classic-level's wall time over ours. Pause is the
-longest that the event loop was held up.
+Rows: fills and overwrites in batches of 100 without sync; get of one value, in random order;
+get-recent: the same of the fifth that the overwrite wrote last; seek-10: seek and ten steps; scan
+of everything; put-sync: one put at a time, durable when it settles; put-sync-64: 64 of them at
+once; reopen, always measured last: closing the store, opening it and a get. µs/op is wall time for
+each entry, get, seek or put; cpu µs is processor time of all threads, with the merging that a row
+leaves behind. The ratio is classic-level's wall time over ours. Pause is the longest that the event
+loop was held up.
 
 The steady rows come at a constant rate, the same for all engines: half of what the slowest one
 could do. steady: batches of 100 without sync, by the rate of overwrite. steady-sync: single synced

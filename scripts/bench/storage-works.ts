@@ -13,6 +13,7 @@ const SHARE: Readonly<Record<TimedWork, number>> = {
   "fill-sequential": 1,
   "fill-random": 1,
   overwrite: 1,
+  "get-recent": 5,
   get: 5,
   "seek-10": 50,
   scan: 1,
@@ -35,8 +36,10 @@ export async function runWork(
       return fill(engine, data, (i) => shuffled[i]!);
     case "overwrite":
       return fill(engine, data, (i) => shuffled[shuffled.length - 1 - i]!);
+    case "get-recent":
+      return gets(engine, data, data.shuffled.subarray(0, count));
     case "get":
-      return gets(engine, data, count);
+      return gets(engine, data, data.asked.subarray(0, count));
     case "seek-10":
       return seeks(engine, data, count);
     case "scan":
@@ -71,20 +74,24 @@ async function fill(
   return data.entries;
 }
 
-async function gets(engine: StorageEngine, data: StorageData, count: number): Promise<number> {
-  for (let i = 0; i < count; i++) {
-    const value = engine.get(data.key(data.shuffled[i]!));
+async function gets(
+  engine: StorageEngine,
+  data: StorageData,
+  numbers: Uint32Array,
+): Promise<number> {
+  for (let i = 0; i < numbers.length; i++) {
+    const value = engine.get(data.key(numbers[i]!));
     if (value?.length !== data.valueBytes) throw new Error("a get found something else");
     if (i % BATCH === 0) await turn();
   }
-  return count;
+  return numbers.length;
 }
 
 async function seeks(engine: StorageEngine, data: StorageData, count: number): Promise<number> {
   const tally: Tally = { entries: 0, sum: 0 };
   let expected = 0;
   for (let i = 0; i < count; i++) {
-    const n = data.shuffled[data.entries - 1 - i]!;
+    const n = data.asked[data.entries - 1 - i]!;
     expected += Math.min(SEEK_STEPS, data.entries - n);
     await engine.seek(data.key(n), SEEK_STEPS, tally);
     if (i % BATCH === 0) await turn();
