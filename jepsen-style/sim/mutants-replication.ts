@@ -61,8 +61,8 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: "unapplied-entries-evicted",
     bug: "entries are let go of in memory before they are applied",
     file: "raft/raft-log",
-    find: `const last = Math.min(this.#appliedIndex, this.#durableIndex);`,
-    replace: `const last = this.#durableIndex;`,
+    find: `const last = Math.min(this.#appliedIndex, this.#durableIndex, lastIndex);`,
+    replace: `const last = Math.min(this.#durableIndex, lastIndex);`,
   },
   {
     name: "snapshot-keeps-other-log",

@@ -105,6 +105,7 @@ export class BatchBuilder {
     const item = new Item();
     item.kind = ITEM.index;
     item.length = rows.length;
+    item.extra = rows.length / ROW_SIZE_BYTES;
     item.write(this.#bytes, HEADER_SIZE_BYTES);
     this.#bytes.set(rows, HEADER_SIZE_BYTES + ITEM_SIZE_BYTES);
     return sealBatch(this.#bytes, target, {

@@ -58,7 +58,7 @@ export const ITEM = {
   floor: 9,
   /** Checkpoint, of no shard: shards that it does not name may have been in what was lost */
   missing: 10,
-  /** Of no shard: the rows of the segment (segment-index.ts) are the payload; length */
+  /** Of no shard; the payload is rows (segment-index.ts); length, extra = count */
   index: 11,
 } as const;
 

@@ -9,16 +9,19 @@ import { lastIndexOf, sliceRun } from "../base/entry-run.js";
 import { DiskError } from "../env/disk.js";
 import type { Tracer } from "../env/tracer.js";
 import type { BatchReader } from "./batch-reader.js";
-import { appendedRun, Item, ITEM, visitItems } from "./batch-format.js";
 import { SegmentIndex } from "./segment-index.js";
 import type { SegmentIndexes } from "./segment-indexes.js";
 import type { Span } from "./shard-record.js";
 import type { ShardTable } from "./shard-table.js";
 
 const NO_RUNS: readonly EntryRun[] = [];
-/** A read ends with so many bytes of entries, or of the log: what is far apart takes several. */
+/** A read ends with so many bytes of entries. */
 const ENTRIES_SIZE_BYTES = 128 * 1024;
-const LOG_SIZE_BYTES = 1024 * 1024;
+/** Or with a stretch of the log: many shards that lag are read stretch by stretch. */
+const STRETCH_SIZE_BYTES = 1024 * 1024;
+const INDEXES_MAX = 4;
+/** More than a segment has: offsets are u32. */
+const STRETCHES_MAX = 2 ** 32 / STRETCH_SIZE_BYTES;
 
 /** Entries of one replica, in one segment and of one term. */
 interface Wanted extends Span {
@@ -31,9 +34,8 @@ export class EntryReader {
   readonly #table: ShardTable;
   readonly #indexes: SegmentIndexes;
   readonly #batches: BatchReader;
-  readonly #item: Item = new Item();
-  /** The index that was read last: who lags reads on in the same segment. */
-  #lastRead: { readonly segment: number; readonly index: SegmentIndex } | undefined = undefined;
+  /** By segment; those who lag read on in a few. */
+  readonly #indexesRead: Map<number, SegmentIndex> = new Map();
 
   constructor(
     tracer: Tracer,
@@ -49,20 +51,35 @@ export class EntryReader {
     this.#batches = parts.batches;
   }
 
+  /** What was read from the disk for it, all in all. */
+  get loadedBytes(): number {
+    return this.#batches.loadedBytes;
+  }
+
   /**
    * Entries of a shard from `firstIndex` on, none beyond `lastIndex`, as far as they lie close to
    * each other: at least one, or none if the first cannot be read. They must be durable.
    */
   read(shardId: number, firstIndex: number, lastIndex: number): readonly EntryRun[] {
+    const read = (): readonly EntryRun[] => this.#read(shardId, firstIndex, lastIndex);
+    const runs = this.#unlessFailed(shardId, firstIndex, read) ?? NO_RUNS;
+    if (runs.length > 0) this.#note(shardId, firstIndex, runs);
+    else this.#complain(shardId, firstIndex, "not there, or damaged");
+    return runs;
+  }
+
+  /** Counts the stretches of the log up to the one that an entry lies in; 0 where it is unknown. */
+  stretchOf(shardId: number, index: number): number {
+    return this.#unlessFailed(shardId, index, () => this.#stretchOf(shardId, index)) ?? 0;
+  }
+
+  #unlessFailed<T>(shardId: number, index: number, read: () => T): T | undefined {
     try {
-      const runs = this.#read(shardId, firstIndex, lastIndex);
-      if (runs.length === 0) this.#complain(shardId, firstIndex, "not there, or damaged");
-      else this.#note(shardId, firstIndex, runs);
-      return runs;
+      return read();
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      this.#complain(shardId, firstIndex, error.message);
-      return NO_RUNS;
+      this.#complain(shardId, index, error.message);
+      return undefined;
     }
   }
 
@@ -78,15 +95,26 @@ export class EntryReader {
     this.#tracer.trace("warn", "entries of the log cannot be read", { shardId, index, reason });
   }
 
+  #stretchOf(shardId: number, index: number): number | undefined {
+    const span = this.#table.records.get(shardId)?.spanOf(index);
+    const offset = span === undefined ? undefined : this.#offsetOf(span, shardId, index);
+    if (span === undefined || offset === undefined) return undefined;
+    return span.segment * STRETCHES_MAX + Math.floor(offset / STRETCH_SIZE_BYTES);
+  }
+
   #read(shardId: number, firstIndex: number, lastIndex: number): readonly EntryRun[] {
     const record = this.#table.records.get(shardId);
     const span = record?.spanOf(firstIndex);
     if (record === undefined || span === undefined || span.lost) return NO_RUNS;
-    const offset = this.#indexOf(span.segment)?.find(shardId, firstIndex);
+    const offset = this.#offsetOf(span, shardId, firstIndex);
     if (offset === undefined) return NO_RUNS;
     const last = Math.min(lastIndex, span.lastIndex);
     const wanted = { ...span, shardId, replicaId: record.replicaId, firstIndex, lastIndex: last };
     return this.#collect(wanted, offset);
+  }
+
+  #offsetOf({ segment }: Span, shardId: number, index: number): number | undefined {
+    return this.#indexOf(segment)?.find(shardId, index);
   }
 
   /** Entries of one span that batches from `offset` on hold, in order. */
@@ -94,49 +122,39 @@ export class EntryReader {
     const runs: EntryRun[] = [];
     let next = wanted.firstIndex;
     let sizeBytes = 0;
-    for (let at = offset; next <= wanted.lastIndex && at < offset + LOG_SIZE_BYTES;) {
-      const found = this.#batches.read(wanted.segment, at);
-      if (found === undefined) break;
-      const { bytes, batch } = found;
-      visitItems(bytes, batch, this.#item, (item, from, to) => {
-        if (!isOf(item, wanted)) return;
-        const run = appendedRun(item, bytes.subarray(from, to));
-        const end = Math.min(lastIndexOf(run), wanted.lastIndex);
-        if (run.firstIndex > next || end < next) return;
-        runs.push(sliceRun(run, next, end));
-        sizeBytes += to - from;
-        next = end + 1;
-      });
-      if (sizeBytes >= ENTRIES_SIZE_BYTES) break;
-      at += batch.length;
+    const end = offset - (offset % STRETCH_SIZE_BYTES) + STRETCH_SIZE_BYTES;
+    for (let at = offset; next <= wanted.lastIndex && at < end;) {
+      const batch = this.#batches.read(wanted.segment, at);
+      if (batch === undefined || sizeBytes >= ENTRIES_SIZE_BYTES) break;
+      for (const { replicaId, run } of batch.appendsOf(wanted.shardId)) {
+        if (replicaId !== wanted.replicaId || run.term !== wanted.term) continue;
+        const last = Math.min(lastIndexOf(run), wanted.lastIndex);
+        if (run.firstIndex > next || last < next) continue;
+        runs.push(sliceRun(run, next, last));
+        sizeBytes += run.bytes.length;
+        next = last + 1;
+      }
+      at += batch.sizeBytes;
     }
     return runs;
   }
 
   #indexOf(segment: number): SegmentIndex | undefined {
-    const known = this.#indexes.kept(segment);
-    if (known !== undefined) return known;
+    const known = this.#indexes.inMemory(segment);
     const offset = this.#indexes.placeOf(segment);
-    if (offset === undefined) return this.#indexes.active;
-    if (this.#lastRead?.segment !== segment) {
-      const index = this.#readIndex(segment, offset);
-      this.#lastRead = index === undefined ? undefined : { segment, index };
-    }
-    return this.#lastRead?.index;
+    if (known !== undefined || offset === undefined) return known;
+    return this.#indexesRead.get(segment) ?? this.#readIndex(segment, offset);
   }
 
   #readIndex(segment: number, offset: number): SegmentIndex | undefined {
-    let index: SegmentIndex | undefined = undefined;
-    const found = this.#batches.read(segment, offset);
-    if (found === undefined) return index;
-    visitItems(found.bytes, found.batch, this.#item, (item, from, to) => {
-      if (item.kind === ITEM.index) index = new SegmentIndex(found.bytes.slice(from, to));
-    });
+    const rows = this.#batches.readOnce(segment, offset)?.index;
+    if (rows === undefined) return undefined;
+    const index = new SegmentIndex(rows.slice());
+    const [oldest] = this.#indexesRead.keys();
+    if (oldest !== undefined && this.#indexesRead.size >= INDEXES_MAX) {
+      this.#indexesRead.delete(oldest);
+    }
+    this.#indexesRead.set(segment, index);
     return index;
   }
-}
-
-function isOf({ kind, shardId, replicaId, term }: Item, wanted: Wanted): boolean {
-  if (kind !== ITEM.append || shardId !== wanted.shardId) return false;
-  return replicaId === wanted.replicaId && term === wanted.term;
 }

@@ -46,6 +46,7 @@ import {
   decodeSegmentHeader,
   segmentName,
   segmentNumber,
+  SEGMENT_FORMAT_VERSION,
   SEGMENT_FORMATS_READ,
   SEGMENT_START,
   storeTagOf,
@@ -120,6 +121,8 @@ export class LogRecovery {
   readonly #run: number | undefined;
   readonly #readsAll: boolean;
   #firstRead = 0;
+  /** The segment that was looked at last is of an earlier version; the last one comes last. */
+  #isOld = false;
   #statement: ClosingStatement | undefined = undefined;
   /** Of segments before this one only some entries are needed. */
   #checkpointSegment = 0;
@@ -161,9 +164,10 @@ export class LogRecovery {
     return this.#firstRead > 0 && this.#isDamaged;
   }
 
-  /** Whether an orderly close ended the last segment, and all is what was written. */
+  /** Whether an orderly close ended the last segment, and all is as it would be written now. */
   get isClosed(): boolean {
-    return this.#statement?.end === this.end && this.mended.length === 0 && !this.#isDamaged;
+    const isSound = this.mended.length === 0 && !this.#isDamaged;
+    return this.#statement?.end === this.end && isSound && !this.#isOld;
   }
 
   get #isDamaged(): boolean {
@@ -318,6 +322,7 @@ export class LogRecovery {
     if (!SEGMENT_FORMATS_READ.includes(header.version)) {
       throw new CorruptionError(segment.path, 8, `unknown format version ${header.version}`);
     }
+    this.#isOld = header.version !== SEGMENT_FORMAT_VERSION;
     if (header.storeId !== this.#storeId) {
       throw new CorruptionError(segment.path, 16, `belongs to store ${header.storeId}`);
     }
@@ -388,10 +393,7 @@ export class LogRecovery {
     if (batch === undefined) return;
     const isLost = !batch.payloadIntact;
     visitItems(bytes, batch, this.#item, (item, from, to) => {
-      if (item.kind === ITEM.index) {
-        this.indexes.written(segment, batch.offset);
-        return;
-      }
+      if (item.kind === ITEM.index) return;
       if (item.kind === ITEM.append) this.indexes.found(segment, item, batch.offset);
       const isKept = item.kind === ITEM.append && !isLost && this.#isNeeded(item, segment);
       const source = isKept ? this.#keep(item, bytes, from, to) : undefined;

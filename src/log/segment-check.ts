@@ -1,7 +1,7 @@
 /**
  * Checks a sealed segment of a running log: every batch that was made durable must still be there,
- * entries included. It changes nothing; what is found is for the owner to act upon, who has the
- * entries in memory as long as the node runs.
+ * entries included. It changes nothing; what is found is for the owner to act upon, who has
+ * applied the entries or still has them, as long as the node runs.
  */
 import type { Disk, DiskFile } from "../env/disk.js";
 import { BLOCK_SIZE_BYTES } from "./batch-format.js";

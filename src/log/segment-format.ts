@@ -14,8 +14,8 @@ import { crc32, placedChecksum } from "../base/checksum.js";
 import { readU32, writeU32 } from "../base/coding.js";
 import { BLOCK_SIZE_BYTES } from "./batch-format.js";
 
-const SEGMENT_FORMAT_VERSION = 3;
-/** Segments of version 2 have no index at their end. */
+export const SEGMENT_FORMAT_VERSION = 3;
+/** Segments of version 2 hold no index. */
 export const SEGMENT_FORMATS_READ: readonly number[] = [2, SEGMENT_FORMAT_VERSION];
 /** Where a segment's first batch starts. */
 export const SEGMENT_START: number = BLOCK_SIZE_BYTES;

@@ -15,6 +15,9 @@ export const ROW_SIZE_BYTES = 24;
 export class SegmentIndex {
   #bytes: Uint8Array;
   #length: number;
+  /** Where the rows of each shard are, ascending by index, as far as they were asked for. */
+  readonly #byShard: Map<number, number[]> = new Map();
+  #sortedTo = 0;
 
   /** `rows` are those of a segment that was read; they are kept. */
   constructor(rows: Uint8Array = new Uint8Array(0)) {
@@ -45,14 +48,37 @@ export class SegmentIndex {
 
   /** The offset of the batch that an entry was written in last; undefined where it was in none. */
   find(shardId: number, index: number): number | undefined {
-    const bytes = this.#bytes;
-    for (let at = this.#length - ROW_SIZE_BYTES; at >= 0; at -= ROW_SIZE_BYTES) {
-      if (readU53(bytes, at) !== shardId) continue;
-      const firstIndex = readU53(bytes, at + 8);
-      if (index < firstIndex || index >= firstIndex + readU32(bytes, at + 16)) continue;
-      return readU32(bytes, at + 20);
+    this.#sortNewRows();
+    const rows = this.#byShard.get(shardId);
+    if (rows === undefined) return undefined;
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (readU53(this.#bytes, rows[middle]! + 8) <= index) low = middle + 1;
+      else high = middle;
     }
-    return undefined;
+    const at = rows[low - 1];
+    if (at === undefined) return undefined;
+    const endIndex = readU53(this.#bytes, at + 8) + readU32(this.#bytes, at + 16);
+    return index < endIndex ? readU32(this.#bytes, at + 20) : undefined;
+  }
+
+  /** Puts rows that came since the last question to their shards; each drops what it replaces. */
+  #sortNewRows(): void {
+    const bytes = this.#bytes;
+    for (; this.#sortedTo < this.#length; this.#sortedTo += ROW_SIZE_BYTES) {
+      const at = this.#sortedTo;
+      const shardId = readU53(bytes, at);
+      const rows = this.#byShard.get(shardId);
+      if (rows === undefined) {
+        this.#byShard.set(shardId, [at]);
+        continue;
+      }
+      const firstIndex = readU53(bytes, at + 8);
+      while (rows.length > 0 && readU53(bytes, rows.at(-1)! + 8) >= firstIndex) rows.pop();
+      rows.push(at);
+    }
   }
 
   #grow(): void {

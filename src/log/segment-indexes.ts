@@ -1,16 +1,20 @@
 /**
- * The indexes of all segments of a log. That of the active segment is in memory; a full segment
- * ends with its own, and of it only the place is known. One that could not be written, since there
- * was no room for it or the node was killed before, stays in memory as long as its segment does.
+ * The indexes of all segments of a log. That of the active segment is in memory; a segment that
+ * fills up ends with its own, and then only the place of that is. One that could not be written for
+ * want of room stays in memory as long as its segment does, and so do those that a start made anew
+ * as it walked the segments: what lies on the disk may have rotted since.
  */
 import type { Item } from "./batch-format.js";
 import { SegmentIndex } from "./segment-index.js";
 
 export class SegmentIndexes {
+  #activeSegment = 0;
   #active: SegmentIndex = new SegmentIndex();
+  /** The offset of the batch that holds the index of the active segment. */
+  #activePlace: number | undefined = undefined;
   /** By segment. */
   readonly #kept: Map<number, SegmentIndex> = new Map();
-  /** The offsets of the batches that hold the indexes of segments. */
+  /** By segment: the offsets of the batches that hold the indexes. */
   readonly #places: Map<number, number> = new Map();
 
   /** Of the segment that is written to. */
@@ -18,12 +22,17 @@ export class SegmentIndexes {
     return this.#active;
   }
 
-  /** The index of a segment, if it is in memory. */
-  kept(segment: number): SegmentIndex | undefined {
-    return this.#kept.get(segment);
+  /** Where the index of the active segment was written, or is just being written. */
+  get activePlace(): number | undefined {
+    return this.#activePlace;
   }
 
-  /** The offset of the batch in a segment that holds its index. */
+  /** The index of a segment, if it is in memory. */
+  inMemory(segment: number): SegmentIndex | undefined {
+    return segment === this.#activeSegment ? this.#active : this.#kept.get(segment);
+  }
+
+  /** The offset of the batch that holds the index of a full segment. */
   placeOf(segment: number): number | undefined {
     return this.#places.get(segment);
   }
@@ -38,23 +47,25 @@ export class SegmentIndexes {
     index.add(item, offset);
   }
 
-  /** The index of a segment was written, or found, at this offset. */
-  written(segment: number, offset: number): void {
-    this.#places.set(segment, offset);
-  }
-
-  /** A start has found all there is; it goes on in `segment`, of which it may have found some. */
+  /** A start goes on in this segment, in which it may have found something. */
   begin(segment: number): void {
+    this.#activeSegment = segment;
     this.#active = this.#kept.get(segment) ?? new SegmentIndex();
-    this.#places.delete(segment);
-    for (const number of this.#places.keys()) this.#kept.delete(number);
     this.#kept.delete(segment);
   }
 
+  /** The index of the active segment is written at this offset; nothing else follows there. */
+  write(offset: number): void {
+    this.#activePlace = offset;
+  }
+
   /** The active segment is full; the next one is empty. */
-  sealed(segment: number): void {
-    if (!this.#places.has(segment)) this.#kept.set(segment, this.#active);
+  sealed(next: number): void {
+    if (this.#activePlace === undefined) this.#kept.set(this.#activeSegment, this.#active);
+    else this.#places.set(this.#activeSegment, this.#activePlace);
+    this.#activeSegment = next;
     this.#active = new SegmentIndex();
+    this.#activePlace = undefined;
   }
 
   /** Nobody needs the segments below this one. */

@@ -19,13 +19,15 @@ import type { Finding, Loss } from "./finding.js";
 import { decodeSegmentHeader, SEGMENT_START } from "./segment-format.js";
 import { walkSegment } from "./segment-reader.js";
 
+const NOT_NEEDED: Loss = { kind: "nothing", because: "the next start makes it anew" };
+
 export interface BatchItem {
   readonly kind: keyof typeof ITEM;
   readonly shardId: number;
   readonly replicaId: number;
   readonly term: number;
   readonly index: number;
-  /** Of appended or lost entries how many, of a hard state the vote; otherwise 0. */
+  /** Of entries, or of what an index names, how many; of a hard state the vote; otherwise 0. */
   readonly extra: number;
 }
 
@@ -85,6 +87,12 @@ export function surveySegment(
       damage(from, "nothing is left of the headers of a batch", { kind: "content", what });
     },
   });
+  const index = statedEnd === undefined ? undefined : indexAt(bytes, place, endOffset);
+  if (index !== undefined) {
+    batches.push(surveyBatch(bytes, index));
+    if (!index.payloadIntact) damage(index.payloadOffset, "the index is damaged", NOT_NEEDED);
+    for (const [offset, what] of copyFaults(bytes, index, place)) damage(offset, what, NOT_NEEDED);
+  }
   // It is written last when a segment is prepared, and before any batch.
   if (header === undefined && batches.length > 0) {
     damage(0, "the first block of the segment is damaged", NOTHING_LOST);
@@ -92,6 +100,13 @@ export function surveySegment(
   const torn = statedEnd === undefined ? tornBatch(bytes, path, place, endOffset) : undefined;
   if (torn !== undefined) findings.push(torn);
   return { path, number: place.number, storeId: header?.storeId, endOffset, batches, findings };
+}
+
+/** The index that follows the batches of a full segment, if it was written. */
+function indexAt(bytes: Uint8Array, place: SegmentPlace, end: number): FoundBatch | undefined {
+  const found = readBatch(bytes, place, end) ?? readBatchByCopy(bytes, place, end);
+  if (found?.itemCount !== 1) return undefined;
+  return itemAt(bytes, found.itemsOffset).kind === "index" ? found : undefined;
 }
 
 /** The store whose segment this is, so that it can be read without the store. */

@@ -23,7 +23,7 @@ import type { Timer } from "../env/timers.js";
 import { BatchBuilder } from "./batch-builder.js";
 import type { BatchTarget } from "./batch-builder.js";
 import { BatchReader } from "./batch-reader.js";
-import { batchLength, BLOCK_SIZE_BYTES, ITEM, Item } from "./batch-format.js";
+import { batchLength, BLOCK_SIZE_BYTES, ITEM, Item, ITEM_SIZE_BYTES } from "./batch-format.js";
 import { writeStatement } from "./closing-statement.js";
 import { EntryReader } from "./entry-reader.js";
 import type { Gathering } from "./gathering.js";
@@ -322,8 +322,8 @@ export class SharedLog {
   }
 
   /**
-   * A segment has rotted. Its entries are in memory; they have to go to the trees soon. Returns
-   * whether that is news.
+   * A segment has rotted. Its entries, or what they did, are in memory and have to go to the trees
+   * soon. Returns whether that is news.
    */
   condemn(number: number): boolean {
     if (number <= this.#condemnedTo) return false;
@@ -503,7 +503,7 @@ export class SharedLog {
     const room = sizeBytes - this.#offset;
     // Where no next segment is there yet, nothing is kept back: the disk may be full.
     const isSealable = this.#files.nextReady && !first;
-    const reserved = isSealable ? this.#builder.indexLength(this.#gathering.itemCount) : 0;
+    const reserved = isSealable ? this.#indexLengthMax() : 0;
     return {
       storeTag: this.#storeTag,
       number,
@@ -514,6 +514,12 @@ export class SharedLog {
       previousEnd: first ? this.#previousEnd : 0,
       syncedOffset: this.#offset,
     };
+  }
+
+  /** How long the index may be when the next batch is in the segment. */
+  #indexLengthMax(): number {
+    const most = Math.ceil(this.#settings.batchSizeBytesMax / (2 * ITEM_SIZE_BYTES));
+    return this.#builder.indexLength(Math.min(this.#gathering.itemCount, most));
   }
 
   /** Writes the next batch, if one is wanted and none is in flight. */
@@ -533,11 +539,12 @@ export class SharedLog {
 
   /** Ends the active segment, if the next one is there. */
   #rotate(): boolean {
-    const end = this.#offset;
+    // The index is no part of it: nobody needs that to be there.
+    const end = this.#indexes.activePlace ?? this.#offset;
     if (!this.#files.rotate() || this.#failed) return false;
-    const full = this.#files.active.number - 1;
-    this.#ends.set(full, end);
-    this.#indexes.sealed(full);
+    const { number } = this.#files.active;
+    this.#ends.set(number - 1, end);
+    this.#indexes.sealed(number);
     this.#offset = SEGMENT_START;
     this.#previousEnd = end;
     return true;
@@ -545,11 +552,10 @@ export class SharedLog {
 
   /** Writes the index of a segment that is full, once, where there is room; returns whether. */
   #writeIndex(): boolean {
-    const { number, sizeBytes } = this.#files.active;
-    if (!this.#files.nextReady || this.#indexes.placeOf(number) !== undefined) return false;
-    if (this.#indexes.active.sizeBytes === 0) return false;
-    if (this.#builder.indexLength(0) > sizeBytes - this.#offset) return false;
-    this.#indexes.written(number, this.#offset);
+    const { active, activePlace } = this.#indexes;
+    if (!this.#files.nextReady || activePlace !== undefined || active.sizeBytes === 0) return false;
+    if (this.#builder.indexLength(0) > this.#files.active.sizeBytes - this.#offset) return false;
+    this.#indexes.write(this.#offset);
     this.#write(this.#builder.buildIndex(this.#target()));
     return true;
   }

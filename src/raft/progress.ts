@@ -78,11 +78,11 @@ export class Progress {
     this.#readFrom = this.#nextIndex;
   }
 
-  /** Entries were read. Returns whether they are the ones that it needs. */
+  /** Entries were read. Returns whether they are the ones that were waited for. */
   entriesCame(firstIndex: number): boolean {
     if (firstIndex !== this.#readFrom) return false;
     this.#readFrom = 0;
-    return firstIndex === this.#nextIndex;
+    return true;
   }
 
   /** An append that ends at `lastIndex` was sent; an empty one carries no bytes. */

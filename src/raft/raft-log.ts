@@ -293,11 +293,11 @@ export class RaftLog {
   }
 
   /**
-   * Lets go of the oldest entries in memory, about so many bytes of them; their terms stay. What is
-   * not applied, or not on the disk, is needed here.
+   * Lets go of the oldest entries in memory, about so many bytes of them, and at most up to
+   * `lastIndex`; their terms stay. What is not applied, or not on the disk, is needed here.
    */
-  evict(sizeBytes: number): void {
-    const last = Math.min(this.#appliedIndex, this.#durableIndex);
+  evict(sizeBytes: number, lastIndex: number = this.#lastIndex): void {
+    const last = Math.min(this.#appliedIndex, this.#durableIndex, lastIndex);
     let count = 0;
     for (let left = sizeBytes; left > 0 && count < this.#runs.length; count++) {
       const run = this.#runs[count]!;

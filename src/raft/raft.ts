@@ -278,6 +278,16 @@ export class Raft {
     this.#core.log.evict(sizeBytes);
   }
 
+  /** Lets go of those that nobody is going to ask this replica for, as things are. */
+  evictUnneeded(): void {
+    const { leader, log } = this.#core;
+    const slowest = leader?.peers.reduce(
+      (least, { matchIndex }) => Math.min(least, matchIndex),
+      log.lastIndex,
+    );
+    log.evict(Number.POSITIVE_INFINITY, slowest);
+  }
+
   /** Bytes of the entries in memory. */
   get cachedBytes(): number {
     return this.#core.log.cachedBytes;

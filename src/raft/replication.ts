@@ -170,9 +170,23 @@ export function sendRead(
   if (!progress.entriesCame(firstIndex)) return;
   leader.appendsDue = true;
   const prevTerm = core.log.termAt(firstIndex - 1);
-  if (prevTerm === undefined) return;
+  // Meanwhile it may have acknowledged them, or the log may begin later.
+  if (progress.nextIndex !== firstIndex || prevTerm === undefined) return;
+  assertOwn(core, firstIndex, runs);
   if (runs.length === 0) requestSnapshot(core, progress, core.log.firstCachedIndex - 1);
   else pushAppend(core, progress, prevTerm, upToBytes(runs, core.config.appendBytesMax));
+}
+
+/** What is sent under this leader's name is what its log holds, whoever read it. */
+function assertOwn(core: RaftCore, firstIndex: number, runs: readonly EntryRun[]): void {
+  let index = firstIndex;
+  for (const run of runs) {
+    assert(
+      run.firstIndex === index && core.log.termAt(index) === run.term,
+      "entries not asked for",
+    );
+    index += run.count;
+  }
 }
 
 function pushAppend(

@@ -11,10 +11,11 @@ import type { CorruptionError } from "../log/corruption-error.js";
 import type { RecoveredShard } from "../log/log-types.js";
 import type { ShardDescriptor } from "../protocol/cluster.js";
 import type { Message } from "../raft/message.js";
-import type { RaftEvent, SnapshotRequest } from "../raft/types.js";
+import type { EntriesRequest, RaftEvent, SnapshotRequest } from "../raft/types.js";
 import type { Store } from "../store/store.js";
 import type { TreeCheckpoint } from "../store/tree-checkpoint.js";
 import { boundEntries } from "./entry-cache.js";
+import { EntryReads } from "./entry-reads.js";
 import { openReplica } from "./open-replica.js";
 import type { ReplicaSettings } from "./open-replica.js";
 import { Replica } from "./replica.js";
@@ -93,6 +94,7 @@ export class ReplicaHost implements ReplicaContext {
   /** Those of them that the others refill. */
   readonly #refilling: Set<number> = new Set();
   readonly #sending: Set<string> = new Set();
+  readonly #entryReads: EntryReads;
   readonly #unfinished: UnfinishedSnapshots<TreeCheckpoint>;
   readonly #runTurn = (): void => this.#turn();
   #work: Replica[] = [];
@@ -123,6 +125,7 @@ export class ReplicaHost implements ReplicaContext {
     this.sleepWatch = new SleepWatch(env.clock);
     this.store = store;
     this.nodeId = settings.nodeId;
+    this.#entryReads = new EntryReads(store.log.entries);
     this.#settings = settings;
     this.#transport = parts.transport;
     this.#observer = parts.observer;
@@ -246,6 +249,11 @@ export class ReplicaHost implements ReplicaContext {
 
   send(replica: Replica, message: Message): void {
     this.#transport.send(replica.nodeOf(message.to), replica.shardId, message);
+  }
+
+  readEntries(replica: Replica, request: EntriesRequest): void {
+    this.#entryReads.add(replica, request);
+    this.#requestTurn();
   }
 
   nudgeLeader(replica: Replica): void {
@@ -425,10 +433,18 @@ export class ReplicaHost implements ReplicaContext {
       this.#turnOf(replica);
       deadlineMs = Math.min(deadlineMs, replica.raft.commitNoticeDueMs);
     }
+    this.#readWanted();
     this.#wakeAt(deadlineMs);
     this.#commit();
     this.#transport.flush();
     this.#observer.turnEnded();
+  }
+
+  /** What is read is sent in the next turn, which also goes on with what is left. */
+  #readWanted(): void {
+    if (!this.#entryReads.isPending) return;
+    this.#entryReads.serve();
+    this.#requestTurn();
   }
 
   /** When the store has failed the node is being stopped: what follows from that is no crash. */

@@ -61,6 +61,8 @@ export interface ReplicaContext {
   checkClock(): void;
   schedule(replica: Replica): void;
   send(replica: Replica, message: Message): void;
+  /** Reads them from the log soon, and calls `entriesRead`. */
+  readEntries(replica: Replica, request: EntriesRequest): void;
   sendSnapshot(replica: Replica, request: SnapshotRequest): void;
   nudgeLeader(replica: Replica): void;
   /** What is to be sent once what the replica just handed to the log is durable. */
@@ -302,6 +304,12 @@ export class Replica {
     this.#host.store.maybeFlush(this.tree, () => this.flushedState());
   }
 
+  /** What readEntries was asked for; none where they cannot be read. */
+  entriesRead(request: EntriesRequest, runs: readonly EntryRun[]): void {
+    this.raft.entriesRead(request, runs);
+    this.wake();
+  }
+
   /** Drops what nobody needs of the log behind the tree; after a flush, and from time to time. */
   trimLog(): void {
     const flushedIndex = this.tree.flushed.index;
@@ -524,16 +532,10 @@ export class Replica {
     }
     for (const read of ready.reads) this.reads.confirmed(read.context, read.index);
     for (const context of ready.readsFailed) this.reads.failed(context);
-    for (const request of ready.entriesToRead) this.#readEntries(request);
+    for (const request of ready.entriesToRead) this.#host.readEntries(this, request);
     for (const request of ready.snapshotsToSend) this.#host.sendSnapshot(this, request);
     if (this.raft.role !== this.#role || this.raft.leaderId !== this.#leaderId) this.#roleChanged();
     for (const event of ready.events) this.#host.observed(this, event);
-  }
-
-  #readEntries(request: EntriesRequest): void {
-    const { firstIndex, lastIndex } = request;
-    const { entries } = this.#host.store.log;
-    this.raft.entriesRead(request, entries.read(this.shardId, firstIndex, lastIndex));
   }
 
   #persist(ready: Ready): void {

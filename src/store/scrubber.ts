@@ -3,7 +3,7 @@
  * one small job after the other, with pauses that bound the rate.
  *
  *   a rotten table    → its trees are damaged, and their replicas are refilled
- *   a rotten segment  → what it holds is in memory: the trees are flushed, and it is let go of
+ *   a rotten segment  → what it did is in memory: the trees are flushed, and it is let go of
  *
  * Rotten is what fails twice in a row; once proves nothing. A tree that is called damaged is a
  * suspect: until it is refilled its tables are the first of each round, and if all of them are as

@@ -123,12 +123,9 @@ describe("entries that nobody keeps in memory", () => {
     fill(opened, 1, 100);
     const sealed = opened.log.sealedSegments();
     const path = (number: number): string => `${DIRECTORY}/${segmentName(number)}`;
-    // In the first segment the batch after the checkpoint's, in the second its last: the index.
+    // In the first segment the batch after the checkpoint's, in the second the index.
     opened.disk.flipBit(path(sealed[0]!.number), (3 * BLOCK_SIZE_BYTES + 500) * 8);
-    opened.disk.flipBit(
-      path(sealed[1]!.number),
-      (sealed[1]!.endOffset - BLOCK_SIZE_BYTES + 120) * 8,
-    );
+    opened.disk.flipBit(path(sealed[1]!.number), (sealed[1]!.endOffset + 120) * 8);
     const readable = read(opened, 1, 1, 100);
     expect(readable.size).toBeLessThan(5);
     const missing = Array.from({ length: 100 }, (_, i) => i + 1).filter(
@@ -150,5 +147,46 @@ describe("entries that nobody keeps in memory", () => {
     }
     expect(index).toBeGreaterThan(20);
     expect([...read(opened, 1, 1, index).keys()]).toHaveLength(index);
+  });
+
+  test("can be read while the index of their segment is on its way to the disk", () => {
+    const opened = openLog();
+    const missing: number[] = [];
+    for (let index = 1; index <= 60; index++) {
+      opened.log.append(1, 1, entries(1, index, 1, 1, 3000));
+      opened.log.commit(() => undefined);
+      while (opened.disk.pendingWrites > 0) {
+        if (index > 1 && read(opened, 1, index - 1, index - 1).size === 0) missing.push(index - 1);
+        opened.disk.pump(1);
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+
+  test("can be read after a start although the index was damaged before, and nothing is lost", () => {
+    const opened = openLog();
+    fill(opened, 1, 100);
+    for (const { number, endOffset } of opened.log.sealedSegments()) {
+      const path = `${DIRECTORY}/${segmentName(number)}`;
+      // Both headers of the index, and its rows.
+      for (const at of [5, 110, 300, BLOCK_SIZE_BYTES - 20]) {
+        opened.disk.flipBit(path, (endOffset + at) * 8);
+      }
+    }
+    const restarted = crashed(opened);
+    expect(restarted.shardsMayBeMissing).toBe(false);
+    expect(restarted.recovered.get(1)!.health).toEqual({ kind: "intact" });
+    expect(read(restarted, 1, 1, 100).size).toBe(100);
+  });
+
+  test("are missing where the disk does not give them, and nothing else fails", () => {
+    const opened = openLog();
+    fill(opened, 1, 100);
+    for (const { path } of opened.log.sealedSegments()) opened.disk.remove(path);
+    const { entries: reader } = opened.log;
+    expect([reader.stretchOf(1, 1), reader.stretchOf(9, 1)]).toEqual([0, 0]);
+    expect(reader.read(1, 1, 100)).toEqual([]);
+    expect(reader.stretchOf(1, 100)).toBeGreaterThan(0);
+    expect(reader.read(1, 100, 100)).toHaveLength(1);
   });
 });

@@ -7,9 +7,15 @@ import type { BenchNode } from "./host-bench.js";
 
 class FakeLog {
   cachedBytes: number;
+  readonly #unneededBytes: number;
 
-  constructor(cachedBytes: number) {
+  constructor(cachedBytes: number, unneededBytes: number) {
     this.cachedBytes = cachedBytes;
+    this.#unneededBytes = unneededBytes;
+  }
+
+  evictUnneeded(): void {
+    this.cachedBytes -= this.#unneededBytes;
   }
 
   evictEntries(sizeBytes: number): void {
@@ -17,8 +23,8 @@ class FakeLog {
   }
 }
 
-function bounded(sizes: readonly number[], bytesMax: number): number[] {
-  const logs = sizes.map((size) => new FakeLog(size));
+function bounded(sizes: readonly number[], bytesMax: number, unneeded = 0): number[] {
+  const logs = sizes.map((size) => new FakeLog(size, unneeded));
   boundEntries(logs, bytesMax);
   return logs.map(({ cachedBytes }) => cachedBytes);
 }
@@ -26,6 +32,12 @@ function bounded(sizes: readonly number[], bytesMax: number): number[] {
 describe("the memory for entries", () => {
   test("is left alone while it suffices", () => {
     expect(bounded([5, 90, 5], 100)).toEqual([5, 90, 5]);
+  });
+
+  test("is taken from what nobody is going to ask for, first", () => {
+    expect(bounded([10, 50, 50], 100, 10)).toEqual([0, 40, 40]);
+    expect(bounded([10, 90, 50], 100, 10)).toEqual([0, 60, 40]);
+    expect(bounded([10, 50, 40], 100, 10)).toEqual([10, 50, 40]);
   });
 
   test("is taken from those that have most, down to the same size", () => {
@@ -69,6 +81,7 @@ describe("a follower that lags", () => {
     const { cachedBytes } = bench.node(1).replica.raft;
     expect(cachedBytes).toBeGreaterThan(90_000);
     expect(cachedBytes).toBeLessThan(101_000);
+    expect(bench.node(2).replica.raft.cachedBytes).toBeLessThan(101_000);
     const { replica } = await caughtUp(bench);
     expect(replica.raft.firstIndex).toBe(1);
   });

@@ -104,6 +104,8 @@ function itemText({ kind, shardId, replicaId, term, index, extra }: BatchItem): 
       return `${shard} entries ${index}-${index + extra - 1} term ${term}`;
     case "hardState":
       return `${shard} replica ${replicaId} term ${term} vote ${extra} commit ${index}`;
+    case "index":
+      return `index of ${extra} appends`;
     case "clean":
       return `${shard} cleaned`;
     default:
