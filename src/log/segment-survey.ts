@@ -90,8 +90,8 @@ export function surveySegment(
   const index = statedEnd === undefined ? undefined : indexAt(bytes, place, endOffset);
   if (index !== undefined) {
     batches.push(surveyBatch(bytes, index));
-    if (!index.payloadIntact) damage(index.payloadOffset, "the index is damaged", NOT_NEEDED);
-    for (const [offset, what] of copyFaults(bytes, index, place)) damage(offset, what, NOT_NEEDED);
+    const fault = indexFault(bytes, index, place);
+    if (fault !== undefined) findings.push({ ...fault, path });
   }
   // It is written last when a segment is prepared, and before any batch.
   if (header === undefined && batches.length > 0) {
@@ -107,6 +107,23 @@ function indexAt(bytes: Uint8Array, place: SegmentPlace, end: number): FoundBatc
   const found = readBatch(bytes, place, end) ?? readBatchByCopy(bytes, place, end);
   if (found?.itemCount !== 1) return undefined;
   return itemAt(bytes, found.itemsOffset).kind === "index" ? found : undefined;
+}
+
+/** Nothing is built upon an index: one that was cut short looks like one that has rotted. */
+function indexFault(
+  bytes: Uint8Array,
+  index: FoundBatch,
+  place: SegmentPlace,
+): Omit<Finding, "path"> | undefined {
+  const [fault] = copyFaults(bytes, index, place);
+  if (index.payloadIntact && fault === undefined) return undefined;
+  const offset = fault?.[0] ?? index.payloadOffset;
+  return {
+    offset,
+    what: "the index of the segment is not whole",
+    loss: NOT_NEEDED,
+    isDamage: false,
+  };
 }
 
 /** The store whose segment this is, so that it can be read without the store. */
