@@ -5,8 +5,7 @@
  * read once, as by a scan, passes through the probation and drives out nothing that is kept.
  */
 import { assert } from "../base/assert.js";
-import type { FrameHolder, FrameHome } from "./frame.js";
-import type { FrameMemory } from "./frame.js";
+import type { FrameHolder, FrameHome, FrameMemory } from "./frame.js";
 import { Frame, FrameQueue } from "./frame.js";
 
 /** One in so many frames, at least, is for blocks on probation. */
