@@ -26,6 +26,8 @@ export class SstableCursor implements RunCursor {
   /** Blocks that were read ahead; the first has the ordinal `#aheadFrom`. */
   #ahead: readonly Frame[] = [];
   #aheadFrom = 0;
+  /** What was read ahead before that; its memory is used again when nobody pins any of it. */
+  #behind: readonly Frame[] = [];
   /** How many to read at once at the next need; 1 as long as nobody has walked on. */
   #aheadCount = 1;
 
@@ -161,12 +163,21 @@ export class SstableCursor implements RunCursor {
     if (count === 1) return section.frame(ordinal);
     const cached = section.cachedFrame(ordinal);
     if (cached !== undefined) return cached;
-    this.#ahead = section.blocksAhead(ordinal, count);
-    this.#aheadFrom = ordinal;
-    const [first] = this.#ahead;
+    const first = this.#readAhead(count);
     if (first !== undefined) return first;
     // What cannot be read together is not tried together at each of its blocks.
     this.#aheadCount = 1;
     return section.frame(ordinal);
+  }
+
+  /** Bench: storage, steady-sync: new memory each time keeps the collector busy in all threads. */
+  #readAhead(count: number): Frame | undefined {
+    const isSpare = this.#behind.every(({ pins }) => pins === 0);
+    const spare = isSpare ? this.#behind[0]?.memory : undefined;
+    const frames = this.#section.blocksAhead(this.#ordinal, count, spare);
+    this.#behind = this.#ahead;
+    this.#ahead = frames;
+    this.#aheadFrom = this.#ordinal;
+    return frames[0];
   }
 }

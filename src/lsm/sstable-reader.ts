@@ -31,6 +31,8 @@ import {
 import type { TableFile } from "./slice.js";
 
 const VERIFY_CHUNK_SIZE_BYTES = 1024 * 1024;
+/** Memory for a span is larger than it by this part of it. */
+const SPAN_ROOM_SHARE = 8;
 
 export class Sstable {
   readonly path: string;
@@ -108,15 +110,16 @@ export class Sstable {
   }
 
   /**
-   * The bytes that hold `first` to `last` and all between, in one read and unchecked; undefined
-   * where they cannot be read.
+   * Reads what holds `first` to `last` and all between at once and unchecked, to `spare` where that
+   * is large enough. Undefined where it cannot be read; `spare` is no longer what it was then.
    */
-  readSpan(first: BlockHandle, last: BlockHandle): Uint8Array | undefined {
-    const length = last.offset + last.sizeBytes + CHECKSUM_SIZE_BYTES - first.offset;
+  readSpan(first: BlockHandle, last: BlockHandle, spare?: FrameMemory): FrameMemory | undefined {
+    const length = endOf(last) - first.offset;
     if (first.offset + length > this.file.sizeBytes) return undefined;
-    const bytes = new Uint8Array(length);
+    const memory = fitting(length, spare);
     try {
-      return this.#bytes.readSync(bytes, 0, length, first.offset) === length ? bytes : undefined;
+      const count = this.#bytes.readSync(memory.bytes, 0, length, first.offset);
+      return count === length ? memory : undefined;
     } catch (error) {
       if (error instanceof DiskError) return undefined;
       throw error;
@@ -288,9 +291,9 @@ export class Section implements ValueSource {
    * Blocks from `ordinal` on, up to `countMax` of them, in one read and past the cache, for who
    * walks on: what is read once leaves there what is read again. Fewer, or none, where they do not
    * lie together, another part of the index tells of them, or they are not sound; `frame` says then
-   * what is wrong. Measured: bench storage, scan.
+   * what is wrong. Measured: bench storage, scan. `spare` is memory that nobody looks at any more.
    */
-  blocksAhead(ordinal: number, countMax: number): readonly Frame[] {
+  blocksAhead(ordinal: number, countMax: number, spare?: FrameMemory): readonly Frame[] {
     const index = this.#index();
     const handles = [index.handleOf(ordinal)];
     const end = Math.min(index.endOfPart(ordinal), ordinal + countMax);
@@ -300,14 +303,13 @@ export class Section implements ValueSource {
       handles.push(handle);
     }
     const first = handles[0]!;
-    const span = this.#table.readSpan(first, handles.at(-1)!);
-    if (span === undefined) return [];
-    const memory = new FrameMemory(span);
+    const memory = this.#table.readSpan(first, handles.at(-1)!, spare);
+    if (memory === undefined) return [];
     const frames: Frame[] = [];
     for (const handle of handles) {
       const at = handle.offset - first.offset;
-      const isUsable = at % BLOCK_ALIGNMENT_BYTES === 0 && this.#table.isSound(span, at, handle);
-      if (!isUsable) break;
+      const isAligned = at % BLOCK_ALIGNMENT_BYTES === 0;
+      if (!isAligned || !this.#table.isSound(memory.bytes, at, handle)) break;
       const frame = new Frame(memory, at, handle.sizeBytes, undefined);
       this.#table.openRows(frame, handle);
       frames.push(frame);
@@ -388,6 +390,12 @@ export class Section implements ValueSource {
   #fail(handle: BlockHandle, detail: string): never {
     throw this.#table.corruption(handle.offset, detail);
   }
+}
+
+/** Memory for so many bytes, and for a few more: spans that follow each other differ a little. */
+function fitting(sizeBytes: number, spare: FrameMemory | undefined): FrameMemory {
+  if (spare !== undefined && spare.bytes.length >= sizeBytes) return spare;
+  return new FrameMemory(new Uint8Array(sizeBytes + Math.ceil(sizeBytes / SPAN_ROOM_SHARE)));
 }
 
 function endOf({ offset, sizeBytes }: BlockHandle): number {

@@ -30,6 +30,8 @@ const BLOCK_BYTES = 512;
 const ALL = { start: new Uint8Array(0), end: undefined };
 
 interface Read {
+  /** What it was read to; undefined for what no read has. */
+  readonly buffer?: ArrayBufferLike;
   readonly length: number;
   readonly position: number;
 }
@@ -55,7 +57,7 @@ class WatchedFile extends ForwardingFile {
 
   override readSync(target: Uint8Array, offset: number, length: number, position: number): number {
     const { reads, badBytes } = this.#disk;
-    reads.push({ length, position });
+    reads.push({ buffer: target.buffer, length, position });
     if (badBytes !== undefined && isTouched(badBytes, position, length)) {
       throw new DiskError("io", this.path);
     }
@@ -290,6 +292,37 @@ test("seeks, steps forward and steps back agree with the list, however much was 
       else walk.forward(prng.between(1, 60));
     }
     expect(() => walk.close()).not.toThrow();
+  }
+});
+
+test("a walk reads to the same memory again and again", () => {
+  const table = new Table(itemsOf(400, 2));
+  const cursor = table.cursor(0);
+  table.disk.reads.length = 0;
+  while (cursor.next());
+  const buffers = table.disk.reads.filter((read) => isOfBlocks(table, read)).map((r) => r.buffer);
+  expect(buffers.length).toBeGreaterThan(8);
+  // The first read has one block, the next ones have twice as many as the one before.
+  const steady = buffers.slice(6);
+  expect(new Set(steady).size).toBe(2);
+  cursor.close();
+});
+
+test("what somebody pins is not read over, however far the walk goes on", () => {
+  const table = new Table(itemsOf(400, 2));
+  const held: { readonly slot: EntrySlot; readonly line: string }[] = [];
+  const cursor = table.cursor(0);
+  for (let at = 0; cursor.next(); at++) {
+    if (at % 50 !== 7) continue;
+    const slot = new EntrySlot();
+    slot.copyFrom(cursor.slot);
+    held.push({ slot, line: lineOf(table.items[at]!) });
+  }
+  cursor.close();
+  expect(held.length).toBeGreaterThan(10);
+  for (const { slot, line } of held) {
+    expect(lineOf(itemOf(slot))).toBe(line);
+    slot.letGo();
   }
 });
 
