@@ -15,6 +15,8 @@ import type { StoreCore } from "./store-core.js";
 
 /** Tiers of a tree that is behind, in terms of those that are merged whatever their sizes. */
 const BEHIND_FACTOR = 2;
+/** And of one that nears this. */
+const NEAR_FACTOR = 1.5;
 /** Of a table, how much slices must show for it to be kept as it is. */
 const SHOWN_FRACTION = 0.5;
 
@@ -64,6 +66,11 @@ export function isSmall({ settings }: StoreCore, { inputs, level, isMove }: Merg
 /** Whether a tree has so many tiers that its merges are behind. */
 export function hasDebt({ settings }: StoreCore, { version }: Tree): boolean {
   return version.tiersMax >= settings.compactionOptions.runsMax * BEHIND_FACTOR;
+}
+
+/** Whether it will have soon, unless its merges are faster than what is written. */
+export function nearsDebt({ settings }: StoreCore, { version }: Tree): boolean {
+  return version.tiersMax >= settings.compactionOptions.runsMax * NEAR_FACTOR;
 }
 
 /** Whether a tree has more tiers than it keeps when its merges are done. */

@@ -35,7 +35,7 @@ import { FlushAdvisor } from "./flush-advisor.js";
 import { Flusher } from "./flusher.js";
 import { readIdentity, writeIdentity } from "./identity.js";
 import type { FoundIdentity } from "./identity.js";
-import { isPilingUp } from "./merge-choice.js";
+import { isPilingUp, nearsDebt } from "./merge-choice.js";
 import { Scrubber } from "./scrubber.js";
 import { Standstill } from "./standstill.js";
 import { StoreCore } from "./store-core.js";
@@ -91,7 +91,8 @@ export class Store {
       for (const tree of trees) this.#advisor.forget(tree);
       this.#advisor.review();
       for (const tree of trees) this.#compactor.consider(tree);
-      if (trees.some((tree) => isPilingUp(core, tree))) core.pace.press();
+      if (trees.some((tree) => nearsDebt(core, tree))) core.pace.press();
+      else if (trees.some((tree) => isPilingUp(core, tree))) core.pace.hurry();
     });
     this.#advisor = new FlushAdvisor(core);
     this.#scrubber = new Scrubber(core);

@@ -11,7 +11,7 @@ import { nodeDisk } from "../../src/env/node/node-disk.js";
 import { EmbeddedStore } from "../../src/embedded/embedded-store.js";
 import type { Paced, StoreJob } from "../../src/store/jobs.js";
 import { runStoreJob } from "../../src/store/jobs.js";
-import { Pace, REST_MICROS } from "../../src/store/pace.js";
+import { Pace, REST_MICROS, SHORT_REST_MICROS } from "../../src/store/pace.js";
 import { pacedDisk } from "../../src/store/paced-disk.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { FakeTimers } from "../support/fake-timers.js";
@@ -48,6 +48,32 @@ describe("the pace of a store", () => {
     fake.advance(1900);
     expect(reviewed()).toBe(0);
     fake.advance(200);
+    expect(reviewed()).toBe(REST_MICROS);
+  });
+
+  test("has short ones for a while where tables pile up, and none where anything presses", () => {
+    const fake = new FakeTimers();
+    const pace = new Pace(fake);
+    let writtenBytes = 0;
+    const reviewed = (): number => {
+      pace.review(++writtenBytes, false);
+      return micros(pace.shared);
+    };
+    // Nobody rests yet, and nobody begins to for that.
+    pace.hurry();
+    expect(micros(pace.shared)).toBe(0);
+    expect(reviewed()).toBe(SHORT_REST_MICROS);
+    fake.advance(2100);
+    expect(reviewed()).toBe(REST_MICROS);
+    pace.hurry();
+    expect(micros(pace.shared)).toBe(SHORT_REST_MICROS);
+    pace.press();
+    pace.hurry();
+    expect(micros(pace.shared)).toBe(0);
+    expect(reviewed()).toBe(0);
+    pace.review(writtenBytes, false);
+    expect(micros(pace.shared)).toBe(0);
+    fake.advance(2100);
     expect(reviewed()).toBe(REST_MICROS);
   });
 
@@ -126,7 +152,10 @@ describe("a store that is written to", () => {
     await finish(store, fake, held);
   });
 
-  test("lets merges rest until there are more tables than it keeps", async () => {
+  test.each([
+    ["little where there are more tables than it keeps", 14, SHORT_REST_MICROS],
+    ["no more where there are nearly as many as writes wait for", 17, 0],
+  ])("lets merges rest %s", async (_, tables, micros) => {
     const { store, fake, paces, held } = await heldStore(["compact"]);
     let flushes = 0;
     const flush = async (): Promise<void> => {
@@ -148,14 +177,14 @@ describe("a store that is written to", () => {
       return store.stats().compactions === 1;
     });
     flushes++;
-    for (let i = 0; i < 14; i++) await flush();
+    for (let i = 0; i < tables; i++) await flush();
     await fillMemtable(store, fake, "last");
     await turnsUntil(() => {
       fake.endTurn();
       return store.stats().flushes > flushes;
     });
     held.shift()!();
-    expect(paces).toEqual([REST_MICROS, 0]);
+    expect(paces).toEqual([REST_MICROS, micros]);
     await finish(store, fake, held);
   });
 
