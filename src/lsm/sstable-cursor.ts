@@ -93,6 +93,8 @@ export class SstableCursor implements RunCursor {
   close(): void {
     this.#leave();
     this.#leave();
+    this.#ahead = [];
+    this.#behind = [];
     this.slot.letGo();
   }
 
