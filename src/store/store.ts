@@ -78,6 +78,8 @@ export class Store {
   readonly #scrubber: Scrubber;
   readonly #cutter: TreeCutter;
   readonly #ingester: TableIngester;
+  /** Trees that were behind when somebody asked, who waits for them since. */
+  readonly #heldUp: Set<Tree> = new Set();
   #housekeeping: Timer | undefined = undefined;
 
   private constructor(core: StoreCore, lock: DirectoryLock) {
@@ -336,17 +338,24 @@ export class Store {
 
   /**
    * Whether the merges of this tree are so far behind that writes to it should wait. Whoever is
-   * told so waits, and there may be no flush that presses: the asking does.
+   * told so waits, and there may be no flush that presses: the asking does, until they are not.
    */
   isBehind(tree: Tree): boolean {
     const is = this.lags(tree);
-    if (is) this.#core.pace.press();
+    if (is) {
+      this.#heldUp.add(tree);
+      this.#core.pace.press();
+    }
     return is;
   }
 
   /** The same, for who only looks. */
   lags(tree: Tree): boolean {
     return this.#compactor.isBehind(tree);
+  }
+
+  #holdsUp(tree: Tree): boolean {
+    return this.#core.isLive(tree) && this.lags(tree);
   }
 
   /** Whether the memtables take more than they may. */
@@ -399,7 +408,8 @@ export class Store {
     this.#housekeeping = this.#core.env.timers.after(HOUSEKEEPING_MS, () => {
       const { pace, log } = this.#core;
       this.#advisor.review();
-      if (this.#advisor.isMemoryFilling) pace.press();
+      for (const tree of this.#heldUp) if (!this.#holdsUp(tree)) this.#heldUp.delete(tree);
+      if (this.#advisor.isMemoryFilling || this.#heldUp.size > 0) pace.press();
       pace.review(log.writtenBytes, log.isWriting);
       this.#scheduleHousekeeping();
     });

@@ -13,9 +13,12 @@ import type { Paced, StoreJob } from "../../src/store/jobs.js";
 import { runStoreJob } from "../../src/store/jobs.js";
 import { Pace, REST_MICROS, SHORT_REST_MICROS } from "../../src/store/pace.js";
 import { pacedDisk } from "../../src/store/paced-disk.js";
+import { Store } from "../../src/store/store.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { FakeTimers } from "../support/fake-timers.js";
 import { testEnv, turnsUntil } from "../support/test-env.js";
+import { stateAt } from "../lsm/tree-model.js";
+import { ALL, DIRECTORY, applyEntry, flushedAt, write } from "./store-bench.js";
 
 function micros(shared: SharedArrayBuffer): number {
   return Atomics.load(new Int32Array(shared), 0);
@@ -124,12 +127,23 @@ async function heldStore(kinds: readonly StoreJob["kind"][] = ["flush"]): Promis
 async function fillMemtable(store: EmbeddedStore, fake: FakeTimers, name: string): Promise<void> {
   const batch = store.batch();
   for (let i = 0; i < 200; i++) batch.put(`${name}${i}`, new Uint8Array(500));
-  let isWritten = false;
-  void store.write(batch, { sync: false }).finally(() => (isWritten = true));
+  await withTurns(fake, store.write(batch, { sync: false }));
+}
+
+/** Ends turns, each after `before`, until the promise is settled. */
+async function withTurns(
+  fake: FakeTimers,
+  outcome: Promise<void>,
+  before: () => void = () => undefined,
+): Promise<void> {
+  let isSettled = false;
+  const settled = outcome.finally(() => (isSettled = true));
   await turnsUntil(() => {
+    before();
     fake.endTurn();
-    return isWritten;
+    return isSettled;
   });
+  await settled;
 }
 
 describe("a store that is written to", () => {
@@ -188,6 +202,46 @@ describe("a store that is written to", () => {
     await finish(store, fake, held);
   });
 
+  test("presses as long as somebody waits for its merges, whatever others do", async () => {
+    const disk = new MemoryDisk();
+    let go = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    let pace = new SharedArrayBuffer(4);
+    const job = async (each: unknown): Promise<unknown> => {
+      const paced = each as Paced<StoreJob>;
+      pace = must(paced.pace);
+      if (paced.kind === "compact") await gate;
+      return runStoreJob(disk, paced);
+    };
+    const env = testEnv({ disk, job });
+    const { store } = await Store.open(env, DIRECTORY, { sharedTableBytesMax: 0 });
+    const behind = store.createTree(1, ALL, stateAt(0));
+    const other = store.createTree(2, ALL, stateAt(0));
+    let index = 0;
+    /** The other tree is written to for three seconds; all paces that are seen meanwhile. */
+    const pacesSeen = (): ReadonlySet<number> => {
+      const seen = new Set<number>();
+      for (let step = 0; step < 15; step++) {
+        void write(store, other, ++index);
+        env.fake.advance(200);
+        seen.add(micros(pace));
+      }
+      return seen;
+    };
+    for (let flushes = 1; !store.lags(behind); flushes++) {
+      applyEntry(behind, flushes);
+      await withTurns(env.fake, store.flushNow(behind, flushedAt(flushes)));
+    }
+    expect(pacesSeen()).toContain(REST_MICROS);
+    expect(store.isBehind(behind)).toBe(true);
+    expect(pacesSeen()).toEqual(new Set([0]));
+    go();
+    await turnsUntil(() => !store.lags(behind));
+    pacesSeen();
+    expect(pacesSeen()).toEqual(new Set([REST_MICROS]));
+    await withTurns(env.fake, store.close());
+  });
+
   test("deletes one file after the other", async () => {
     const { store, fake, held } = await heldStore(["remove"]);
     for (let flushes = 1; flushes <= 4; flushes++) {
@@ -225,15 +279,8 @@ describe("a store that is written to", () => {
   });
 });
 
-async function finish(store: EmbeddedStore, fake: FakeTimers, held: (() => void)[]): Promise<void> {
-  let isClosed = false;
-  const closed = store.close().finally(() => (isClosed = true));
-  await turnsUntil(() => {
-    held.shift()?.();
-    fake.endTurn();
-    return isClosed;
-  });
-  await closed;
+function finish(store: EmbeddedStore, fake: FakeTimers, held: (() => void)[]): Promise<void> {
+  return withTurns(fake, store.close(), () => held.shift()?.());
 }
 
 describe("the disk of a worker", () => {
