@@ -648,8 +648,12 @@ export class SharedLog {
   #becameFull(): void {
     if (!this.#full) this.#env.tracer.trace("warn", "no space for the next log segment");
     this.#full = true;
-    this.#closeWhenIdle();
-    if (this.#closing !== undefined || this.#retryTimer !== undefined) return;
+    if (this.#closing !== undefined) {
+      // It is said in the middle of a rotation, too, which a write follows.
+      this.#env.timers.endOfTurn(() => this.#closeWhenIdle());
+      return;
+    }
+    if (this.#retryTimer !== undefined) return;
     this.#retryTimer = this.#env.timers.after(this.#settings.fullRetryMs, () => {
       this.#retryTimer = undefined;
       this.#files.prepare();

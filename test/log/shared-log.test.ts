@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { must } from "../../src/base/assert.js";
 import { placedChecksum } from "../../src/base/checksum.js";
 import { writeU32 } from "../../src/base/coding.js";
-import { singleRun } from "../../src/base/entry-run.js";
+import { lastIndexOf, singleRun } from "../../src/base/entry-run.js";
 import { Prng } from "../../src/base/prng.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { SharedLog } from "../../src/log/shared-log.js";
@@ -244,5 +244,32 @@ describe("close", () => {
     }
     // The first ones write what has gathered, and prepare the next segment.
     expect(failures.length).toBeGreaterThan(1);
+  });
+
+  test("ends where a segment finds no room, and leaves out what was not called back", async () => {
+    const lasts: number[] = [];
+    for (let skip = 0; skip < 5; skip++) {
+      const disk = new MemoryDisk({ completion: "manual" });
+      const opened = openLog(disk, SMALL);
+      settle(opened);
+      let called = 0;
+      for (let index = 1; index <= 30; index++) {
+        opened.log.append(1, 1, entries(1, index, 1, 1, 8000));
+        opened.log.commit(() => (called = index));
+      }
+      disk.inject({ code: "noSpace", operation: "create", skip, times: Infinity });
+      let isClosed = false;
+      void opened.log.close().then(() => (isClosed = true));
+      settle(opened);
+      opened.env.fake.endTurn();
+      await Promise.resolve();
+      await Promise.resolve();
+      expect([skip, isClosed]).toEqual([skip, true]);
+      const { recovered } = openLog(disk.crash(new Prng(1), "loseAll"), SMALL);
+      lasts.push(must(recovered.get(1)?.runs.map(lastIndexOf).at(-1)));
+      expect([skip, lasts.at(-1)]).toEqual([skip, called]);
+    }
+    // Two segments, three, and so on, until all finds room.
+    expect(lasts).toEqual([13, 20, 27, 30, 30]);
   });
 });
