@@ -182,7 +182,11 @@ export class Compactor {
     const merge = this.#pick(tree);
     if (merge === undefined) return;
     if (isSmall(this.#core, merge)) this.#small.add(tree);
-    else if (this.#slotsLeft > 0 && !this.#busy.has(tree)) this.#start(tree, merge);
+    else this.#startSoon(tree, merge);
+  }
+
+  #startSoon(tree: Tree, merge: Merge): void {
+    if (this.#slotsLeft > 0) this.#start(tree, merge);
     else this.#large.add(tree);
   }
 
@@ -192,22 +196,23 @@ export class Compactor {
     for (const tree of this.#small) {
       if (isFull(group)) break;
       this.#small.delete(tree);
-      if (this.#busy.has(tree)) {
-        this.#waiting.add(tree);
-        continue;
-      }
       const merge = this.#pick(tree);
       if (merge === undefined) continue;
       if (isSmall(this.#core, merge)) group.push({ tree, merge });
-      else this.#start(tree, merge);
+      else this.#startSoon(tree, merge);
     }
     return group;
   }
 
+  /** Of a busy tree an edit may be on its way, after which it has other slices: it waits. */
   #pick(tree: Tree): Merge | undefined {
     const core = this.#core;
     if (!core.isLive(tree)) {
       this.#quiet.forget(tree);
+      return undefined;
+    }
+    if (this.#busy.has(tree)) {
+      this.#waiting.add(tree);
       return undefined;
     }
     if (dropExpired(core, tree)) core.observer?.debtChanged?.(tree.shardId);
