@@ -5,6 +5,7 @@ import { checkBackup, listBackups, removeBackups, restoreBackup } from "../store
 import type { BackupSummary } from "../store/backup.js";
 import { backupNumbers } from "../store/backup-listing.js";
 import { directoryErrorOf, errorOf } from "./embedded-types.js";
+import { requireDirectory } from "./settings.js";
 
 export class Backups {
   readonly #env: Env;
@@ -12,7 +13,7 @@ export class Backups {
 
   constructor(env: Env, directory: string) {
     this.#env = env;
-    this.#directory = directory;
+    this.#directory = requireDirectory(directory);
   }
 
   /** Oldest first. */
@@ -40,15 +41,19 @@ export class Backups {
    */
   async restore(target: string, number?: number): Promise<void> {
     try {
+      requireDirectory(target);
       await restoreBackup(this.#env, this.#directory, this.#find(number), target);
     } catch (error) {
-      throw directoryErrorOf(error, target);
+      throw directoryErrorOf(error, `${target} is not an empty directory`);
     }
   }
 
-  /** Removes a backup, and the files that no other needs. */
+  /** Removes a backup, and the files that no other needs. Never one that is not named. */
   remove(number: number): void {
     try {
+      if (!Number.isSafeInteger(number)) {
+        throw notApplied("invalidArgument", "the backup to be removed has a number");
+      }
       removeBackups(this.#env.disk, this.#directory, [this.#find(number)]);
     } catch (error) {
       throw errorOf(error);

@@ -22,7 +22,6 @@ import type { Steps } from "../base/steps.js";
 import type { Env } from "../env/env.js";
 import { inTurns } from "../env/in-turns.js";
 import type { JobRunner } from "../env/jobs.js";
-import { BLOCK_SIZE_BYTES } from "../log/batch-format.js";
 import type { FlushedState } from "../lsm/entry.js";
 import type { Tree } from "../lsm/tree.js";
 import { KvError, notApplied } from "../protocol/errors.js";
@@ -52,16 +51,14 @@ import { EntryBuffer } from "./entry-buffer.js";
 import { TreeReader } from "./reader.js";
 import { recoveredRuns } from "./recovered-runs.js";
 import { RestFlush } from "./rest-flush.js";
+import type { EmbeddedSettings } from "./settings.js";
+import { BATCH_FRAMING_BYTES, requireDirectory, settingsOf } from "./settings.js";
 import { Snapshot } from "./snapshot.js";
 import { WriteBatch } from "./write-batch.js";
 
 export const SHARD = 1;
 const REPLICA = 1;
 const TERM = 1;
-/** What the log needs in a segment beside a batch. */
-const BATCH_FRAMING_BYTES = 64 * 1024;
-/** With room for batches of 64 KiB. */
-const SEGMENT_SIZE_BYTES_MIN = 256 * 1024;
 /**
  * Twice a memtable of the usual size: synced writes of little take a block of the log each, and a
  * start would have to read them all (bench: storage, reopen).
@@ -113,14 +110,14 @@ export class EmbeddedStore implements Reader {
   #closing: Promise<void> | undefined = undefined;
   readonly #restFlush: RestFlush;
 
-  private constructor(env: Env, store: Store, tree: Tree, options: EmbeddedOptions) {
+  private constructor(env: Env, store: Store, tree: Tree, settings: EmbeddedSettings) {
     this.#jobs = env.jobs;
     this.#store = store;
     this.#tree = tree;
     this.#reader = new TreeReader(tree);
-    this.#isSyncDefault = options.sync ?? true;
-    this.#memtableBytesMax = memtableBytesMaxOf(options);
-    this.#batchBytesMax = batchBytesMaxOf(options);
+    this.#isSyncDefault = settings.isSync;
+    this.#memtableBytesMax = settings.memtableBytesMax;
+    this.#batchBytesMax = settings.batchBytesMax;
     this.#index = tree.flushed.index;
     this.#revision = tree.flushed.revision;
     this.#restFlush = new RestFlush(env.timers, {
@@ -142,21 +139,23 @@ export class EmbeddedStore implements Reader {
     let store: Store | undefined = undefined;
     let failed: (error: Error) => void = rethrow;
     try {
-      const opened = await Store.open(env, directory, {
-        memtableBytesMax: memtableBytesMaxOf(options),
-        memtablesBytesMax: 8 * memtableBytesMaxOf(options),
-        blockCacheBytes: options.blockCacheBytes,
-        scrubBytesPerSecond: options.scrubBytesPerSecond,
+      const settings = settingsOf(options);
+      const { memtableBytesMax, segmentSizeBytes, batchBytesMax } = settings;
+      const opened = await Store.open(env, requireDirectory(directory), {
+        memtableBytesMax,
+        memtablesBytesMax: 8 * memtableBytesMax,
+        blockCacheBytes: settings.blockCacheBytes,
+        scrubBytesPerSecond: settings.scrubBytesPerSecond,
         logOptions: {
-          segmentSizeBytes: segmentBytesOf(options),
-          reservedBytes: batchBytesMaxOf(options) + BATCH_FRAMING_BYTES,
+          segmentSizeBytes,
+          reservedBytes: batchBytesMax + BATCH_FRAMING_BYTES,
           batchSizeBytesMax: BATCH_SIZE_BYTES_MAX + BATCH_FRAMING_BYTES,
         },
         logSegmentsMax: LOG_SEGMENTS_MAX,
         onFailure: (error) => failed(error),
       });
       store = opened.store;
-      const embedded = new EmbeddedStore(env, store, treeOf(opened), options);
+      const embedded = new EmbeddedStore(env, store, treeOf(opened), settings);
       failed = (error) => embedded.#fail(error);
       await inTurns(env, embedded.#recovering(opened));
       embedded.#restFlush.stir();
@@ -218,6 +217,7 @@ export class EmbeddedStore implements Reader {
   /** Applies a batch as a whole. The batch may be changed and used again at once. */
   write(batch: WriteBatch, options?: WriteOptions): Promise<void> {
     try {
+      if (!(batch instanceof WriteBatch)) throw notABatch();
       const { bytes, length } = batch;
       const at = this.#begin(length);
       if (length > 0) this.#buffer.bytes.set(bytes.subarray(0, length), at);
@@ -233,10 +233,11 @@ export class EmbeddedStore implements Reader {
    */
   async checkpoint(directory: string): Promise<void> {
     try {
+      requireDirectory(directory);
       await this.#flushAll();
       await this.#store.checkpointTo(directory);
     } catch (error) {
-      throw directoryErrorOf(error, directory);
+      throw directoryErrorOf(error, `${directory} is not an empty directory`);
     }
   }
 
@@ -246,10 +247,11 @@ export class EmbeddedStore implements Reader {
    */
   async backup(directory: string): Promise<BackupReport> {
     try {
+      requireDirectory(directory);
       await this.#flushAll();
       return await this.#store.backupTo(directory);
     } catch (error) {
-      throw errorOf(error);
+      throw directoryErrorOf(error, `${directory} is a store, and no directory of backups`);
     }
   }
 
@@ -498,30 +500,13 @@ export class EmbeddedStore implements Reader {
 
 function nothing(): void {}
 
+function notABatch(): KvError {
+  return notApplied("invalidArgument", "what is written is a batch that batch() made");
+}
+
 /** Before there is a store that could refuse its writes, a failed disk fails the opening. */
 function rethrow(error: Error): never {
   throw error;
-}
-
-function memtableBytesMaxOf(options: EmbeddedOptions): number {
-  return options.memtableBytesMax ?? 16 * 1024 * 1024;
-}
-
-/**
- * A start reads segments whole, so they are smaller than those of a node with many shards: just
- * large enough for a batch in each half. Bench: storage, reopen.
- */
-function segmentBytesOf(options: EmbeddedOptions): number {
-  const sizeBytes = options.logSegmentSizeBytes ?? 2 * (BATCH_SIZE_BYTES_MAX + BATCH_FRAMING_BYTES);
-  if (sizeBytes >= SEGMENT_SIZE_BYTES_MIN && sizeBytes % BLOCK_SIZE_BYTES === 0) return sizeBytes;
-  const bound = SEGMENT_SIZE_BYTES_MIN;
-  const rule = `logSegmentSizeBytes is a multiple of ${BLOCK_SIZE_BYTES}, at least ${bound}`;
-  throw notApplied("invalidArgument", rule, { bound });
-}
-
-function batchBytesMaxOf(options: EmbeddedOptions): number {
-  const fitting = Math.floor(segmentBytesOf(options) / 2) - BATCH_FRAMING_BYTES;
-  return Math.min(BATCH_SIZE_BYTES_MAX, fitting);
 }
 
 function stateAt(index: number, revision: number, horizon: number): FlushedState {

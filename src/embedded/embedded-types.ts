@@ -17,12 +17,12 @@ export const BATCH_SIZE_BYTES_MAX: number = 4 * 1024 * 1024;
 export interface EmbeddedOptions {
   /** Whether writes that do not say so themselves wait until they are durable. Default: true. */
   readonly sync?: boolean | undefined;
-  /** A memtable larger than this is flushed; there may be three of them. Default: 16 MiB. */
+  /** A larger memtable is flushed; there may be three. 4 KiB to 1 GiB. Default: 16 MiB. */
   readonly memtableBytesMax?: number | undefined;
   /** Memory for blocks read from disk. Default: 64 MiB. */
   readonly blockCacheBytes?: number | undefined;
   /**
-   * Size of a segment of the log, a multiple of 4096 bytes and at least 256 KiB. Default: a little
+   * Size of a segment of the log, a multiple of 4096 bytes, 256 KiB to 1 GiB. Default: a little
    * over 8 MiB.
    */
   readonly logSegmentSizeBytes?: number | undefined;
@@ -123,11 +123,10 @@ export function requireKey(key: BytesLike): Uint8Array {
   return bytes;
 }
 
-/** As errorOf, for what goes into a directory that has to be empty. */
-export function directoryErrorOf(error: unknown, directory: string): KvError {
+/** As errorOf, for what goes into a directory; `taken` says of it what makes it unfit. */
+export function directoryErrorOf(error: unknown, taken: string): KvError {
   const isTaken = error instanceof DiskError && error.code === "exists";
-  if (!isTaken) return errorOf(error);
-  return notApplied("invalidArgument", `${directory} is not an empty directory`);
+  return isTaken ? notApplied("invalidArgument", taken) : errorOf(error);
 }
 
 /** What an error of the floors below means to the caller. */

@@ -55,7 +55,11 @@ export class TreeReader {
 
   /** The cursor is made at the call, so that the range is of that moment. */
   range(options: ScanOptions, revision: number): IterableIterator<KeyAndValue> {
-    return new RangeIterator(this.cursor(options, revision), options.limit ?? Infinity);
+    const { limit = Infinity } = options;
+    if (typeof limit !== "number" || !(limit >= 0)) {
+      throw notApplied("invalidArgument", "limit is a number that is not negative");
+    }
+    return new RangeIterator(this.cursor(options, revision), limit);
   }
 
   close(): void {

@@ -138,17 +138,20 @@ export class Manifest {
     onFailure: (error: DiskError) => void = () => undefined,
     rotateSizeBytes: number = ROTATE_SIZE_BYTES,
   ): Manifest {
-    return finish(Manifest.opening(disk, directory, onFailure, rotateSizeBytes));
+    return finish(Manifest.opening(disk, directory, onFailure, { rotateSizeBytes }));
   }
 
-  /** The same in short steps, some trees each. */
+  /** The same in short steps, some trees each. One of another store is left as it is. */
   static *opening(
     disk: Disk,
     directory: string,
     onFailure: (error: DiskError) => void,
-    rotateSizeBytes: number = ROTATE_SIZE_BYTES,
+    { rotateSizeBytes = ROTATE_SIZE_BYTES, ownerId }: ManifestOptions,
   ): Steps<Manifest> {
     const { number, path, storeId, edits } = yield* readingContent(disk, directory);
+    if (ownerId !== undefined && ownerId !== storeId) {
+      throw new CorruptionError(directory, 0, "the manifest belongs to another store");
+    }
     if (edits.length === 0) throw new CorruptionError(path, 0, "the manifest has no records");
     const catalog = new Catalog();
     for (const edit of edits) {
@@ -391,6 +394,12 @@ export class Manifest {
 interface Placing {
   /** What was durable nowhere when it set out. */
   readonly records: readonly WaitingRecord[];
+}
+
+export interface ManifestOptions {
+  readonly rotateSizeBytes?: number | undefined;
+  /** The store that it has to be of. */
+  readonly ownerId?: string | undefined;
 }
 
 export interface ManifestCopies {

@@ -8,6 +8,7 @@
  * short is a draft, or a table that no listing names; the next backup takes up or removes both.
  */
 import { EMPTY_BYTES } from "../base/bytes.js";
+import { DiskError } from "../env/disk.js";
 import type { Disk } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import type { JobRunner } from "../env/jobs.js";
@@ -30,6 +31,7 @@ import type { BackupListing } from "./backup-listing.js";
 import { requireEmpty } from "./checkpoint-directory.js";
 import { editOf, filesIn, withoutPacks, writeStore } from "./checkpoint-edit.js";
 import type { PinnedTree } from "./checkpoint-edit.js";
+import { isStore } from "./identity.js";
 import { corruptionOf, errorOf } from "./job-failure.js";
 import type { JobFailure } from "./job-failure.js";
 import type { CheckJob, CheckResult, CopyJob, FileJobResult } from "./jobs.js";
@@ -95,8 +97,12 @@ export async function makeBackup(
   };
 }
 
-/** Makes a directory one of backups, and removes what was cut short there. */
+/**
+ * Makes a directory one of backups, and removes what was cut short there. Throws DiskError "exists"
+ * where it is a store: its tables would count as those of backups, and go with them.
+ */
 export function beginBackup(disk: Disk, directory: string): void {
+  if (isStore(disk, directory)) throw new DiskError("exists", directory);
   disk.makeDirectory(backupTables(directory));
   for (const place of [directory, backupTables(directory)]) {
     for (const name of disk.list(place)) {

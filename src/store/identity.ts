@@ -25,9 +25,14 @@ export type FoundIdentity =
   /** There was one; the manifest says the same. */
   | { readonly kind: "damaged" };
 
+/** Whether the directory is a store, sound or not. */
+export function isStore(disk: Disk, directory: string): boolean {
+  return disk.exists(pathOf(directory));
+}
+
 export function readIdentity(disk: Disk, directory: string): FoundIdentity {
   const path = pathOf(directory);
-  if (!disk.exists(path)) return { kind: "none" };
+  if (!isStore(disk, directory)) return { kind: "none" };
   const bytes = new Uint8Array(SIZE_BYTES);
   const file = disk.open(path, { readOnly: true });
   const count = file.readSync(bytes, 0, SIZE_BYTES, 0);

@@ -476,13 +476,13 @@ async function openLocked(
   };
   const manifest = await inTurns(
     env,
-    Manifest.opening(env.disk, directory, onFailure, options.manifestBytesMax),
+    Manifest.opening(env.disk, directory, onFailure, {
+      rotateSizeBytes: options.manifestBytesMax,
+      ownerId: storeId,
+    }),
   );
   let log: SharedLog | undefined = undefined;
   try {
-    if (manifest.storeId !== storeId) {
-      throw new CorruptionError(directory, 0, "the manifest belongs to another store");
-    }
     const { run } = manifest.catalog;
     const logOptions = { ...options.logOptions, run, onFailure };
     const {

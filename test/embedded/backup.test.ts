@@ -47,6 +47,32 @@ async function restored(disk: MemoryDisk, number: number | undefined): Promise<s
 }
 
 describe("a backup", () => {
+  test("is not made in a store, whose tables it would take for its own", async () => {
+    const disk = new MemoryDisk();
+    const store = await openOn(disk);
+    await fill(store, "a");
+    const refusal = { code: "invalidArgument", outcome: "notApplied" };
+    await expect(store.backup(DIRECTORY)).rejects.toMatchObject(refusal);
+    await fill(store, "b");
+    await store.close();
+    const again = await openOn(disk);
+    expect(namesIn(again)).toEqual(["a", "b"]);
+    await again.close();
+  });
+
+  test("is removed only by its number", async () => {
+    const disk = new MemoryDisk();
+    const store = await openOn(disk);
+    await fill(store, "a");
+    await store.backup(BACKUPS);
+    const backups = backupsOn(disk);
+    for (const wrong of [undefined, NaN, "1", 2] as readonly unknown[] as readonly number[]) {
+      expect(() => backups.remove(wrong)).toThrow("backup");
+    }
+    expect(backups.list()).toHaveLength(1);
+    await store.close();
+  });
+
   test("copies what no earlier one has, and each is restored as it was", async () => {
     const disk = new MemoryDisk();
     const store = await openOn(disk);

@@ -5,6 +5,7 @@ import { Prng } from "../../src/base/prng.js";
 import { DiskError } from "../../src/env/disk.js";
 import { CorruptionError } from "../../src/log/corruption-error.js";
 import { FAMILY } from "../../src/lsm/families.js";
+import { writeIdentity } from "../../src/store/identity.js";
 import { decodeCheckpointFiles, encodeCheckpointFiles } from "../../src/store/tree-checkpoint.js";
 import type { Store } from "../../src/store/store.js";
 import type { TreeInstall } from "../../src/store/tree-install.js";
@@ -58,6 +59,18 @@ describe("store", () => {
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(disk.operations).toBe(operations);
     await (await openStore(disk)).store.close();
+  });
+
+  test("leaves a directory alone that has the identity of another store", async () => {
+    const disk = new MemoryDisk();
+    const first = await openStore(disk);
+    await fill(first.store, 20, 5);
+    await first.store.close();
+    writeIdentity(disk, DIRECTORY, "f".repeat(32));
+    const files = [disk.list(DIRECTORY), disk.list(`${DIRECTORY}/log`), tables(disk)];
+    await expect(openStore(disk)).rejects.toThrow("the manifest belongs to another store");
+    const left = [disk.list(DIRECTORY), disk.list(`${DIRECTORY}/log`), tables(disk)];
+    expect(left).toEqual(files);
   });
 
   test("refuses a directory that lost its identity or its manifest", async () => {
