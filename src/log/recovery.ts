@@ -124,6 +124,8 @@ export class LogRecovery {
   /** The segment that was looked at last is of an earlier version; the last one comes last. */
   #isOld = false;
   #statement: ClosingStatement | undefined = undefined;
+  /** The segment written to last is not there: a close names it, or a prepared one follows. */
+  #isEndMissing = false;
   /** Of segments before this one only some entries are needed. */
   #checkpointSegment = 0;
   readonly #needed: Map<number, Needed> = new Map();
@@ -153,9 +155,11 @@ export class LogRecovery {
       const segment = this.used[i]!;
       if (segment.number !== expected) this.table.loseBatch();
       expected = segment.number + 1;
-      yield* this.#scanningSegment(segment, i === this.used.length - 1, statedEnds[i]);
+      const isLast = i === this.used.length - 1 && !this.#isEndMissing;
+      yield* this.#scanningSegment(segment, isLast, statedEnds[i]);
       yield;
     }
+    if (this.#isEndMissing) this.table.loseBatch();
     this.table.settle();
   }
 
@@ -232,13 +236,17 @@ export class LogRecovery {
       this.prepared.unshift(found.pop()!);
     }
     this.used.push(...found);
+    const next = 1 + (this.used.at(-1)?.number ?? 0);
+    if (this.prepared.length > 0 && this.prepared[0]!.number !== next) this.#isEndMissing = true;
   }
 
   #readStatement(found: readonly SealedSegment[]): void {
     if (this.#run === undefined) return;
     const origin = { storeTag: this.#storeTag, run: this.#run - 1 };
     const statement = readStatement(this.#disk, this.#directory, origin);
-    if (found.some(({ number }) => number === statement?.segment)) this.#statement = statement;
+    if (statement === undefined) return;
+    if (found.some(({ number }) => number === statement.segment)) this.#statement = statement;
+    else this.#isEndMissing = true;
   }
 
   #isUsed(segment: SealedSegment): boolean {

@@ -404,8 +404,8 @@ export class SharedLog {
   /** After an orderly close: nothing is written, the next batch follows the last one. */
   #resume(recovery: LogRecovery, last: SealedSegment): ReturnType<LogRecovery["recoverShards"]> {
     this.#files.resumeLast();
-    const [next] = this.#withoutOthers(recovery.prepared);
-    if (next?.number === last.number + 1) this.#files.resumeNext(next);
+    const next = this.#withoutOthers(recovery.prepared, last.number + 1);
+    if (next !== undefined) this.#files.resumeNext(next);
     this.#offset = recovery.end;
     this.#files.advance(this.#offset);
     this.#indexes.begin(last.number);
@@ -439,9 +439,9 @@ export class SharedLog {
   }
 
   /** Of what was prepared, only the next segment is of use. */
-  #withoutOthers(prepared: readonly SealedSegment[]): readonly SealedSegment[] {
-    for (const { path } of prepared.slice(1)) this.#env.disk.remove(path);
-    return prepared.slice(0, 1);
+  #withoutOthers(prepared: readonly SealedSegment[], next: number): SealedSegment | undefined {
+    for (const { number, path } of prepared) if (number !== next) this.#env.disk.remove(path);
+    return prepared.find(({ number }) => number === next);
   }
 
   /** The bits are right in memory and wrong on the disk: what lies there has to go, as with rot. */
@@ -462,7 +462,7 @@ export class SharedLog {
     const { used, prepared } = recovery;
     const previous = used.at(-1);
     const number = previous === undefined ? (prepared[0]?.number ?? 1) : previous.number + 1;
-    const [reusable] = this.#withoutOthers(prepared);
+    const reusable = this.#withoutOthers(prepared, number);
     const length = this.#builder.firstLength(this.#gathering);
     const needed = SEGMENT_START + length;
     const wanted = Math.max(this.#settings.firstSegmentSizeBytes, 2 * needed);

@@ -74,9 +74,11 @@ class Check implements StoreCheck {
     }
     this.#findStrays(catalog);
     if (this.storeId === undefined) return;
-    const recovered = this.#checkLog(this.storeId);
+    const { recovered, mayBeMissing } = this.#checkLog(this.storeId, catalog.run + 1);
     for (const [shardId, tree] of catalog.trees) {
-      this.#checkPassage(shardId, tree, recovered.get(shardId));
+      const shard = recovered.get(shardId);
+      if (shard !== undefined) this.#checkPassage(shardId, tree, shard);
+      else if (mayBeMissing) this.#missing(shardId);
     }
   }
 
@@ -138,19 +140,20 @@ class Check implements StoreCheck {
     }
   }
 
-  #checkLog(storeId: string): ReadonlyMap<number, RecoveredShard> {
+  /** As the next start would find it, whose `run` that is: all of it, needed or not. */
+  #checkLog(storeId: string, run: number): CheckedLog {
     const directory = `${this.directory}/log`;
-    const none = new Map<number, RecoveredShard>();
+    const none: CheckedLog = { recovered: new Map(), mayBeMissing: false };
     if (!this.#disk.exists(directory)) return none;
     try {
-      const recovery = new LogRecovery(this.#disk, directory, storeId);
+      const recovery = new LogRecovery(this.#disk, directory, storeId, { run, readsAll: true });
       recovery.scan();
       for (const [at, segment] of recovery.used.entries()) {
         this.#checkSegment(segment.path, segment.number, storeId, recovery.used[at + 1]?.path);
       }
       const recovered = recovery.look();
       for (const [shardId, shard] of recovered) this.#checkShard(directory, shardId, shard);
-      return recovered;
+      return { recovered, mayBeMissing: recovery.table.shardsMayBeMissing };
     } catch (error) {
       if (error instanceof CorruptionError) {
         this.#damage(error.path, error.offset, error.detail, LOG_LOST);
@@ -194,16 +197,17 @@ class Check implements StoreCheck {
   }
 
   /** From the tree to the log nothing may be missing. */
-  #checkPassage(
-    shardId: number,
-    { flushed }: CatalogTree,
-    recovered: RecoveredShard | undefined,
-  ): void {
-    if (recovered === undefined || recovered.baseIndex <= flushed.index) return;
+  #checkPassage(shardId: number, { flushed }: CatalogTree, { baseIndex }: RecoveredShard): void {
+    if (baseIndex <= flushed.index) return;
     const what = `the log of shard ${shardId} begins behind its tree`;
-    const lost = `entries ${flushed.index + 1} to ${recovered.baseIndex}`;
+    const lost = `entries ${flushed.index + 1} to ${baseIndex}`;
     const loss: Loss = { kind: "content", what: lost, shardIds: [shardId] };
     this.#damage(`${this.directory}/log`, 0, what, loss);
+  }
+
+  #missing(shardId: number): void {
+    const what = `the log of shard ${shardId} is not there`;
+    this.#damage(`${this.directory}/log`, 0, what, LOG_LOST);
   }
 }
 
@@ -217,6 +221,12 @@ function logLoss(shardId: number, health: DamagedHealth): Loss {
   }
   if (what === "") return { kind: "nothing", because: "the tree has it" };
   return { kind: "content", what, shardIds: [shardId] };
+}
+
+interface CheckedLog {
+  readonly recovered: ReadonlyMap<number, RecoveredShard>;
+  /** Whether shards without a record may have had one. */
+  readonly mayBeMissing: boolean;
 }
 
 interface TableUse {

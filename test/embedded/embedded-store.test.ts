@@ -5,6 +5,7 @@ import { concatBytes, utf8 } from "../../src/base/bytes.js";
 import type { EmbeddedStore } from "../../src/embedded/embedded-store.js";
 import type { Reader } from "../../src/embedded/embedded-types.js";
 import type { Snapshot } from "../../src/embedded/snapshot.js";
+import { checkStore } from "../../src/store/store-check.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { DIRECTORY, Model, openOn } from "./embedded-bench.js";
 
@@ -122,6 +123,10 @@ async function take(world: World, step: Step, at: number): Promise<void> {
       break;
     }
   }
+}
+
+function cutTo(disk: MemoryDisk, path: string, length: number): void {
+  disk.setContent(path, disk.content(path).slice(0, length));
 }
 
 describe("the embedded store", () => {
@@ -254,6 +259,27 @@ describe("the embedded store", () => {
     }
     await expect(openOn(disk)).rejects.toMatchObject({ code: "corrupt" });
   });
+
+  test.each([
+    ["gone", (disk: MemoryDisk, path: string) => disk.remove(path)],
+    ["cut", (disk: MemoryDisk, path: string) => cutTo(disk, path, 4 * 4096)],
+    ["zeros", (disk: MemoryDisk, path: string) => disk.setContent(path, new Uint8Array(4096))],
+  ])(
+    "a log whose files are %s after a close is missed, by a look and by a start",
+    async (_, harm) => {
+      const disk = new MemoryDisk();
+      const store = await openOn(disk);
+      for (let i = 0; i < 50; i++) await store.put(`key${i}`, "value");
+      await store.close();
+      expect(checkStore(disk, DIRECTORY).findings).toEqual([]);
+      for (const name of disk.list(`${DIRECTORY}/log`)) {
+        if (name.endsWith(".log")) harm(disk, `${DIRECTORY}/log/${name}`);
+      }
+      const { findings } = checkStore(disk, DIRECTORY);
+      expect(findings.filter(({ isDamage }) => isDamage)).not.toEqual([]);
+      await expect(openOn(disk)).rejects.toMatchObject({ code: "corrupt" });
+    },
+  );
 
   test("a log that is lost as a whole is so at every start", async () => {
     const disk = new MemoryDisk();

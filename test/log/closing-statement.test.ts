@@ -243,7 +243,53 @@ describe("the statement of a close", () => {
     disk.setContent(path, disk.content(path).fill(0, 6 * BLOCK));
     expect(start(2, disk).recovered.get(1)!.health.kind).toBe("corrupt");
   });
+
+  test("tells of the last segment where that is gone, and a prepared one is left", () => {
+    const first = start(1);
+    appendMuch(first, 1, 1, 14);
+    const disk = close(first);
+    const { segment } = readStatement(disk, DIRECTORY, {
+      storeTag: storeTagOf(STORE_ID),
+      run: 1,
+    })!;
+    disk.remove(`${DIRECTORY}/${segmentName(segment)}`);
+    const { recovered } = start(2, disk);
+    expect(recovered.get(1)!.health).toMatchObject({ kind: "corrupt", tailUnknown: true });
+  });
+
+  test("tells of a log of which nothing is left, at every start", () => {
+    const first = start(1);
+    appendMuch(first, 1, 1, 3);
+    let disk = close(first);
+    for (const name of disk.list(DIRECTORY)) {
+      if (name.endsWith(".log")) disk.remove(`${DIRECTORY}/${name}`);
+    }
+    for (let run = 2; run <= 4; run++) {
+      const opened = start(run, disk);
+      expect([run, opened.shardsMayBeMissing]).toEqual([run, true]);
+      disk = close(opened);
+    }
+  });
 });
+
+test("a start after a crash tells of a segment that a prepared one must have followed", () => {
+  const first = start(1);
+  appendMuch(first, 1, 1, 14);
+  settle(first);
+  const disk = first.disk.crash(new Prng(1), "keepAll");
+  const [last, prepared] = disk.list(DIRECTORY).slice(-2);
+  const before = scanned(disk);
+  expect(before.prepared.map(({ path }) => path)).toEqual([`${DIRECTORY}/${prepared}`]);
+  disk.remove(`${DIRECTORY}/${last}`);
+  const { recovered } = start(2, disk);
+  expect(recovered.get(1)!.health).toMatchObject({ kind: "corrupt", tailUnknown: true });
+});
+
+function scanned(disk: MemoryDisk): LogRecovery {
+  const recovery = new LogRecovery(disk, DIRECTORY, STORE_ID, { run: 2 });
+  recovery.scan();
+  return recovery;
+}
 
 /** Random changes of three shards; some make others of the log's segments needless. */
 function change(opened: Opened, prng: Prng, ends: Map<number, number>, term: number): void {
