@@ -47,6 +47,8 @@ export interface SharedLogOptions {
    * tells the next start what it need not read. At least 1.
    */
   readonly run?: number | undefined;
+  /** There was a log before: where no segment is found, all of it is lost. */
+  readonly isBegun?: boolean | undefined;
   /** Size of a segment that is prepared ahead. */
   readonly segmentSizeBytes?: number | undefined;
   /** Size of the segment that each start creates when none was prepared. */

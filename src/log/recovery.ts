@@ -75,6 +75,8 @@ export interface RecoveryExtent {
   readonly run?: number | undefined;
   /** Also what nobody needs. */
   readonly readsAll?: boolean | undefined;
+  /** There is a log, whatever is found of it. */
+  readonly isBegun?: boolean | undefined;
 }
 
 /** Reads a log for a start: all of it where what is needed does not prove to be sound. */
@@ -82,12 +84,12 @@ export function* recovering(
   disk: Disk,
   directory: string,
   storeId: string,
-  run: number | undefined,
+  extent: Omit<RecoveryExtent, "readsAll">,
 ): Steps<LogRecovery> {
-  const recovery = new LogRecovery(disk, directory, storeId, { run });
+  const recovery = new LogRecovery(disk, directory, storeId, extent);
   yield* recovery.scanning();
   if (!recovery.isInDoubt) return recovery;
-  const whole = new LogRecovery(disk, directory, storeId, { run, readsAll: true });
+  const whole = new LogRecovery(disk, directory, storeId, { ...extent, readsAll: true });
   yield* whole.scanning();
   return whole;
 }
@@ -120,6 +122,7 @@ export class LogRecovery {
   readonly #slabs: RunSlabs = new RunSlabs();
   readonly #run: number | undefined;
   readonly #readsAll: boolean;
+  readonly #isBegun: boolean;
   #firstRead = 0;
   /** The segment that was looked at last is of an earlier version; the last one comes last. */
   #isOld = false;
@@ -134,6 +137,7 @@ export class LogRecovery {
     this.#disk = disk;
     this.#run = extent.run;
     this.#readsAll = extent.readsAll ?? false;
+    this.#isBegun = extent.isBegun ?? false;
     this.#loader = new SegmentLoader(disk);
     this.#directory = directory;
     this.#storeId = storeId;
@@ -237,7 +241,10 @@ export class LogRecovery {
     }
     this.used.push(...found);
     const next = 1 + (this.used.at(-1)?.number ?? 0);
-    if (this.prepared.length > 0 && this.prepared[0]!.number !== next) this.#isEndMissing = true;
+    const isNext = this.prepared[0]?.number === next;
+    if (this.prepared.length > 0 ? !isNext : this.#isBegun && this.used.length === 0) {
+      this.#isEndMissing = true;
+    }
   }
 
   #readStatement(found: readonly SealedSegment[]): void {

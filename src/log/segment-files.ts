@@ -326,6 +326,7 @@ export class SegmentFiles {
   }
 
   #fillNow(path: string, sizeBytes: number): void {
+    const isNew = !this.#disk.exists(path);
     const file = this.#disk.open(path, { create: true });
     try {
       file.truncateSync(0);
@@ -334,7 +335,9 @@ export class SegmentFiles {
       }
       file.syncSync();
     } catch (error) {
-      this.#disk.remove(path);
+      // The only segment of a new log stays, if empty: without any that would count as lost.
+      if (isNew) this.#disk.remove(path);
+      else file.truncateSync(0);
       throw error;
     } finally {
       file.close();

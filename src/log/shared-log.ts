@@ -119,7 +119,7 @@ export class SharedLog {
     storeId: string,
     options: SharedLogOptions,
   ): Steps<OpenedLog<SharedLog>> {
-    const recovery = yield* recovering(env.disk, directory, storeId, options.run);
+    const recovery = yield* recovering(env.disk, directory, storeId, options);
     const log = new SharedLog(env, { directory, storeId }, recovery, options);
     const recovered = log.#start(recovery);
     log.#reportMended(recovery);

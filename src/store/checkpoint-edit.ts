@@ -1,6 +1,7 @@
 /** Pinned trees as a store of their own would have them: what its manifest says, and its tables. */
 import type { KeyRange } from "../base/key-range.js";
 import type { Env } from "../env/env.js";
+import { createLog } from "../log/new-log.js";
 import { Manifest } from "../lsm/manifest.js";
 import type { TableFile } from "../lsm/slice.js";
 import type { TableSet } from "../lsm/table-set.js";
@@ -70,6 +71,7 @@ export function writeStore(env: Env, directory: string, edit: VersionEdit): void
   const { disk } = env;
   disk.syncDirectory(`${directory}/tables`);
   const storeId = env.random.uniqueId();
+  createLog(disk, `${directory}/log`, storeId);
   Manifest.create(disk, directory, storeId);
   const manifest = Manifest.open(disk, directory);
   manifest.append(edit);

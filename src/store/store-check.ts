@@ -143,10 +143,10 @@ class Check implements StoreCheck {
   /** As the next start would find it, whose `run` that is: all of it, needed or not. */
   #checkLog(storeId: string, run: number): CheckedLog {
     const directory = `${this.directory}/log`;
-    const none: CheckedLog = { recovered: new Map(), mayBeMissing: false };
-    if (!this.#disk.exists(directory)) return none;
+    if (!this.#disk.exists(directory)) return { recovered: new Map(), mayBeMissing: true };
     try {
-      const recovery = new LogRecovery(this.#disk, directory, storeId, { run, readsAll: true });
+      const extent = { run, readsAll: true, isBegun: this.trees > 0 };
+      const recovery = new LogRecovery(this.#disk, directory, storeId, extent);
       recovery.scan();
       for (const [at, segment] of recovery.used.entries()) {
         this.#checkSegment(segment.path, segment.number, storeId, recovery.used[at + 1]?.path);
@@ -164,7 +164,7 @@ class Check implements StoreCheck {
       } else {
         throw error;
       }
-      return none;
+      return { recovered: new Map(), mayBeMissing: false };
     }
   }
 

@@ -483,8 +483,9 @@ async function openLocked(
   );
   let log: SharedLog | undefined = undefined;
   try {
-    const { run } = manifest.catalog;
-    const logOptions = { ...options.logOptions, run, onFailure };
+    const { run, trees } = manifest.catalog;
+    // A tree is made when there is a log, be it one that nobody has written to.
+    const logOptions = { ...options.logOptions, run, isBegun: trees.size > 0, onFailure };
     const {
       log: openedLog,
       recovered,

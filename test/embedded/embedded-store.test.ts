@@ -2,6 +2,7 @@
 import { describe, expect } from "vitest";
 import { fc, test } from "@fast-check/vitest";
 import { concatBytes, utf8 } from "../../src/base/bytes.js";
+import { Prng } from "../../src/base/prng.js";
 import type { EmbeddedStore } from "../../src/embedded/embedded-store.js";
 import type { Reader } from "../../src/embedded/embedded-types.js";
 import type { Snapshot } from "../../src/embedded/snapshot.js";
@@ -280,6 +281,38 @@ describe("the embedded store", () => {
       await expect(openOn(disk)).rejects.toMatchObject({ code: "corrupt" });
     },
   );
+
+  test.each(["killed", "closed"])("a %s store without its log is no new one", async (how) => {
+    const first = new MemoryDisk();
+    const store = await openOn(first);
+    await store.put("key", "value");
+    if (how === "closed") await store.close();
+    const disk = first.crash(new Prng(1), "keepAll");
+    for (const name of disk.list(`${DIRECTORY}/log`)) disk.remove(`${DIRECTORY}/log/${name}`);
+    const { findings } = checkStore(disk, DIRECTORY);
+    expect(findings.map(({ what }) => what)).toEqual(["the log of shard 1 is not there"]);
+    for (let start = 1; start <= 3; start++) {
+      await expect(openOn(disk)).rejects.toMatchObject({ code: "corrupt" });
+    }
+    await store.close();
+  });
+
+  test("a checkpoint that could not be started is no store without its log", async () => {
+    const disk = new MemoryDisk();
+    const store = await openOn(disk);
+    await store.put("key", "value");
+    await store.checkpoint("/copy");
+    await store.close();
+    for (let start = 1; start <= 3; start++) {
+      disk.inject({ code: "noSpace", operation: "write", pathPart: "/copy/log", times: Infinity });
+      await expect(openOn(disk, {}, "/copy")).rejects.toMatchObject({ code: "noSpace" });
+      disk.clearFaults();
+    }
+    const copy = await openOn(disk, {}, "/copy");
+    expect([...copy.range()]).toHaveLength(1);
+    await copy.close();
+    expect(checkStore(disk, "/copy").findings).toEqual([]);
+  });
 
   test("a log that is lost as a whole is so at every start", async () => {
     const disk = new MemoryDisk();

@@ -4,8 +4,8 @@
  * in the abstract namespace, on Windows it is a named pipe. Elsewhere a file with the holder's
  * process id stands in for it; it is stale when no such process runs.
  *
- * Names are seen within one machine and network namespace. The owner's run marker, which it reads
- * again as it goes on, covers a directory that several machines mount.
+ * Names are seen within one machine and network namespace: nothing keeps two containers, or two
+ * machines, that mount one directory from opening it both.
  */
 import fs from "node:fs";
 import net from "node:net";
