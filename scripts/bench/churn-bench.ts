@@ -25,6 +25,7 @@ Overwrites keys on a real disk and says what space and writing that took.
   --value N       bytes of a value, half of them random (1000)
   --compact N     old revisions are given up after every N writes (500000)
   --style STYLE   auto, tiered or leveled (auto)
+  --segment N     MiB of a segment of the log (64, as in a node; a store opened alone has 8)
   --directory DIR where; a new one below the system's temporary directory`;
 
 const OPTIONS = {
@@ -33,6 +34,7 @@ const OPTIONS = {
   value: { type: "string", default: "1000" },
   compact: { type: "string", default: "500000" },
   style: { type: "string", default: "auto" },
+  segment: { type: "string", default: "64" },
   directory: { type: "string" },
   help: { type: "boolean" },
 } as const;
@@ -64,6 +66,7 @@ interface Outcome {
   readonly settleSeconds: number;
   readonly largestBytes: number;
   readonly tableBytes: number;
+  readonly logBytes: number;
   readonly tables: number;
   readonly runsMax: number;
 }
@@ -85,7 +88,11 @@ export async function churnBench(args: readonly string[]): Promise<number> {
   };
   const worker = new URL("../../src/store/worker.js", import.meta.url);
   const env = createNodeEnv({ tracer: { level: "error" }, jobs: { worker, workersMax: 2 } });
-  const { store } = await Store.open(env, directory, { compaction: { style } });
+  const segmentSizeBytes = Number(values.segment) * MIB;
+  const { store } = await Store.open(env, directory, {
+    compaction: { style },
+    logOptions: { segmentSizeBytes },
+  });
   const outcome = await run(store, churn);
   await store.close();
   await env.jobs.close();
@@ -131,6 +138,7 @@ async function run(store: Store, churn: Churn): Promise<Outcome> {
     settleSeconds: (performance.now() - writtenMs) / 1000,
     largestBytes,
     tableBytes: sizeBytes,
+    logBytes: store.log.stats().sizeBytes,
     tables: tableCount,
     runsMax: tree.stats().runsMax,
   };
@@ -158,7 +166,7 @@ function stateAt(index: number, compactedRevision: number): FlushedState {
 }
 
 function told(churn: Churn, outcome: Outcome): string {
-  const { writeSeconds, settleSeconds, writtenBytes, largestBytes, tableBytes } = outcome;
+  const { writeSeconds, settleSeconds, writtenBytes, largestBytes, tableBytes, logBytes } = outcome;
   const logicalBytes = churn.writes * churn.valueBytes;
   const liveBytes = outcome.liveKeys * (churn.valueBytes + KEY_BYTES);
   return [
@@ -168,6 +176,8 @@ function told(churn: Churn, outcome: Outcome): string {
     `tables at most ${mib(largestBytes)} MiB, in the end ${mib(tableBytes)} MiB in ` +
       `${outcome.tables} files, ${outcome.runsMax} runs`,
     `live data ${mib(liveBytes)} MiB: ${(tableBytes / liveBytes).toFixed(3)} times as much is stored`,
+    `segments of the log ${mib(logBytes)} MiB, however much is stored: with them ` +
+      `${((tableBytes + logBytes) / liveBytes).toFixed(3)} times as much`,
   ].join("\n");
 }
 
