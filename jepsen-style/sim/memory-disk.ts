@@ -373,10 +373,15 @@ export class MemoryDisk implements Disk {
     return Math.max(0, Math.min(ample, this.quotaBytes - this.usedBytes()));
   }
 
-  lock(directory: string, storeId: string): Promise<DirectoryLock> {
-    if (this.#locks.has(storeId)) return Promise.reject(new DiskError("exists", directory));
-    this.#locks.add(storeId);
-    return Promise.resolve({ release: () => this.#locks.delete(storeId) });
+  lock(directory: string, storeId?: string): Promise<DirectoryLock> {
+    const name = storeId ?? directory;
+    if (this.#locks.has(name)) return Promise.reject(new DiskError("exists", directory));
+    this.#locks.add(name);
+    return Promise.resolve({ release: () => this.#locks.delete(name) });
+  }
+
+  absolute(path: string): string {
+    return path;
   }
 
   // Files.

@@ -2,9 +2,6 @@
  * A directory of backups while one is made: held by nobody else, of one cluster, and filled with
  * tables that come from nodes. Tables get new numbers, for each node counts its own.
  */
-import { resolve } from "node:path";
-import { hex, utf8 } from "../base/bytes.js";
-import { Sha256 } from "../base/sha256.js";
 import { DiskError } from "../env/disk.js";
 import type { Disk, DirectoryLock } from "../env/disk.js";
 import type { Env } from "../env/env.js";
@@ -152,10 +149,8 @@ function requireSame(disk: Disk, path: string, clusterId: string): void {
 }
 
 async function lockOf(disk: Disk, path: string): Promise<DirectoryLock> {
-  const hash = new Sha256();
-  hash.update(utf8(resolve(path)));
   try {
-    return await disk.lock(path, `backup-${hex(hash.digest()).slice(0, 32)}`);
+    return await disk.lock(path);
   } catch (error) {
     if (!(error instanceof DiskError && error.code === "exists")) throw error;
     throw new CliError(EXIT.failed, `another backup into ${path} is under way`, {

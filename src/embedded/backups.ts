@@ -13,7 +13,7 @@ export class Backups {
 
   constructor(env: Env, directory: string) {
     this.#env = env;
-    this.#directory = requireDirectory(directory);
+    this.#directory = requireDirectory(env.disk, directory);
   }
 
   /** Oldest first. */
@@ -41,8 +41,8 @@ export class Backups {
    */
   async restore(target: string, number?: number): Promise<void> {
     try {
-      requireDirectory(target);
-      await restoreBackup(this.#env, this.#directory, this.#find(number), target);
+      const found = requireDirectory(this.#env.disk, target);
+      await restoreBackup(this.#env, this.#directory, this.#find(number), found);
     } catch (error) {
       throw directoryErrorOf(error, `${target} is not an empty directory`);
     }

@@ -19,6 +19,7 @@ import { EMPTY_BYTES } from "../base/bytes.js";
 import { DecodeError, readU32 } from "../base/coding.js";
 import { ENTRY_HEADER_SIZE_BYTES } from "../base/entry-run.js";
 import type { Steps } from "../base/steps.js";
+import type { Disk } from "../env/disk.js";
 import type { Env } from "../env/env.js";
 import { inTurns } from "../env/in-turns.js";
 import type { JobRunner } from "../env/jobs.js";
@@ -84,6 +85,8 @@ interface Waiter {
 
 export class EmbeddedStore implements Reader {
   readonly #jobs: JobRunner;
+  readonly #disk: Disk;
+  readonly #directory: string;
   readonly #store: Store;
   readonly #tree: Tree;
   readonly #reader: TreeReader;
@@ -112,6 +115,8 @@ export class EmbeddedStore implements Reader {
 
   private constructor(env: Env, store: Store, tree: Tree, settings: EmbeddedSettings) {
     this.#jobs = env.jobs;
+    this.#disk = env.disk;
+    this.#directory = settings.directory;
     this.#store = store;
     this.#tree = tree;
     this.#reader = new TreeReader(tree);
@@ -139,9 +144,9 @@ export class EmbeddedStore implements Reader {
     let store: Store | undefined = undefined;
     let failed: (error: Error) => void = rethrow;
     try {
-      const settings = settingsOf(options);
+      const settings = settingsOf(env.disk, directory, options);
       const { memtableBytesMax, segmentSizeBytes, batchBytesMax } = settings;
-      const opened = await Store.open(env, requireDirectory(directory), {
+      const opened = await Store.open(env, settings.directory, {
         memtableBytesMax,
         memtablesBytesMax: 8 * memtableBytesMax,
         blockCacheBytes: settings.blockCacheBytes,
@@ -233,9 +238,9 @@ export class EmbeddedStore implements Reader {
    */
   async checkpoint(directory: string): Promise<void> {
     try {
-      requireDirectory(directory);
+      const target = this.#outside(directory);
       await this.#flushAll();
-      await this.#store.checkpointTo(directory);
+      await this.#store.checkpointTo(target);
     } catch (error) {
       throw directoryErrorOf(error, `${directory} is not an empty directory`);
     }
@@ -247,12 +252,19 @@ export class EmbeddedStore implements Reader {
    */
   async backup(directory: string): Promise<BackupReport> {
     try {
-      requireDirectory(directory);
+      const target = this.#outside(directory);
       await this.#flushAll();
-      return await this.#store.backupTo(directory);
+      return await this.#store.backupTo(target);
     } catch (error) {
       throw directoryErrorOf(error, `${directory} is a store, and no directory of backups`);
     }
+  }
+
+  /** Its own directory is the store's alone, whatever the names in it. */
+  #outside(directory: string): string {
+    const target = requireDirectory(this.#disk, directory);
+    if (!`${target}/`.startsWith(`${this.#directory}/`)) return target;
+    throw notApplied("invalidArgument", `${directory} lies in the directory of the store itself`);
   }
 
   async #flushAll(): Promise<void> {

@@ -2,6 +2,7 @@
  * What a store is opened with, checked and filled in. Callers without types may pass anything:
  * what would harm is refused before anything is made.
  */
+import type { Disk } from "../env/disk.js";
 import { BLOCK_SIZE_BYTES } from "../log/batch-format.js";
 import { notApplied } from "../protocol/errors.js";
 import type { EmbeddedOptions } from "./embedded-types.js";
@@ -18,6 +19,8 @@ const SIZE_BYTES_MAX = 1024 * MIB;
 const SEGMENT_SIZE_BYTES_MIN = 256 * KIB;
 
 export interface EmbeddedSettings {
+  /** Its path, wherever the program goes later. */
+  readonly directory: string;
   readonly isSync: boolean;
   readonly memtableBytesMax: number;
   readonly blockCacheBytes: number | undefined;
@@ -27,13 +30,18 @@ export interface EmbeddedSettings {
 }
 
 /** Throws KvError "invalidArgument", which names the option and its bounds. */
-export function settingsOf(options: EmbeddedOptions): EmbeddedSettings {
+export function settingsOf(
+  disk: Disk,
+  directory: string,
+  options: EmbeddedOptions,
+): EmbeddedSettings {
   const { sync, memtableBytesMax, blockCacheBytes, scrubBytesPerSecond } = options;
   if (sync !== undefined && typeof sync !== "boolean") throw invalid("sync is true or false");
   const segmentSizeBytes = segmentSizeOf(options);
   const fitting = Math.floor(segmentSizeBytes / 2) - BATCH_FRAMING_BYTES;
   const bounds = { min: 0, max: Number.MAX_SAFE_INTEGER };
   return {
+    directory: requireDirectory(disk, directory),
     isSync: sync ?? true,
     memtableBytesMax:
       countOf("memtableBytesMax", memtableBytesMax, { min: 4 * KIB, max: SIZE_BYTES_MAX }) ??
@@ -45,9 +53,12 @@ export function settingsOf(options: EmbeddedOptions): EmbeddedSettings {
   };
 }
 
-/** A path is text, and not empty: that would be the root of the file system. */
-export function requireDirectory(directory: string): string {
-  if (typeof directory === "string" && directory !== "") return directory;
+/**
+ * The path of a directory, wherever the program goes later. It is text, and not empty: that would
+ * be the root of the file system.
+ */
+export function requireDirectory(disk: Disk, directory: string): string {
+  if (typeof directory === "string" && directory !== "") return disk.absolute(directory);
   throw invalid("a directory is named by a path that is not empty");
 }
 

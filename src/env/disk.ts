@@ -88,10 +88,13 @@ export interface Disk {
   /** Bytes that can still be written to the file system that holds `path`. */
   freeBytes(path: string): number;
   /**
-   * Claims a directory for this process until it ends, however it ends; throws DiskError "exists"
-   * where another process holds it. The claim is named by the directory's store id.
+   * Claims a directory that is there for this process until it ends, however it ends; throws
+   * DiskError "exists" where it is held already, by whatever path. With the id of the store that
+   * is in it, the store is claimed instead, wherever copies of it lie.
    */
-  lock(directory: string, storeId: string): Promise<DirectoryLock>;
+  lock(directory: string, storeId?: string): Promise<DirectoryLock>;
+  /** The same path, wherever the process goes later. */
+  absolute(path: string): string;
 }
 
 export interface DirectoryLock {

@@ -6,7 +6,7 @@
  *   tables/         sstables
  *   log/            segments of the shared log
  *
- * Open: identity, lock, manifest (a new run starts there), files that nothing refers to are
+ * Open: lock, identity, manifest (a new run starts there), files that nothing refers to are
  * deleted, log. Memtables start empty: what is above a tree's flushed index is in the log, and the
  * owner applies it again.
  */
@@ -107,21 +107,26 @@ export class Store {
 
   static async open(env: Env, directory: string, options: StoreOptions): Promise<OpenedStore> {
     const { disk } = env;
-    disk.makeDirectory(tablesOf(directory));
-    disk.makeDirectory(logOf(directory));
-    const identity = readIdentity(disk, directory);
-    const storeId = storeIdOf(env, directory, identity);
-    const lock = await disk.lock(directory, storeId);
+    disk.makeDirectory(directory);
+    const locks = [await disk.lock(directory)];
+    const release = (): void => {
+      for (const lock of locks) lock.release();
+    };
     try {
+      disk.makeDirectory(tablesOf(directory));
+      disk.makeDirectory(logOf(directory));
+      const identity = readIdentity(disk, directory);
+      const storeId = storeIdOf(env, directory, identity);
+      locks.push(await disk.lock(directory, storeId));
       if (identity.kind === "damaged") restoreIdentity(disk, directory, storeId);
       return await openLocked(
         env,
         { directory, storeId },
         options,
-        (core) => new Store(core, lock),
+        (core) => new Store(core, { release }),
       );
     } catch (error) {
-      lock.release();
+      release();
       throw error;
     }
   }

@@ -52,7 +52,9 @@ describe("a backup", () => {
     const store = await openOn(disk);
     await fill(store, "a");
     const refusal = { code: "invalidArgument", outcome: "notApplied" };
-    await expect(store.backup(DIRECTORY)).rejects.toMatchObject(refusal);
+    for (const inside of [DIRECTORY, `${DIRECTORY}/tables/backups`]) {
+      await expect(store.backup(inside)).rejects.toMatchObject(refusal);
+    }
     await fill(store, "b");
     await store.close();
     const again = await openOn(disk);

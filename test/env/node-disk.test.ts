@@ -132,11 +132,25 @@ describe("names and errors", () => {
 
 describe("the directory lock", () => {
   test("is held by one, and free again after release", async () => {
-    const id = `test-${process.pid}`;
-    const lock = await nodeDisk.lock(directory, id);
-    await expect(nodeDisk.lock(directory, id)).rejects.toMatchObject({ code: "exists" });
+    const lock = await nodeDisk.lock(directory);
+    fs.symlinkSync(directory, `${directory}/alias`);
+    for (const path of [directory, `${directory}/alias`]) {
+      await expect(nodeDisk.lock(path)).rejects.toMatchObject({ code: "exists" });
+    }
     lock.release();
-    (await nodeDisk.lock(directory, id)).release();
+    (await nodeDisk.lock(directory)).release();
+  });
+
+  test("of a store is held wherever copies of it lie", async () => {
+    const id = `test-${process.pid}`;
+    fs.mkdirSync(`${directory}/copy`);
+    const lock = await nodeDisk.lock(directory, id);
+    await expect(nodeDisk.lock(`${directory}/copy`, id)).rejects.toMatchObject({ code: "exists" });
+    lock.release();
+  });
+
+  test("is of a directory that is there", async () => {
+    await expect(nodeDisk.lock(`${directory}/none`)).rejects.toMatchObject({ code: "io" });
   });
 
   test("as a file: a holder that no longer runs does not hold it", async () => {

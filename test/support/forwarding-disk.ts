@@ -58,8 +58,12 @@ export class ForwardingDisk implements Disk {
     return this.inner.freeBytes(path);
   }
 
-  lock(directory: string, storeId: string): Promise<DirectoryLock> {
+  lock(directory: string, storeId?: string): Promise<DirectoryLock> {
     return this.inner.lock(directory, storeId);
+  }
+
+  absolute(path: string): string {
+    return this.inner.absolute(path);
   }
 }
 

@@ -6,7 +6,6 @@ import type { Disk } from "../../env/disk.js";
 import { DiskError } from "../../env/disk.js";
 import type { Finding, Loss } from "../../log/finding.js";
 import { damagedCopies, hasTextFile } from "../../node/text-file.js";
-import { lookAtManifest } from "../../store/manifest-look.js";
 import { checkStore } from "../../store/store-check.js";
 import type { StoreCheck } from "../../store/store-check.js";
 import { requiredOf, switchOf } from "../arguments.js";
@@ -93,10 +92,8 @@ function nextStep(node: string | undefined, findings: readonly Finding[]): strin
 
 /** A running node changes its files all the time: what is read of them then means nothing. */
 async function claim(disk: Disk, store: string): Promise<() => void> {
-  const storeId = lookAtManifest(disk, store).content?.storeId;
-  if (storeId === undefined) return () => undefined;
   try {
-    const lock = await disk.lock(store, storeId);
+    const lock = await disk.lock(store);
     return () => lock.release();
   } catch (error) {
     if (!(error instanceof DiskError && error.code === "exists")) throw error;

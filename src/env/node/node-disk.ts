@@ -43,6 +43,7 @@ export const nodeDisk: Disk = {
       return bavail * bsize;
     }),
   lock: (directory, storeId): Promise<DirectoryLock> => lockDirectory(directory, storeId),
+  absolute: (file) => path.resolve(file),
 };
 
 class NodeFile implements DiskFile {

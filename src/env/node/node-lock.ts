@@ -4,6 +4,9 @@
  * in the abstract namespace, on Windows it is a named pipe. Elsewhere a file with the holder's
  * process id stands in for it; it is stale when no such process runs.
  *
+ * The name is the number of the directory on its file system, which it has before anything is in it
+ * and by every path, or the id of a store, which copies of it share. The latter has no file.
+ *
  * Names are seen within one machine and network namespace: nothing keeps two containers, or two
  * machines, that mount one directory from opening it both.
  */
@@ -15,11 +18,23 @@ import type { DirectoryLock } from "../disk.js";
 
 const LOCK_FILE = "LOCK";
 
-export function lockDirectory(directory: string, storeId: string): Promise<DirectoryLock> {
-  const name = `flotilla-${storeId}`;
+export async function lockDirectory(
+  directory: string,
+  storeId: string | undefined,
+): Promise<DirectoryLock> {
+  const name = `flotilla-${storeId ?? numberOf(directory)}`;
   if (process.platform === "linux") return lockBySocket(directory, `\0${name}`);
   if (process.platform === "win32") return lockBySocket(directory, `\\\\?\\pipe\\${name}`);
-  return lockByFile(directory);
+  return storeId === undefined ? lockByFile(directory) : { release: () => undefined };
+}
+
+function numberOf(directory: string): string {
+  try {
+    const { dev, ino } = fs.statSync(directory, { bigint: true });
+    return `${dev}-${ino}`;
+  } catch (error) {
+    throw new DiskError("io", directory, error);
+  }
 }
 
 function lockBySocket(directory: string, name: string): Promise<DirectoryLock> {
