@@ -313,6 +313,7 @@ function nameOf({ fileNumber, family, level, range }: Slice): string {
 }
 
 function failureOf(error: unknown): JobFailure {
+  if (isNoSpace(error)) return { kind: "noSpace" };
   return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
 }
 

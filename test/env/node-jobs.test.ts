@@ -50,6 +50,14 @@ describe("worker jobs", () => {
     expect(await jobs.run({ number: 21 })).toBe(42);
   });
 
+  test("a worker that finds no descriptor fails its job as a full disk does", async () => {
+    const needy = `throw new Error("EMFILE: too many open files")`;
+    const worker = new URL(`data:text/javascript,${encodeURIComponent(needy)}`);
+    const starting = new NodeJobs({ worker, workersMax: 1 });
+    await expect(starting.run({ number: 1 })).rejects.toMatchObject({ code: "noSpace" });
+    await starting.close();
+  });
+
   test("close waits for what runs and refuses what comes", async () => {
     const running = jobs.run({ number: 4 });
     const closed = jobs.close();

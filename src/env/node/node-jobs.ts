@@ -1,12 +1,15 @@
 /**
  * Jobs in worker threads. A worker is started when a job finds none idle, up to the limit; it runs
  * one job at a time and stays. A worker that dies fails its job and is replaced by the next one.
+ * Where the process has no descriptor left to start one, a job fails as on a full disk: with
+ * DiskError "noSpace", so that it is tried again.
  *
  * The worker's file calls `serveJobs` with the function that runs a job.
  */
 import { setPriority } from "node:os";
 import { parentPort, Worker } from "node:worker_threads";
 import { must } from "../../base/assert.js";
+import { DiskError } from "../disk.js";
 import type { JobCounts, JobRunner } from "../jobs.js";
 
 /** Of a worker: about a tenth of the share of a thread of the usual priority. */
@@ -81,9 +84,11 @@ export class NodeJobs implements JobRunner {
 
   #start(): Worker | undefined {
     if (this.#running.size >= this.#options.workersMax) return undefined;
+    const path = this.#options.worker.href;
     const worker = new Worker(this.#options.worker);
     worker.on("message", (answer: Answer) => this.#settle(worker, answer));
-    worker.on("error", (error) => this.#bury(worker, error));
+    const failed = (error: unknown): void => this.#bury(worker, shortageOf(error, path) ?? error);
+    worker.on("error", failed);
     worker.on("exit", (code) => this.#bury(worker, new Error(`a worker ended with code ${code}`)));
     return worker;
   }
@@ -114,6 +119,12 @@ export class NodeJobs implements JobRunner {
   #checkDone(): void {
     if (this.#running.size === 0 && this.#waiting.length === 0) this.#whenDone?.();
   }
+}
+
+/** Undefined where something else ended the worker. */
+function shortageOf(error: unknown, path: string): DiskError | undefined {
+  const isShortage = error instanceof Error && /\bE[MN]FILE\b/.test(error.message);
+  return isShortage ? new DiskError("noSpace", path, error) : undefined;
 }
 
 /** The worker's side: answers every job with what `handler` makes of it. */
