@@ -10,6 +10,7 @@
  * Small merges of many trees are one job beside these, with one pack as its outcome; while none is
  * due, packs that are mostly garbage are written anew in the same way (pack-round.ts).
  */
+import { assert } from "../base/assert.js";
 import { sizeOf } from "../lsm/compaction-picker.js";
 import type { Merge } from "../lsm/level-picker.js";
 import type { Slice } from "../lsm/slice.js";
@@ -46,8 +47,8 @@ export class Compactor {
   /** Trees with a merge that is due: small ones for the next group, others for a job. */
   readonly #small: Set<Tree> = new Set();
   readonly #large: Set<Tree> = new Set();
-  /** Trees whose slices are an input of a job. */
-  readonly #busy: Set<Tree> = new Set();
+  /** Trees whose slices are an input of a job, and how much of them is. */
+  readonly #busy: Map<Tree, number> = new Map();
   readonly #jobs: Set<Promise<void>> = new Set();
   readonly #garbage: PackGarbage;
   /** Of the trees that are not quiet it has those that would be merged if they were. */
@@ -108,6 +109,23 @@ export class Compactor {
   /** Whether a job works on the tree. */
   isRunning(tree: Tree): boolean {
     return this.#busy.has(tree);
+  }
+
+  /** What the job that works on the tree reads, and at most writes; 0 where there is none. */
+  runningBytes(tree: Tree): number {
+    return this.#busy.get(tree) ?? 0;
+  }
+
+  /** What would be merged of the tree if nothing were written to it. */
+  pickEarly(tree: Tree): Merge | undefined {
+    const isPossible = this.#core.settings.compactionEnabled && !this.#stuck.has(tree);
+    return isPossible && !this.isRunning(tree) ? chooseMerge(this.#core, tree, true) : undefined;
+  }
+
+  /** Begins what pickEarly said, in the same turn. */
+  beginEarly(tree: Tree, merge: Merge): void {
+    assert(!this.isRunning(tree), "one job works on a tree");
+    this.#start(tree, merge);
   }
 
   /** Resolves when one of the jobs that run now is done. */
@@ -225,7 +243,7 @@ export class Compactor {
   }
 
   #start(tree: Tree, merge: Merge): void {
-    this.#busy.add(tree);
+    this.#busy.set(tree, sizeOf(merge.inputs));
     const job = this.#merge(tree, merge).finally(() => {
       this.#busy.delete(tree);
       this.#jobs.delete(job);
@@ -246,7 +264,9 @@ export class Compactor {
     const replacements = merges.length > 0 ? merges : this.#garbageReplaced();
     if (replacements.length === 0) return;
     const trees = new Set(replacements.flatMap(({ owners }) => owners.map(({ tree }) => tree)));
-    for (const tree of trees) this.#busy.add(tree);
+    for (const { owners } of replacements) {
+      for (const { tree, removed } of owners) this.#busy.set(tree, sizeOf(removed));
+    }
     this.#group = this.#runGroup(replacements).finally(() => {
       this.#group = undefined;
       for (const tree of trees) this.#busy.delete(tree);

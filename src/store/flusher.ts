@@ -10,6 +10,7 @@ import type { Memtable } from "../lsm/memtable.js";
 import type { Tree } from "../lsm/tree.js";
 import type { FlushMember } from "./flush-round.js";
 import { FlushRound } from "./flush-round.js";
+import type { MergeRoom } from "./merge-room.js";
 import type { StoreCore } from "./store-core.js";
 
 /** Trees in a round: a round's edit of the manifest is to be short. */
@@ -34,6 +35,7 @@ interface Gathered {
 
 export class Flusher {
   readonly #core: StoreCore;
+  readonly #room: MergeRoom;
   readonly #onFlushed: (trees: readonly Tree[]) => void;
   readonly #running: Map<Tree, FlushRun> = new Map();
   /** Small memtables that go into the next round. */
@@ -43,8 +45,9 @@ export class Flusher {
   flushCount = 0;
   writtenBytes = 0;
 
-  constructor(core: StoreCore, onFlushed: (trees: readonly Tree[]) => void) {
+  constructor(core: StoreCore, room: MergeRoom, onFlushed: (trees: readonly Tree[]) => void) {
     this.#core = core;
+    this.#room = room;
     this.#onFlushed = onFlushed;
   }
 
@@ -106,10 +109,13 @@ export class Flusher {
   }
 
   /** False where there was no room. Small memtables go together. */
-  #flushOne(tree: Tree, memtable: Memtable): Promise<boolean> {
+  async #flushOne(tree: Tree, memtable: Memtable): Promise<boolean> {
     const member = { tree, memtable };
-    const isSmall = memtable.sizeBytes <= this.#core.settings.sharedTableBytesMax;
-    if (!isSmall) return this.#run([member], true);
+    const { sizeBytes } = memtable;
+    if (sizeBytes > this.#core.settings.sharedTableBytesMax) {
+      await this.#room.make(tree, sizeBytes);
+      return this.#run([member], true);
+    }
     return new Promise((resolve) => {
       this.#gathered.push({ member, resolve });
       this.#startRound();

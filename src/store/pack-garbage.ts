@@ -21,7 +21,7 @@ export class PackGarbage {
   }
 
   /** What to write into one new pack; nothing of trees that are `busy`. */
-  collect(busy: ReadonlySet<Tree>): Replacement[] {
+  collect(busy: { has(tree: Tree): boolean }): Replacement[] {
     const { catalog } = this.#core.manifest;
     if (this.#tidyAt === catalog.packChanges) return [];
     const picked = pickPacks(catalog.packs.values(), this.#unreadable);

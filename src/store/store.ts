@@ -36,6 +36,7 @@ import { Flusher } from "./flusher.js";
 import { readIdentity, writeIdentity } from "./identity.js";
 import type { FoundIdentity } from "./identity.js";
 import { isPilingUp, nearsDebt } from "./merge-choice.js";
+import { MergeRoom } from "./merge-room.js";
 import { Scrubber } from "./scrubber.js";
 import { Standstill } from "./standstill.js";
 import { StoreCore } from "./store-core.js";
@@ -89,7 +90,7 @@ export class Store {
     this.#core = core;
     this.#lock = lock;
     this.#compactor = new Compactor(core);
-    this.#flusher = new Flusher(core, (trees) => {
+    this.#flusher = new Flusher(core, new MergeRoom(core, this.#compactor), (trees) => {
       for (const tree of trees) this.#advisor.forget(tree);
       this.#advisor.review();
       for (const tree of trees) this.#compactor.consider(tree);
