@@ -108,6 +108,8 @@ export class EmbeddedStore implements Reader {
   #delayed: Waiter[] = [];
   /** Runs of synced writes on their way to the disk. */
   readonly #inFlight: Set<readonly Waiter[]> = new Set();
+  /** Copies that wait for their flush and are refused on a full disk. */
+  readonly #whenFull: Set<() => void> = new Set();
   #failure: KvError | undefined = undefined;
   #damage: string | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
@@ -269,10 +271,21 @@ export class EmbeddedStore implements Reader {
 
   async #flushAll(): Promise<void> {
     this.#requireOpen();
-    const state = this.#state();
-    await this.#store.flushNow(this.#tree, state);
+    await this.#flushUnlessFull();
     if (this.#failure !== undefined) throw this.#failure;
     this.#requireOpen();
+  }
+
+  /** Rejects where there is no room; the flush itself goes on waiting for some. */
+  #flushUnlessFull(): Promise<void> {
+    const isWaiting = this.#store.full && !this.#tree.isFlushed;
+    return new Promise((resolve, reject) => {
+      const refuse = (): void => reject(notApplied("noSpace", "the disk has no room for a table"));
+      this.#whenFull.add(refuse);
+      const flushed = this.#store.flushNow(this.#tree, this.#state());
+      void flushed.finally(() => this.#whenFull.delete(refuse)).then(resolve, reject);
+      if (isWaiting) refuse();
+    });
   }
 
   stats(): EmbeddedStats {
@@ -481,7 +494,10 @@ export class EmbeddedStore implements Reader {
         store.log.trim(shardId, upToIndex);
         return true;
       },
-      becameFull: () => this.#release(),
+      becameFull: () => {
+        for (const refuse of this.#whenFull) refuse();
+        this.#release();
+      },
       treeDamaged: (_shardId, error) => {
         this.#damage = error.message;
         this.#release();

@@ -1,5 +1,5 @@
 /** A store on a disk that holds its data a few times, but not all that was ever written. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Prng } from "../../src/base/prng.js";
 import { MemoryDisk } from "../../jepsen-style/sim/memory-disk.js";
 import { openOn } from "./embedded-bench.js";
@@ -24,4 +24,24 @@ test("a disk that fills with what was overwritten is emptied again, and takes wr
   await put();
   await store.close();
   expect(refused).toBe(0);
+});
+
+describe("on a full disk", () => {
+  test("copies are refused, and made once there is room", async () => {
+    const disk = new MemoryDisk();
+    const store = await openOn(disk, { memtableBytesMax: 2 * MIB });
+    await store.put("a", VALUE);
+    disk.quotaBytes = disk.usedBytes();
+    const refusal = { code: "noSpace", outcome: "notApplied" };
+    await expect(store.checkpoint("/copy")).rejects.toMatchObject(refusal);
+    await expect(store.backup("/backups")).rejects.toMatchObject(refusal);
+    disk.quotaBytes = Infinity;
+    await store.idle();
+    await store.checkpoint("/copy");
+    await store.backup("/backups");
+    await store.close();
+    const copy = await openOn(disk, {}, "/copy");
+    expect([...copy.range()]).toHaveLength(1);
+    await copy.close();
+  });
 });
