@@ -4,6 +4,7 @@
  */
 import type { EntryRun } from "../base/entry-run.js";
 import { lastIndexOf, sliceRun } from "../base/entry-run.js";
+import type { RecoveredShard } from "../log/log-types.js";
 import { notApplied } from "../protocol/errors.js";
 import type { OpenedStore } from "../store/store.js";
 
@@ -30,7 +31,15 @@ export function recoveredRuns(
   }
   const isCut = health.kind === "corrupt" && (health.tailUnknown || health.lastIndex > last);
   if (isCut || shard.baseIndex > last) throw lost(last + 1);
+  // No table is of entries that are not in the log yet: this is an older log than the tables are.
+  if (endOf(shard) < appliedIndex) throw lost(endOf(shard) + 1);
   return runs;
+}
+
+function endOf({ baseIndex, runs, runsAfterLoss, health }: RecoveredShard): number {
+  const last = [...runs, ...runsAfterLoss].at(-1);
+  const knownIndex = health.kind === "corrupt" ? health.lastIndex : 0;
+  return Math.max(baseIndex, knownIndex, last === undefined ? 0 : lastIndexOf(last));
 }
 
 function lost(index: number): Error {

@@ -297,6 +297,23 @@ describe("the embedded store", () => {
     await store.close();
   });
 
+  test("an older log in place of its own is found at the start, not at the first write", async () => {
+    const disk = new MemoryDisk();
+    const store = await openOn(disk);
+    await store.put("a", "1");
+    await store.close();
+    const [segment] = disk.list(`${DIRECTORY}/log`);
+    const path = `${DIRECTORY}/log/${segment}`;
+    const older = disk.content(path).slice();
+    const again = await openOn(disk);
+    await again.put("b", "2");
+    await again.checkpoint("/flushes");
+    await again.close();
+    for (const name of disk.list(`${DIRECTORY}/log`)) disk.remove(`${DIRECTORY}/log/${name}`);
+    disk.setContent(path, older);
+    await expect(openOn(disk)).rejects.toMatchObject({ code: "corrupt" });
+  });
+
   test("a checkpoint that could not be started is no store without its log", async () => {
     const disk = new MemoryDisk();
     const store = await openOn(disk);
